@@ -1,0 +1,152 @@
+"""From scores and signal changes to alerts: episodes, not beats. A pure fold; knows no clock.
+
+One object serves one stream. The same events in the same order give the same alerts.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from beatgan.errors import UsageError
+from beatgan.types import Alert, Condition, Kind, Phase, Priority, Score, SignalChange
+
+ANOMALOUS = "beat.anomalous"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmLimits:
+    """When an episode of anomalous beats begins, speaks again and ends."""
+
+    anomalous_beats: int = 3  # this many anomalous beats ...
+    among_beats: int = 10  # ... among this many scored beats in a row begin an episode
+    clear_beats: int = 10  # this many normal beats in a row end it
+    update_s: float = 10.0  # an episode speaks again, at most this often, while beats are added
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.anomalous_beats <= self.among_beats:
+            raise UsageError(
+                "alarms: need 1 <= anomalous_beats <= among_beats, "
+                f"got {self.anomalous_beats} and {self.among_beats}"
+            )
+        if self.clear_beats < 1 or self.update_s < 0:
+            raise UsageError("alarms: need clear_beats >= 1 and update_s >= 0")
+
+
+@dataclass(slots=True)
+class Episode:
+    """An episode under way."""
+
+    number: int
+    onset: int
+    spoke_at: int  # sample count at which its last message was due
+    last: int  # apex of its latest anomalous beat
+    untold: list[Score] = field(default_factory=list)  # anomalous beats since its last message
+    normal: int = 0  # normal beats in a row
+
+
+class EpisodePolicy:
+    """Alerts of one stream. Push scores and signal changes in the order they became known."""
+
+    def __init__(self, limits: AlarmLimits, fs: float) -> None:
+        self._limits, self._fs = limits, fs
+        self._recent: deque[Score] = deque(maxlen=limits.among_beats)
+        self._anomalous: Episode | None = None
+        self._signal: dict[Condition, Episode] = {}
+        self._episodes = 0
+
+    def push(self, event: Score | SignalChange) -> list[Alert]:
+        """The alerts that this event gives rise to."""
+        if isinstance(event, SignalChange):
+            return self._push_change(event)
+        return [] if event.value is None else self._push_score(event)
+
+    def close(self, sample: int) -> list[Alert]:
+        """The stream ends at ``sample``: so does every episode under way."""
+        alerts = [
+            self._technical(condition, episode, Phase.END, sample)
+            for condition, episode in self._signal.items()
+        ]
+        if self._anomalous is not None:
+            alerts.append(self._tell(self._anomalous, Phase.END, sample))
+        self._signal.clear()
+        self._anomalous = None
+        return alerts
+
+    def _open(self, onset: int, known_at: int) -> Episode:
+        self._episodes += 1
+        return Episode(self._episodes - 1, onset, known_at, onset)
+
+    def _push_change(self, change: SignalChange) -> list[Alert]:
+        if change.begins:
+            episode = self._open(change.sample, change.known_at)
+            self._signal[change.condition] = episode
+            return [self._technical(change.condition, episode, Phase.START, change.known_at)]
+        ended = self._signal.pop(change.condition, None)
+        if ended is None:
+            return []
+        return [self._technical(change.condition, ended, Phase.END, change.sample)]
+
+    def _push_score(self, score: Score) -> list[Alert]:
+        self._recent.append(score)
+        if self._anomalous is None:
+            return self._begin(score)
+        return self._go_on(self._anomalous, score)
+
+    def _begin(self, score: Score) -> list[Alert]:
+        found = [recent for recent in self._recent if recent.anomalous]
+        if not score.anomalous or len(found) < self._limits.anomalous_beats:
+            return []
+        episode = self._open(found[0].beat.sample, score.beat.known_at)
+        episode.last = score.beat.sample
+        episode.untold = found
+        self._anomalous = episode
+        return [self._tell(episode, Phase.START, score.beat.known_at)]
+
+    def _go_on(self, episode: Episode, score: Score) -> list[Alert]:
+        if score.anomalous:
+            episode.normal = 0
+            episode.last = score.beat.sample
+            episode.untold.append(score)
+        else:
+            episode.normal += 1
+        known_at = score.beat.known_at
+        if episode.normal >= self._limits.clear_beats:
+            self._anomalous = None
+            self._recent.clear()
+            return [self._tell(episode, Phase.END, known_at)]
+        due = known_at - episode.spoke_at >= self._limits.update_s * self._fs
+        return [self._tell(episode, Phase.UPDATE, known_at)] if due and episode.untold else []
+
+    def _tell(self, episode: Episode, phase: Phase, known_at: int) -> Alert:
+        """A message about an episode of anomalous beats, with what is new since the last one."""
+        untold, episode.untold = episode.untold, []
+        episode.spoke_at = known_at
+        event = episode.onset if phase is Phase.START else episode.last
+        return Alert(
+            episode=episode.number,
+            kind=Kind.PHYSIOLOGICAL,
+            code=ANOMALOUS,
+            priority=Priority.MEDIUM,
+            phase=phase,
+            onset=episode.onset,
+            end=episode.last if phase is Phase.END else None,
+            beats=tuple(score.beat.sample for score in untold),
+            worst=max(untold, key=lambda score: score.value or 0.0, default=None),
+            condition_ms=1000 * (known_at - event) / self._fs,
+        )
+
+    def _technical(
+        self, condition: Condition, episode: Episode, phase: Phase, sample: int
+    ) -> Alert:
+        ends = phase is Phase.END
+        return Alert(
+            episode=episode.number,
+            kind=Kind.TECHNICAL,
+            code=f"signal.{condition}",
+            priority=Priority.LOW,
+            phase=phase,
+            onset=episode.onset,
+            end=sample if ends else None,
+            beats=(),
+            worst=None,
+            condition_ms=0.0 if ends else 1000 * (sample - episode.onset) / self._fs,
+        )

@@ -1,0 +1,83 @@
+"""How raw millivolts become the numbers a network sees. Travels inside every model file.
+
+A daemon has no setting for any of it: what a model was trained on is what it is served.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from typing import Any, Literal, Self
+
+from beatgan.errors import ArtifactError
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessSpec:
+    """The preprocessing of one model; every field changes what the network sees.
+
+    Lengths are in samples at ``rate`` unless a name says otherwise. ``scale`` says what a beat's
+    amplitude is measured against: ``patient`` divides by the root mean square of the patient's
+    own running reference beat (amplitude stays visible); ``beat`` maps each beat's own minimum
+    and maximum to -1 and 1, as BeatGAN (Zhou et al., IJCAI 2019) does.
+    """
+
+    rate: int = 360
+    highpass_hz: float = 0.5
+    lowpass_hz: float = 40.0
+    before: int = 140
+    after: int = 180
+    align: int = 6  # the window may move this far from the apex to match the reference
+    score_before: int = 90  # the ticks whose reconstruction error counts: further out lie
+    score_after: int = 130  # the neighbouring beats when the heart is fast
+    reference_beats: int = 30  # how many beats the running reference remembers
+    reference_bound: float = 0.5  # what one beat may pull, in standard deviations of the reference
+    rr_beats: int = 16  # how many RR intervals the running median remembers
+    scale: Literal["patient", "beat"] = "patient"
+    leads: tuple[str, ...] = ("MLII", "II", "V5", "V2", "I", "V1")  # preferred, best first
+
+    def __post_init__(self) -> None:
+        if self.rate != 360:
+            raise ArtifactError(f"spec: rate must be 360 (the detector's lengths), got {self.rate}")
+        if not 0 < self.highpass_hz < self.lowpass_hz < self.rate / 2:
+            raise ArtifactError(
+                f"spec: need 0 < highpass_hz < lowpass_hz < rate/2, got {self.highpass_hz}, "
+                f"{self.lowpass_hz}, {self.rate}"
+            )
+        if min(self.before, self.after) < 60 or not 0 <= self.align < 50:
+            raise ArtifactError("spec: before and after must be >= 60 and align within 0..49")
+        if not (0 < self.score_before <= self.before and 0 < self.score_after <= self.after):
+            raise ArtifactError("spec: score_before and score_after must lie inside the window")
+        if min(self.reference_beats, self.rr_beats) < 1 or self.reference_bound <= 0:
+            raise ArtifactError("spec: reference_beats, rr_beats, reference_bound must be > 0")
+        if self.scale not in ("patient", "beat"):
+            raise ArtifactError(f"spec: scale must be 'patient' or 'beat', got {self.scale!r}")
+
+    @property
+    def length(self) -> int:
+        """Ticks in a window."""
+        return self.before + self.after
+
+    @property
+    def scored(self) -> slice:
+        """The ticks of a window whose reconstruction error counts."""
+        return slice(self.before - self.score_before, self.before + self.score_after)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as stored in a model file."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The spec stored as ``values``; raises ArtifactError on any key missing or unknown."""
+        names = [f.name for f in fields(cls)]
+        for key in values:
+            if key not in names:
+                near = get_close_matches(str(key), names, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ArtifactError(f"spec: unknown key {key!r}{hint}")
+        if missing := [name for name in names if name not in values]:
+            raise ArtifactError(f"spec: missing key(s) {', '.join(missing)}")
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ArtifactError(f"spec: {error}") from None

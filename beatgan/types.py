@@ -1,0 +1,149 @@
+"""The frozen values that flow through the system: Chunk -> Beat -> Score -> Alert.
+
+Times are sample indices of the source unless a name says otherwise (``_ns``, ``_ms``).
+Nothing here knows a socket, a file or a clock.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Record = Any  # a NumPy structured record handed to compiled code; NumPy has no type for its fields
+
+
+class Quality(StrEnum):
+    """How far a beat's signal can be trusted."""
+
+    GOOD = "good"
+    POOR = "poor"  # scored, but the filters had not yet settled
+    UNUSABLE = "unusable"  # not scored: lost samples or a flat line inside the window
+
+
+class Condition(StrEnum):
+    """What ails a signal while it lasts."""
+
+    GAP = "gap"
+    FLAT = "flat"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Consecutive samples of one stream, as one frame of the wire carries them.
+
+    ``first`` is the index of the first sample counted from the start of the source's ``epoch``;
+    ``samples`` has shape (n, len(leads)), millivolt, NaN where the source lost a sample.
+    """
+
+    stream: str
+    epoch: int
+    seq: int
+    first: int
+    t_ns: int
+    fs: float
+    leads: tuple[str, ...]
+    samples: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beat:
+    """One heartbeat in its patient's context, ready to be scored.
+
+    ``window`` and ``reference`` have ``spec.length`` ticks at ``spec.rate`` Hz, normalised as the
+    spec says; ``reference`` is the patient's own running normal beat *before* this beat was seen
+    (a stream's first beat has none and is its own). Both are empty when ``quality`` is unusable.
+
+    ``distance``: natural log of the squared distance to the reference relative to the reference's
+    energy. ``prematurity``: ``max(0, -log(RR / median RR))``; 0 where no RR is known.
+    """
+
+    n: int
+    sample: int  # R apex, in the source's own samples
+    known_at: int  # first source sample count at which everything this beat needs had arrived
+    lead: str
+    rr_ms: float | None
+    quality: Quality
+    window: Floats
+    reference: Floats
+    distance: float
+    prematurity: float
+
+
+@dataclass(frozen=True, slots=True)
+class SignalChange:
+    """A lead's signal became unusable (``begins``) or usable again."""
+
+    condition: Condition
+    begins: bool
+    sample: int  # where the condition itself began or ended
+    known_at: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Score:
+    """What the model says of one beat: higher is more anomalous; None where it cannot say.
+
+    ``expected`` is the beat as the model would have it, ``error`` the squared error of each tick;
+    both have the window's shape and units, and are empty when ``value`` is None.
+    """
+
+    beat: Beat
+    value: float | None
+    threshold: float
+    expected: Floats
+    error: Floats
+
+    @property
+    def anomalous(self) -> bool:
+        """Whether the beat was scored and lies above the threshold."""
+        return self.value is not None and self.value > self.threshold
+
+
+class Kind(StrEnum):
+    """Whether an alert speaks of the patient or of the signal."""
+
+    PHYSIOLOGICAL = "physiological"
+    TECHNICAL = "technical"
+
+
+class Priority(StrEnum):
+    """How soon somebody must look."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class Phase(StrEnum):
+    """Where in its life an episode is."""
+
+    START = "start"
+    UPDATE = "update"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One message about one episode; ``episode`` counts the stream's episodes from 0.
+
+    ``beats`` are the apexes (source samples) of the anomalous beats new since the last message.
+    ``worst`` is the score that the explanation is drawn from; None for technical alerts.
+    ``condition_ms``: from the event to the moment the condition could be recognised.
+    """
+
+    episode: int
+    kind: Kind
+    code: str
+    priority: Priority
+    phase: Phase
+    onset: int
+    end: int | None
+    beats: tuple[int, ...]
+    worst: Score | None
+    condition_ms: float

@@ -1,0 +1,182 @@
+"""The laws of the front end: indifferent to cutting, causal, exact in its counts."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beatgan.errors import StreamError
+from beatgan.frontend import Event, Frontend, choose_lead
+from beatgan.spec import PreprocessSpec
+from beatgan.synthetic import beat_times, synthetic_ecg
+from beatgan.types import Beat, Condition, Floats, Quality, SignalChange
+
+SPEC = PreprocessSpec()
+
+
+def identity(event: Event) -> tuple[object, ...]:
+    """All of an event in comparable form, arrays as bytes."""
+    values = [getattr(event, name) for name in event.__slots__]
+    return tuple(v.tobytes() if isinstance(v, np.ndarray) else v for v in values)
+
+
+def run(samples: Floats, fs: float, cuts: Sequence[int] = (), first: int = 0) -> list[Event]:
+    frontend = Frontend(SPEC, fs, ["MLII"], first)
+    events = [e for piece in np.split(samples, cuts) for e in frontend.push(piece[:, None])]
+    return events + frontend.close()
+
+
+def beats(events: Sequence[Event]) -> list[Beat]:
+    return [event for event in events if isinstance(event, Beat)]
+
+
+def damaged(fs: float, seconds: float = 20) -> Floats:
+    """ECG with a short loss, a long loss and a flat line."""
+    ecg = synthetic_ecg(seconds, fs)
+    ecg[int(4 * fs) : int(4 * fs) + 2] = np.nan
+    ecg[int(7 * fs) : int(8.5 * fs)] = np.nan
+    ecg[int(11 * fs) : int(14 * fs)] = 0.2
+    return ecg
+
+
+@given(st.sampled_from([128.0, 250.0, 360.0, 1000.0]), st.data())
+@settings(max_examples=40, deadline=None)
+def test_any_cutting_gives_the_same_bits(fs: float, data: st.DataObject) -> None:
+    ecg = damaged(fs)
+    cuts = data.draw(st.lists(st.integers(0, ecg.size), max_size=60).map(sorted))
+    assert [*map(identity, run(ecg, fs, cuts))] == [*map(identity, run(ecg, fs))]
+
+
+@pytest.mark.parametrize("fs", [250.0, 360.0])
+def test_one_sample_at_a_time_too(fs: float) -> None:
+    ecg = damaged(fs)
+    cuts = range(1, ecg.size)
+    assert [*map(identity, run(ecg, fs, cuts))] == [*map(identity, run(ecg, fs))]
+
+
+@given(st.sampled_from([250.0, 360.0]), st.floats(3, 19))
+@settings(max_examples=30, deadline=None)
+def test_what_follows_never_changes_what_was_known(fs: float, until: float) -> None:
+    ecg = damaged(fs)
+    frontend = Frontend(SPEC, fs, ["MLII"])
+    known = frontend.push(ecg[: int(until * fs), None])
+    assert [*map(identity, known)] == [*map(identity, run(ecg, fs))][: len(known)]
+
+
+@pytest.mark.parametrize("fs", [100.0, 128.0, 250.0, 257.0, 360.0, 500.0, 1000.0])
+def test_events_are_known_exactly_when_they_say(fs: float) -> None:
+    ecg = damaged(fs)
+    frontend = Frontend(SPEC, fs, ["MLII"], 1000)
+    for count in range(1, ecg.size + 1):
+        for event in frontend.push(ecg[count - 1 : count, None]):
+            assert event.known_at == 1000 + count
+
+
+@pytest.mark.parametrize("fs", [100.0, 128.0, 250.0, 360.0, 500.0, 1000.0])
+def test_every_rate_finds_the_same_beats(fs: float) -> None:
+    found = beats(run(synthetic_ecg(60, fs), fs))
+    truth = beat_times(60)
+    assert len(found) == truth.size
+    assert np.abs(np.array([beat.sample for beat in found]) / fs - truth).max() < 0.015
+    assert [beat.n for beat in found] == list(range(truth.size))
+
+
+@pytest.mark.parametrize("seconds", [0.1, 3.0, 4.0, 10.0])
+@pytest.mark.parametrize("fs", [250.0, 257.0, 360.0])
+def test_a_hole_is_the_same_as_samples_marked_lost(fs: float, seconds: float) -> None:
+    ecg, hole = synthetic_ecg(30, fs), slice(int(12 * fs), int((12 + seconds) * fs))
+    ecg[hole] = np.nan
+    frontend = Frontend(SPEC, fs, ["MLII"])
+    events = frontend.push(ecg[: hole.start, None]) + frontend.skip(hole.stop - hole.start)
+    events += frontend.push(ecg[hole.stop :, None]) + frontend.close()
+    assert [*map(identity, events)] == [*map(identity, run(ecg, fs))]
+
+
+def test_an_absurd_hole_takes_no_time_and_counts_stay_exact() -> None:
+    frontend = Frontend(SPEC, 360.0, ["MLII"])
+    ecg = synthetic_ecg(20, 360.0)
+    frontend.push(ecg[:, None])
+    frontend.skip(2**50)
+    later = beats(frontend.push(ecg[:, None]))
+    expected = beat_times(20)[1] * 360 + ecg.size + 2**50
+    assert abs(later[1].sample - expected) <= 3
+
+
+def test_quality_says_what_happened_round_a_loss() -> None:
+    ecg = synthetic_ecg(20, 360.0)
+    truth = (beat_times(20) * 360).astype(int)
+    ecg[truth[11] + 60 : truth[11] + 63] = np.nan
+    found = beats(run(ecg, 360.0))
+    assert found[11].quality is Quality.UNUSABLE
+    assert found[11].window.size == 0
+    assert found[12].quality is Quality.POOR
+    assert found[12].rr_ms is None
+    assert all(beat.quality is Quality.GOOD for beat in [*found[2:11], *found[13:-1]])
+    assert found[13].rr_ms == pytest.approx(np.diff(truth)[12] / 0.36, abs=12)
+
+
+def test_gap_and_flat_line_are_announced() -> None:
+    changes = [e for e in run(damaged(360.0), 360.0) if isinstance(e, SignalChange)]
+    assert [(c.condition, c.begins) for c in changes] == [
+        (Condition.GAP, True),
+        (Condition.GAP, False),
+        (Condition.FLAT, True),
+        (Condition.FLAT, False),
+    ]
+    assert changes[0].sample == 7 * 360
+    assert changes[3].sample == 14 * 360
+
+
+def test_ectopic_beats_stand_out_from_the_patients_own() -> None:
+    found = beats(run(synthetic_ecg(120, 360.0), 360.0))[10:-1]
+    ectopic = [beat.distance for beat in found if beat.n % 9 == 8]
+    normal = [beat.distance for beat in found if beat.n % 9 != 8]
+    assert min(ectopic) > max(normal) + 2
+    assert min(beat.prematurity for beat in found if beat.n % 9 == 8) > 0.3
+
+
+@pytest.mark.parametrize("change", [lambda x: 0.2 * x, lambda x: x + 3, lambda x: -x])
+def test_gain_offset_and_polarity_do_not_move_the_beats(
+    change: Callable[[Floats], Floats],
+) -> None:
+    ecg = synthetic_ecg(60, 360.0)
+    plain, changed = beats(run(ecg, 360.0)), beats(run(change(ecg), 360.0))
+    assert [b.sample for b in plain] == [b.sample for b in changed]
+    assert np.allclose([b.distance for b in plain], [b.distance for b in changed], atol=0.05)
+
+
+def test_apexes_never_run_backwards() -> None:
+    rng = np.random.default_rng(0)
+    ecg = (0.4 * rng.normal(size=360 * 60)).astype(np.float32)
+    samples = [beat.sample for beat in beats(run(ecg, 360.0))]
+    assert samples
+    assert all(a < b for a, b in pairwise(samples))
+
+
+def test_infinite_samples_are_lost_samples() -> None:
+    ecg = synthetic_ecg(10, 360.0)
+    other = ecg.copy()
+    ecg[1000:1005], other[1000:1005] = np.inf, np.nan
+    assert [*map(identity, run(ecg, 360.0))] == [*map(identity, run(other, 360.0))]
+
+
+@pytest.mark.parametrize(
+    ("leads", "chosen"),
+    [(["V5", "MLII"], 1), (["x", "ii"], 1), (["a", "b"], 0), (["V1", "V2"], 1)],
+)
+def test_choose_lead(leads: list[str], chosen: int) -> None:
+    assert choose_lead(leads, SPEC.leads) == chosen
+
+
+@pytest.mark.parametrize(("fs", "leads"), [(49.0, ["I"]), (2001.0, ["I"]), (360.0, [])])
+def test_impossible_streams_are_refused(fs: float, leads: list[str]) -> None:
+    with pytest.raises(StreamError):
+        Frontend(SPEC, fs, leads)
+
+
+def test_samples_of_another_width_are_refused() -> None:
+    with pytest.raises(StreamError, match=r"\(n, 2\)"):
+        Frontend(SPEC, 360.0, ["I", "II"]).push(np.zeros((5, 3), np.float32))

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from beatgan.errors import UsageError
+from beatgan.policy import AlarmLimits, EpisodePolicy
+from beatgan.types import Alert, Beat, Condition, Phase, Quality, Score, SignalChange
+
+EMPTY = np.empty(0, np.float32)
+
+
+def score(n: int, value: float | None) -> Score:
+    quality = Quality.UNUSABLE if value is None else Quality.GOOD
+    beat = Beat(n, 300 * n, 300 * n + 186, "II", None, quality, EMPTY, EMPTY, 0.0, 0.0)
+    return Score(beat, value, 1.0, EMPTY, EMPTY)
+
+
+def feed(values: str, limits: AlarmLimits | None = None) -> list[Alert]:
+    """x: anomalous, -: normal, ?: not scored; a beat each 300 samples at 360 Hz."""
+    policy = EpisodePolicy(limits or AlarmLimits(), 360.0)
+    meaning = {"x": 2.0, "-": 0.0, "?": None}
+    return [a for n, c in enumerate(values) for a in policy.push(score(n, meaning[c]))]
+
+
+def test_single_anomalous_beats_raise_nothing() -> None:
+    assert feed("-x---------x---------xx---------" * 3) == []
+
+
+@pytest.mark.parametrize("values", ["xxx", "x--x-----x", "x????????????xx"])
+def test_k_of_n_scored_beats_begin_an_episode(values: str) -> None:
+    (alert,) = feed(values)
+    assert (alert.code, alert.phase, alert.onset) == ("beat.anomalous", Phase.START, 0)
+    assert len(alert.beats) == 3
+    assert alert.end is None
+
+
+def test_the_life_of_an_episode() -> None:
+    alerts = feed("-----xxx--x-x------x" + "-" * 12)
+    assert [a.phase for a in alerts] == [Phase.START, Phase.UPDATE, Phase.END]
+    assert len({a.episode for a in alerts}) == 1
+    told = [beat for a in alerts for beat in a.beats]
+    assert told == [300 * n for n in (5, 6, 7, 10, 12, 19)]  # each anomalous beat told once
+    assert alerts[-1].end == 300 * 19
+
+
+def test_an_irregular_rhythm_is_one_episode() -> None:
+    alerts = feed("x-" * 200)
+    assert alerts[0].phase is Phase.START
+    assert {a.phase for a in alerts[1:]} == {Phase.UPDATE}
+    gaps = np.diff([a.beats[-1] for a in alerts])
+    assert gaps.min() >= 10 * 360 - 600
+
+
+def test_the_worst_beat_explains() -> None:
+    policy = EpisodePolicy(AlarmLimits(), 360.0)
+    alerts = [a for n, v in enumerate([2.0, 9.0, 3.0]) for a in policy.push(score(n, v))]
+    assert alerts[0].worst is not None
+    assert alerts[0].worst.value == 9.0
+    assert alerts[0].condition_ms == pytest.approx(1000 * (2 * 300 + 186) / 360)
+
+
+def test_signal_conditions_have_their_own_episodes() -> None:
+    policy = EpisodePolicy(AlarmLimits(), 360.0)
+    begun = policy.push(SignalChange(Condition.FLAT, True, 1000, 1720))
+    ended = policy.push(SignalChange(Condition.FLAT, False, 3000, 3001))
+    assert [a.code for a in begun + ended] == ["signal.flat"] * 2
+    assert begun[0].condition_ms == pytest.approx(2000)
+    assert (ended[0].end, ended[0].episode) == (3000, begun[0].episode)
+    assert policy.push(SignalChange(Condition.GAP, False, 1, 1)) == []
+
+
+def test_close_ends_what_is_open() -> None:
+    policy = EpisodePolicy(AlarmLimits(), 360.0)
+    for n in range(3):
+        policy.push(score(n, 5.0))
+    policy.push(SignalChange(Condition.GAP, True, 1000, 1090))
+    assert {(a.code, a.phase) for a in policy.close(2000)} == {
+        ("signal.gap", Phase.END),
+        ("beat.anomalous", Phase.END),
+    }
+    assert policy.close(2000) == []
+
+
+@pytest.mark.parametrize(
+    "limits", [{"anomalous_beats": 0}, {"anomalous_beats": 5, "among_beats": 4}, {"clear_beats": 0}]
+)
+def test_impossible_limits_are_refused(limits: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match="alarms"):
+        AlarmLimits(**limits)

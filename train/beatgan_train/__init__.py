@@ -1,0 +1,1 @@
+"""The offline shell: recordings to datasets, teacher, student, calibration and figures."""
