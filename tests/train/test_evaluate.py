@@ -1,0 +1,262 @@
+"""The evaluation as a whole, on synthetic patients: what is counted, shown and refused."""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from beatgan_train import evaluate, speed
+from beatgan_train.annotations import DS1, DS2
+from beatgan_train.dataset import RECORDS_OF, BeatSet, Missed, Protocol, load
+from beatgan_train.evaluate import as_json, judged, refuse_leak
+from beatgan_train.measures import Scored, by_record, measure
+from beatgan_train.scorefile import read_scores
+from rich.console import Console
+
+from beatgan import artifact
+from beatgan.errors import ArtifactError, UsageError
+from beatgan.model import Calibration
+from beatgan.nets import Student
+from beatgan.spec import PreprocessSpec
+
+INTERPATIENT = {"protocol": "interpatient", "records": list(DS1), "fold": 0, "split_seed": 0}
+SHUFFLED = {"protocol": "beatgan", "records": [*DS1, *DS2], "fold": 2, "split_seed": 7}
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO(), width=160)
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "BUDGET_S", 0.0)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained student, so its score is the distance to the reference with some noise."""
+    return write_model(tmp_path_factory.mktemp("model") / "student.pt", INTERPATIENT)
+
+
+def write_model(path: Path, provenance: dict[str, Any]) -> Path:
+    torch.manual_seed(0)
+    calibration = Calibration(
+        {"error": 0.0, "distance": -3.0}, {"error": 1.0, "distance": 1.0},
+        {"error": 0.01, "distance": 1.0}, 2.0,
+    )  # fmt: skip
+    built = artifact.build(
+        "student", PreprocessSpec(), Student(amplitude=8.0), calibration, provenance
+    )
+    with path.open("wb") as file:
+        artifact.save(file, built)
+    return path
+
+
+def beats_of(toy_data: Path, *names: str) -> BeatSet:
+    return load(toy_data, names, PreprocessSpec())
+
+
+def daemon_lines(model: Path, beats: BeatSet) -> Iterator[str]:
+    """What `beatgan-daemon score` writes, as far as it is read here."""
+    with model.open("rb") as file:
+        scorer = artifact.self_test(artifact.load(file, "model"))
+    yield json.dumps({"v": 1, "type": "status", "stream": "100"})
+    for row, score in enumerate(scorer.score([beats.beat(i) for i in range(len(beats))])):
+        yield json.dumps(
+            {
+                "v": 1,
+                "type": "beat",
+                "stream": beats.records[beats.record[row]],
+                "sample": int(beats.sample[row]),
+                "score": score.value,
+                "quality": str(beats.quality[row]),
+            }
+        )
+
+
+def test_figures_json_and_page(model: Path, toy_data: Path, tmp_path: Path) -> None:
+    console = quiet()
+    found = evaluate.run(
+        model,
+        toy_data,
+        "interpatient",
+        json_file=tmp_path / "figures.json",
+        report_dir=tmp_path / "report",
+        console=console,
+    )
+    mine, *baselines = found.rows
+    assert mine.auc > 0.5
+    assert [c.label for c in mine.classes] == ["S", "V", "F", "Q"]
+    ventricular = next(c for c in mine.classes if c.label == "V")
+    assert ventricular.auc > 0.98  # V is wide in the synthetic patients; S, F and Q look normal
+    assert [row.name for row in baselines][-1] == "template + RR"
+    assert all(row.flagged_normal is None for row in baselines)
+    assert mine.flagged_normal is not None
+    without = found.rows_without_hard[0]
+    assert 0 < mine.normal - without.normal < 100
+    assert {row.record for row in found.records} == set(DS2)
+    wide, narrow = found.detection
+    assert (wide.window_ms, narrow.window_ms) == (150, 50)
+    assert wide.f1 > 0.98
+    assert wide.f1 >= narrow.f1
+    assert wide.median_error_ms < 6
+    student, published = found.speed
+    assert (student.parameters, published.parameters) == (77_624, 1_908_800)
+    assert set(student.network_us) == {1, 64}
+
+    stored = json.loads((tmp_path / "figures.json").read_text())
+    assert stored["rows"][0]["auc"] == mine.auc
+    assert stored["provenance"]["records"] == list(DS1)
+    assert (tmp_path / "report" / "evaluation.json").read_text() == as_json(found)
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert page.count('src="data:image/png;base64,') == 3
+    assert "http" not in page
+    assert "<td>221</td>" in page
+    shown = console.file.getvalue() if isinstance(console.file, io.StringIO) else ""
+    assert "Each record" in shown
+    assert "template + RR" in shown
+
+
+def test_scores_of_the_daemon_give_the_same_figures(
+    model: Path, toy_data: Path, tmp_path: Path
+) -> None:
+    lines = tmp_path / "beats.jsonl"
+    lines.write_text("\n".join(daemon_lines(model, beats_of(toy_data, *DS2))) + "\n")
+    own = evaluate.run(model, toy_data, "interpatient", console=quiet())
+    theirs = evaluate.run(model, toy_data, "interpatient", scores=lines, console=quiet())
+    assert own.rows[0].classes == theirs.rows[0].classes
+    assert own.records == theirs.records
+    assert theirs.model.endswith("as the daemon scored it")
+
+
+def test_beatgan_protocol_takes_its_fold_from_the_model(toy_data: Path, tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m.pt", SHUFFLED)
+    found = evaluate.run(path, toy_data, "beatgan", console=quiet())
+    whole = load(toy_data, RECORDS_OF["beatgan"], PreprocessSpec())
+    assert found.rows[0].normal == int(whole.normal.sum()) // 5
+    assert len({row.record for row in found.records}) == 44
+
+
+@pytest.mark.parametrize(
+    ("provenance", "protocol", "reason"),
+    [
+        ({}, "interpatient", "does not say"),
+        ({"protocol": "interpatient"}, "interpatient", "does not say"),
+        ({"records": list(DS1)}, "interpatient", "does not say"),
+        (INTERPATIENT | {"records": [*DS1, "100", "234"]}, "interpatient", "100, 234"),
+        (SHUFFLED, "interpatient", "test set"),
+        (INTERPATIENT | {"teacher": SHUFFLED}, "interpatient", "test set"),
+        (INTERPATIENT | {"teachers": [INTERPATIENT, SHUFFLED]}, "interpatient", "test set"),
+        (INTERPATIENT, "beatgan", "--protocol beatgan"),
+        (SHUFFLED | {"teacher": INTERPATIENT}, "beatgan", "--protocol beatgan"),
+        (SHUFFLED | {"teacher": SHUFFLED | {"fold": 1}}, "beatgan", "different folds"),
+        (SHUFFLED | {"teacher": SHUFFLED | {"split_seed": 1}}, "beatgan", "different folds"),
+        ({k: v for k, v in SHUFFLED.items() if k != "fold"}, "beatgan", "which fold"),
+    ],
+)
+def test_a_model_that_saw_the_test_set_is_refused(
+    provenance: dict[str, Any], protocol: Protocol, reason: str
+) -> None:
+    with pytest.raises(UsageError, match=reason):
+        refuse_leak(provenance, protocol)
+
+
+def test_an_honest_model_is_not_refused() -> None:
+    assert refuse_leak(INTERPATIENT | {"teacher": INTERPATIENT}, "interpatient") == (0, 0)
+    assert refuse_leak(SHUFFLED | {"teacher": SHUFFLED}, "beatgan") == (2, 7)
+
+
+def test_no_model_file(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"none\.pt"):
+        evaluate.run(tmp_path / "none.pt", tmp_path, "interpatient", console=quiet())
+
+
+def small_set() -> BeatSet:
+    """Records 101 (DS1) and 100 (DS2): found, unusable, unmatched and missed beats."""
+    n = 6
+    wave = np.zeros((n, 320), np.float32)
+    return BeatSet(
+        ("101", "100"),
+        np.array([0, 1, 1, 1, 1, 1]),
+        np.arange(n),
+        np.array(["N", "N", "V", "S", "", ""]),
+        wave,
+        wave,
+        np.zeros(n),
+        np.zeros(n),
+        np.array(["good", "good", "good", "unusable", "good", "unusable"]),
+        Missed(np.array([0, 1, 1]), np.array([50, 60, 70]), np.array(["V", "F", "N"])),
+    )
+
+
+def test_missed_and_unusable_beats_count_as_the_lowest_score() -> None:
+    values = np.array([9.0, 0.0, 5.0, -np.inf, 3.0, -np.inf])
+    found = judged(small_set(), np.array([1, 2]), values, "interpatient")
+    assert sorted(zip(found.label.tolist(), found.score.tolist(), strict=True)) == [
+        ("F", -np.inf),
+        ("N", -np.inf),
+        ("N", 0.0),
+        ("S", -np.inf),
+        ("V", 5.0),
+    ]
+    assert set(found.record.tolist()) == {1}
+    row = measure("x", found, 1.0)
+    assert [(c.label, c.flagged) for c in row.classes] == [("S", 0.0), ("V", 1.0), ("F", 0.0)]
+    assert row.flagged_normal == 0.0
+
+
+def test_under_the_beatgan_protocol_no_normal_beat_is_added() -> None:
+    values = np.array([9.0, 0.0, 5.0, -np.inf, 3.0, -np.inf])
+    found = judged(small_set(), np.array([0, 2]), values, "beatgan")
+    assert sorted(found.label.tolist()) == ["F", "N", "S", "V", "V"]
+
+
+def test_figures_of_classes_and_records() -> None:
+    beats = Scored(
+        ("a", "b"),
+        np.array([0, 0, 0, 1, 1]),
+        np.array(["N", "N", "V", "N", "S"]),
+        np.array([0.0, 2.0, 3.0, 4.0, 1.0]),
+    )
+    row = measure("x", beats, 2.5)
+    assert (row.normal, row.abnormal) == (3, 2)
+    assert row.flagged_normal == pytest.approx(1 / 3)
+    supra, ventricular = row.classes
+    assert (supra.label, supra.beats, supra.flagged) == ("S", 1, 0.0)
+    assert (ventricular.label, ventricular.beats, ventricular.flagged) == ("V", 1, 1.0)
+    assert supra.auc == pytest.approx(1 / 3)
+    assert ventricular.auc == pytest.approx(2 / 3)
+    first, second = by_record(beats, 2.5)
+    assert (first.record, first.auc, first.flagged_normal, first.sensitivity) == ("a", 1, 0, 1)
+    assert (second.record, second.auc, second.flagged_normal) == ("b", 0, 1)
+    assert [r.record for r in by_record(beats.without("a"), 2.5)] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda lines: lines[:-1], "no beat at sample"),
+        (lambda lines: [*lines, lines[-1].replace('"sample": ', '"sample": 9')], "1 beats that"),
+        (lambda lines: [*lines, "{not json"], "is no message"),
+        (lambda lines: [*lines, '{"type":"beat"}'], "KeyError"),
+        (lambda lines: [*lines, '{"type":"beat","stream":"1","sample":1,"score":null,'
+                        '"quality":"good"}'], "null score"),
+    ],
+)  # fmt: skip
+def test_scores_that_do_not_fit_are_refused(
+    model: Path, toy_data: Path, tmp_path: Path, change: Any, reason: str
+) -> None:
+    beats = beats_of(toy_data, "100")
+    file = tmp_path / "beats.jsonl"
+    file.write_text("\n".join(change(list(daemon_lines(model, beats)))))
+    with pytest.raises(UsageError, match=reason):
+        read_scores(file, beats)
+
+
+def test_no_file_of_scores(toy_data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.jsonl"):
+        read_scores(tmp_path / "none.jsonl", beats_of(toy_data, "100"))

@@ -1,0 +1,101 @@
+"""What cardiologists wrote about a record: its reference beats, their classes, its flutter.
+
+Knows the annotation files and the field's usual lists of records; knows no detector and no model.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beatgan.errors import RecordError
+from beatgan.records.recording import faults_of
+from beatgan.types import Ints
+
+Labels = NDArray[np.str_]
+
+# The AAMI classes (ANSI/AAMI EC57) of the beat symbols of PhysioNet's annotation files. The escape
+# beats e and j count as N; the published BeatGAN code has them in S. B, n, r and ? do not occur in
+# the MIT-BIH database.
+CLASS_OF = {
+    **dict.fromkeys("NLRBejn", "N"),
+    **dict.fromkeys("AaJS", "S"),
+    **dict.fromkeys("VEr", "V"),
+    "F": "F",
+    **dict.fromkeys("/fQ?", "Q"),
+}
+ABNORMAL = ("S", "V", "F", "Q")
+
+# The inter-patient division of the MIT-BIH database by de Chazal, O'Dwyer & Reilly (2004): DS1 to
+# train on, DS2 to test on, the four paced records in neither. Records 201 (DS1) and 202 (DS2) are
+# of one and the same man: DS2 holds 21 patients that DS1 has not seen, and one that it has.
+# fmt: off
+DS1 = (
+    "101", "106", "108", "109", "112", "114", "115", "116", "118", "119", "122",
+    "124", "201", "203", "205", "207", "208", "209", "215", "220", "223", "230",
+)
+DS2 = (
+    "100", "103", "105", "111", "113", "117", "121", "123", "200", "202", "210",
+    "212", "213", "214", "219", "221", "222", "228", "231", "232", "233", "234",
+)
+# fmt: on
+PACED = ("102", "104", "107", "217")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """The reference annotation of one record, in samples at its own rate ``fs`` (Hz).
+
+    ``sample`` and ``label`` (an AAMI class each) are the beats in order, flutter left out, as EC57
+    asks. ``flutter`` are the spans of ventricular flutter or fibrillation, [first, last).
+    """
+
+    fs: float
+    sample: Ints
+    label: Labels
+    flutter: tuple[tuple[int, int], ...]
+
+    def in_flutter(self, sample: Ints) -> NDArray[np.bool_]:
+        """Which of ``sample`` lie in a flutter span."""
+        inside = np.zeros(len(sample), dtype=np.bool_)
+        for first, last in self.flutter:
+            inside |= (first <= sample) & (sample < last)
+        return inside
+
+
+def read_reference(path: str | Path, extension: str = "atr") -> Reference:
+    """The reference annotation of the WFDB record at ``path`` (without a suffix).
+
+    Raises RecordError naming the file where it is missing or unreadable.
+    """
+    base = Path(path)
+    file = base.with_name(f"{base.name}.{extension}")
+    if not file.is_file():
+        raise RecordError(f"{file}: no such annotation file")
+    with faults_of(file, "wfdb"):
+        import wfdb
+
+        found = wfdb.rdann(str(base), extension)
+        fs = float(found.fs or wfdb.rdheader(str(base)).fs)
+    sample = np.asarray(found.sample, dtype=np.int64)
+    symbol = np.asarray(found.symbol, dtype=np.str_)
+    label = np.array([CLASS_OF.get(s, "") for s in symbol], dtype="<U1")
+    whole = Reference(fs, sample, label, flutter_spans(sample, symbol))
+    beats = (label != "") & ~whole.in_flutter(sample)
+    return Reference(fs, sample[beats], label[beats], whole.flutter)
+
+
+def flutter_spans(sample: Ints, symbol: Labels) -> tuple[tuple[int, int], ...]:
+    """The spans between ``[`` and ``]``; one still open at the end never ends."""
+    spans: list[tuple[int, int]] = []
+    begun: int | None = None
+    for at, mark in zip(sample.tolist(), symbol.tolist(), strict=True):
+        if mark == "[" and begun is None:
+            begun = at
+        elif mark == "]" and begun is not None:
+            spans.append((begun, at))
+            begun = None
+    if begun is not None:
+        spans.append((begun, int(np.iinfo(np.int64).max)))
+    return tuple(spans)
