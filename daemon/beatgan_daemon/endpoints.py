@@ -1,0 +1,67 @@
+"""Binding and connecting sockets, with errors that say which endpoint and why.
+
+Knows what libzmq's error numbers mean; knows nothing of what travels through a socket.
+"""
+
+from errno import ENODEV
+
+import zmq
+
+from beatgan.errors import BeatganError, UsageError
+from beatgan_daemon.exits import StartError
+
+_MALFORMED: dict[int | None, str] = {
+    zmq.EINVAL: "is not of the form tcp://HOST:PORT or ipc://PATH",
+    zmq.EPROTONOSUPPORT: "names a transport that ZeroMQ does not have (tcp, ipc, inproc)",
+    zmq.ENOCOMPATPROTO: "names a transport that does not fit this kind of socket",
+}
+_NOT_TO_BE_HAD: dict[int | None, str] = {
+    zmq.EADDRINUSE: "the port is in use by another socket",
+    zmq.EADDRNOTAVAIL: "this machine has no such address",
+    ENODEV: "this machine has no such address or network interface",
+}
+
+
+def bind(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> str:
+    """Bind, and return the endpoint with wildcards (``*``, port 0) resolved.
+
+    Raises UsageError on a malformed endpoint and StartError on one that cannot be had (in use,
+    not of this machine, not permitted).
+    """
+    what = f"cannot bind the {purpose} endpoint {endpoint!r}"
+    _check_port(endpoint, what)
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        raise _explained(error, what) from None
+    return socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+
+
+def connect(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> None:
+    """Connect; raises as `bind` does. That nobody listens there yet is no error in ZeroMQ."""
+    what = f"cannot connect the {purpose} endpoint {endpoint!r}"
+    _check_port(endpoint, what)
+    try:
+        socket.connect(endpoint)
+    except zmq.ZMQError as error:
+        raise _explained(error, what) from None
+
+
+def _check_port(endpoint: str, what: str) -> None:
+    """Refuse what libzmq would wrap to another port."""
+    port = endpoint.rpartition(":")[2]
+    if endpoint.startswith("tcp://") and port.isdecimal() and int(port) > 65_535:
+        raise UsageError(f"{what}: a port is at most 65535")
+
+
+def _explained(error: zmq.ZMQError, what: str) -> BeatganError:
+    if error.errno in _MALFORMED:
+        return UsageError(f"{what}: it {_MALFORMED[error.errno]}")
+    return StartError(f"{what}: {_NOT_TO_BE_HAD.get(error.errno, error.strerror)}")
+
+
+def keep_alive(socket: zmq.Socket[bytes]) -> None:
+    """Heartbeats, so that a peer that vanished without a word is given up within seconds."""
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 2_000)  # milliseconds
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6_000)
+    socket.setsockopt(zmq.HEARTBEAT_TTL, 6_000)

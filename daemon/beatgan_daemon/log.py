@@ -1,0 +1,91 @@
+"""Logs on stderr: JSON lines for machines, coloured columns on a terminal. One line per event.
+
+Knows how a line looks and how often one may be said; what is said is up to the callers.
+"""
+
+import logging
+import sys
+from collections import Counter
+from typing import Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+Level = Literal["debug", "info", "warning", "error"]
+Format = Literal["auto", "json", "pretty"]
+
+
+def configure(level: Level = "info", form: Format = "auto", stream: TextIO | None = None) -> None:
+    """Send every log line of this process to ``stream`` (stderr unless told otherwise)."""
+    out = sys.stderr if stream is None else stream
+    pretty = out.isatty() if form == "auto" else form == "pretty"
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *(_pretty(out) if pretty else _json()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _pretty(out: TextIO) -> list[Processor]:
+    return [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+
+
+def _json() -> list[Processor]:
+    return [
+        structlog.processors.format_exc_info,
+        _head_first,
+        structlog.processors.JSONRenderer(),
+    ]
+
+
+def _head_first(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    """When, how bad and what come first: JSON is read by people too."""
+    head = {"ts": line.pop("timestamp"), "level": line.pop("level"), "event": line.pop("event")}
+    return {**head, **line}
+
+
+def get() -> FilteringBoundLogger:
+    """The process's logger; `configure` decides where its lines go."""
+    logger: FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+class Rejections:
+    """Says that input was rejected, at most once per reason and ``interval`` seconds.
+
+    A broken sender can send thousands of bad frames a second; the operator needs to hear of it
+    at once, then how many there were. The time comes in as an argument.
+    """
+
+    def __init__(self, logger: FilteringBoundLogger, interval: float = 10.0) -> None:
+        self._logger = logger
+        self._interval = interval
+        self._unsaid: Counter[str] = Counter()
+        self._last: dict[str, str] = {}
+        self._next: dict[str, float] = {}
+
+    def add(self, reason: str, text: str, now: float) -> None:
+        """Count one rejection, and say so unless this reason was spoken of just now."""
+        self._unsaid[reason] += 1
+        self._last[reason] = text
+        self._say(reason, now)
+
+    def flush(self, now: float) -> None:
+        """Say what has been held back long enough."""
+        for reason in tuple(self._unsaid):
+            self._say(reason, now)
+
+    def _say(self, reason: str, now: float) -> None:
+        if now < self._next.get(reason, now):
+            return
+        self._next[reason] = now + self._interval
+        self._logger.warning(
+            "frames rejected", reason=reason, count=self._unsaid.pop(reason), why=self._last[reason]
+        )

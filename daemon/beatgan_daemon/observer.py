@@ -1,0 +1,68 @@
+"""What the engine tells about its work. Metrics implement it; it knows nothing of them."""
+
+from typing import Protocol
+
+
+class Observer(Protocol):
+    """Hears every count as it happens; must return at once and never raise.
+
+    Samples are instants, whatever the number of leads.
+    """
+
+    def received(self, samples: int) -> None:
+        """So many new samples arrived with a value on at least one lead."""
+
+    def lost(self, samples: int) -> None:
+        """So many samples never arrived, or arrived marked as lost on every lead."""
+
+    def repeated(self, samples: int) -> None:
+        """So many samples came again, or too late to be used, and were dropped."""
+
+    def rejected(self, reason: str) -> None:
+        """One frame was refused; ``reason`` is that of its StreamError."""
+
+    def scored(self, beats: int) -> None:
+        """So many beats were given a score."""
+
+    def unscored(self, reason: str) -> None:
+        """One beat was reported without a score; ``reason`` is its quality."""
+
+    def alerted(self, code: str, priority: str) -> None:
+        """One alert message was handed out."""
+
+    def streams(self, active: int) -> None:
+        """So many streams are known now."""
+
+    def latency(self, seconds: float) -> None:
+        """From the arrival of the last needed sample to its beat or alert message."""
+
+
+class Unobserved:
+    """An Observer for those who do not count."""
+
+    def received(self, samples: int) -> None:
+        """Not counted."""
+
+    def lost(self, samples: int) -> None:
+        """Not counted."""
+
+    def repeated(self, samples: int) -> None:
+        """Not counted."""
+
+    def rejected(self, reason: str) -> None:
+        """Not counted."""
+
+    def scored(self, beats: int) -> None:
+        """Not counted."""
+
+    def unscored(self, reason: str) -> None:
+        """Not counted."""
+
+    def alerted(self, code: str, priority: str) -> None:
+        """Not counted."""
+
+    def streams(self, active: int) -> None:
+        """Not counted."""
+
+    def latency(self, seconds: float) -> None:
+        """Not counted."""

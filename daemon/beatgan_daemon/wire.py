@@ -1,0 +1,334 @@
+"""The wire, both ways: ECG frames in, beat, alert and status messages out (docs/protocol.md).
+
+Law: any bytes decode to a Chunk or raise StreamError. Knows no socket, no stream's past, no clock.
+Somewhat long, because a protocol is best read in one place.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from reprlib import repr as brief
+from typing import Any, Final, Literal, NoReturn
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from beatgan.errors import StreamError, UsageError
+from beatgan.types import Chunk, Doubles, Floats
+
+VERSION: Final = 1
+MAX_SAMPLES: Final = 65_536  # in one frame
+MAX_LEADS: Final = 16
+MAX_NAME: Final = 64  # characters in the name of a stream or of a lead
+MAX_HEADER: Final = 8_192  # bytes; 16 lead names of 64 four-byte characters fit twice
+MAX_FIRST: Final = 2**53 - 1  # exact in a double, and so in every JSON reader
+MAX_MILLIVOLT: Final = 1e6  # no body makes a kilovolt; beyond it a filter's squares would overflow
+MIN_FS, MAX_FS = 50.0, 2000.0
+LOST_I2: Final = -32_768
+
+_TOPIC = re.compile(rb"ecg\.([A-Za-z0-9_:-]{1,%d})" % MAX_NAME)
+_INT64 = 2**63
+
+
+class Header(msgspec.Struct, frozen=True, gc=False):
+    """The second part of an ECG frame. Unknown keys are ignored."""
+
+    v: int
+    epoch: int
+    seq: int
+    first: int
+    t_ns: int
+    fs: float
+    leads: tuple[str, ...]
+    dtype: str
+    scale: float
+    offset: float
+
+
+_TYPES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
+    **dict.fromkeys(("v", "epoch", "seq", "first", "t_ns"), ((int,), "an integer")),
+    **dict.fromkeys(("fs", "scale", "offset"), ((float, int), "a number")),
+    "leads": ((list,), "a list of strings"),
+    "dtype": ((str,), "a string"),
+}
+_RANGES: Final[tuple[tuple[str, float, float], ...]] = (
+    ("epoch", -_INT64, _INT64 - 1),
+    ("seq", 0, _INT64 - 1),
+    ("first", 0, MAX_FIRST),
+    ("t_ns", -_INT64, _INT64 - 1),
+    ("fs", MIN_FS, MAX_FS),
+)
+_DTYPES: Final[dict[str, np.dtype[Any]]] = {"<i2": np.dtype("<i2"), "<f4": np.dtype("<f4")}
+_header_decoder = msgspec.msgpack.Decoder(Header)
+_header_encoder = msgspec.msgpack.Encoder()
+_json_encoder = msgspec.json.Encoder()
+
+
+# --- ECG frames in ---------------------------------------------------------------------------
+
+
+def decode_frame(parts: Sequence[bytes | memoryview]) -> Chunk:
+    """The Chunk in a frame's three ``parts``: topic, header, payload.
+
+    Samples come out as float32 millivolt, shape (n, leads), in memory of their own; whatever is
+    no voltage (marked lost, not finite, beyond a kilovolt) comes out as NaN. Raises StreamError,
+    with one of the reasons that docs/protocol.md lists, on anything malformed.
+    """
+    if len(parts) != 3:
+        raise StreamError(
+            "parts", f"a frame has 3 parts (topic, header, payload), got {len(parts)}"
+        )
+    stream = _decode_topic(parts[0])
+    header = _decode_header(parts[1])
+    _check(header)
+    return Chunk(
+        stream=stream,
+        epoch=header.epoch,
+        seq=header.seq,
+        first=header.first,
+        t_ns=header.t_ns,
+        fs=header.fs,
+        leads=header.leads,
+        samples=_decode_payload(parts[2], header),
+    )
+
+
+def _decode_topic(part: bytes | memoryview) -> str:
+    match = _TOPIC.fullmatch(part)
+    if match is None:
+        raise StreamError(
+            "topic",
+            f"the topic is `ecg.` and 1-{MAX_NAME} characters of A-Z a-z 0-9 _ - :, "
+            f"got {brief(bytes(part[:80]))}",
+        )
+    return bytes(match[1]).decode("ascii")
+
+
+def _decode_header(part: bytes | memoryview) -> Header:
+    if len(part) > MAX_HEADER:
+        raise StreamError("header", f"a header has at most {MAX_HEADER} bytes, got {len(part)}")
+    try:
+        header = _header_decoder.decode(part)
+    except (ValueError, RecursionError):
+        _explain(part)
+    if header.v != VERSION:
+        _refuse_version(header.v)
+    return header
+
+
+def _explain(part: bytes | memoryview) -> NoReturn:
+    """Say what is wrong with a header that is not a Header: version, then keys, then types."""
+    try:
+        found: Any = msgspec.msgpack.decode(part)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StreamError("header", f"the header is no MessagePack map: {error}") from None
+    if not isinstance(found, dict) or not _all_strings(found):
+        raise StreamError(
+            "header", f"the header is no MessagePack map with string keys but {brief(found)}"
+        )
+    if type(found.get("v")) is int and found["v"] != VERSION:
+        _refuse_version(found["v"])
+    if missing := [name for name in _TYPES if name not in found]:
+        raise StreamError("key", f"the header lacks {', '.join(missing)}")
+    for name, (types, expected) in _TYPES.items():
+        value = found[name]
+        if type(value) not in types or (name == "leads" and not _all_strings(value)):
+            raise StreamError("type", f"header: {name} must be {expected}, got {brief(value)}")
+    raise StreamError("header", f"the header cannot be read: {brief(found)}")
+
+
+def _all_strings(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _refuse_version(version: int) -> NoReturn:
+    raise StreamError("version", f"this daemon speaks version {VERSION}, got v = {version}")
+
+
+def _check(header: Header) -> None:
+    for name, low, high in _RANGES:
+        if not low <= getattr(header, name) <= high:
+            _out_of_range(name, f"within {low:,}..{high:,}", getattr(header, name))
+    if header.scale == 0 or not math.isfinite(header.scale):
+        _out_of_range("scale", "finite and not 0", header.scale)
+    if not math.isfinite(header.offset):
+        _out_of_range("offset", "finite", header.offset)
+    if header.dtype not in _DTYPES:
+        raise StreamError("dtype", f"header: dtype must be <i2 or <f4, got {brief(header.dtype)}")
+    check_leads(header.leads)
+
+
+def check_leads(leads: Sequence[str]) -> None:
+    """Raise StreamError unless there are 1-16 leads with decent names."""
+    if not 1 <= len(leads) <= MAX_LEADS:
+        raise StreamError("leads", f"a stream has 1-{MAX_LEADS} leads, got {len(leads)}")
+    for name in leads:
+        if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+            raise StreamError(
+                "leads",
+                f"a lead's name has 1-{MAX_NAME} printable characters, got {brief(name)}",
+            )
+
+
+def _out_of_range(name: str, expected: str, value: float) -> NoReturn:
+    raise StreamError("range", f"header: {name} must be {expected}, got {value}")
+
+
+def _decode_payload(part: bytes | memoryview, header: Header) -> Floats:
+    dtype = _DTYPES[header.dtype]
+    row = dtype.itemsize * len(header.leads)
+    count, rest = divmod(len(part), row)
+    if rest or not 1 <= count <= MAX_SAMPLES:
+        raise StreamError(
+            "payload",
+            f"the payload holds 1-{MAX_SAMPLES} samples of {row} bytes "
+            f"({len(header.leads)} leads, {header.dtype}), got {len(part)} bytes",
+        )
+    raw = np.frombuffer(part, dtype).reshape(count, len(header.leads))
+    with np.errstate(invalid="ignore", over="ignore"):  # a signalling NaN is just a lost sample
+        millivolt: Doubles = (raw.astype(np.float64) - header.offset) * header.scale
+        lost = ~(np.abs(millivolt) <= MAX_MILLIVOLT)
+    if header.dtype == "<i2":
+        lost |= raw == LOST_I2
+    millivolt[lost] = np.nan
+    return millivolt.astype(np.float32)
+
+
+def encode_frame(
+    chunk: Chunk, dtype: str = "<f4", scale: float = 1.0, offset: float = 0.0
+) -> list[bytes]:
+    """The frame's three parts. Raises UsageError where a sample does not fit into ``dtype``."""
+    header = Header(
+        v=VERSION,
+        epoch=chunk.epoch,
+        seq=chunk.seq,
+        first=chunk.first,
+        t_ns=chunk.t_ns,
+        fs=chunk.fs,
+        leads=chunk.leads,
+        dtype=dtype,
+        scale=scale,
+        offset=offset,
+    )
+    payload = _encode_payload(chunk.samples, dtype, scale, offset).tobytes()
+    return [b"ecg." + chunk.stream.encode("ascii"), _header_encoder.encode(header), payload]
+
+
+def _encode_payload(
+    samples: Floats, dtype: str, scale: float, offset: float
+) -> NDArray[np.float32] | NDArray[np.int16]:
+    raw = samples.astype(np.float64) / scale + offset
+    if dtype == "<f4":
+        return raw.astype("<f4")
+    if dtype != "<i2":
+        raise UsageError(f"dtype must be <i2 or <f4, got {dtype!r}")
+    lost = np.isnan(raw)
+    raw = np.rint(np.where(lost, 0.0, raw))
+    if np.abs(raw).max(initial=0) > -LOST_I2 - 1:
+        raise UsageError(f"a sample of {np.nanmax(np.abs(samples))} mV does not fit into <i2")
+    return np.where(lost, LOST_I2, raw).astype("<i2")
+
+
+# --- messages out ----------------------------------------------------------------------------
+
+
+class BeatMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One beat: where it is and what the model says of it."""
+
+    v: int = VERSION
+    type: Literal["beat"] = "beat"
+    stream: str
+    epoch: int
+    n: int
+    sample: int
+    time_ns: int
+    lead: str
+    rr_ms: float | None
+    score: float | None
+    threshold: float | None
+    anomalous: bool
+    quality: str
+
+
+class Delay(msgspec.Struct, frozen=True):
+    """The two parts of an alert's delay, in ms: event to recognised, recognised to sent."""
+
+    condition: float
+    signal: float
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """A beat, what the model expected, and the squared error of each tick at ``fs`` Hz."""
+
+    sample: int
+    fs: float
+    window: list[float]
+    expected: list[float]
+    error: list[float]
+
+
+class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One phase of one episode."""
+
+    v: int = VERSION
+    type: Literal["alert"] = "alert"
+    id: str
+    n: int
+    stream: str
+    epoch: int
+    kind: str
+    code: str
+    priority: str
+    phase: str
+    onset_sample: int
+    onset_ns: int
+    end_sample: int | None
+    raised_ns: int
+    score: float | None
+    threshold: float | None
+    beats: tuple[int, ...]
+    delay_ms: Delay
+    explanation: Explanation | None
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """Samples of a stream since the daemon first heard it; received + lost = sent."""
+
+    received: int
+    lost: int
+    repeated: int
+
+
+State = Literal["started", "gap", "restarted", "leads-changed", "ended"]
+
+
+class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn in a stream's life."""
+
+    v: int = VERSION
+    type: Literal["status"] = "status"
+    stream: str
+    epoch: int
+    state: State
+    sample: int
+    time_ns: int
+    fs: float
+    leads: tuple[str, ...]
+    lead: str
+    lost: int
+    totals: Totals
+    text: str
+
+
+Message = BeatMessage | AlertMessage | StatusMessage
+
+
+def encode_message(message: Message) -> list[bytes]:
+    """The message's two parts: topic and one UTF-8 JSON object."""
+    return [f"{message.type}.{message.stream}".encode("ascii"), encode_json(message)]
+
+
+def encode_json(message: Message) -> bytes:
+    """The message's JSON object alone, on one line."""
+    return _json_encoder.encode(message)

@@ -1,0 +1,110 @@
+"""Stand-ins for a model and for metrics, and a synthetic patient, for tests of the daemon."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from beatgan_daemon.engine import Engine
+from beatgan_daemon.observer import Observer
+
+from beatgan.policy import AlarmLimits
+from beatgan.scoring import Scorer
+from beatgan.spec import PreprocessSpec
+from beatgan.synthetic import synthetic_ecg
+from beatgan.types import Beat, Floats, Quality, Score
+
+FS = 360.0
+
+
+class DistanceScorer:
+    """Scores a beat by its distance to the patient's own reference: no network, no torch."""
+
+    threshold = -1.5
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def score(self, beats: Sequence[Beat]) -> list[Score]:
+        self.batches.append(len(beats))
+        return [self._score(beat) for beat in beats]
+
+    def _score(self, beat: Beat) -> Score:
+        value = None if beat.quality is Quality.UNUSABLE else beat.distance + beat.prematurity
+        error = (beat.window - beat.reference) ** 2
+        return Score(beat, value, self.threshold, beat.reference, error)
+
+
+class CountingObserver:
+    """Every count under its metric's word, with labels in brackets."""
+
+    def __init__(self, counts: Counter[str]) -> None:
+        self._counts = counts
+
+    def received(self, samples: int) -> None:
+        self._counts["received"] += samples
+
+    def lost(self, samples: int) -> None:
+        self._counts["lost"] += samples
+
+    def repeated(self, samples: int) -> None:
+        self._counts["repeated"] += samples
+
+    def rejected(self, reason: str) -> None:
+        self._counts[f"rejected[{reason}]"] += 1
+
+    def scored(self, beats: int) -> None:
+        self._counts["scored"] += beats
+
+    def unscored(self, reason: str) -> None:
+        self._counts[f"unscored[{reason}]"] += 1
+
+    def alerted(self, code: str, priority: str) -> None:
+        self._counts[f"alerted[{code}]"] += 1
+
+    def streams(self, active: int) -> None:
+        self._counts["streams"] = active
+
+    def latency(self, seconds: float) -> None:
+        self._counts["latencies"] += 1
+        self._counts["latency_us"] += round(1e6 * seconds)
+
+
+@pytest.fixture(scope="session")
+def new_scorer() -> Callable[[], Scorer]:
+    """A factory of scorers that need no network."""
+    return DistanceScorer
+
+
+@pytest.fixture(scope="session")
+def new_observer() -> Callable[[Counter[str]], Observer]:
+    """A factory of observers that count into the Counter given."""
+    return CountingObserver
+
+
+@pytest.fixture(scope="session")
+def new_engine() -> Callable[..., tuple[Engine, Counter[str]]]:
+    """A factory of engines, each with what its observer counts; keywords override."""
+
+    def make(**overrides: Any) -> tuple[Engine, Counter[str]]:
+        counts: Counter[str] = Counter()
+        values: dict[str, Any] = {
+            "spec": PreprocessSpec(),
+            "scorer": DistanceScorer(),
+            "limits": AlarmLimits(anomalous_beats=2, among_beats=12),
+            "batch_size": 8,
+            "batch_age": 0.01,
+            "silence": 5.0,
+            "max_streams": 100,
+            "observer": CountingObserver(counts),
+        }
+        return Engine(**(values | overrides)), counts
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def patient() -> Floats:
+    """A minute of one lead at 360 Hz, shape (21600, 1), every ninth beat ventricular."""
+    return synthetic_ecg(60.0, FS)[:, np.newaxis]

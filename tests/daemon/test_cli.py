@@ -1,0 +1,97 @@
+"""The command line: names, codes and one-line messages. What commands do is tested elsewhere."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from beatgan_daemon import cli
+from beatgan_daemon.exits import Exit
+from beatgan_daemon.settings import Settings
+
+
+def outcome(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["beatgan-daemon", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"beatgan-daemon {version('beatgan')}\n"
+
+
+def test_help_lists_the_commands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert outcome(monkeypatch, "--help") == 0
+    shown = capsys.readouterr().out
+    for command in ("run", "score", "replay", "watch", "demo", "check"):
+        assert f" {command} " in shown
+
+
+@pytest.mark.parametrize("command", ["run", "score", "replay", "watch", "demo", "check"])
+def test_every_command_explains_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert outcome(monkeypatch, command, "--help") == 0
+    assert "--help" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["fly"], 2, "No such command"),
+        (["run", "--fast"], 2, "No such option"),
+        (["run"], 2, "no model: give --model FILE"),
+        (["run", "--model", "m.pt", "--device", "gpu"], 2, "command line: model.device = 'gpu'"),
+        (["run", "--model", "m.pt", "--http", "here"], 2, "http.listen = 'here': expected HOST"),
+        (["run", "--model", "m.pt", "--set", "batch.sise=1"], 2, "did you mean 'batch.size'?"),
+        (["run", "--model", "m.pt", "--set", "batch.size"], 2, "expected KEY=VALUE"),
+        (["run", "--model", "m.pt", "--ingest-bind", ""], 2, "no ECG could ever arrive"),
+        (["run", "--model", "none.pt"], 3, "none.pt: cannot open the model"),
+        (["run", "--model", "m.pt", "--config", "none.toml"], 3, "none.toml: cannot read"),
+        (["check", "--model", "none.pt"], 3, "none.pt: cannot open the model"),
+        (["score", "--model", "none.pt", "sample"], 3, "none.pt: cannot open the model"),
+        (["replay", "none", "--bind", "tcp://127.0.0.1:*"], 2, "none"),
+        (["watch", "--connect", "nonsense"], 2, "'nonsense'"),
+        (["demo", "--model", "none.pt"], 2, "no model at none.pt"),
+    ],
+)
+def test_refusals_are_one_line_with_their_code(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: list[str],
+    code: int,
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert outcome(monkeypatch, *arguments) == code
+    shown = capsys.readouterr().err
+    assert words in shown
+    assert "Traceback" not in shown
+    if shown.startswith("beatgan-daemon: "):
+        assert shown.count("\n") == 1
+
+
+def test_flags_reach_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[Settings] = []
+
+    def run(settings: Settings) -> Exit:
+        seen.append(settings)
+        return Exit.DONE
+
+    monkeypatch.setattr("beatgan_daemon.service.run", run)
+    config = tmp_path / "daemon.toml"
+    config.write_text('[ingest]\nbind = ["tcp://127.0.0.1:1"]\n[batch]\nsize = 5\n')
+    arguments = ["run", "--config", str(config), "--model", "m.pt", "--device", "cpu"]
+    arguments += ["--ingest-bind", "tcp://127.0.0.1:2", "--ingest-bind", "tcp://127.0.0.1:3"]
+    arguments += ["--ingest-connect", "ipc:///x", "--publish-bind", "tcp://127.0.0.1:4"]
+    arguments += ["--http", "127.0.0.1:5", "--set", "batch.age_ms=7"]
+    assert outcome(monkeypatch, *arguments) == 0
+    settings = seen[0]
+    assert settings.ingest.bind == ("tcp://127.0.0.1:2", "tcp://127.0.0.1:3")
+    assert settings.ingest.connect == ("ipc:///x",)
+    assert (settings.publish.bind, settings.http.listen.port) == ("tcp://127.0.0.1:4", 5)
+    assert (settings.batch.size, settings.batch.age_ms) == (5, 7.0)

@@ -1,0 +1,74 @@
+"""The HTTP side: metrics, liveness, readiness, and nothing else."""
+
+import http.client
+from collections.abc import Iterator
+
+import pytest
+from beatgan_daemon.exits import StartError
+from beatgan_daemon.http import Server
+from beatgan_daemon.settings import Address
+
+LOOPBACK = Address("127.0.0.1", 0)
+
+
+class Health:
+    alive: str | None = None
+    ready: str | None = None
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health()
+
+
+@pytest.fixture
+def server(health: Health) -> Iterator[Server]:
+    server = Server(LOOPBACK, lambda: b"beatgan_x 1\n", lambda: health.alive, lambda: health.ready)
+    yield server
+    server.close()
+
+
+def get(server: Server, path: str, method: str = "GET") -> tuple[int, str, str]:
+    connection = http.client.HTTPConnection(*server.address, timeout=5)
+    connection.request(method, path)
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    return answer.status, answer.headers["Content-Type"], body
+
+
+def test_metrics_page(server: Server) -> None:
+    status, kind, body = get(server, "/metrics")
+    assert (status, body) == (200, "beatgan_x 1\n")
+    assert kind.startswith("text/plain; version=")
+
+
+def test_health_follows_the_checks(server: Server, health: Health) -> None:
+    assert get(server, "/livez")[::2] == (200, "ok\n")
+    assert get(server, "/readyz")[::2] == (200, "ok\n")
+    health.alive, health.ready = "no turn for 12 s", "starting"
+    assert get(server, "/livez")[::2] == (503, "no turn for 12 s\n")
+    assert get(server, "/readyz")[::2] == (503, "starting\n")
+
+
+def test_everything_else_is_not_found(server: Server) -> None:
+    for path in ("/", "/metrics/", "/etc/passwd", "/livez2"):
+        assert get(server, path)[0] == 404
+
+
+def test_query_is_ignored_and_head_has_no_body(server: Server) -> None:
+    assert get(server, "/livez?verbose")[0] == 200
+    assert get(server, "/livez", "HEAD")[::2] == (200, "")
+    assert get(server, "/livez", "POST")[0] == 501
+
+
+def test_port_in_use_is_named(server: Server) -> None:
+    with pytest.raises(StartError, match=rf"http\.listen.*{server.address}.*in use"):
+        Server(server.address, lambda: b"", lambda: None, lambda: None)
+
+
+def test_port_is_free_again_after_close() -> None:
+    first = Server(LOOPBACK, lambda: b"", lambda: None, lambda: None)
+    first.close()
+    again = Server(first.address, lambda: b"", lambda: None, lambda: None)
+    again.close()

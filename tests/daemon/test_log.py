@@ -1,0 +1,65 @@
+"""One line per event, readable by machine and man, and never a flood."""
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from beatgan_daemon import log
+
+
+@pytest.fixture
+def out() -> Iterator[io.StringIO]:
+    yield io.StringIO()
+    structlog.reset_defaults()
+
+
+def lines(out: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_json_when_not_on_a_terminal(out: io.StringIO) -> None:
+    log.configure(stream=out)
+    log.get().info("ready", streams=3)
+    assert [*lines(out)[0]] == ["ts", "level", "event", "streams"]
+    assert lines(out)[0]["event"] == "ready"
+    assert lines(out)[0]["ts"].endswith("Z")
+
+
+def test_pretty_on_request(out: io.StringIO) -> None:
+    log.configure(form="pretty", stream=out)
+    log.get().info("ready", streams=3)
+    assert "ready" in out.getvalue()
+    assert "streams=3" in out.getvalue()
+
+
+def test_level_filters(out: io.StringIO) -> None:
+    log.configure("warning", stream=out)
+    log.get().info("unheard")
+    log.get().warning("heard")
+    assert [line["event"] for line in lines(out)] == ["heard"]
+
+
+def test_a_crash_is_one_line_with_its_traceback(out: io.StringIO) -> None:
+    log.configure(stream=out)
+    try:
+        raise ZeroDivisionError("oh")
+    except ZeroDivisionError:
+        log.get().exception("crashed")
+    assert len(lines(out)) == 1
+    assert "ZeroDivisionError: oh" in lines(out)[0]["exception"]
+
+
+def test_rejections_are_said_at_once_then_summed_up(out: io.StringIO) -> None:
+    log.configure(stream=out)
+    rejections = log.Rejections(log.get(), interval=10.0)
+    for k in range(1000):
+        rejections.add("header", f"frame {k}", now=100.0 + k / 1000)
+    rejections.add("rate", "9 Hz", now=100.5)
+    rejections.flush(now=105.0)
+    rejections.flush(now=110.0)
+    rejections.flush(now=130.0)
+    said = [(line["reason"], line["count"], line["why"]) for line in lines(out)]
+    assert said == [("header", 1, "frame 0"), ("rate", 1, "9 Hz"), ("header", 999, "frame 999")]

@@ -1,0 +1,130 @@
+"""The specification, its byte vectors and the daemon say the same."""
+
+import json
+import re
+import runpy
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import zmq
+from beatgan_daemon import wire
+from beatgan_daemon.source import Source
+from beatgan_daemon.wire import Message, decode_frame, encode_frame, encode_message
+
+from beatgan.errors import StreamError
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = ROOT / "tests" / "golden"
+VECTORS: dict[str, list[dict[str, Any]]] = json.loads((GOLDEN / "wire.json").read_text())
+PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+TYPES: dict[str, type[Message]] = {
+    "beat": wire.BeatMessage,
+    "alert": wire.AlertMessage,
+    "status": wire.StatusMessage,
+}
+
+
+def parts_of(vector: dict[str, Any]) -> list[bytes]:
+    return [bytes.fromhex(part) for part in vector["parts"]]
+
+
+def blocks(language: str) -> list[str]:
+    """The page's code blocks in ``language``."""
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+
+
+def section(title: str) -> str:
+    """The page's text under a heading."""
+    found = re.search(rf"^##+ {re.escape(title)}\n(.*?)(?=^##|\Z)", PAGE, re.DOTALL | re.MULTILINE)
+    assert found, title
+    return found[1]
+
+
+def test_the_file_is_what_its_script_makes() -> None:
+    made = runpy.run_path(str(GOLDEN / "make_wire.py"))["vectors"]()
+    assert made == VECTORS
+
+
+@pytest.mark.parametrize("vector", VECTORS["frames"], ids=lambda vector: vector["name"])
+def test_a_golden_frame_decodes_to_what_it_says(vector: dict[str, Any]) -> None:
+    chunk, expected = decode_frame(parts_of(vector)), dict(vector["chunk"])
+    samples = np.array(expected.pop("samples"), np.float64).astype(np.float32)
+    np.testing.assert_array_equal(chunk.samples, samples)
+    expected["leads"] = tuple(expected["leads"])
+    assert {key: getattr(chunk, key) for key in expected} == expected
+
+
+@pytest.mark.parametrize(("index", "coding"), [(0, ("<i2", 0.005, 1024.0)), (1, ("<f4", 1.0, 0.0))])
+def test_golden_frames_are_what_replay_would_send(
+    index: int, coding: tuple[str, float, float]
+) -> None:
+    parts = parts_of(VECTORS["frames"][index])
+    assert encode_frame(decode_frame(parts), *coding) == parts
+
+
+@pytest.mark.parametrize("vector", VECTORS["refused"], ids=lambda vector: vector["reason"])
+def test_a_golden_fault_is_refused_with_its_reason(vector: dict[str, Any]) -> None:
+    with pytest.raises(StreamError) as caught:
+        decode_frame(parts_of(vector))
+    assert caught.value.reason == vector["reason"]
+
+
+@pytest.mark.parametrize("vector", VECTORS["messages"], ids=lambda vector: vector["topic"])
+def test_a_golden_message_is_encoded_byte_for_byte(vector: dict[str, Any]) -> None:
+    kind = vector["topic"].partition(".")[0]
+    message = msgspec.json.decode(vector["json"], type=TYPES[kind])
+    assert encode_message(message) == [vector["topic"].encode(), vector["json"].encode()]
+
+
+def test_the_page_shows_the_vectors() -> None:
+    shown = [[part.replace("\n", "") for part in re.split(r"\n\s*\n", b)] for b in blocks("hex")]
+    assert shown == [vector["parts"] for vector in VECTORS["frames"][:2]]
+    (messages,) = blocks("json")
+    assert messages.split() == "\n".join(v["json"] for v in VECTORS["messages"]).split()
+
+
+def test_the_page_explains_every_reason_that_the_code_can_give() -> None:
+    package = Path(wire.__file__).parent
+    source = "".join((package / f"{name}.py").read_text() for name in ("wire", "streams", "engine"))
+    given = set(re.findall(r'StreamError\(\s*"([a-z]+)"', source))
+    explained = set(re.findall(r"^\| `([a-z]+)` \|", section("What is refused"), re.MULTILINE))
+    assert given == explained
+    assert {vector["reason"] for vector in VECTORS["refused"]} < given
+
+
+def test_the_page_explains_every_key() -> None:
+    for name in msgspec.structs.fields(wire.Header):
+        assert f"\n| `{name.name}` |" in section("The frame")
+    for title, kind in TYPES.items():
+        text = section(title)
+        first_column = "".join(re.findall(r"^\|([^|]*)\|", text, re.MULTILINE))
+        for field in msgspec.structs.fields(kind):
+            assert f"`{field.name}`" in first_column, (title, field.name)
+    for inner in (wire.Explanation, wire.Delay, wire.Totals):
+        for field in msgspec.structs.fields(inner):
+            assert re.search(rf'[`"]{field.name}[`"]', section("alert") + section("status"))
+
+
+def test_the_pages_publisher_works() -> None:
+    program = blocks("python")[0]
+    assert len(program.splitlines()) <= 15
+    with zmq.Context() as context, Source(context, ["tcp://127.0.0.1:*"]) as source:
+        program = program.replace("tcp://127.0.0.1:5555", source.bound[0])
+        # its own names, and its socket closed at the end, as leaving the process would
+        scope: dict[str, Any] = {}
+        thread = threading.Thread(target=exec, args=(program, scope))
+        thread.start()
+        chunks = []
+        while source.wait(1.0):
+            parts = source.receive()
+            assert parts is not None
+            chunks.append(decode_frame(parts))
+        thread.join()
+        scope["socket"].context.destroy()
+    assert len(chunks) >= 5
+    assert chunks[-1].first == 450
+    assert {chunk.stream for chunk in chunks} == {"bed-7"}

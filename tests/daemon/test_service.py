@@ -1,0 +1,279 @@
+"""The service in this process: real sockets, a scripted clock, and a scorer without torch."""
+
+import io
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+import structlog
+import zmq
+from beatgan_daemon import log
+from beatgan_daemon.exits import StartError
+from beatgan_daemon.loading import Loaded
+from beatgan_daemon.notify import Notifier
+from beatgan_daemon.service import Service, exposed
+from beatgan_daemon.settings import Settings, load
+from beatgan_daemon.wire import encode_frame
+
+from beatgan.scoring import Scorer
+from beatgan.spec import PreprocessSpec
+from beatgan.synthetic import synthetic_ecg
+from beatgan.types import Chunk
+
+FS = 360.0
+
+
+class Clock:
+    """Time that passes only when told to."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def settings(**flags: Any) -> Settings:
+    loopback = {
+        "model.path": "none.pt",
+        "ingest.bind": "tcp://127.0.0.1:*",
+        "publish.bind": "tcp://127.0.0.1:*",
+        "http.listen": "127.0.0.1:0",
+        "log.status_s": "60",
+    }
+    return load(flags=loopback | flags, environment={})
+
+
+@pytest.fixture
+def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    out = io.StringIO()
+    log.configure("debug", "json", out)
+    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[tuple[Notifier, Callable[[], list[str]]]]:
+    """A notifier with a watchdog of 4 s, and what its service manager has heard."""
+    end = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    end.setblocking(False)
+    end.bind(str(tmp_path / "notify"))
+    heard: list[str] = []
+
+    def said() -> list[str]:
+        while True:
+            try:
+                heard.extend(end.recv(1024).decode().split("\n"))
+            except BlockingIOError:
+                return heard
+
+    environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "4000000"}
+    yield Notifier(environment), said
+    end.close()
+
+
+class Peer:
+    """A source and a subscriber of a service."""
+
+    def __init__(self, service: Service, resources: ExitStack) -> None:
+        context = resources.enter_context(zmq.Context[zmq.Socket[bytes]]())
+        self.source = resources.enter_context(context.socket(zmq.XPUB))
+        self.source.linger = 0
+        self.source.connect(service.source.bound[0])
+        self.messages = resources.enter_context(context.socket(zmq.SUB))
+        self.messages.subscribe("")
+        self.messages.connect(service.sink.bound)
+        while not self.source.poll(10):  # ZeroMQ subscribes only while its owner looks at it
+            service.source.wait(0.01)
+
+    def received(self) -> list[dict[str, Any]]:
+        found = []
+        while self.messages.poll(200):
+            found.append(json.loads(self.messages.recv_multipart()[1]))
+        return found
+
+
+@pytest.fixture
+def loaded(new_scorer: Callable[[], Scorer]) -> Loaded:
+    return Loaded("student", "d1gest", PreprocessSpec(), new_scorer(), "cpu")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def resources() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def service(
+    resources: ExitStack,
+    loaded: Loaded,
+    clock: Clock,
+    logged: Callable[[], list[dict[str, Any]]],
+) -> Service:
+    return Service(settings(), loaded, resources, Notifier({}), clock)
+
+
+def turns(count: int, between: Callable[[int], None] = lambda _: None) -> Callable[[], bool]:
+    """Let the service take ``count`` turns, doing something before each."""
+    passed = iter(range(count))
+
+    def stopping() -> bool:
+        turn = next(passed, None)
+        if turn is not None:
+            between(turn)
+        return turn is None
+
+    return stopping
+
+
+def frames(seconds: int) -> list[list[bytes]]:
+    ecg = synthetic_ecg(float(seconds), FS, seed=3)[:, None]
+    size = int(FS)
+    return [
+        encode_frame(
+            Chunk("bed-1", 7, k, k * size, k * 10**9, FS, ("II",), ecg[k * size : (k + 1) * size])
+        )
+        for k in range(seconds)
+    ]
+
+
+def test_ecg_in_beats_out(service: Service, resources: ExitStack, clock: Clock) -> None:
+    peer = Peer(service, resources)
+    sent = frames(20)
+
+    def feed(turn: int) -> None:
+        clock.now += 1.0
+        peer.source.send_multipart(sent[turn])
+
+    service.serve(turns(20, feed))
+    messages = peer.received()
+    beats = [message for message in messages if message["type"] == "beat"]
+    assert messages[0]["type"] == "status"
+    assert len(beats) > 15
+    assert [beat["n"] for beat in beats] == list(range(len(beats)))
+    assert service.metrics.total("samples_received_total") == 20 * FS
+    assert service.metrics.total("beats_scored_total") > 15
+
+
+def test_malformed_frames_are_counted_and_the_daemon_goes_on(
+    service: Service, resources: ExitStack, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+    peer = Peer(service, resources)
+    good = frames(3)
+    bad = [[b"ecg.bed-2", b"junk", b""], [b"ecg.", *good[0][1:]], [b"ecg.x"], good[0][:2]]
+
+    def feed(turn: int) -> None:
+        for parts in bad if turn == 1 else []:
+            peer.source.send_multipart(parts)
+        peer.source.send_multipart(good[turn])
+
+    service.serve(turns(3, feed))
+    assert service.metrics.total("frames_rejected_total") == len(bad)
+    assert service.metrics.total("samples_received_total") == 3 * FS
+    said = [line for line in logged() if line["event"] == "frames rejected"]
+    assert {line["reason"] for line in said} == {"header", "topic", "parts"}
+    assert said[0]["why"].startswith("ecg.bed-2: ")
+
+
+def test_what_had_arrived_is_finished_on_the_way_out(
+    service: Service, resources: ExitStack, clock: Clock
+) -> None:
+    peer = Peer(service, resources)
+    for parts in frames(20):
+        peer.source.send_multipart(parts)
+    assert service.source.wait(5.0)
+    service.serve(lambda: True)
+    assert service.metrics.total("samples_received_total") == 20 * FS
+    assert [m["n"] for m in peer.received() if m["type"] == "beat"][-1] > 15
+
+
+def test_systemd_hears_of_every_stage_and_of_progress_only(
+    resources: ExitStack,
+    loaded: Loaded,
+    manager: tuple[Notifier, Callable[[], list[str]]],
+    clock: Clock,
+) -> None:
+    notifier, heard = manager
+    service = Service(settings(), loaded, resources, notifier, clock)
+
+    def tick(turn: int) -> None:
+        clock.now += 0.5
+
+    service.serve(turns(8, tick))
+    said = heard()
+    keys = [line for line in said if not line.startswith("STATUS=")]
+    assert keys == ["READY=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "STOPPING=1"]
+    clock.now += 100  # the loop no longer turns: nothing pings
+    assert heard() == said
+
+
+def test_health_tells_of_a_stall_and_of_stopping(service: Service, clock: Clock) -> None:
+    def status(page: str) -> tuple[int, str]:
+        try:
+            with urlopen(f"http://{service.http.address}/{page}", timeout=5) as answer:
+                return answer.status, answer.read().decode().strip()
+        except HTTPError as error:
+            return error.code, error.read().decode().strip()
+
+    assert status("livez") == (200, "ok")
+    clock.now += 12
+    assert status("livez") == (503, "the pipeline has not moved for 12 s")
+    assert status("readyz") == (503, "the pipeline has not moved for 12 s")
+    service.serve(turns(1))
+    assert status("livez") == (200, "ok")
+    assert status("readyz") == (503, "stopping")
+
+
+def test_status_line_once_a_minute(
+    service: Service,
+    resources: ExitStack,
+    clock: Clock,
+    logged: Callable[[], list[dict[str, Any]]],
+) -> None:
+    peer = Peer(service, resources)
+    sent = frames(60)
+
+    def feed(turn: int) -> None:
+        clock.now += 1
+        peer.source.send_multipart(sent[turn])
+
+    service.serve(turns(60, feed))
+    lines = [line for line in logged() if line["event"] == "status"]
+    assert len(lines) == 2  # after a minute, and when it stopped
+    assert lines[0]["streams"] == 1
+    assert lines[0]["lost"] == lines[0]["rejected"] == 0
+    assert lines[0]["beats_per_s"] == pytest.approx(lines[0]["beats"] / 60, abs=0.1)
+
+
+@pytest.mark.parametrize("key", ["ingest.bind", "publish.bind", "http.listen"])
+def test_a_port_in_use_is_refused_by_name(service: Service, loaded: Loaded, key: str) -> None:
+    taken = {
+        "ingest.bind": service.source.bound[0],
+        "publish.bind": service.sink.bound,
+        "http.listen": str(service.http.address),
+    }[key]
+    with ExitStack() as stack, pytest.raises(StartError, match=f"{taken}.*in use"):
+        Service(settings(**{key: taken}), loaded, stack, Notifier({}))
+
+
+def test_open_endpoints_are_named() -> None:
+    assert exposed(settings()) == []
+    everywhere = settings(
+        **{
+            "ingest.bind": "tcp://0.0.0.0:5555,tcp://127.0.0.2:1,ipc:///run/ecg,tcp://[::1]:5",
+            "publish.bind": "tcp://*:5556",
+            "http.listen": "[::]:80",
+        }
+    )
+    assert exposed(everywhere) == ["tcp://0.0.0.0:5555", "tcp://*:5556", "http://[::]:80"]

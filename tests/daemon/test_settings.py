@@ -1,0 +1,142 @@
+"""Where options come from, who wins, and what an operator reads when one is wrong."""
+
+import tomllib
+from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from beatgan_daemon.exits import StartError
+from beatgan_daemon.settings import Address, Settings, keys, load
+
+from beatgan.errors import UsageError
+from beatgan.policy import AlarmLimits
+
+MODEL = {"model.path": "student.pt"}
+EXAMPLE = Path(__file__).resolve().parents[2] / "configs" / "daemon.toml"
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "daemon.toml"
+    file.write_text(text)
+    return file
+
+
+def test_defaults_keep_to_this_machine() -> None:
+    settings = load(flags=MODEL, environment={})
+    assert settings.model.path == Path("student.pt")
+    assert settings.http.listen.host == "127.0.0.1"
+    for endpoint in (*settings.ingest.bind, settings.publish.bind):
+        assert endpoint.startswith("tcp://127.0.0.1:")
+    assert settings.alarms == AlarmLimits()
+
+
+def test_flags_beat_environment_beats_file_beats_default(tmp_path: Path) -> None:
+    file = written(tmp_path, "[batch]\nsize = 2\nage_ms = 2\n[streams]\nmax = 2\n")
+    environment = {"BEATGAN_BATCH__SIZE": "3", "BEATGAN_BATCH__AGE_MS": "3"}
+    settings = load(file, MODEL | {"batch.size": "4"}, environment)
+    assert (settings.batch.size, settings.batch.age_ms, settings.streams.max) == (4, 3.0, 2)
+    assert settings.streams.silence_s == Settings.model_fields["streams"].default.silence_s
+
+
+def test_lists_and_addresses_in_the_environment() -> None:
+    environment = {
+        "BEATGAN_MODEL__PATH": "m.pt",
+        "BEATGAN_INGEST__BIND": "",
+        "BEATGAN_INGEST__CONNECT": "tcp://10.0.0.1:7,ipc:///run/ecg",
+        "BEATGAN_HTTP__LISTEN": "[::1]:80",
+        "BEATGAN_DATA": "/databases",  # not a setting: beatgan-train's
+        "HOME": "/",
+    }
+    settings = load(environment=environment)
+    assert settings.ingest.bind == ()
+    assert settings.ingest.connect == ("tcp://10.0.0.1:7", "ipc:///run/ecg")
+    assert settings.http.listen == Address("::1", 80)
+    assert str(settings.http.listen) == "[::1]:80"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[batch]\nsise = 1", ["unknown key 'batch.sise'", "'batch.size'"]),
+        ("[bach]\nsize = 1", ["unknown key 'bach.size'", "'batch.size'"]),
+        ("device = 'cpu'", ["unknown key 'device'", "'model.device'"]),
+        ("[batch]\nqqqqq = 1", ["unknown key 'batch.qqqqq'", "known: batch.size, batch.age_ms"]),
+        ("[model]\nthreshold = 3.0", ["unknown key 'model.threshold'"]),
+        ("model = 'x'", ["unknown key 'model'", "'model.path'"]),
+        ("[batch]\nsize = 0", ["batch.size = 0", "greater than or equal to 1"]),
+        ("[batch]\nage_ms = nan", ["batch.age_ms = nan", "finite"]),
+        ("[model]\ndevice = 'gpu'", ["model.device = 'gpu'", "cuda:N"]),
+        ("[ingest]\nbind = ['udp://x']", ["ingest.bind = ['udp://x']", "tcp://HOST:PORT"]),
+        ("[http]\nlisten = '127.0.0.1'", ["http.listen = '127.0.0.1'", "HOST:PORT"]),
+        ("[http]\nlisten = 'h:99999'", ["http.listen = 'h:99999'", "HOST:PORT"]),
+        ("[log]\nlevel = 'loud'", ["log.level = 'loud'", "'debug'"]),
+        ("[ingest]\nbind = [", ["cannot read the configuration"]),
+    ],
+)
+def test_a_bad_file_is_refused_by_name(tmp_path: Path, text: str, words: list[str]) -> None:
+    file = written(tmp_path, text)
+    with pytest.raises(StartError) as caught:
+        load(file, MODEL, {})
+    message = str(caught.value)
+    for word in [str(file), *words]:
+        assert word.casefold() in message.casefold()
+
+
+def test_nowhere_to_listen() -> None:
+    with pytest.raises(UsageError, match=r"command line: ingest: .* no ECG could ever arrive"):
+        load(flags=MODEL | {"ingest.bind": ""}, environment={})
+
+
+def test_limits_at_odds_name_the_file(tmp_path: Path) -> None:
+    file = written(tmp_path, "[alarms]\nanomalous_beats = 20\n")
+    with pytest.raises(StartError, match=r"daemon\.toml: alarms: .*among_beats, got 20 and 10"):
+        load(file, MODEL, {})
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match=r"nowhere\.toml.*No such file"):
+        load(tmp_path / "nowhere.toml", MODEL, {})
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "kind", "words"),
+    [
+        ({"batch.size": "x"}, {}, UsageError, "command line: batch.size = 'x'.*integer"),
+        ({"batch.sise": "1"}, {}, UsageError, "command line: unknown key 'batch.sise'"),
+        ({}, {"BEATGAN_BATCH__SIZE": "x"}, StartError, "BEATGAN_.*batch.size = 'x'.*integer"),
+        ({}, {"BEATGAN_BATCH__SISE": "1"}, StartError, "BEATGAN_.*'batch.sise'.*'batch.size'"),
+        ({}, {"BEATGAN_MODEL": "x.pt"}, StartError, "BEATGAN_.*'model'.*'model.path'"),
+    ],
+)
+def test_the_one_at_fault_is_named(
+    flags: dict[str, Any], environment: dict[str, str], kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind, match=words):
+        load(flags=MODEL | flags, environment=environment)
+
+
+def test_no_model_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="--model FILE"):
+        load(environment={})
+
+
+def test_alarm_limits_are_the_policys_own_fields() -> None:
+    alarms = {key for key in keys() if key.startswith("alarms.")}
+    assert alarms == {f"alarms.{field.name}" for field in fields(AlarmLimits)}
+
+
+def test_the_example_file_is_the_defaults() -> None:
+    written_out = tomllib.loads(EXAMPLE.read_text())
+    flat = {f"{section}.{key}" for section, table in written_out.items() for key in table}
+    assert flat == set(keys())
+    example = load(EXAMPLE, environment={})
+    assert example == load(flags={"model.path": example.model.path}, environment={})
+
+
+def test_the_example_file_explains_every_option() -> None:
+    lines = EXAMPLE.read_text().splitlines()
+    for above, line in pairwise(lines):
+        if line and line[0].isalpha():
+            assert above.startswith("#"), f"{line!r} stands without a comment"
