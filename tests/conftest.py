@@ -13,5 +13,7 @@ def mitdb() -> Path:
     """The folder of the MIT-BIH Arrhythmia Database, or a skip that says where it was sought."""
     data = Path(os.environ.get("BEATGAN_DATA", ROOT.parent / "shared" / "data"))
     if not (data / "mitdb" / "208.hea").exists():
-        pytest.skip(f"no MIT-BIH database in {data}/mitdb; set BEATGAN_DATA to a folder that has it")
+        pytest.skip(
+            f"no MIT-BIH database in {data}/mitdb; set BEATGAN_DATA to a folder that has it"
+        )
     return data / "mitdb"

@@ -52,7 +52,7 @@ def option(key: str, *names: str, metavar: str) -> Any:
 
 Records = Annotated[
     list[str],
-    typer.Argument(metavar="RECORD...", help="WFDB, EDF or CSV; `sample` is the bundled one"),
+    typer.Argument(metavar="RECORD", help="WFDB, EDF or CSV; `sample` is the bundled one"),
 ]
 Model = Annotated[str | None, option("model.path", "--model", metavar="FILE")]
 Device = Annotated[str | None, option("model.device", "--device", metavar="DEVICE")]
@@ -189,8 +189,9 @@ def watch(
     ] = Publish().bind,
 ) -> None:
     """Print alerts as they come, until Ctrl-C."""
+    typer.echo(f"waiting for {connect}; Ctrl-C ends", err=True)
     with stop_signals() as stopping:
-        watching.watch(connect, Console(), stopping)
+        watching.watch(connect, Console(highlight=False, markup=False), stopping)
 
 
 @app.command()
@@ -204,12 +205,12 @@ def demo(
     ] = None,
 ) -> None:
     """Run a daemon on the bundled sample and print its alerts."""
-    demonstration.demo(seconds, model, Console())
+    demonstration.demo(seconds, model, Console(highlight=False, markup=False))
 
 
 def _settings(config: Path | None, pairs: list[str] | None, flags: dict[str, Any]) -> Settings:
     """The settings from a command's flags, the environment and the file."""
-    given = {key: _joined(value) for key, value in flags.items() if value}
+    given = {key: _joined(value) for key, value in flags.items() if value not in (None, [])}
     return load(config, dict(_pairs(pairs or ())) | given)
 
 

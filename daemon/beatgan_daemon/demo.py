@@ -114,7 +114,7 @@ class _Child:
 
     def _listen(self) -> None:
         for line in self._process.stderr or ():
-            self.last = line.strip()
+            self.last = line.strip().removeprefix("beatgan-daemon: ")
             self._lines.put(line)
 
 

@@ -1,6 +1,7 @@
 """/metrics, /livez and /readyz in a thread of their own. Knows nothing of ECG."""
 
 import socket
+import sys
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -10,6 +11,7 @@ from typing import ClassVar
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from beatgan_daemon import log
 from beatgan_daemon.exits import StartError
 from beatgan_daemon.settings import Address
 
@@ -29,8 +31,10 @@ class _Listener(ThreadingTCPServer):
         self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         super().__init__((address.host, address.port), handler)
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hung up is no news."""
+    def handle_error(self, *_: object) -> None:
+        """A client that hung up is no news; anything else is a bug, and the log must have it."""
+        if not isinstance(sys.exception(), OSError):
+            log.get().exception("an HTTP request failed")
 
 
 class Server:

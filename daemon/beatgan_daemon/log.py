@@ -34,7 +34,7 @@ def configure(level: Level = "info", form: Format = "auto", stream: TextIO | Non
 
 
 def _pretty(out: TextIO) -> list[Processor]:
-    return [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+    return [structlog.dev.ConsoleRenderer(colors=out.isatty(), sort_keys=False)]
 
 
 def _json() -> list[Processor]:

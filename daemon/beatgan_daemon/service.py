@@ -27,7 +27,7 @@ from beatgan_daemon.sink import Sink
 from beatgan_daemon.source import Source
 from beatgan_daemon.wire import Message, StatusMessage, decode_frame
 
-FRAMES_PER_TURN = 1000  # then beats are scored, even if more frames wait
+FRAMES_PER_TURN = 32  # then beats that are due are scored, even if more frames wait
 LONGEST_WAIT_S = 0.2  # for a frame: how soon a signal to stop is seen
 DRAIN_S = 2.0  # for frames that had arrived when the signal to stop came
 

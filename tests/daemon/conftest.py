@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from beatgan_daemon.engine import Engine
-from beatgan_daemon.observer import Observer
 
 from beatgan.policy import AlarmLimits
 from beatgan.scoring import Scorer
 from beatgan.spec import PreprocessSpec
 from beatgan.synthetic import synthetic_ecg
 from beatgan.types import Beat, Floats, Quality, Score
+from beatgan_daemon.engine import Engine
+from beatgan_daemon.observer import Observer
 
 FS = 360.0
 

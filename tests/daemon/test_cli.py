@@ -1,11 +1,19 @@
 """The command line: names, codes and one-line messages. What commands do is tested elsewhere."""
 
+import json
+from collections import Counter
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
+from beatgan.records import SAMPLE
+from beatgan.scoring import Scorer
+from beatgan.spec import PreprocessSpec
 from beatgan_daemon import cli
 from beatgan_daemon.exits import Exit
+from beatgan_daemon.loading import Loaded
 from beatgan_daemon.settings import Settings
 
 
@@ -95,3 +103,29 @@ def test_flags_reach_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert settings.ingest.connect == ("ipc:///x",)
     assert (settings.publish.bind, settings.http.listen.port) == ("tcp://127.0.0.1:4", 5)
     assert (settings.batch.size, settings.batch.age_ms) == (5, 7.0)
+
+
+def test_an_output_that_cannot_be_written_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    new_scorer: Callable[[], Scorer],
+) -> None:
+    loaded = Loaded("student", "d1gest", PreprocessSpec(), new_scorer(), "cpu")
+    monkeypatch.setattr("beatgan_daemon.loading.load_model", lambda *_: loaded)
+    out = tmp_path / "nowhere" / "x.jsonl"
+    assert outcome(monkeypatch, "score", "--model", "m.pt", SAMPLE, "--out", str(out)) == 2
+    expected = f"beatgan-daemon: --out {out}: No such file or directory\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_score_writes_beats_and_alerts_as_json_lines(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, new_scorer: Callable[[], Scorer]
+) -> None:
+    loaded = Loaded("student", "d1gest", PreprocessSpec(), new_scorer(), "cpu")
+    monkeypatch.setattr("beatgan_daemon.loading.load_model", lambda *_: loaded)
+    out = tmp_path / "x.jsonl"
+    assert outcome(monkeypatch, "score", "--model", "m.pt", SAMPLE, "--out", str(out)) == 0
+    found = Counter(json.loads(line)["type"] for line in out.read_text().splitlines())
+    assert set(found) == {"beat", "alert"}
+    assert found["beat"] > 400

@@ -5,11 +5,11 @@ import math
 from pathlib import Path
 
 import pytest
-from beatgan_daemon.demo import demo, quantile, summary
-from beatgan_daemon.metrics import Metrics
 from rich.console import Console
 
 from beatgan.errors import UsageError
+from beatgan_daemon.demo import demo, quantile, summary
+from beatgan_daemon.metrics import Metrics
 
 
 def test_quantile_is_prometheus_estimate() -> None:

@@ -8,6 +8,11 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beatgan.errors import StreamError
+from beatgan.types import Chunk, Floats
 from beatgan_daemon.engine import Engine
 from beatgan_daemon.wire import (
     AlertMessage,
@@ -17,11 +22,6 @@ from beatgan_daemon.wire import (
     StatusMessage,
     encode_json,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from beatgan.errors import StreamError
-from beatgan.types import Chunk, Floats
 
 FS = 360.0
 START_NS = 1_700_000_000_000_000_000

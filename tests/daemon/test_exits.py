@@ -1,9 +1,9 @@
 """The documented exit codes."""
 
 import pytest
-from beatgan_daemon.exits import StartError, exit_code, one_line
 
 from beatgan.errors import ArtifactError, RecordError, StreamError, UsageError
+from beatgan_daemon.exits import StartError, exit_code, one_line
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from beatgan_daemon.engine import Engine
-from beatgan_daemon.wire import BeatMessage, Message, decode_frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beatgan.errors import StreamError
 from beatgan.types import Floats
+from beatgan_daemon.engine import Engine
+from beatgan_daemon.wire import BeatMessage, Message, decode_frame
 
 FRAMES = 100_000
 SIZE = 36  # samples in a frame

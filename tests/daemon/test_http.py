@@ -1,9 +1,14 @@
 """The HTTP side: metrics, liveness, readiness, and nothing else."""
 
 import http.client
+import io
+import json
 from collections.abc import Iterator
 
 import pytest
+import structlog
+
+from beatgan_daemon import log
 from beatgan_daemon.exits import StartError
 from beatgan_daemon.http import Server
 from beatgan_daemon.settings import Address
@@ -72,3 +77,20 @@ def test_port_is_free_again_after_close() -> None:
     first.close()
     again = Server(first.address, lambda: b"", lambda: None, lambda: None)
     again.close()
+
+
+def test_a_bug_behind_a_page_reaches_the_log_and_harms_no_other_page() -> None:
+    def broken() -> bytes:
+        raise ZeroDivisionError("a bug")
+
+    out = io.StringIO()
+    log.configure(form="json", stream=out)
+    server = Server(LOOPBACK, broken, lambda: None, lambda: None)
+    try:
+        with pytest.raises(http.client.RemoteDisconnected):
+            get(server, "/metrics")
+        assert get(server, "/livez")[0] == 200
+    finally:
+        server.close()
+        structlog.reset_defaults()
+    assert "ZeroDivisionError: a bug" in json.loads(out.getvalue())["exception"]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from beatgan_daemon.exits import StartError
-from beatgan_daemon.loading import load_model, resolve_device
 
 from beatgan.errors import ArtifactError
+from beatgan_daemon.exits import StartError
+from beatgan_daemon.loading import load_model, resolve_device
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """The metric names that others rely on, and what they count."""
 
-from beatgan_daemon.metrics import LATENCY_BUCKETS, Metrics
 from prometheus_client.parser import text_string_to_metric_families
+
+from beatgan_daemon.metrics import LATENCY_BUCKETS, Metrics
 
 
 def scraped(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+
 from beatgan_daemon.notify import Notifier
 
 

@@ -6,6 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from beatgan.errors import RecordError
+from beatgan.policy import AlarmLimits
+from beatgan.records import Recording, read_recording
+from beatgan.scoring import Scorer
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Floats
 from beatgan_daemon.chunks import cut, stream_name
 from beatgan_daemon.engine import Engine
 from beatgan_daemon.offline import score_recordings
@@ -17,13 +24,6 @@ from beatgan_daemon.wire import (
     decode_frame,
     encode_frame,
 )
-
-from beatgan.errors import RecordError
-from beatgan.policy import AlarmLimits
-from beatgan.records import Recording, read_recording
-from beatgan.scoring import Scorer
-from beatgan.spec import PreprocessSpec
-from beatgan.types import Floats
 
 START_NS = 1_700_000_000_000_000_000
 SPEC, LIMITS = PreprocessSpec(), AlarmLimits(anomalous_beats=2, among_beats=12)

@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 import pytest
 import zmq
+
+from beatgan.errors import StreamError
 from beatgan_daemon import wire
 from beatgan_daemon.source import Source
 from beatgan_daemon.wire import Message, decode_frame, encode_frame, encode_message
-
-from beatgan.errors import StreamError
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import zmq
-from beatgan_daemon.exits import StartError
-from beatgan_daemon.replay import Plan, Replayed, replay
-from beatgan_daemon.source import Source
-from beatgan_daemon.wire import decode_frame
 
 from beatgan.errors import BeatganError, RecordError, UsageError
 from beatgan.records import Recording
 from beatgan.types import Chunk, Floats
+from beatgan_daemon.exits import StartError
+from beatgan_daemon.replay import Plan, Replayed, replay
+from beatgan_daemon.source import Source
+from beatgan_daemon.wire import decode_frame
 
 Context = zmq.Context[zmq.Socket[bytes]]
 

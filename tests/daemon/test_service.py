@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,18 +14,18 @@ from urllib.request import urlopen
 import pytest
 import structlog
 import zmq
-from beatgan_daemon import log
-from beatgan_daemon.exits import StartError
-from beatgan_daemon.loading import Loaded
-from beatgan_daemon.notify import Notifier
-from beatgan_daemon.service import Service, exposed
-from beatgan_daemon.settings import Settings, load
-from beatgan_daemon.wire import encode_frame
 
 from beatgan.scoring import Scorer
 from beatgan.spec import PreprocessSpec
 from beatgan.synthetic import synthetic_ecg
 from beatgan.types import Chunk
+from beatgan_daemon import log
+from beatgan_daemon.exits import Exit, StartError
+from beatgan_daemon.loading import Loaded
+from beatgan_daemon.notify import Notifier
+from beatgan_daemon.service import Service, exposed, run
+from beatgan_daemon.settings import Settings, load
+from beatgan_daemon.wire import encode_frame
 
 FS = 360.0
 
@@ -277,3 +278,34 @@ def test_open_endpoints_are_named() -> None:
         }
     )
     assert exposed(everywhere) == ["tcp://0.0.0.0:5555", "tcp://*:5556", "http://[::]:80"]
+
+
+def test_a_crash_is_logged_with_its_traceback_and_has_code_1(
+    loaded: Loaded,
+    logged: Callable[[], list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("beatgan_daemon.service.load_model", lambda *_: loaded)
+    monkeypatch.setattr(Service, "serve", fail)
+    assert run(settings()) == Exit.CRASH
+    assert [line["event"] for line in logged()] == ["ready", "crashed"]
+    assert "ZeroDivisionError: a bug" in logged()[-1]["exception"]
+
+
+def test_being_told_to_stop_has_code_0(
+    loaded: Loaded,
+    logged: Callable[[], list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def load_and_be_told(*_: object) -> Loaded:
+        signal.raise_signal(signal.SIGTERM)
+        return loaded
+
+    monkeypatch.setattr("beatgan_daemon.service.load_model", load_and_be_told)
+    before = signal.getsignal(signal.SIGTERM)
+    assert run(settings()) == Exit.DONE
+    assert [line["event"] for line in logged()] == ["ready", "stopping", "status", "stopped"]
+    assert signal.getsignal(signal.SIGTERM) is before

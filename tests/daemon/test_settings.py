@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from beatgan_daemon.exits import StartError
-from beatgan_daemon.settings import Address, Settings, keys, load
 
 from beatgan.errors import UsageError
 from beatgan.policy import AlarmLimits
+from beatgan_daemon.exits import StartError
+from beatgan_daemon.settings import Address, Settings, keys, load
 
 MODEL = {"model.path": "student.pt"}
 EXAMPLE = Path(__file__).resolve().parents[2] / "configs" / "daemon.toml"

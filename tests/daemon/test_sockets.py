@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import zmq
+
+from beatgan.errors import BeatganError, UsageError
 from beatgan_daemon.exits import StartError
 from beatgan_daemon.sink import Sink
 from beatgan_daemon.source import Source
 from beatgan_daemon.wire import BeatMessage, encode_message
-
-from beatgan.errors import BeatganError, UsageError
 
 ANY = "tcp://127.0.0.1:*"
 Socket = zmq.Socket[bytes]

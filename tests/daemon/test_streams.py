@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from beatgan_daemon.observer import Observer
-from beatgan_daemon.streams import Closed, Notice, Step, Stream, Timeline
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +12,8 @@ from beatgan.errors import StreamError
 from beatgan.policy import AlarmLimits
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Chunk, Condition, Floats, Quality, SignalChange
+from beatgan_daemon.observer import Observer
+from beatgan_daemon.streams import Closed, Notice, Step, Stream, Timeline
 
 FS = 360.0
 START_NS = 1_700_000_000_000_000_000

@@ -8,12 +8,12 @@ from threading import Thread
 
 import pytest
 import zmq
-from beatgan_daemon.sink import Sink
-from beatgan_daemon.watch import describe, watch
-from beatgan_daemon.wire import AlertMessage, Delay
 from rich.console import Console
 
 from beatgan.errors import UsageError
+from beatgan_daemon.sink import Sink
+from beatgan_daemon.watch import describe, watch
+from beatgan_daemon.wire import AlertMessage, Delay
 
 ONSET = 1_790_000_000_250_000_000
 

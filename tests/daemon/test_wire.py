@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from beatgan_daemon import wire
-from beatgan_daemon.wire import decode_frame, encode_frame, encode_message
 
 from beatgan.errors import StreamError, UsageError
 from beatgan.types import Chunk
+from beatgan_daemon import wire
+from beatgan_daemon.wire import decode_frame, encode_frame, encode_message
 
 HEADER: dict[str, Any] = {
     "v": 1,

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import wfdb
+
+from beatgan.errors import RecordError
 from beatgan_train.annotations import (
     CLASS_OF,
     DS1,
@@ -14,8 +16,6 @@ from beatgan_train.annotations import (
     read_reference,
 )
 from beatgan_train.measures import class_counts
-
-from beatgan.errors import RecordError
 
 # From the description of the databases: beats by class.
 COUNTS = {

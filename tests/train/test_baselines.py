@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
+from beatgan.errors import UsageError
 from beatgan_train.baselines import (
     BASELINES,
     pca,
@@ -13,8 +15,6 @@ from beatgan_train.baselines import (
     template_only,
 )
 from beatgan_train.dataset import BeatSet, Missed
-
-from beatgan.errors import UsageError
 
 NONE = np.zeros(0, np.int64)
 

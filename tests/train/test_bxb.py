@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from beatgan_train.annotations import Reference
-from beatgan_train.bxb import NOTHING, compare, match
 from hypothesis import given
 from hypothesis import strategies as st
 
 from beatgan.types import Ints
+from beatgan_train.annotations import Reference
+from beatgan_train.bxb import NOTHING, compare, match
 
 
 def ints(*values: int) -> Ints:

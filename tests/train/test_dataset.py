@@ -4,6 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.progress import Progress
+
+from beatgan.errors import RecordError, UsageError
+from beatgan.frontend import Frontend
+from beatgan.records import read_recording
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Beat, Floats, Ints, Quality
 from beatgan_train.annotations import DS1, DS2, Reference
 from beatgan_train.dataset import (
     BeatSet,
@@ -16,13 +23,6 @@ from beatgan_train.dataset import (
     patient_folds,
     split,
 )
-from rich.progress import Progress
-
-from beatgan.errors import RecordError, UsageError
-from beatgan.frontend import Frontend
-from beatgan.records import read_recording
-from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Floats, Ints, Quality
 
 SPEC = PreprocessSpec()
 

@@ -9,12 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from beatgan_train import evaluate, speed
-from beatgan_train.annotations import DS1, DS2
-from beatgan_train.dataset import RECORDS_OF, BeatSet, Missed, Protocol, load
-from beatgan_train.evaluate import as_json, judged, refuse_leak
-from beatgan_train.measures import Scored, by_record, measure
-from beatgan_train.scorefile import read_scores
 from rich.console import Console
 
 from beatgan import artifact
@@ -22,6 +16,12 @@ from beatgan.errors import ArtifactError, UsageError
 from beatgan.model import Calibration
 from beatgan.nets import Student
 from beatgan.spec import PreprocessSpec
+from beatgan_train import evaluate, speed
+from beatgan_train.annotations import DS1, DS2
+from beatgan_train.dataset import RECORDS_OF, BeatSet, Missed, Protocol, load
+from beatgan_train.evaluate import as_json, judged, refuse_leak
+from beatgan_train.measures import Scored, by_record, measure
+from beatgan_train.scorefile import read_scores
 
 INTERPATIENT = {"protocol": "interpatient", "records": list(DS1), "fold": 0, "split_seed": 0}
 SHUFFLED = {"protocol": "beatgan", "records": [*DS1, *DS2], "fold": 2, "split_seed": 7}

@@ -9,10 +9,10 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from beatgan_train.fetch import Fetched, run
 from rich.console import Console
 
 from beatgan.errors import RecordError, UsageError
+from beatgan_train.fetch import Fetched, run
 
 FILES = {"RECORDS": b"1\n", "1.dat": bytes(range(256)) * 1000, "sub/1 x.hea": b"1 1 360\n"}
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from beatgan_train.ranking import auc, average_precision, best_f1, curve, flagged
 from hypothesis import given
 from hypothesis import strategies as st
 
 from beatgan.errors import UsageError
+from beatgan_train.ranking import auc, average_precision, best_f1, curve, flagged
 
 metrics = pytest.importorskip("sklearn.metrics")
 

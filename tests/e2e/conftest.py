@@ -1,0 +1,165 @@
+"""The real commands as processes on loopback, and a model file small enough to make here."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+import torch
+from prometheus_client.parser import text_string_to_metric_families
+
+from beatgan.artifact import build, save
+from beatgan.model import Calibration
+from beatgan.nets import Student
+from beatgan.spec import PreprocessSpec
+
+COMMAND = (sys.executable, "-m", "beatgan_daemon.cli")
+LOOPBACK = (
+    *("--ingest-bind", "tcp://127.0.0.1:*", "--publish-bind", "tcp://127.0.0.1:*"),
+    *("--http", "127.0.0.1:0"),
+)
+START_S = 120.0  # where nothing is compiled yet
+
+
+@dataclass(frozen=True)
+class Running:
+    """A daemon that said it is ready."""
+
+    process: subprocess.Popen[str]
+    log: Path
+    ingest: str
+    publish: str
+    http: str
+
+    def logged(self) -> list[dict[str, Any]]:
+        """Every line it wrote to stderr; all of them are JSON."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def metrics(self) -> Counter[str]:
+        """Its metrics by name, and by name{label}, summed over the other labels."""
+        with urlopen(f"{self.http}/metrics", timeout=10) as page:
+            families = text_string_to_metric_families(page.read().decode())
+        counts: Counter[str] = Counter()
+        for sample in (sample for family in families for sample in family.samples):
+            for name in {sample.name, *(f"{sample.name}{{{v}}}" for v in sample.labels.values())}:
+                counts[name] += int(sample.value)
+        return counts
+
+    def until(self, metric: str, value: int, seconds: float = 30.0) -> None:
+        """Wait for a metric to reach ``value``."""
+        end = monotonic() + seconds
+        while (now := self.metrics()[metric]) < value:
+            assert monotonic() < end, f"{metric} stays at {now}, waited for {value}"
+            sleep(0.05)
+
+    def stop(self) -> int:
+        """End it as systemd would; its exit code."""
+        self.process.terminate()
+        return self.process.wait(15)
+
+
+Start = Callable[..., AbstractContextManager[Running]]
+StartCommand = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained student whose score rests on the distance to the patient's own beat."""
+    torch.manual_seed(0)
+    calibration = Calibration(
+        location={"error": 0.0, "distance": -2.0},
+        spread={"error": 1.0, "distance": 1.0},
+        weight={"error": 0.1, "distance": 1.0},
+        threshold=1.0,
+    )
+    path = tmp_path_factory.mktemp("model") / "tiny.pt"
+    with path.open("wb") as file:
+        save(file, build("student", PreprocessSpec(), Student(), calibration, {}))
+    return path
+
+
+@pytest.fixture(scope="session")
+def command() -> Command:
+    """Runs ``beatgan-daemon`` with arguments until it ends."""
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=START_S,
+            env=_environment({}),
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def start_command() -> StartCommand:
+    """Starts ``beatgan-daemon`` with arguments; killed at the end of the block if need be."""
+
+    @contextmanager
+    def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        with subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=_environment(environment),
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    return started
+
+
+@pytest.fixture(scope="session")
+def start(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Start:
+    """Starts a daemon on free loopback ports and waits until it is ready."""
+
+    @contextmanager
+    def started(*arguments: str, **environment: str) -> Iterator[Running]:
+        log = tmp_path_factory.mktemp("daemon") / "stderr"
+        with log.open("w") as stderr:
+            process = subprocess.Popen(
+                [*COMMAND, "run", "--model", str(model_file), *LOOPBACK, *arguments],
+                stderr=stderr,
+                text=True,
+                env=_environment(environment),
+            )
+        try:
+            yield _ready(process, log)
+        finally:
+            process.kill()
+            process.wait()
+
+    return started
+
+
+def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment without any setting of the daemon's."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("BEATGAN_")}
+    return {**kept, "OMP_NUM_THREADS": "1", **extra}
+
+
+def _ready(process: subprocess.Popen[str], log: Path) -> Running:
+    end = monotonic() + START_S
+    while monotonic() < end and process.poll() is None:
+        for line in log.read_text().splitlines():
+            if line.startswith("{") and (said := json.loads(line))["event"] == "ready":
+                return Running(process, log, said["ingest"][0], said["publish"], said["http"])
+        sleep(0.05)
+    pytest.fail(f"the daemon did not start: {log.read_text()}")
