@@ -29,7 +29,7 @@ def bind(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> str:
     not of this machine, not permitted).
     """
     what = f"cannot bind the {purpose} endpoint {endpoint!r}"
-    _check_port(endpoint, what)
+    _prepare(socket, endpoint, what)
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
@@ -40,18 +40,21 @@ def bind(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> str:
 def connect(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> None:
     """Connect; raises as `bind` does. That nobody listens there yet is no error in ZeroMQ."""
     what = f"cannot connect the {purpose} endpoint {endpoint!r}"
-    _check_port(endpoint, what)
+    _prepare(socket, endpoint, what)
     try:
         socket.connect(endpoint)
     except zmq.ZMQError as error:
         raise _explained(error, what) from None
 
 
-def _check_port(endpoint: str, what: str) -> None:
-    """Refuse what libzmq would wrap to another port."""
-    port = endpoint.rpartition(":")[2]
-    if endpoint.startswith("tcp://") and port.isdecimal() and int(port) > 65_535:
-        raise UsageError(f"{what}: a port is at most 65535")
+def _prepare(socket: zmq.Socket[bytes], endpoint: str, what: str) -> None:
+    """Refuse ports that libzmq would misread, and allow IPv6 where it is meant."""
+    host, _, port = endpoint.rpartition(":")
+    if not endpoint.startswith("tcp://"):
+        return
+    if port != "*" and not (port.isdecimal() and int(port) <= 65_535):
+        raise UsageError(f"{what}: expected tcp://HOST:PORT with a port of at most 65535")
+    socket.ipv6 = host.endswith("]")
 
 
 def _explained(error: zmq.ZMQError, what: str) -> BeatganError:

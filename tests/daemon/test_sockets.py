@@ -156,6 +156,7 @@ def test_a_port_in_use_is_named(context: Context) -> None:
         ("", UsageError, "tcp://HOST:PORT"),
         ("tcp://127.0.0.1", UsageError, "tcp://HOST:PORT"),
         ("tcp://127.0.0.1:70000", UsageError, "at most 65535"),
+        ("tcp://127.0.0.1:5x", UsageError, "at most 65535"),
         ("http://127.0.0.1:80", UsageError, "transport that ZeroMQ does not have"),
         ("udp://127.0.0.1:80", UsageError, "does not fit this kind of socket"),
         ("tcp://192.0.2.1:5555", StartError, "no such address"),

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import wfdb
-from beatgan_train.annotations import DS1, DS2
 
 from beatgan.synthetic import beat_times, synthetic_ecg
+from beatgan_train.annotations import DS1, DS2
 
 SECONDS, FS, EVERY = 60.0, 360, 9
 

@@ -1,0 +1,179 @@
+"""A network with its calibration: beats in, scores out. Knows no stream, no file and no policy.
+
+The score of a beat is a weighted sum of standardised components, each a logarithm or a ratio, so
+that it means the same on every patient.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from beatgan.errors import ArtifactError
+from beatgan.nets import Autoencoder
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Beat, Doubles, Floats, Quality, Score
+
+COMPONENTS = ("error", "distance", "prematurity")
+BOUND = 1e4  # no normalised deflection comes near; keeps squares finite in float32
+HIGHEST = 1e3  # no standardised component counts for more, so that a score is always finite ...
+LOWEST = -10.0  # ... nor for less, so that one perfect component cannot hide another's alarm
+FLOOR = 1e-8  # of a mean squared error, so that its logarithm is finite
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How components become one score: ``sum_i weight_i * (c_i - location_i) / spread_i``.
+
+    Components: ``error``, the natural log of the mean squared reconstruction error of the spec's
+    scored ticks; ``distance`` and ``prematurity`` as in ``Beat``. Absent ones do not count.
+    Beats whose score is above ``threshold`` are anomalous. Raises ArtifactError on nonsense.
+    """
+
+    location: Mapping[str, float]
+    spread: Mapping[str, float]
+    weight: Mapping[str, float]
+    threshold: float
+
+    def __post_init__(self) -> None:
+        names = set(self.weight)
+        if not names or not names <= set(COMPONENTS):
+            raise ArtifactError(f"calibration: components {sorted(names)} not in {COMPONENTS}")
+        if set(self.location) != names or set(self.spread) != names:
+            raise ArtifactError("calibration: location, spread and weight differ in components")
+        numbers = [*self.location.values(), *self.spread.values(), *self.weight.values()]
+        if not all(math.isfinite(number) for number in [*numbers, self.threshold]):
+            raise ArtifactError("calibration: a value is not finite")
+        if min(self.spread.values()) <= 0:
+            raise ArtifactError("calibration: a spread is not positive")
+
+    def standardise(self, name: str, values: Doubles) -> Doubles:
+        """Component ``name`` in units of its spread, within LOWEST..HIGHEST whatever comes in."""
+        units = (values - self.location[name]) / self.spread[name]
+        return np.clip(np.nan_to_num(units, nan=HIGHEST), LOWEST, HIGHEST)
+
+    def combine(self, components: Mapping[str, Doubles]) -> Doubles:
+        """The scores (n,) of beats with these components, each (n,)."""
+        # Term by term: a matrix product may round differently with the number of rows.
+        terms = [
+            weight * self.standardise(name, components[name])
+            for name, weight in self.weight.items()
+        ]
+        return np.asarray(np.sum(terms, axis=0), np.float64)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as stored in a model file."""
+        return {
+            "location": dict(self.location),
+            "spread": dict(self.spread),
+            "weight": dict(self.weight),
+            "threshold": self.threshold,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The calibration stored as ``values``; raises ArtifactError on what is not one."""
+        try:
+            return cls(
+                location=_numbers(values["location"]),
+                spread=_numbers(values["spread"]),
+                weight=_numbers(values["weight"]),
+                threshold=float(values["threshold"]),
+            )
+        except KeyError as error:
+            raise ArtifactError(f"calibration: missing {error}") from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ArtifactError(f"calibration: {error}") from None
+
+
+class Model:
+    """Scores beats as ``beatgan.scoring.Scorer`` demands; stateless, shared by all streams."""
+
+    def __init__(
+        self,
+        spec: PreprocessSpec,
+        network: Autoencoder,
+        calibration: Calibration,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.network = network.to(device).eval()
+        self.calibration = calibration
+        self.threshold = calibration.threshold
+        self._scored = spec.scored
+
+    def score(self, beats: Sequence[Beat]) -> list[Score]:
+        """One score for each beat, in order; value None where the quality is unusable."""
+        usable = [beat for beat in beats if beat.quality is not Quality.UNUSABLE]
+        scored = iter(self._score(usable) if usable else ())
+        return [
+            self._unscored(beat) if beat.quality is Quality.UNUSABLE else next(scored)
+            for beat in beats
+        ]
+
+    def _score(self, beats: Sequence[Beat]) -> list[Score]:
+        windows = bounded(np.stack([beat.window for beat in beats]))
+        expected = expect(self.network, windows)
+        error = squared_error(windows, expected)
+        values = self.calibration.combine(
+            {
+                "error": log_mean(error[:, self._scored]),
+                "distance": np.array([beat.distance for beat in beats], np.float64),
+                "prematurity": np.array([beat.prematurity for beat in beats], np.float64),
+            }
+        )
+        return [
+            Score(beat, value, self.threshold, expected[row], error[row])
+            for row, (beat, value) in enumerate(zip(beats, values.tolist(), strict=True))
+        ]
+
+    def _unscored(self, beat: Beat) -> Score:
+        nothing = np.empty(0, np.float32)
+        return Score(beat, None, self.threshold, nothing, nothing)
+
+
+def expect(network: Autoencoder, windows: Floats) -> Floats:
+    """What ``network``, in eval mode on any device, expects in place of ``windows`` (n, length).
+
+    A row's result does not depend on its batch, to the bit. A matrix product chooses its kernel,
+    and with it the order of its sums, by the number of rows. On a CPU the choice was found not to
+    matter for multiples of 8 rows, so batches are padded to one; on a GPU every batch is cut into
+    blocks of one and the same number of rows.
+    """
+    device = next(network.parameters()).device
+    multiple, most = (8, 1024) if device.type == "cpu" else (256, 256)
+    expected = np.empty_like(windows)
+    for start in range(0, len(windows), most):
+        block = windows[start : start + most]
+        padded = np.zeros((-(-len(block) // multiple) * multiple, windows.shape[1]), np.float32)
+        padded[: len(block)] = block
+        with torch.inference_mode():
+            rows = network(torch.from_numpy(padded).to(device)).cpu().numpy()
+        expected[start : start + most] = rows[: len(block)]
+    return bounded(expected)
+
+
+def bounded(values: Floats) -> Floats:
+    """``values`` if all are within +-BOUND, else a copy in which they are; NaN counts as BOUND."""
+    if values.max(initial=0.0) < BOUND and values.min(initial=0.0) > -BOUND:  # false for NaN
+        return values
+    return np.clip(np.nan_to_num(values, nan=BOUND), -BOUND, BOUND)
+
+
+def squared_error(windows: Floats, expected: Floats) -> Floats:
+    """The squared error of each tick, shape and square units of ``windows``."""
+    error = windows - expected
+    return error * error
+
+
+def log_mean(error: Floats) -> Doubles:
+    """Component ``error``: the natural log of each row's mean, (n, ticks) to (n,)."""
+    # Converted first: numpy's conversion buffers would cut the sums where the batch decides.
+    means = error.astype(np.float64).mean(axis=1)
+    return np.asarray(np.log(np.maximum(means, FLOOR)), np.float64)
+
+
+def _numbers(table: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in table.items()}

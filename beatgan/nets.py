@@ -1,0 +1,204 @@
+"""The networks: BeatGAN's generator and discriminator as published, and the small student.
+
+They map windows to windows and know nothing of patients, scores or files.
+"""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+STRIDES = 5  # strided layers, each of which halves the length
+HALVINGS = 32  # what they divide it by: 2 ** STRIDES
+SLOPE = 0.2  # of every LeakyReLU
+
+
+class Autoencoder(nn.Module):
+    """A network that says what it expects of a window: (n, length) to (n, length), same units.
+
+    ``arguments`` are those of the constructor: with the class's name and the state dict they
+    rebuild the network, which is how a model file stores it.
+
+    ``amplitude`` is the largest deflection that the network can *say*: inputs are divided by it
+    and outputs, bounded by a tanh, multiplied by it. Inputs are not clipped. So a beat that
+    exceeds it goes in as it is, cannot be copied to the output, and leaves a large error.
+    """
+
+    arguments: dict[str, Any]  # whole numbers and floats
+
+    def __init__(self, length: int, amplitude: float) -> None:
+        super().__init__()
+        if not 0 < amplitude < float("inf"):
+            raise ValueError(f"amplitude must be positive and finite, got {amplitude}")
+        self.length = length
+        self.amplitude = amplitude
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """What the network expects in place of ``windows``, both (n, length)."""
+        expected: Tensor = torch.tanh(self.decode(self.encode(windows / self.amplitude)))
+        return expected * self.amplitude
+
+    def encode(self, windows: Tensor) -> Tensor:
+        """The bottleneck's values of windows already divided by ``amplitude``."""
+        raise NotImplementedError
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """The expected windows (n, length) before the tanh."""
+        raise NotImplementedError
+
+
+class Generator(Autoencoder):
+    """BeatGAN's G (Zhou et al., IJCAI 2019): convolutional encoder, bottleneck, decoder.
+
+    Channels width, 2, 4, 8 and 16 times width; kernel 4, stride 2, padding 1; a last kernel as
+    long as what is left (10 of 320 ticks) makes the bottleneck. 1,908,800 parameters as published
+    (length 320, width 32, bottleneck 50).
+    """
+
+    def __init__(
+        self, length: int = 320, width: int = 32, bottleneck: int = 50, amplitude: float = 1.0
+    ) -> None:
+        super().__init__(length, amplitude)
+        self.arguments = {
+            "length": length,
+            "width": width,
+            "bottleneck": bottleneck,
+            "amplitude": amplitude,
+        }
+        rest = _rest(length)
+        self.encoder = nn.Sequential(
+            *_downward(width), nn.Conv1d(16 * width, bottleneck, rest, bias=False)
+        )
+        self.decoder = nn.Sequential(
+            nn.ConvTranspose1d(bottleneck, 16 * width, rest, bias=False),
+            nn.BatchNorm1d(16 * width),
+            nn.ReLU(inplace=True),
+            *_upward(width),
+        )
+        self.apply(initialise)
+
+    def encode(self, windows: Tensor) -> Tensor:
+        """The bottleneck's values, (n, bottleneck, 1)."""
+        latent: Tensor = self.encoder(windows.unsqueeze(1))
+        return latent
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """The expected windows before the tanh, (n, length)."""
+        windows: Tensor = self.decoder(latent)
+        return windows.squeeze(1)
+
+
+class Discriminator(nn.Module):
+    """BeatGAN's D: G's encoder with one output; 703,488 parameters as published.
+
+    ``forward`` takes windows (n, length) in the generator's units and gives the logit of "real"
+    (n,) and the features before the last layer (n, 16 * width, length / 32), which the generator
+    has to match.
+    """
+
+    def __init__(self, length: int = 320, width: int = 32, amplitude: float = 1.0) -> None:
+        super().__init__()
+        self.amplitude = amplitude
+        self.features = nn.Sequential(*_downward(width))
+        self.classifier = nn.Conv1d(16 * width, 1, _rest(length), bias=False)
+        self.apply(initialise)
+
+    def forward(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """(logits, features) of ``windows``; the sigmoid is left to the loss, for accuracy."""
+        features: Tensor = self.features((windows / self.amplitude).unsqueeze(1))
+        return self.classifier(features).flatten(), features
+
+
+class Student(Autoencoder):
+    """A small autoencoder of matrix products only, which a CPU does far faster than convolutions.
+
+    length - hidden - bottleneck - hidden - length, with LeakyReLU between; 77,624 parameters by
+    default. ``LIMIT`` is the promise that distillation compresses: a twentieth of the published G.
+    """
+
+    LIMIT: ClassVar[int] = 95_440
+
+    def __init__(
+        self, length: int = 320, hidden: int = 112, bottleneck: int = 24, amplitude: float = 1.0
+    ) -> None:
+        super().__init__(length, amplitude)
+        self.arguments = {
+            "length": length,
+            "hidden": hidden,
+            "bottleneck": bottleneck,
+            "amplitude": amplitude,
+        }
+        self.widen = nn.Linear(length, hidden)
+        self.narrow = nn.Linear(hidden, bottleneck)
+        self.rewiden = nn.Linear(bottleneck, hidden)
+        self.unfold = nn.Linear(hidden, length)
+        self.apply(initialise)
+        if (count := parameter_count(self)) > self.LIMIT:
+            raise ValueError(f"a student has at most {self.LIMIT:,} parameters, this one {count:,}")
+
+    def encode(self, windows: Tensor) -> Tensor:
+        """The bottleneck's values, (n, bottleneck)."""
+        latent: Tensor = self.narrow(functional.leaky_relu(self.widen(windows), SLOPE))
+        return latent
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """The expected windows before the tanh, (n, length)."""
+        windows: Tensor = self.unfold(functional.leaky_relu(self.rewiden(latent), SLOPE))
+        return windows
+
+
+def parameter_count(module: nn.Module) -> int:
+    """How many trainable numbers ``module`` has."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def initialise(module: nn.Module) -> None:
+    """Give one layer its starting values, as published: for ``module.apply``.
+
+    Xavier-normal weights, zero biases, batch normalisation near the identity.
+    """
+    if isinstance(module, nn.Conv1d | nn.ConvTranspose1d | nn.Linear):
+        nn.init.xavier_normal_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm1d):
+        module.reset_running_stats()
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
+
+
+def _rest(length: int) -> int:
+    """What the strided layers leave of a window: the length of the last kernel."""
+    if length < HALVINGS or length % HALVINGS:
+        raise ValueError(f"the window must be a multiple of {HALVINGS} ticks, got {length}")
+    return length // HALVINGS
+
+
+def _downward(width: int) -> list[nn.Module]:
+    """The strided layers from one channel to 16 * width; the first without normalisation."""
+    layers: list[nn.Module] = [
+        nn.Conv1d(1, width, 4, 2, 1, bias=False),
+        nn.LeakyReLU(SLOPE, inplace=True),
+    ]
+    for doubling in range(STRIDES - 1):
+        narrow = width * 2**doubling
+        layers += [
+            nn.Conv1d(narrow, 2 * narrow, 4, 2, 1, bias=False),
+            nn.BatchNorm1d(2 * narrow),
+            nn.LeakyReLU(SLOPE, inplace=True),
+        ]
+    return layers
+
+
+def _upward(width: int) -> list[nn.Module]:
+    """The transposed layers from 16 * width channels back to one."""
+    layers: list[nn.Module] = []
+    for halving in reversed(range(STRIDES - 1)):
+        narrow = width * 2**halving
+        layers += [
+            nn.ConvTranspose1d(2 * narrow, narrow, 4, 2, 1, bias=False),
+            nn.BatchNorm1d(narrow),
+            nn.ReLU(inplace=True),
+        ]
+    return [*layers, nn.ConvTranspose1d(width, 1, 4, 2, 1, bias=False)]

@@ -1,0 +1,232 @@
+"""The command line, from recordings to a shipped student, and its exit codes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from beatgan.artifact import Artifact, load, self_test
+from beatgan.nets import Student, parameter_count
+from beatgan_train import cli
+from beatgan_train.annotations import DS1, DS2
+from beatgan_train.dataset import load as load_beats
+
+Command = Callable[..., int]
+
+
+def command(*words: object) -> int:
+    """Run ``beatgan-train`` with these words; its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("BEATGAN_DATA", raising=False)
+        patch.setattr("sys.argv", ["beatgan-train", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    return end.value.code if isinstance(end.value.code, int) else 0
+
+
+@pytest.fixture(scope="module")
+def folder(toy_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with teacher.pt and student.pt, made by the commands from synthetic patients."""
+    made = tmp_path_factory.mktemp("made")
+    common = ("--data", toy_data, "--threads", 1)
+    assert command("teacher", *common, "--out", made / "teacher.pt", "--run", made / "teacher",
+                   "--width", 2, "--bottleneck", 4, "--epochs", 2, "--rate", 1e-3) == 0  # fmt: skip
+    assert command("distill", *common, "--teacher", made / "teacher.pt",
+                   "--out", made / "student.pt", "--run", made / "student", "--hidden", 32,
+                   "--bottleneck", 8, "--epochs", 3, "--hold-out-family", "noisy") == 0  # fmt: skip
+    return made
+
+
+def opened(path: Path) -> Artifact:
+    with path.open("rb") as file:
+        return load(file, str(path))
+
+
+def test_a_teacher_says_what_it_was_made_of(folder: Path) -> None:
+    teacher = opened(folder / "teacher.pt")
+    made = teacher.provenance
+    assert teacher.kind == "teacher"
+    assert made["protocol"] == "interpatient"
+    assert set(made["records"]) == set(DS1)
+    assert 4 <= len(made["held_out"]) <= 5
+    assert made["options"]["width"] == 2
+    assert made["best"]["epoch"] in (1, 2)
+    assert {"beatgan", "torch", "numpy"} <= set(made["packages"])
+    self_test(teacher)
+
+
+def test_a_training_leaves_history_and_pictures(folder: Path) -> None:
+    for run, epochs in ((folder / "teacher", 2), (folder / "student" / "fold-3", 3)):
+        lines = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+        assert [line["epoch"] for line in lines] == list(range(1, epochs + 1))
+        assert all(np.isfinite(list(line.values())).all() for line in lines)
+    for name in ("teacher/losses.png", "teacher/examples.png", "student/losses.png"):
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_student_is_small_tests_itself_and_knows_its_teacher(folder: Path) -> None:
+    student = opened(folder / "student.pt")
+    assert student.kind == "student"
+    assert isinstance(student.network, Student)
+    assert parameter_count(student.network) <= Student.LIMIT
+    self_test(student)
+    teacher = opened(folder / "teacher.pt")
+    assert student.provenance["teachers"] == [teacher.digest]
+    assert student.provenance["teacher"]["options"]["width"] == 2
+    assert student.provenance["held_out"] == teacher.provenance["held_out"]
+    assert student.spec == teacher.spec
+    assert not set(student.provenance["records"]) & set(DS2)
+
+
+def test_the_student_is_calibrated_on_every_patient_of_ds1(folder: Path, toy_data: Path) -> None:
+    student = opened(folder / "student.pt")
+    beats = load_beats(toy_data, DS1, student.spec)
+    assert student.provenance["calibrated_on"] == int(beats.normal.sum())
+    normal = [beats.beat(row) for row in np.flatnonzero(beats.normal).tolist()]
+    scores = self_test(student).score(normal)
+    flagged = np.mean([score.anomalous for score in scores])
+    assert 0 < flagged < 0.06  # told 2 %, of students that had not seen the patient
+
+
+def test_families_held_out_of_training_are_reported_too(folder: Path) -> None:
+    student = opened(folder / "student.pt")
+    assert student.provenance["options"]["held_out_families"] == ["noisy"]
+    refused = student.provenance["refused"]
+    assert len(refused) == 10
+    assert "noisy" in refused
+    assert all(0 <= value <= 1 for row in refused.values() for value in row.values())
+    assert refused["flipped"]["student"] > 0.8
+
+
+def test_a_card_lies_beside_the_student(folder: Path) -> None:
+    text = (folder / "student.md").read_text()
+    student = opened(folder / "student.pt")
+    for expected in (
+        student.digest,
+        f"{parameter_count(student.network):,} parameters",
+        "## Limits",
+        "not a medical device",
+        "Moody",
+        f"Threshold {student.calibration.threshold:.5g}: 2.0% of the normal beats",
+        "| prematurity | 1 |",
+        "| flipped |",
+        " ".join(student.provenance["records"]),
+        '"held_out_families"',
+    ):
+        assert expected in text
+
+
+def test_a_finished_training_resumes_to_the_same_file(folder: Path, toy_data: Path) -> None:
+    again = folder / "again.pt"
+    words = ("teacher", "--data", toy_data, "--threads", 1, "--out", again,
+             "--run", folder / "teacher", "--width", 2, "--bottleneck", 4, "--epochs", 2,
+             "--rate", 1e-3)  # fmt: skip
+    assert command(*words) == cli.USAGE
+    assert command(*words, "--resume") == 0
+    assert again.read_bytes() == (folder / "teacher.pt").read_bytes()
+
+
+def test_the_beat_mode_and_the_beatgan_protocol(toy_data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "t.pt"
+    assert command("teacher", "--data", toy_data, "--out", out, "--run", tmp_path / "run",
+                   "--mode", "beat", "--protocol", "beatgan", "--fold", 1, "--width", 1,
+                   "--epochs", 1, "--threads", 1) == 0  # fmt: skip
+    teacher = opened(out)
+    assert teacher.spec.scale == "beat"
+    assert dict(teacher.calibration.weight) == {"error": 1.0}
+    assert set(teacher.provenance["records"]) == {*DS1, *DS2}
+    assert (teacher.provenance["protocol"], teacher.provenance["fold"]) == ("beatgan", 1)
+
+
+def test_a_student_is_evaluated(folder: Path, toy_data: Path) -> None:
+    figures = folder / "figures.json"
+    assert command("evaluate", "--model", folder / "student.pt", "--data", toy_data,
+                   "--protocol", "interpatient", "--json", figures) == 0  # fmt: skip
+    assert json.loads(figures.read_text())["protocol"] == "interpatient"
+
+
+WRONG: list[tuple[tuple[object, ...], int, str]] = [
+    (("teach",), cli.USAGE, "No such command 'teach'"),
+    (("teacher", "--out", "x.pt"), cli.USAGE, "Missing option '--data'"),
+    (("teacher", "--data", "{toy}", "--out", "x.pt", "--mode", "both"), cli.USAGE, "'both' is not"),
+    (("teacher", "--data", "nowhere", "--out", "x.pt"), cli.USAGE, "'nowhere' does not exist"),
+    (("teacher", "--data", "{made}", "--out", "x.pt"), cli.USAGE, "there is no 101.hea in"),
+    (("teacher", "--data", "{toy}", "--out", "{made}/student.md/x.pt"), cli.USAGE, "student.md: "),
+    (("teacher", "--data", "{toy}", "--out", "x.pt", "--fold", 7), cli.USAGE, "fold must be 0..4"),
+    (
+        ("teacher", "--data", "{toy}", "--out", "x.pt", "--device", "tpu"),
+        cli.USAGE,
+        "device must be auto, cpu or cuda[:N], got 'tpu'",
+    ),
+    (
+        ("teacher", "--data", "{toy}", "--out", "x.pt", "--device", "cuda:99"),
+        cli.USAGE,
+        "there is no cuda:99: ",
+    ),
+    (
+        ("distill", "--data", "{toy}", "--teacher", "{made}/student.pt", "--out", "x.pt"),
+        cli.REFUSED,
+        "student.pt: is a student, not a teacher",
+    ),
+    (
+        ("distill", "--data", "{toy}", "--teacher", "{made}/none.pt", "--out", "x.pt"),
+        cli.REFUSED,
+        "none.pt: No such file",
+    ),
+    (
+        ("distill", "--data", "{toy}", "--teacher", "{made}/student.md", "--out", "x.pt"),
+        cli.REFUSED,
+        "student.md: not a beatgan model",
+    ),
+    (
+        ("distill", "--data", "{toy}", "--teacher", "{made}/teacher.pt", "--out", "x.pt",
+         "--hold-out-family", "fliped"),
+        cli.USAGE,
+        "no pseudo-anomaly 'fliped'",
+    ),
+    (
+        ("distill", "--data", "{toy}", "--teacher", "{made}/teacher.pt", "--out", "x.pt",
+         "--hidden", 500),
+        cli.USAGE,
+        "at most 95,440 parameters",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "code", "complaint"), WRONG)
+def test_what_is_wrong_is_said_with_the_right_code(
+    folder: Path,
+    toy_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[object, ...],
+    code: int,
+    complaint: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TERMINAL_WIDTH", "300")
+    assert command(*(str(word).format(toy=toy_data, made=folder) for word in words)) == code
+    assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "x.pt").exists()
+
+
+def test_the_data_may_be_told_by_the_environment(
+    toy_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "sys.argv", ["beatgan-train", "teacher", "--out", "x.pt", "--device", "tpu"]
+    )
+    monkeypatch.setenv("BEATGAN_DATA", str(toy_data))
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "device must be" in capsys.readouterr().err
+
+
+def test_auto_takes_what_there_is() -> None:
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert cli.chosen_device("auto") == torch.device(expected)
+    assert cli.chosen_device("cpu") == torch.device("cpu")

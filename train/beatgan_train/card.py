@@ -1,0 +1,131 @@
+"""The model card: what a student is, was made of, and must not be used for, in Markdown."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from beatgan.artifact import Artifact
+from beatgan.nets import parameter_count
+
+FIGURES = "<!-- figures: filled in from `beatgan-train evaluate --json` -->"
+JUDGES = ("student", "teachers")
+LIMITS = """\
+- Research software, not a medical device. It is not to be used for diagnosis, treatment or
+  monitoring of patients, and no conformity with any standard is claimed.
+- It was trained on adults' Holter recordings of one database from one hospital (1975-1979).
+  Paced rhythm, children, and recordings during exercise were not in it.
+- It judges beats that were found. A rhythm without beats (asystole, fibrillation) is not its
+  business; the daemon has rules of its own for these.
+- A beat that is always abnormal in a patient becomes that patient's own reference.
+- Atrial fibrillation makes many beats look premature."""
+CITATIONS = """\
+- Data: Moody GB, Mark RG. The impact of the MIT-BIH Arrhythmia Database. IEEE Eng Med Biol
+  20(3):45-50 (2001). Goldberger AL et al. PhysioBank, PhysioToolkit, and PhysioNet. Circulation
+  101(23):e215-e220 (2000). Open Data Commons Attribution License 1.0.
+- Method: Zhou B, Liu S, Hooi B, Cheng X, Ye J. BeatGAN: anomalous rhythm detection using
+  adversarially generated time series. IJCAI 2019. Lim and Hwang. Self-improving BeatGAN via
+  knowledge distillation (2021). Hinton G, Vinyals O, Dean J. Distilling the knowledge in a neural
+  network (2015).
+- Division of the patients: de Chazal P, O'Dwyer M, Reilly RB. Automatic classification of
+  heartbeats using ECG morphology and heartbeat interval features. IEEE Trans Biomed Eng
+  51(7):1196-1206 (2004)."""
+
+
+def write_card(artifact: Artifact, path: Path) -> None:
+    """Write the card of ``artifact`` to ``path``."""
+    path.write_text(card(artifact), encoding="utf-8")
+
+
+def card(artifact: Artifact) -> str:
+    """The card's text. Its figures are left to whoever evaluates the model."""
+    made = artifact.provenance
+    sections = {
+        f"beatgan {artifact.kind} {artifact.digest}": _summary(artifact),
+        "Data": _data(made),
+        "Figures": FIGURES,
+        "Score": _score(artifact),
+        "Altered beats refused": _refused(made.get("refused", {})),
+        "Options": _block(made["options"]),
+        "Teacher": _teacher(made),
+        "Packages": _block(made["packages"]),
+        "Limits": LIMITS,
+        "Sources": CITATIONS,
+    }
+    first, *rest = sections.items()
+    parts = [f"# {first[0]}\n\n{first[1]}\n"]
+    parts += [f"## {title}\n\n{text}\n" for title, text in rest if text]
+    return "\n".join(parts)
+
+
+def _summary(artifact: Artifact) -> str:
+    network = artifact.network
+    layers = ", ".join(f"{name} {value:g}" for name, value in network.arguments.items())
+    return (
+        f"Scores single heartbeats of one ECG lead: higher is more anomalous. It was trained on "
+        f"normal beats and on normal beats altered by hand; no anomalous beat and no label but "
+        f'"normal" was used.\n\n'
+        f"{type(network).__name__}, {parameter_count(network):,} parameters ({layers})."
+    )
+
+
+def _data(made: Mapping[str, Any]) -> str:
+    unseen = "each by a student that had not seen its patient"
+    if made["protocol"] != "interpatient":
+        unseen = "not fitted to, but of the same patients"
+    rows = (
+        ("database", made["database"]),
+        ("protocol", f"{made['protocol']}, fold {made['fold']}, mode {made['mode']}"),
+        ("normal beats fitted to", f"{made['beats']:,}"),
+        ("normal beats calibrated on", f"{made['calibrated_on']:,}, {unseen}"),
+        ("records", " ".join(made["records"])),
+        ("of these only chosen by", " ".join(made["held_out"]) or "none"),
+        ("seed", str(made["options"]["seed"])),
+    )
+    return _table(("", ""), rows)
+
+
+def _score(artifact: Artifact) -> str:
+    calibration = artifact.calibration
+    rows = [
+        (name, *(f"{table[name]:.5g}" for table in _tables(artifact)))
+        for name in calibration.weight
+    ]
+    share = artifact.provenance["options"]["flagged"]
+    return (
+        "The sum of weight * (component - location) / spread.\n\n"
+        + _table(("component", "weight", "location", "spread"), rows)
+        + f"\n\nThreshold {calibration.threshold:.5g}: {share:.1%} of the normal beats calibrated "
+        "on score higher."
+    )
+
+
+def _tables(artifact: Artifact) -> tuple[Mapping[str, float], ...]:
+    calibration = artifact.calibration
+    return calibration.weight, calibration.location, calibration.spread
+
+
+def _refused(table: Mapping[str, Mapping[str, float]]) -> str:
+    rows = [
+        (name, f"{row['student']:.3f}", f"{row['teachers']:.3f}") for name, row in table.items()
+    ]
+    return (
+        "AUC of the reconstruction error alone between altered and normal beats of the held-out "
+        "patients.\n\n" + _table(("alteration", *JUDGES), rows)
+    )
+
+
+def _teacher(made: Mapping[str, Any]) -> str:
+    return f"Digests: {', '.join(made['teachers'])}. Options of the first:\n\n" + _block(
+        made["teacher"]["options"]
+    )
+
+
+def _block(values: Mapping[str, Any]) -> str:
+    return f"```json\n{json.dumps(values, indent=2)}\n```"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(head), *map(list, rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

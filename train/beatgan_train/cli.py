@@ -1,0 +1,229 @@
+"""The command line of training: options in, exit codes out. Does no work of its own."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+
+from beatgan.errors import ArtifactError, BeatganError, UsageError
+from beatgan_train import evaluate as evaluation
+from beatgan_train import fetch as fetching
+from beatgan_train.adversarial import Precision, TeacherOptions
+from beatgan_train.calibrate import FLAGGED, Mode
+from beatgan_train.dataset import Protocol
+from beatgan_train.distill import make_student
+from beatgan_train.distillation import DistilOptions
+from beatgan_train.progress import Terminal
+from beatgan_train.teacher import Place, make_teacher
+
+USAGE, REFUSED = 2, 3  # exit codes; 0 is done, 1 a crash
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Data = Annotated[
+    Path,
+    typer.Option(
+        envvar="BEATGAN_DATA",
+        help="Folder with the MIT-BIH records (WFDB), or with a folder of them.",
+        exists=True,
+        file_okay=False,
+    ),
+]
+Out = Annotated[Path, typer.Option(help="The model file to write.", dir_okay=False)]
+Weight = Annotated[float, typer.Option(min=0, help="Of this term; 0 switches it off.")]
+Temperature = Annotated[float, typer.Option(min=0.01)]
+Run = Annotated[
+    Path | None,
+    typer.Option(help="Folder for checkpoint, history and pictures.", show_default="runs/OUT"),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of all chance.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="all")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda[:N].")]
+
+
+@app.callback()
+def describe() -> None:
+    """Train, distil and evaluate beatgan's models. Research software, not a medical device."""
+
+
+@app.command()
+def teacher(
+    data: Data,
+    out: Out,
+    mode: Annotated[
+        Mode, typer.Option(help="full: in the patient's context; beat: as BeatGAN sees it.")
+    ] = "full",
+    protocol: Annotated[
+        Protocol, typer.Option(help="interpatient: DS1 only; beatgan: shuffled over patients.")
+    ] = "interpatient",
+    fold: Annotated[int, typer.Option(min=0, help="Which fifth is held out.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1)] = TeacherOptions.epochs,
+    width: Annotated[
+        int, typer.Option(min=1, help="Channels of the first layer.")
+    ] = TeacherOptions.width,
+    bottleneck: Annotated[int, typer.Option(min=1)] = TeacherOptions.bottleneck,
+    batch: Annotated[int, typer.Option(min=2)] = TeacherOptions.batch,
+    rate: Annotated[float, typer.Option(min=0, help="Adam's.")] = TeacherOptions.rate,
+    feature_weight: Annotated[
+        float, typer.Option(min=0, help="Of feature matching.")
+    ] = TeacherOptions.feature_weight,
+    jitter: Annotated[
+        int, typer.Option(min=0, help="Augmentation: shifts up to this many ticks.")
+    ] = TeacherOptions.jitter,
+    gain: Annotated[
+        float, typer.Option(min=0, help="Augmentation: sd of the log gain.")
+    ] = TeacherOptions.gain,
+    precision: Annotated[
+        Precision, typer.Option(help="auto: bfloat16 where the processor computes in it.")
+    ] = TeacherOptions.precision,
+    seed: Seed = TeacherOptions.seed,
+    device: Device = "auto",
+    threads: Threads = None,
+    run: Run = None,
+    resume: Resume = False,
+) -> None:
+    """Train a BeatGAN teacher on normal beats."""
+    options = TeacherOptions(
+        width, bottleneck, epochs, batch, rate, feature_weight, jitter, gain, precision, seed
+    )
+    place = Place(data, out, run or Path("runs") / out.stem, resume)
+    _use(threads)
+    with Terminal(Console()) as terminal:
+        artifact = make_teacher(
+            place, options, mode, protocol, fold, chosen_device(device), terminal
+        )
+        terminal.say(f"wrote {out} ({artifact.digest})")
+
+
+@app.command()
+def distill(
+    data: Data,
+    teacher: Annotated[
+        list[Path], typer.Option(help="A teacher's model file; several make an ensemble.")
+    ],
+    out: Out,
+    hidden: Annotated[int, typer.Option(min=1, help="Outer layers.")] = DistilOptions.hidden,
+    bottleneck: Annotated[int, typer.Option(min=1)] = DistilOptions.bottleneck,
+    epochs: Annotated[int, typer.Option(min=1)] = DistilOptions.epochs,
+    batch: Annotated[
+        int, typer.Option(min=2, help="Normal beats; as many altered ones join them.")
+    ] = DistilOptions.batch,
+    rate: Annotated[float, typer.Option(min=0, help="Adam's, at first.")] = DistilOptions.rate,
+    reconstruction: Weight = DistilOptions.reconstruction,
+    output: Weight = DistilOptions.output,
+    kl: Weight = DistilOptions.kl,
+    kl_temperature: Temperature = DistilOptions.kl_temperature,
+    hinton: Weight = DistilOptions.hinton,
+    hinton_temperature: Temperature = DistilOptions.hinton_temperature,
+    alpha: Annotated[
+        float, typer.Option(min=0, max=1, help="Hinton's: the soft part's share.")
+    ] = DistilOptions.alpha,
+    hold_out_family: Annotated[
+        list[str] | None, typer.Option(help="A family of altered beats not to train on.")
+    ] = None,
+    flagged: Annotated[
+        float, typer.Option(min=0, max=0.5, help="Share of normal beats above the threshold.")
+    ] = FLAGGED,
+    seed: Seed = DistilOptions.seed,
+    threads: Threads = None,
+    run: Run = None,
+    resume: Resume = False,
+) -> None:
+    """Distil a student from one or several teachers, calibrate and export it with its card."""
+    options = DistilOptions(
+        hidden,
+        bottleneck,
+        epochs,
+        batch,
+        rate,
+        reconstruction,
+        output,
+        kl,
+        kl_temperature,
+        hinton,
+        hinton_temperature,
+        alpha,
+        tuple(hold_out_family or ()),
+        seed,
+    )
+    place = Place(data, out, run or Path("runs") / out.stem, resume)
+    _use(threads)
+    with Terminal(Console()) as terminal:
+        artifact = make_student(place, teacher, options, flagged, terminal)
+        terminal.say(f"wrote {out} ({artifact.digest}) and {out.with_suffix('.md')}")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Option(help="The model file.")],
+    data: Data,
+    protocol: Annotated[Protocol, typer.Option(help="What to test on.")] = "interpatient",
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="Judge what `beatgan-daemon score` wrote."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all figures here.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write index.html and more here.")] = None,
+    threads: Threads = None,
+) -> None:
+    """Measure a model on beats of patients it never saw, the trivial baselines beside it."""
+    _use(threads)
+    evaluation.run(
+        model, data, protocol, json_file=json, report_dir=report, scores=scores, console=Console()
+    )
+
+
+@app.command()
+def fetch(
+    database: Annotated[str, typer.Argument(help="PhysioNet's short name, such as mitdb.")],
+    data: Annotated[
+        Path, typer.Option(envvar="BEATGAN_DATA", help="Folder to put its folder into.")
+    ] = Path("data"),
+) -> None:
+    """Download a PhysioNet database; what broke off goes on."""
+    fetching.run(database, data, console=Console())
+
+
+def chosen_device(name: str) -> torch.device:
+    """The device meant by ``auto``, ``cpu`` or ``cuda[:N]``; UsageError if there is none."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise UsageError(f"device must be auto, cpu or cuda[:N], got {name!r}")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"there is no {name}: {torch.cuda.device_count()} CUDA devices are visible"
+        )
+    return torch.device(name)
+
+
+def main() -> None:
+    """Run the command line; errors raised on purpose become one line and an exit code."""
+    try:
+        app()
+    except ArtifactError as error:
+        sys.exit(_complain(error, REFUSED))
+    except BeatganError as error:
+        sys.exit(_complain(error, USAGE))
+
+
+def _complain(error: BeatganError, code: int) -> int:
+    typer.echo(f"beatgan-train: {error}", err=True)
+    return code
+
+
+def _use(threads: int | None) -> None:
+    # Denormal gradients make a step five times as slow. Threads inherit the mode when they begin,
+    # so it is set before any work.
+    torch.set_flush_denormal(True)
+    if threads is not None:
+        torch.set_num_threads(threads)

@@ -1,0 +1,177 @@
+"""A student in training: what it learns from its teachers, from normal beats and from altered ones.
+
+Knows tensors; knows no file and no label but "normal" and "altered".
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, autograd
+
+from beatgan.errors import UsageError
+from beatgan.model import Calibration, expect, log_mean, squared_error
+from beatgan.nets import Autoencoder, Student
+from beatgan.types import Doubles, Floats, Ints
+from beatgan_train.calibrate import FLAGGED, calibrate
+from beatgan_train.fit import State
+from beatgan_train.terms import batch_kl, hinton, log_error, output_matching, reconstruction
+
+
+@dataclass(frozen=True)
+class DistilOptions:
+    """What a distillation depends on besides its data. A term of weight 0 is switched off."""
+
+    hidden: int = 112
+    bottleneck: int = 24
+    epochs: int = 30
+    batch: int = 256
+    rate: float = 2e-3
+    reconstruction: float = 1.0
+    output: float = 0.3
+    kl: float = 0.01
+    kl_temperature: float = 2.0
+    hinton: float = 0.02
+    hinton_temperature: float = 2.0
+    alpha: float = 0.5
+    held_out_families: tuple[str, ...] = ()
+    seed: int = 0
+
+
+class Ensemble:
+    """One or several frozen teachers by their digests, in eval mode; what they say together."""
+
+    def __init__(self, teachers: Mapping[str, Autoencoder]) -> None:
+        self.digests = list(teachers)
+        self._networks = [network.eval().requires_grad_(False) for network in teachers.values()]
+
+    def teach(self, windows: Floats, scored: slice) -> "Lesson":
+        """What the teachers make of ``windows`` (n, length), averaged."""
+        expected = [expect(network, windows) for network in self._networks]
+        errors = [log_mean(squared_error(windows, guess)[:, scored]) for guess in expected]
+        return Lesson(windows, np.mean(expected, axis=0), np.mean(errors, axis=0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """Windows (n, length), what the teachers expect in their place, and their log error (n,)."""
+
+    windows: Floats
+    expected: Floats
+    error: Doubles
+
+    def tensors(self, rows: Ints) -> tuple[Tensor, Tensor, Tensor]:
+        """The three of some rows, float32."""
+        return (
+            torch.from_numpy(self.windows[rows]),
+            torch.from_numpy(self.expected[rows]),
+            torch.from_numpy(self.error[rows].astype(np.float32)),
+        )
+
+
+class Distillation:
+    """A student learning from two lessons, normal beats and altered ones: a Trainee.
+
+    ``held_out`` are normal windows of patients in neither; by them the best epoch is chosen.
+    Raises UsageError if no term has a weight, or if the student would be too large.
+    """
+
+    def __init__(
+        self,
+        options: DistilOptions,
+        normal: Lesson,
+        altered: Lesson,
+        held_out: Floats,
+        scored: slice,
+        amplitude: float,
+    ) -> None:
+        if not any((options.reconstruction, options.output, options.kl, options.hinton)):
+            raise UsageError("all terms of the distillation have weight 0: nothing to learn")
+        torch.manual_seed(options.seed)
+        length = normal.windows.shape[1]
+        try:
+            self.student = Student(length, options.hidden, options.bottleneck, amplitude)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        self._options, self._scored = options, scored
+        self._normal, self._altered, self._held_out = normal, altered, held_out
+        self._scale: Calibration = calibrate({"error": normal.error}, "beat", FLAGGED)
+        self._adam = torch.optim.Adam(self.student.parameters(), lr=options.rate)
+        self._steps = 0
+
+    @property
+    def rows(self) -> int:
+        """Normal training beats."""
+        return len(self._normal.windows)
+
+    def step(self, rows: Ints, rng: np.random.Generator) -> Mapping[str, float]:
+        """One batch: normal beats and as many altered ones, drawn by chance."""
+        self.student.train()
+        for group in self._adam.param_groups:
+            group["lr"] = self._rate(len(rows))
+        losses = self.losses(rows, rng.integers(len(self._altered.windows), size=len(rows)))
+        self._adam.zero_grad()
+        autograd.backward(torch.stack(list(losses.values())).sum())
+        self._adam.step()
+        self._steps += 1
+        return {name: loss.item() for name, loss in losses.items()}
+
+    def losses(self, normal: Ints, altered: Ints) -> dict[str, Tensor]:
+        """Each term that is switched on, times its weight, of these rows of the two lessons."""
+        options = self._options
+        lessons = zip(self._normal.tensors(normal), self._altered.tensors(altered), strict=True)
+        windows, wanted, target = (torch.cat(pair) for pair in lessons)
+        expected = self.student(windows)
+        error = log_error(windows, expected, self._scored)
+        count = len(normal)
+        truth = torch.cat([torch.zeros(count), torch.ones(len(altered))])
+        terms: dict[str, Callable[[], Tensor]] = {
+            "reconstruction": lambda: reconstruction(windows[:count], expected[:count]),
+            "output": lambda: output_matching(expected, wanted),
+            "kl": lambda: batch_kl(error, target, options.kl_temperature),
+            "hinton": lambda: hinton(
+                self._logits(error),
+                self._logits(target),
+                truth,
+                options.hinton_temperature,
+                options.alpha,
+            ),
+        }
+        weights = {name: getattr(options, name) for name in terms}
+        return {name: weights[name] * term() for name, term in terms.items() if weights[name]}
+
+    def merit(self) -> float:
+        """Mean log reconstruction error of the held-out normal beats, in eval mode."""
+        self.student.eval()
+        error = squared_error(self._held_out, expect(self.student, self._held_out))
+        return float(log_mean(error[:, self._scored]).mean())
+
+    def network_state(self) -> State:
+        """The student's."""
+        return self.student.state_dict()
+
+    def state(self) -> State:
+        """The student, its optimiser and how far the learning rate has come down."""
+        return {
+            "student": self.student.state_dict(),
+            "adam": self._adam.state_dict(),
+            "steps": self._steps,
+        }
+
+    def restore(self, state: State) -> None:
+        """Continue from ``state``."""
+        self.student.load_state_dict(state["student"])
+        self._adam.load_state_dict(state["adam"])
+        self._steps = state["steps"]
+
+    def _rate(self, batch: int) -> float:
+        """The learning rate: a half cosine from the option's value down to zero."""
+        done = self._steps / (self._options.epochs * (self.rows // batch))
+        return self._options.rate * (1 + math.cos(math.pi * done)) / 2
+
+    def _logits(self, error: Tensor) -> Tensor:
+        """Log errors as logits of "anomalous", on the scale of the teachers' normal beats."""
+        scale = self._scale
+        return (error - scale.location["error"]) / scale.spread["error"] - scale.threshold

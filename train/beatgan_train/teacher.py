@@ -1,0 +1,80 @@
+"""From recordings to a teacher's model file: load, train, calibrate, export, draw."""
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from beatgan.artifact import Artifact, build
+from beatgan.errors import UsageError
+from beatgan_train.adversarial import BeatGan, TeacherOptions
+from beatgan_train.calibrate import Mode, calibrate, components, spec_of
+from beatgan_train.curves import draw_examples, draw_history
+from beatgan_train.dataset import Protocol
+from beatgan_train.export import provenance, write
+from beatgan_train.fit import Progress, fit
+from beatgan_train.material import Material, amplitude, load_beats, material
+from beatgan_train.progress import Terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a training finds its data and leaves its results."""
+
+    data: Path
+    out: Path
+    run: Path  # checkpoints, history and pictures
+    resume: bool
+
+    def prepare(self) -> None:
+        """Make the folders now, not after an hour's training; UsageError where one cannot be."""
+        for folder in (self.out.parent, self.run):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UsageError(f"{folder}: {error.strerror}") from error
+            if not os.access(folder, os.W_OK):
+                raise UsageError(f"{folder}: nothing can be written there")
+
+
+def make_teacher(
+    place: Place,
+    options: TeacherOptions,
+    mode: Mode,
+    protocol: Protocol,
+    fold: int,
+    device: torch.device,
+    terminal: Terminal,
+) -> Artifact:
+    """Train a teacher, write it to ``place.out`` and draw how it went; returns it.
+
+    Raises RecordError on unreadable data, UsageError on options that do not fit.
+    """
+    place.prepare()
+    beats = load_beats(place.data, mode, protocol, terminal.bars)
+    stuff, spec = material(beats, mode, protocol, fold), spec_of(mode)
+    windows = stuff.train.window, stuff.held_out.window
+    trainee = BeatGan(options, *windows, spec.scored, amplitude(spec), device)
+    told = {**asdict(options), "mode": mode, "protocol": protocol, "fold": fold}
+    batch, seed = options.batch, options.seed
+    progress = fit(trainee, options.epochs, batch, seed, place.run, told, place.resume, terminal)
+    artifact = _finish(trainee, progress, stuff, told)
+    write(artifact, place.out)
+    draw_history(progress.history, progress.best_epoch, place.run / "losses.png")
+    draw_examples(artifact.network, stuff.held_out.window, spec, place.run / "examples.png")
+    return artifact
+
+
+def _finish(
+    trainee: BeatGan, progress: Progress, stuff: Material, told: dict[str, Any]
+) -> Artifact:
+    """The best epoch's generator, calibrated on beats that it was not fitted to."""
+    generator, spec = trainee.generator, spec_of(stuff.source.mode)
+    generator.load_state_dict(progress.best)
+    generator.cpu().eval()
+    calibration = calibrate(components(generator, stuff.held_out, spec), stuff.source.mode)
+    best = progress.history[progress.best_epoch - 1]
+    origin = provenance(stuff.source, told, best=best)
+    return build("teacher", spec, generator, calibration, origin)
