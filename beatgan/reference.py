@@ -18,8 +18,8 @@ from beatgan.window import CORE_AFTER, CORE_BEFORE
 class Reference:
     """A running mean beat whose steps are bounded tick by tick (Huber's location, made recursive).
 
-    On the annotated training half of MIT-BIH it separated beats better than the running median
-    (see docs/training.md), at a fortieth of the memory.
+    On DS1 it separated beats better than a running median (benchmarks/reference_beat.py), for a
+    fortieth of the memory and a fraction of the time.
     """
 
     def __init__(self, spec: PreprocessSpec) -> None:

@@ -222,8 +222,5 @@ def _complain(error: BeatganError, code: int) -> int:
 
 
 def _use(threads: int | None) -> None:
-    # Denormal gradients make a step five times as slow. Threads inherit the mode when they begin,
-    # so it is set before any work.
-    torch.set_flush_denormal(True)
     if threads is not None:
         torch.set_num_threads(threads)
