@@ -23,12 +23,12 @@ from beatgan_train.ranking import auc
 
 
 class RunningMedian:
-    """The median, tick by tick, of the latest 40 beats."""
+    """The median, tick by tick, of the latest beats: 40 at a spec's 30."""
 
-    memory = 40
+    share = 4 / 3
 
     def __init__(self, spec: PreprocessSpec) -> None:
-        self._recent: deque[Doubles] = deque(maxlen=self.memory)
+        self._recent: deque[Doubles] = deque(maxlen=round(self.share * spec.reference_beats))
         self.shape: Doubles | None = None
 
     def push(self, window: Doubles) -> None:
@@ -38,9 +38,9 @@ class RunningMedian:
 
 
 class ShortMedian(RunningMedian):
-    """The same of 15 beats."""
+    """The same of half as many beats as the spec says."""
 
-    memory = 15
+    share = 0.5
 
 
 def figures(beats: BeatSet) -> str:
