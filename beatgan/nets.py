@@ -113,14 +113,14 @@ class Discriminator(nn.Module):
 class Student(Autoencoder):
     """A small autoencoder of matrix products only, which a CPU does far faster than convolutions.
 
-    length - hidden - bottleneck - hidden - length, with LeakyReLU between; 77,624 parameters by
+    length - hidden - bottleneck - hidden - length, with LeakyReLU between; 74,024 parameters by
     default. ``LIMIT`` is the promise that distillation compresses: a twentieth of the published G.
     """
 
     LIMIT: ClassVar[int] = 95_440
 
     def __init__(
-        self, length: int = 320, hidden: int = 112, bottleneck: int = 24, amplitude: float = 1.0
+        self, length: int = 320, hidden: int = 112, bottleneck: int = 8, amplitude: float = 1.0
     ) -> None:
         super().__init__(length, amplitude)
         self.arguments = {

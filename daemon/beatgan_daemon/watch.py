@@ -69,7 +69,7 @@ def describe(alert: AlertMessage) -> Text:
     line.append(f"{alert.priority.upper():<6}", style=PRIORITY_STYLE.get(alert.priority, ""))
     line.append(f"  {alert.code:<21} {alert.phase:<6}", style="bold")
     if alert.score is not None and alert.threshold is not None:
-        line.append(f"  score {alert.score:.2f} > {alert.threshold:.2f}")
+        line.append(f"  score {alert.score:.3f} > {alert.threshold:.3f}")
     if alert.beats:
         line.append(f"  {len(alert.beats)} beat{'s' if len(alert.beats) > 1 else ''}")
     delay = alert.delay_ms.condition + alert.delay_ms.signal

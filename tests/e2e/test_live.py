@@ -82,8 +82,22 @@ class Subscriber:
         return found
 
 
-def test_live_equals_offline(daemon: Any, command: Any, model_file: Path, tmp_path: Path) -> None:
-    scored = command("score", "--model", model_file, SAMPLE, "--out", tmp_path / "offline.jsonl")
+@pytest.fixture(params=["bundled sample", "record 208"])
+def recording(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A recording's path: the bundled sample, or the first five minutes of record 208 as CSV."""
+    if request.param == "bundled sample":
+        return SAMPLE
+    record = read_recording(request.getfixturevalue("mitdb") / "208")
+    rows = record.samples[: 300 * 360].tolist()
+    lines = ["# fs=360", ",".join(record.leads), *(",".join(map(repr, row)) for row in rows)]
+    (tmp_path / "208.csv").write_text("\n".join(lines))
+    return str(tmp_path / "208.csv")
+
+
+def test_live_equals_offline(
+    daemon: Any, command: Any, model_file: Path, tmp_path: Path, recording: str
+) -> None:
+    scored = command("score", "--model", model_file, recording, "--out", tmp_path / "offline.jsonl")
     assert scored.returncode == 0, scored.stderr
     offline = [json.loads(line) for line in (tmp_path / "offline.jsonl").read_text().splitlines()]
     beats = [message for message in offline if message["type"] == "beat"]
@@ -94,8 +108,8 @@ def test_live_equals_offline(daemon: Any, command: Any, model_file: Path, tmp_pa
         subscriber = Subscriber(context, daemon)
         with closing(subscriber.socket):
             plan = Plan(speed=0, chunk_samples=ODD)
-            replay([read_recording(SAMPLE)], plan, connect=daemon.ingest)
-            live = subscriber.messages(SAMPLE, len(beats))
+            replay([read_recording(recording)], plan, connect=daemon.ingest)
+            live = subscriber.messages(beats[0]["stream"], len(beats))
 
     same = ["n", "sample", "lead", "rr_ms", "score", "threshold", "anomalous", "quality"]
     heard = [message for message in live if message["type"] == "beat"]

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from beatgan.artifact import Artifact
+from beatgan.errors import UsageError
 from beatgan.nets import parameter_count
+from beatgan_train.measures import Row
+from beatgan_train.report import HARD, Evaluation
 
-FIGURES = "<!-- figures: filled in from `beatgan-train evaluate --json` -->"
+NO_FIGURES = "Not evaluated yet: `beatgan-train evaluate --card` fills this in."
 JUDGES = ("student", "teachers")
 LIMITS = """\
 - Research software, not a medical device. It is not to be used for diagnosis, treatment or
@@ -43,7 +46,7 @@ def card(artifact: Artifact) -> str:
     sections = {
         f"beatgan {artifact.kind} {artifact.digest}": _summary(artifact),
         "Data": _data(made),
-        "Figures": FIGURES,
+        "Figures": NO_FIGURES,
         "Score": _score(artifact),
         "Altered beats refused": _refused(made.get("refused", {})),
         "Options": _block(made["options"]),
@@ -56,6 +59,50 @@ def card(artifact: Artifact) -> str:
     parts = [f"# {first[0]}\n\n{first[1]}\n"]
     parts += [f"## {title}\n\n{text}\n" for title, text in rest if text]
     return "\n".join(parts)
+
+
+def fill_in(path: Path, found: Evaluation) -> None:
+    """Write the figures of ``found`` into the card at ``path``, in place of those there.
+
+    Raises UsageError if ``path`` is not the card of the model that was evaluated.
+    """
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    before, heading, rest = text.partition("## Figures\n\n")
+    _, following, after = rest.partition("\n## Score\n")
+    digest = before.partition("\n")[0].rpartition(" ")[2]
+    if not heading or not following or digest not in found.model.split():
+        raise UsageError(f"{path} is not the card of {found.model}")
+    path.write_text(f"{before}{heading}{figures(found)}\n{following}{after}", encoding="utf-8")
+
+
+def figures(found: Evaluation) -> str:
+    """The figures of an evaluation: the model beside the baselines, then the model's own."""
+    rows = [
+        (row.name, *_ranks(row), *(f"{each.auc:.3f}" for each in row.classes), *_ranks(easier))
+        for row, easier in zip(found.rows, found.rows_without_hard, strict=True)
+    ]
+    classes = [each.label for each in found.rows[0].classes]
+    head = ("score", "AUC", "AP", *classes, f"AUC without {HARD}", f"AP without {HARD}")
+    model = found.rows[0]
+    shares = ", ".join(f"{_share(each.flagged)} of {each.label}" for each in model.classes)
+    beats = ", ".join(f"{d.f1:.2%} within {d.window_ms:g} ms" for d in found.detection)
+    cost = ", ".join(f"{s.name} {s.network_us[64]:.1f} ({s.parameters:,})" for s in found.speed)
+    return (
+        f"`beatgan-train evaluate --protocol {found.protocol}`; AUC of each class against N. A "
+        "reference beat that was not found, or where the signal was unusable, counts as the lowest "
+        f"score.\n\n{_table(head, rows)}\n\n"
+        f"- At the threshold: {_share(model.flagged_normal)} of N, {shares} flagged.\n"
+        f"- Beats found, F1: {beats}.\n"
+        f"- Microseconds a beat, batches of 64, one CPU thread (parameters): {cost}."
+    )
+
+
+def _ranks(row: Row) -> tuple[str, str]:
+    return f"{row.auc:.3f}", f"{row.ap:.3f}"
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
 
 
 def _summary(artifact: Artifact) -> str:

@@ -13,6 +13,7 @@ from beatgan_train import evaluate as evaluation
 from beatgan_train import fetch as fetching
 from beatgan_train.adversarial import Precision, TeacherOptions
 from beatgan_train.calibrate import FLAGGED, Mode
+from beatgan_train.card import fill_in
 from beatgan_train.dataset import Protocol
 from beatgan_train.distill import make_student
 from beatgan_train.distillation import DistilOptions
@@ -20,6 +21,7 @@ from beatgan_train.progress import Terminal
 from beatgan_train.teacher import Place, make_teacher
 
 USAGE, REFUSED = 2, 3  # exit codes; 0 is done, 1 a crash
+WIDTH = 140  # columns of a table that is written to a file
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -172,13 +174,17 @@ def evaluate(
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write all figures here.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write index.html and more here.")] = None,
+    card: Annotated[Path | None, typer.Option(help="The model's card, to fill in.")] = None,
     threads: Threads = None,
 ) -> None:
     """Measure a model on beats of patients it never saw, the trivial baselines beside it."""
     _use(threads)
-    evaluation.run(
-        model, data, protocol, json_file=json, report_dir=report, scores=scores, console=Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    found = evaluation.run(
+        model, data, protocol, json_file=json, report_dir=report, scores=scores, console=console
     )
+    if card is not None:
+        fill_in(card, found)
 
 
 @app.command()

@@ -118,14 +118,17 @@ class Split:
 
 
 def beats_of(recording: Recording, spec: PreprocessSpec) -> list[Beat]:
-    """Every beat that the front end finds in ``recording``, in order."""
+    """Every beat that the front end finds in ``recording``, in order, as the daemon reports them.
+
+    A beat whose window the recording's end cuts off is not among them.
+    """
     frontend = Frontend(spec, recording.fs, recording.leads)
     step = max(1, int(CHUNK_S * recording.fs))
     beats: list[Beat] = []
     for first in range(0, len(recording.samples), step):
         events = frontend.push(recording.samples[first : first + step])
         beats += [event for event in events if isinstance(event, Beat)]
-    return beats + [event for event in frontend.close() if isinstance(event, Beat)]
+    return beats
 
 
 def locate(data: Path, name: str) -> Path:

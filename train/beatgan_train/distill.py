@@ -20,7 +20,7 @@ from beatgan_train.calibrate import calibrate, components, spec_of
 from beatgan_train.card import write_card
 from beatgan_train.curves import draw_examples, draw_history
 from beatgan_train.dataset import FOLDS, BeatSet
-from beatgan_train.distillation import Distillation, DistilOptions, Ensemble
+from beatgan_train.distillation import Distillation, DistilOptions, Ensemble, Lesson
 from beatgan_train.export import Source, provenance, write
 from beatgan_train.fit import Line, Progress, fit
 from beatgan_train.material import Material, amplitude, load_beats, material
@@ -30,6 +30,15 @@ from beatgan_train.ranking import auc
 from beatgan_train.teacher import Place
 
 Components = dict[str, Doubles]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curriculum:
+    """What a student learns from: the teachers' lessons, and their digests."""
+
+    teachers: list[str]
+    normal: Lesson
+    altered: Lesson
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +78,7 @@ def make_student(
     for fold in range(FOLDS) if source.protocol == "interpatient" else [source.fold]:
         terminal.say(f"fold {fold}")
         stuff = material(beats, source.mode, source.protocol, fold)
-        graduates[fold] = _distil(ensemble, stuff, options, place, terminal)
+        graduates[fold] = distil(prepare(ensemble, stuff, options), stuff, options, place, terminal)
     shipped = graduates[source.fold]
     told = {**asdict(options), "flagged": flagged}
     origin = provenance(
@@ -148,24 +157,33 @@ def refused(graduate: Graduate, ensemble: Ensemble, seed: int) -> dict[str, dict
     return table
 
 
-def _distil(
-    ensemble: Ensemble, stuff: Material, options: DistilOptions, place: Place, terminal: Terminal
+def prepare(ensemble: Ensemble, stuff: Material, options: DistilOptions) -> Curriculum:
+    """What the teachers make of one division's beats and of the same beats altered."""
+    spec = spec_of(stuff.source.mode)
+    rng = np.random.default_rng([options.seed, stuff.source.fold])
+    families = families_without(options.held_out_families)
+    altered = make(stuff.train.window, stuff.train.record, spec, rng, families)
+    return Curriculum(
+        ensemble.digests,
+        ensemble.teach(stuff.train.window, spec.scored),
+        ensemble.teach(altered.window, spec.scored),
+    )
+
+
+def distil(
+    curriculum: Curriculum,
+    stuff: Material,
+    options: DistilOptions,
+    place: Place,
+    terminal: Terminal,
 ) -> Graduate:
     """One student, of one division of the beats."""
     spec, fold = spec_of(stuff.source.mode), stuff.source.fold
-    rng = np.random.default_rng([options.seed, fold])
-    families = families_without(options.held_out_families)
-    altered = make(stuff.train.window, stuff.train.record, spec, rng, families)
-    trainee = Distillation(
-        options,
-        ensemble.teach(stuff.train.window, spec.scored),
-        ensemble.teach(altered.window, spec.scored),
-        stuff.held_out.window,
-        spec.scored,
-        amplitude(spec),
-    )
+    normal, altered = curriculum.normal, curriculum.altered
+    held_out = stuff.held_out.window
+    trainee = Distillation(options, normal, altered, held_out, spec.scored, amplitude(spec))
     run, batch, seed = place.run / f"fold-{fold}", options.batch, options.seed
-    told = {**asdict(options), "teachers": ensemble.digests}
+    told = {**asdict(options), "teachers": curriculum.teachers}
     progress = fit(trainee, options.epochs, batch, seed, run, told, place.resume, terminal)
     trainee.student.load_state_dict(progress.best)
     return Graduate(trainee.student.eval(), progress, stuff.source, stuff.held_out)

@@ -25,7 +25,7 @@ class DistilOptions:
     """What a distillation depends on besides its data. A term of weight 0 is switched off."""
 
     hidden: int = 112
-    bottleneck: int = 24
+    bottleneck: int = 8
     epochs: int = 30
     batch: int = 256
     rate: float = 2e-3

@@ -1,0 +1,60 @@
+"""What a network is trained on is what it is served: windows through both shells, bit for bit."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from beatgan.policy import AlarmLimits
+from beatgan.records import read_recording
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Beat, Score
+from beatgan_daemon.chunks import cut
+from beatgan_daemon.engine import Engine
+from beatgan_daemon.observer import Unobserved
+from beatgan_daemon.wire import decode_frame, encode_frame
+from beatgan_train.dataset import load
+
+SPEC = PreprocessSpec()
+
+
+class Keeper:
+    """A scorer that keeps the beats it is served."""
+
+    threshold = 0.0
+
+    def __init__(self) -> None:
+        self.beats: list[Beat] = []
+
+    def score(self, beats: Sequence[Beat]) -> list[Score]:
+        self.beats += beats
+        empty = np.empty(0, np.float32)
+        return [Score(beat, None, self.threshold, empty, empty) for beat in beats]
+
+
+def test_the_daemon_serves_what_training_learns_from(mitdb: Path) -> None:
+    keeper = Keeper()
+    engine = Engine(
+        SPEC,
+        keeper,
+        AlarmLimits(),
+        batch_size=7,
+        batch_age=0.0,
+        silence=1e9,
+        max_streams=1,
+        observer=Unobserved(),
+    )
+    recording = read_recording(mitdb / "208")
+    for i, chunk in enumerate(cut(recording, "208", (1, 1777, 97, 36), epoch=0, start_ns=0)):
+        engine.receive(decode_frame(encode_frame(chunk)), float(i))
+        engine.poll(float(i))
+    engine.drain(1e9)
+
+    trained = load(mitdb, ["208"], SPEC)
+    assert len(keeper.beats) > 2900
+    for row, served in enumerate(keeper.beats):
+        learnt = trained.beat(row)
+        assert served.sample == learnt.sample
+        assert served.window.tobytes() == learnt.window.tobytes()
+        assert served.reference.tobytes() == learnt.reference.tobytes()
+        assert (served.distance, served.prematurity) == (learnt.distance, learnt.prematurity)
