@@ -44,7 +44,7 @@ def test_a_line_says_when_who_what_how_sure_and_how_late() -> None:
     line = describe(alert()).plain
     raised = datetime.fromtimestamp(ONSET // 10**9 + 1)
     assert f"{raised:%Y-%m-%d %H:%M:%S}.750" in line
-    for word in ["● ", "bed-1", "MEDIUM", "beat.anomalous", "start", "score 5.25 > 3.50"]:
+    for word in ["● ", "bed-1", "MEDIUM", "beat.anomalous", "start", "score 5.250 > 3.500"]:
         assert word in line
     assert "2 beats" in line
     assert "delay 1500 ms" in line
