@@ -1,0 +1,21 @@
+"""The command's door: says which extra is missing, where one is, before anything else can fail."""
+
+import sys
+
+USAGE = 2
+EXTRA = ("matplotlib", "wfdb", "edfio")  # what `train` brings; see pyproject.toml
+
+
+def main() -> None:
+    """Run `beatgan-train`."""
+    try:
+        from beatgan_train.cli import main as run
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA:
+            raise
+        sys.stderr.write(
+            f"beatgan-train: needs {error.name}: pip install 'beatgan[train]'; "
+            "the daemon does without\n"
+        )
+        sys.exit(USAGE)
+    run()
