@@ -3,9 +3,12 @@ import sys
 
 from beatgan_train.entry import USAGE
 
-WITHOUT = (
-    "import sys; sys.modules['matplotlib'] = None; from beatgan_train.entry import main; main()"
-)
+WITHOUT = """
+import sys
+sys.modules["matplotlib"] = None
+from beatgan_train.entry import main
+main()
+"""
 
 
 def test_a_missing_extra_is_named() -> None:

@@ -11,10 +11,11 @@ def main() -> None:
     try:
         from beatgan_train.cli import main as run
     except ModuleNotFoundError as error:
-        if error.name not in EXTRA:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRA:
             raise
         sys.stderr.write(
-            f"beatgan-train: needs {error.name}: pip install 'beatgan[train]'; "
+            f"beatgan-train: needs {missing}: pip install 'beatgan[train]'; "
             "the daemon does without\n"
         )
         sys.exit(USAGE)
