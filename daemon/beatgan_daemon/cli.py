@@ -21,9 +21,9 @@ from beatgan_daemon import log
 from beatgan_daemon import replay as replaying
 from beatgan_daemon import watch as watching
 from beatgan_daemon.exits import exit_code, one_line
+from beatgan_daemon.messages import encode_json
 from beatgan_daemon.settings import Publish, Settings, keys, load
 from beatgan_daemon.signals import stop_signals
-from beatgan_daemon.wire import encode_json
 
 PLAN = replaying.Plan()  # its defaults are ours
 

@@ -6,14 +6,8 @@ Pure; knows no socket and no clock.
 import numpy as np
 
 from beatgan.types import Alert, Floats, Score
+from beatgan_daemon.messages import AlertMessage, BeatMessage, Delay, Explanation, StatusMessage
 from beatgan_daemon.streams import Notice, Segment
-from beatgan_daemon.wire import (
-    AlertMessage,
-    BeatMessage,
-    Delay,
-    Explanation,
-    StatusMessage,
-)
 
 DECIMALS = 4  # of an explanation's values; amplitudes are around 1
 

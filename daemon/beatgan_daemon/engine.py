@@ -16,9 +16,9 @@ from beatgan.scoring import Scorer
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Alert, Beat, Chunk, Kind, Phase, Priority, Score, SignalChange
 from beatgan_daemon.compose import alert_message, beat_message, status_message
+from beatgan_daemon.messages import Message
 from beatgan_daemon.observer import Observer
 from beatgan_daemon.streams import Closed, Notice, Step, Stream
-from beatgan_daemon.wire import Message
 
 NO_DATA = "signal.no-data"
 FORGET_S = 3600.0

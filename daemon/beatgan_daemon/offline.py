@@ -12,8 +12,8 @@ from beatgan.scoring import Scorer
 from beatgan.spec import PreprocessSpec
 from beatgan_daemon.chunks import cut, stream_name
 from beatgan_daemon.engine import Engine
+from beatgan_daemon.messages import AlertMessage, BeatMessage, Message, StatusMessage
 from beatgan_daemon.observer import Observer, Unobserved
-from beatgan_daemon.wire import AlertMessage, BeatMessage, Message, StatusMessage
 
 CHUNK_S = 1.0
 

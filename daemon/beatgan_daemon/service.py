@@ -18,6 +18,7 @@ from beatgan_daemon.engine import Engine
 from beatgan_daemon.exits import Exit
 from beatgan_daemon.http import Server
 from beatgan_daemon.loading import Loaded, load_model
+from beatgan_daemon.messages import Message, StatusMessage
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.notify import Notifier
 from beatgan_daemon.progress import Progress
@@ -25,7 +26,7 @@ from beatgan_daemon.settings import Settings
 from beatgan_daemon.signals import stop_signals
 from beatgan_daemon.sink import Sink
 from beatgan_daemon.source import Source
-from beatgan_daemon.wire import Message, StatusMessage, decode_frame
+from beatgan_daemon.wire import decode_frame
 
 FRAMES_PER_TURN = 32  # then beats that are due are scored, even if more frames wait
 LONGEST_WAIT_S = 0.2  # for a frame: how soon a signal to stop is seen

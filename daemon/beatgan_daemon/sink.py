@@ -9,7 +9,7 @@ from typing import Self
 import zmq
 
 from beatgan_daemon import endpoints
-from beatgan_daemon.wire import Message, encode_message
+from beatgan_daemon.messages import Message, encode_message
 
 
 class Sink:

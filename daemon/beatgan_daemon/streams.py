@@ -15,8 +15,8 @@ from beatgan.frontend import Event, Frontend
 from beatgan.policy import AlarmLimits, EpisodePolicy
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Alert, Beat, Chunk, Floats
+from beatgan_daemon.messages import State, Totals
 from beatgan_daemon.observer import Observer
-from beatgan_daemon.wire import State, Totals
 
 LONGEST_HOLE_S = 3600.0  # a longer one is believed only when a second frame confirms it
 CLOCK_TOLERANCE_NS = 2_000_000  # less than a sample at 360 Hz

@@ -10,7 +10,7 @@ from rich.text import Text
 from zmq.utils.monitor import recv_monitor_message
 
 from beatgan_daemon import endpoints
-from beatgan_daemon.wire import AlertMessage
+from beatgan_daemon.messages import AlertMessage
 
 POLL_MS = 200  # how soon a signal to stop is seen
 PRIORITY_STYLE = {"high": "bold white on red", "medium": "bold yellow", "low": "cyan"}

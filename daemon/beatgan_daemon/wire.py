@@ -1,14 +1,13 @@
-"""The wire, both ways: ECG frames in, beat, alert and status messages out (docs/protocol.md).
+"""ECG frames as bytes (docs/protocol.md). What goes out is in messages.py.
 
 Law: any bytes decode to a Chunk or raise StreamError. Knows no socket, no stream's past, no clock.
-Somewhat long, because a protocol is best read in one place.
 """
 
 import math
 import re
 from collections.abc import Iterable, Sequence
 from reprlib import repr as brief
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgspec
 import numpy as np
@@ -62,10 +61,6 @@ _RANGES: Final[tuple[tuple[str, float, float], ...]] = (
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {"<i2": np.dtype("<i2"), "<f4": np.dtype("<f4")}
 _header_decoder = msgspec.msgpack.Decoder(Header)
 _header_encoder = msgspec.msgpack.Encoder()
-_json_encoder = msgspec.json.Encoder()
-
-
-# --- ECG frames in ---------------------------------------------------------------------------
 
 
 def decode_frame(parts: Sequence[bytes | memoryview]) -> Chunk:
@@ -228,107 +223,3 @@ def _encode_payload(
     if np.abs(raw).max(initial=0) > -LOST_I2 - 1:
         raise UsageError(f"a sample of {np.nanmax(np.abs(samples))} mV does not fit into <i2")
     return np.where(lost, LOST_I2, raw).astype("<i2")
-
-
-# --- messages out ----------------------------------------------------------------------------
-
-
-class BeatMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One beat: where it is and what the model says of it."""
-
-    v: int = VERSION
-    type: Literal["beat"] = "beat"
-    stream: str
-    epoch: int
-    n: int
-    sample: int
-    time_ns: int
-    lead: str
-    rr_ms: float | None
-    score: float | None
-    threshold: float | None
-    anomalous: bool
-    quality: str
-
-
-class Delay(msgspec.Struct, frozen=True):
-    """The two parts of an alert's delay, in ms: event to recognised, recognised to sent."""
-
-    condition: float
-    signal: float
-
-
-class Explanation(msgspec.Struct, frozen=True):
-    """A beat, what the model expected, and the squared error of each tick at ``fs`` Hz."""
-
-    sample: int
-    fs: float
-    window: list[float]
-    expected: list[float]
-    error: list[float]
-
-
-class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One phase of one episode."""
-
-    v: int = VERSION
-    type: Literal["alert"] = "alert"
-    id: str
-    n: int
-    stream: str
-    epoch: int
-    kind: str
-    code: str
-    priority: str
-    phase: str
-    onset_sample: int
-    onset_ns: int
-    end_sample: int | None
-    raised_ns: int
-    score: float | None
-    threshold: float | None
-    beats: tuple[int, ...]
-    delay_ms: Delay
-    explanation: Explanation | None
-
-
-class Totals(msgspec.Struct, frozen=True):
-    """Samples of a stream since the daemon first heard it; received + lost = sent."""
-
-    received: int
-    lost: int
-    repeated: int
-
-
-State = Literal["started", "gap", "restarted", "leads-changed", "ended"]
-
-
-class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A turn in a stream's life."""
-
-    v: int = VERSION
-    type: Literal["status"] = "status"
-    stream: str
-    epoch: int
-    state: State
-    sample: int
-    time_ns: int
-    fs: float
-    leads: tuple[str, ...]
-    lead: str
-    lost: int
-    totals: Totals
-    text: str
-
-
-Message = BeatMessage | AlertMessage | StatusMessage
-
-
-def encode_message(message: Message) -> list[bytes]:
-    """The message's two parts: topic and one UTF-8 JSON object."""
-    return [f"{message.type}.{message.stream}".encode("ascii"), encode_json(message)]
-
-
-def encode_json(message: Message) -> bytes:
-    """The message's JSON object alone, on one line."""
-    return _json_encoder.encode(message)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from beatgan.errors import StreamError
 from beatgan.types import Chunk, Floats
 from beatgan_daemon.engine import Engine
-from beatgan_daemon.wire import (
+from beatgan_daemon.messages import (
     AlertMessage,
     BeatMessage,
     Delay,

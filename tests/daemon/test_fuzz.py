@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from beatgan.errors import StreamError
 from beatgan.types import Floats
 from beatgan_daemon.engine import Engine
-from beatgan_daemon.wire import BeatMessage, Message, decode_frame
+from beatgan_daemon.messages import BeatMessage, Message
+from beatgan_daemon.wire import decode_frame
 
 FRAMES = 100_000
 SIZE = 36  # samples in a frame

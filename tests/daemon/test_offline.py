@@ -15,15 +15,9 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats
 from beatgan_daemon.chunks import cut, stream_name
 from beatgan_daemon.engine import Engine
+from beatgan_daemon.messages import AlertMessage, BeatMessage, Message, StatusMessage
 from beatgan_daemon.offline import score_recordings
-from beatgan_daemon.wire import (
-    AlertMessage,
-    BeatMessage,
-    Message,
-    StatusMessage,
-    decode_frame,
-    encode_frame,
-)
+from beatgan_daemon.wire import decode_frame, encode_frame
 
 START_NS = 1_700_000_000_000_000_000
 SPEC, LIMITS = PreprocessSpec(), AlarmLimits(anomalous_beats=2, among_beats=12)

@@ -13,18 +13,19 @@ import pytest
 import zmq
 
 from beatgan.errors import StreamError
-from beatgan_daemon import wire
+from beatgan_daemon import messages, wire
+from beatgan_daemon.messages import Message, encode_message
 from beatgan_daemon.source import Source
-from beatgan_daemon.wire import Message, decode_frame, encode_frame, encode_message
+from beatgan_daemon.wire import decode_frame, encode_frame
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 VECTORS: dict[str, list[dict[str, Any]]] = json.loads((GOLDEN / "wire.json").read_text())
 PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 TYPES: dict[str, type[Message]] = {
-    "beat": wire.BeatMessage,
-    "alert": wire.AlertMessage,
-    "status": wire.StatusMessage,
+    "beat": messages.BeatMessage,
+    "alert": messages.AlertMessage,
+    "status": messages.StatusMessage,
 }
 
 
@@ -104,7 +105,7 @@ def test_the_page_explains_every_key() -> None:
         first_column = "".join(re.findall(r"^\|([^|]*)\|", text, re.MULTILINE))
         for field in msgspec.structs.fields(kind):
             assert f"`{field.name}`" in first_column, (title, field.name)
-    for inner in (wire.Explanation, wire.Delay, wire.Totals):
+    for inner in (messages.Explanation, messages.Delay, messages.Totals):
         for field in msgspec.structs.fields(inner):
             assert re.search(rf'[`"]{field.name}[`"]', section("alert") + section("status"))
 

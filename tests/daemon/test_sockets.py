@@ -10,9 +10,9 @@ import zmq
 
 from beatgan.errors import BeatganError, UsageError
 from beatgan_daemon.exits import StartError
+from beatgan_daemon.messages import BeatMessage, encode_message
 from beatgan_daemon.sink import Sink
 from beatgan_daemon.source import Source
-from beatgan_daemon.wire import BeatMessage, encode_message
 
 ANY = "tcp://127.0.0.1:*"
 Socket = zmq.Socket[bytes]

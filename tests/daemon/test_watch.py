@@ -11,9 +11,9 @@ import zmq
 from rich.console import Console
 
 from beatgan.errors import UsageError
+from beatgan_daemon.messages import AlertMessage, Delay
 from beatgan_daemon.sink import Sink
 from beatgan_daemon.watch import describe, watch
-from beatgan_daemon.wire import AlertMessage, Delay
 
 ONSET = 1_790_000_000_250_000_000
 
