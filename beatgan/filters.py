@@ -5,6 +5,8 @@ the same to the bit for any cutting of the signal. After a lost sample (NaN) the
 in the steady state of the next sample's level, so that a restart makes no step.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from scipy import signal
 
@@ -33,28 +35,37 @@ def _run(x: Doubles, y: Doubles, sos: Doubles, steady: Doubles, state: Doubles) 
         y[i] = value
 
 
+@lru_cache(maxsize=64)
+def _design(rate: int, low: float, high: float, order: int) -> tuple[Doubles, Doubles, int]:
+    """Sections, their steady state, and the delay at 10 Hz, where a QRS has its energy."""
+    sos = np.vstack(
+        [
+            signal.butter(order, low, "highpass", fs=rate, output="sos"),
+            signal.butter(order, high, "lowpass", fs=rate, output="sos"),
+        ]
+    )
+    hz, response = signal.freqz_sos(sos, worN=np.array([8.0, 12.0]), fs=rate)
+    turn = np.diff(np.unwrap(np.angle(response)))[0] / (2 * np.pi)
+    delay = round(-rate * float(turn) / float(hz[1] - hz[0]))
+    return sos, np.asarray(signal.sosfilt_zi(sos)), delay
+
+
 class BandPass:
-    """Butterworth high-pass and low-pass of ``order`` each, in Hz, for samples at ``rate``."""
+    """Butterworth high-pass and low-pass of ``order`` each, in Hz, for samples at ``rate``.
+
+    ``delay``: how many samples late a QRS comes out.
+    """
 
     def __init__(self, rate: int, low: float, high: float, order: int = 2) -> None:
-        self._sos = np.vstack(
-            [
-                signal.butter(order, low, "highpass", fs=rate, output="sos"),
-                signal.butter(order, high, "lowpass", fs=rate, output="sos"),
-            ]
-        )
-        self._steady = np.asarray(signal.sosfilt_zi(self._sos))
+        self._sos, self._steady, self.delay = _design(rate, low, high, order)
         self._state = np.full((len(self._sos), 2), np.nan)
-        hz, response = signal.freqz_sos(self._sos, worN=np.array([8.0, 12.0]), fs=rate)
-        turn = np.diff(np.unwrap(np.angle(response)))[0] / (2 * np.pi)
-        self.delay = round(-rate * float(turn) / float(hz[1] - hz[0]))
 
     def restart(self) -> None:
         """Forget the signal so far."""
         self._state.fill(np.nan)
 
     def push(self, x: Doubles) -> Doubles:
-        """``x`` filtered, shape (n,); ``delay`` samples late where a QRS has its energy (10 Hz)."""
+        """``x`` filtered, shape (n,)."""
         y = np.empty_like(x)
         _run(x, y, self._sos, self._steady, self._state)
         return y

@@ -10,9 +10,25 @@ from statistics import median
 
 import numpy as np
 
+from beatgan.compiled import compiled
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles
-from beatgan.window import CORE_AFTER, CORE_BEFORE
+from beatgan.window import CORE_AFTER, CORE_BEFORE, mean
+
+
+@compiled
+def _moved(shape: Doubles, window: Doubles, weight: float, bound: float, before: int) -> Doubles:
+    """``shape`` moved towards ``window``, by at most ``bound`` standard deviations of its core."""
+    start, stop = before - CORE_BEFORE, before + CORE_AFTER
+    level = mean(shape, start, stop)
+    variance = 0.0
+    for i in range(start, stop):
+        variance += (shape[i] - level) ** 2
+    limit = bound * np.sqrt(variance / (stop - start))
+    moved = np.empty_like(shape)
+    for i in range(shape.size):
+        moved[i] = shape[i] + weight * min(max(window[i] - shape[i], -limit), limit)
+    return moved
 
 
 class Reference:
@@ -23,9 +39,7 @@ class Reference:
     """
 
     def __init__(self, spec: PreprocessSpec) -> None:
-        self._memory = spec.reference_beats
-        self._bound = spec.reference_bound
-        self._core = slice(spec.before - CORE_BEFORE, spec.before + CORE_AFTER)
+        self._spec = spec
         self._count = 0
         self.shape: Doubles | None = None  # millivolt, spec.length ticks; None before any beat
 
@@ -35,9 +49,9 @@ class Reference:
         if self.shape is None:
             self.shape = window.copy()
             return
-        bound = self._bound * self.shape[self._core].std()
-        step = np.clip(window - self.shape, -bound, bound)
-        self.shape = self.shape + step / min(self._count, self._memory)
+        weight = 1 / min(self._count, self._spec.reference_beats)
+        bound, before = self._spec.reference_bound, self._spec.before
+        self.shape = _moved(self.shape, window, weight, bound, before)
 
 
 class Intervals:

@@ -15,7 +15,8 @@ SCALE_FLOOR_MV = 0.01  # no patient's beat is taken to be smaller than this
 
 
 @compiled
-def _mean(x: Doubles, start: int, stop: int) -> float:
+def mean(x: Doubles, start: int, stop: int) -> float:
+    """The mean of ``x[start:stop]``, summed in order."""
     total = 0.0
     for i in range(start, stop):
         total += x[i]
@@ -29,14 +30,14 @@ def best_lag(signal: Doubles, reference: Doubles, before: int, reach: int) -> in
     ``signal`` is ``reach`` samples longer than ``reference`` at both ends. Only the core counts.
     """
     start, stop = before - CORE_BEFORE, before + CORE_AFTER
-    level = _mean(reference, start, stop)
+    level = mean(reference, start, stop)
     best, best_match = 0, -np.inf
     for lag in range(-reach, reach + 1):
         shift = reach + lag
-        mean = _mean(signal, start + shift, stop + shift)
+        own = mean(signal, start + shift, stop + shift)
         product, energy = 0.0, 1e-12
         for i in range(start, stop):
-            value = signal[i + shift] - mean
+            value = signal[i + shift] - own
             product += value * (reference[i] - level)
             energy += value * value
         match = product / np.sqrt(energy)
@@ -49,18 +50,27 @@ def best_lag(signal: Doubles, reference: Doubles, before: int, reach: int) -> in
 def distance(window: Doubles, reference: Doubles, before: int) -> float:
     """Log of the mean squared difference of the cores, relative to the reference's variance."""
     start, stop = before - CORE_BEFORE, before + CORE_AFTER
-    mean, level = _mean(window, start, stop), _mean(reference, start, stop)
+    own, level = mean(window, start, stop), mean(reference, start, stop)
     difference, variance = 0.0, 1e-12
     for i in range(start, stop):
         value = reference[i] - level
-        difference += (window[i] - mean - value) ** 2
+        difference += (window[i] - own - value) ** 2
         variance += value * value
     return float(np.log(difference / variance + RELATIVE_FLOOR))
 
 
+@compiled
+def _rms(x: Doubles, start: int, stop: int) -> float:
+    total = 0.0
+    for i in range(start, stop):
+        total += x[i] * x[i]
+    return float(np.sqrt(total / (stop - start)))
+
+
 def patient_scale(reference: Doubles, spec: PreprocessSpec) -> float:
     """Root mean square, in millivolt, of the reference's scored ticks."""
-    return max(SCALE_FLOOR_MV, float(np.sqrt(np.mean(reference[spec.scored] ** 2))))
+    scored = spec.scored
+    return max(SCALE_FLOOR_MV, _rms(reference, scored.start, scored.stop))
 
 
 def to_unit_range(window: Doubles) -> Floats:
