@@ -18,8 +18,8 @@ LIMITS = """\
   monitoring of patients, and no conformity with any standard is claimed.
 - It was trained on adults' Holter recordings of one database from one hospital (1975-1979).
   Paced rhythm, children, and recordings during exercise were not in it.
-- It judges beats that were found. A rhythm without beats (asystole, fibrillation) is not its
-  business; the daemon has rules of its own for these.
+- It judges beats that were found, one at a time. It knows no rhythm: asystole and fibrillation
+  are not its business.
 - A beat that is always abnormal in a patient becomes that patient's own reference.
 - Atrial fibrillation makes many beats look premature."""
 CITATIONS = """\
