@@ -96,9 +96,12 @@ class Engine:
         self._heard[chunk.stream] = now
         self._heard.move_to_end(chunk.stream)
 
-    def poll(self, now: float) -> list[Message]:
-        """The messages that are due at ``now``, each stream's in the order of its life."""
-        fell_silent = self._look_for_silence(now)
+    def poll(self, now: float, caught_up: bool = True) -> list[Message]:
+        """The messages that are due at ``now``, each stream's in the order of its life.
+
+        Unless ``caught_up``, frames are known to wait: then no stream can be told to be silent.
+        """
+        fell_silent = caught_up and self._look_for_silence(now)
         full = self._beats >= self._batch_size
         old = any(now >= each.arrived + self._batch_age for each in self._waiting[:1])
         return self.drain(now) if fell_silent or full or old else []

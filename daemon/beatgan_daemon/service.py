@@ -124,12 +124,14 @@ class Service:
         False if no frame was there within ``patience`` seconds.
         """
         arrived = self.source.wait(patience)
+        caught_up = not arrived
         for _ in range(FRAMES_PER_TURN if arrived else 0):
             if (parts := self.source.receive()) is None:
+                caught_up = True
                 break
             self._take(parts)
         now = self._clock()
-        self._publish(self._engine.poll(now))
+        self._publish(self._engine.poll(now, caught_up))
         self._rejections.flush(now)
         self.progress.turn(now)
         return arrived

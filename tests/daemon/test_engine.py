@@ -316,6 +316,13 @@ def test_silence_is_an_alert_that_ends_when_samples_come(
     assert states(messages) == ["gap"]
 
 
+def test_nobody_is_silent_while_frames_wait(patient: Floats, new_engine: NewEngine) -> None:
+    engine, _ = new_engine(silence=5.0)
+    run(engine, [chunk(patient[:720], 0)])
+    assert engine.poll(60.0, caught_up=False) == []
+    assert [alert.code for alert in alerts(engine.poll(60.0))] == ["signal.no-data"]
+
+
 def test_the_silence_of_an_epoch_ends_with_it(patient: Floats, new_engine: NewEngine) -> None:
     engine, _ = new_engine()
     run(engine, [chunk(patient[:720], 0)])

@@ -188,6 +188,27 @@ def test_malformed_frames_are_counted_and_the_daemon_goes_on(
     assert said[0]["why"].startswith("ecg.bed-2: ")
 
 
+def test_a_stall_of_ours_is_not_a_patients_silence(
+    service: Service, resources: ExitStack, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beatgan_daemon.service.FRAMES_PER_TURN", 1)
+    peer = Peer(service, resources)
+    first, second = frames(2)
+
+    def feed(turn: int) -> None:
+        if turn == 0:
+            peer.source.send_multipart(first)
+        if turn == 1:
+            clock.now += 60.0  # while this waits in the queue
+            peer.source.send_multipart([b"ecg.bed-2", *first[1:]])
+            peer.source.send_multipart(second)
+            sleep(0.5)
+
+    service.serve(turns(3, feed))
+    assert service.metrics.total("samples_received_total") == 3 * FS
+    assert [message for message in peer.received() if message["type"] == "alert"] == []
+
+
 def test_what_had_arrived_is_finished_on_the_way_out(
     service: Service, resources: ExitStack, clock: Clock
 ) -> None:
