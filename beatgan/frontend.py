@@ -16,12 +16,11 @@ from beatgan.quality import Gate
 from beatgan.reference import Intervals, Reference
 from beatgan.resample import Resampler
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Doubles, Floats, Quality, SignalChange
+from beatgan.types import MAX_FS, MIN_FS, Beat, Doubles, Floats, Quality, SignalChange
 from beatgan.window import best_lag, distance, patient_scale, to_unit_range
 
 Event = Beat | SignalChange
 
-MIN_HZ, MAX_HZ = 50.0, 2000.0
 BLOCK = 512  # model-rate samples worked on at once; bounds memory, changes nothing else
 SETTLE = 180  # samples (0.5 s) after lost signal until the filters can be trusted
 FORGOTTEN_S = 4.0  # of lost signal: after this, more of it changes nothing but the counts
@@ -32,7 +31,6 @@ class History:
     """The latest filtered samples, addressed by their index since the epoch began."""
 
     def __init__(self, keep: int, start: int) -> None:
-        self._keep = keep
         self._buffer = np.full(keep + BLOCK, np.nan)
         self.end = start  # index of the next sample
 
@@ -65,8 +63,8 @@ class Frontend:
     def __init__(
         self, spec: PreprocessSpec, fs: float, leads: Sequence[str], first: int = 0
     ) -> None:
-        if not MIN_HZ <= fs <= MAX_HZ:
-            raise StreamError("rate", f"fs must be {MIN_HZ:g} to {MAX_HZ:g} Hz, got {fs:g}")
+        if not MIN_FS <= fs <= MAX_FS:
+            raise StreamError("rate", f"fs must be {MIN_FS:g} to {MAX_FS:g} Hz, got {fs:g}")
         if not leads:
             raise StreamError("leads", "a stream needs at least one lead, got none")
         self._spec, self._fs = spec, fs

@@ -15,6 +15,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+MIN_FS, MAX_FS = 50.0, 2000.0  # samples per second and lead that a stream may have
 Record = Any  # a NumPy structured record handed to compiled code; NumPy has no type for its fields
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from beatgan.errors import RecordError, StreamError
 from beatgan.records import Recording
-from beatgan.types import Chunk, Floats
-from beatgan_daemon.wire import MAX_FS, MAX_NAME, MAX_SAMPLES, MIN_FS, check_leads
+from beatgan.types import MAX_FS, MIN_FS, Chunk, Floats
+from beatgan_daemon.wire import MAX_NAME, MAX_SAMPLES, check_leads
 
 
 def stream_name(recording: Recording, taken: set[str]) -> str:

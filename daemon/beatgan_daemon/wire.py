@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beatgan.errors import StreamError, UsageError
-from beatgan.types import Chunk, Doubles, Floats
+from beatgan.types import MAX_FS, MIN_FS, Chunk, Doubles, Floats
 
 VERSION: Final = 1
 MAX_SAMPLES: Final = 65_536  # in one frame
@@ -23,7 +23,6 @@ MAX_NAME: Final = 64  # characters in the name of a stream or of a lead
 MAX_HEADER: Final = 8_192  # bytes; 16 lead names of 64 four-byte characters fit twice
 MAX_FIRST: Final = 2**53 - 1  # exact in a double, and so in every JSON reader
 MAX_MILLIVOLT: Final = 1e6  # no body makes a kilovolt; beyond it a filter's squares would overflow
-MIN_FS, MAX_FS = 50.0, 2000.0
 LOST_I2: Final = -32_768
 
 _TOPIC = re.compile(rb"ecg\.([A-Za-z0-9_:-]{1,%d})" % MAX_NAME)

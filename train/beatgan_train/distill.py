@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from beatgan.artifact import Artifact, build, load
+from beatgan.artifact import Artifact, build
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.nets import Student
 from beatgan.types import Doubles
@@ -21,7 +21,7 @@ from beatgan_train.card import write_card
 from beatgan_train.curves import draw_examples, draw_history
 from beatgan_train.dataset import FOLDS, BeatSet
 from beatgan_train.distillation import Distillation, DistilOptions, Ensemble, Lesson
-from beatgan_train.export import Source, provenance, write
+from beatgan_train.export import Source, provenance, read, write
 from beatgan_train.fit import Line, Progress, fit
 from beatgan_train.material import Material, amplitude, load_beats, material
 from beatgan_train.progress import Terminal
@@ -111,11 +111,7 @@ def unseen(graduates: Iterable[Graduate]) -> Components:
 
 def open_teacher(path: Path) -> Artifact:
     """The teacher at ``path``; ArtifactError if it is none."""
-    try:
-        with path.open("rb") as file:
-            artifact = load(file, str(path))
-    except OSError as error:
-        raise ArtifactError(f"{path}: {error.strerror}") from error
+    artifact = read(path)
     if artifact.kind != "teacher":
         raise ArtifactError(f"{path}: is a {artifact.kind}, not a teacher")
     return artifact

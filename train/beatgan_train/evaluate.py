@@ -15,14 +15,15 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from beatgan.artifact import Artifact, load, self_test
-from beatgan.errors import ArtifactError, UsageError
+from beatgan.artifact import self_test
+from beatgan.errors import UsageError
 from beatgan.model import Model
 from beatgan.types import Doubles, Ints, Score
 from beatgan_train import bxb, dataset, figures, report, speed
 from beatgan_train.annotations import DS2, read_reference
 from beatgan_train.baselines import BASELINES
 from beatgan_train.dataset import BeatSet, Protocol
+from beatgan_train.export import read
 from beatgan_train.measures import Row, Scored, by_record, measure
 from beatgan_train.ranking import curve, flagged
 from beatgan_train.report import DetectionRow, Evaluation, FalseDetections
@@ -55,7 +56,7 @@ def run(
     another model or signal; ArtifactError or RecordError on files that cannot be used.
     """
     console = console or Console()
-    artifact = _open(model)
+    artifact = read(model)
     fold, seed = refuse_leak(artifact.provenance, protocol)
     with Progress(console=console, transient=True) as progress:
         beats = dataset.load(data, dataset.RECORDS_OF[protocol], artifact.spec, progress)
@@ -190,14 +191,6 @@ def examples(model: Model, beats: BeatSet, rows: Ints, values: Doubles) -> list[
 def as_json(found: Evaluation) -> str:
     """All figures as JSON; what could not be measured is null."""
     return json.dumps(_plain(found), indent=2, allow_nan=False) + "\n"
-
-
-def _open(model: Path) -> Artifact:
-    try:
-        with model.open("rb") as file:
-            return load(file, str(model))
-    except OSError as error:
-        raise ArtifactError(f"{model}: {error.strerror}") from error
 
 
 def _trainings(told: object) -> Iterator[Mapping[str, Any]]:

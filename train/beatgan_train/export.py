@@ -1,15 +1,16 @@
-"""Where finished networks go: a model file, written whole, that says what it was made of."""
+"""Finished networks on disk: a model file, written whole, that says what it was made of."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from beatgan.artifact import Artifact, save
+from beatgan.artifact import Artifact, load, save
+from beatgan.errors import ArtifactError
 from beatgan_train.calibrate import Mode
 from beatgan_train.dataset import Protocol
+from beatgan_train.whole import whole
 
 PACKAGES = ("beatgan", "numpy", "scipy", "torch", "wfdb")
 
@@ -37,7 +38,14 @@ def provenance(source: Source, options: Mapping[str, Any], **more: Any) -> dict[
 def write(artifact: Artifact, path: Path) -> None:
     """Put ``artifact`` at ``path``: whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    with unfinished.open("wb") as file:
+    with whole(path) as unfinished, unfinished.open("wb") as file:
         save(file, artifact)
-    os.replace(unfinished, path)
+
+
+def read(path: Path) -> Artifact:
+    """The model file at ``path``; ArtifactError, naming it, if it is none or cannot be opened."""
+    try:
+        with path.open("rb") as file:
+            return load(file, str(path))
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror}") from error

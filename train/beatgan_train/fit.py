@@ -4,7 +4,6 @@ Knows nothing of ECG, of losses or of what "best" means; a Trainee does.
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import torch
 
 from beatgan.errors import UsageError
 from beatgan.types import Ints
+from beatgan_train.whole import whole
 
 State = dict[str, Any]  # what torch.save writes and a load with weights_only=True gives back
 Line = dict[str, float]  # one epoch of the history
@@ -157,10 +157,8 @@ def _begin(folder: Path, options: dict[str, Any], resume: bool) -> Progress:
 def _save(folder: Path, progress: Progress) -> None:
     """Write checkpoint and history whole or not at all."""
     content = {name: getattr(progress, name) for name in Progress.__slots__}
-    unfinished = folder / "checkpoint.pt.unfinished"
-    torch.save(content, unfinished)
-    os.replace(unfinished, folder / "checkpoint.pt")
+    with whole(folder / "checkpoint.pt") as unfinished:
+        torch.save(content, unfinished)
     lines = "".join(json.dumps(line) + "\n" for line in progress.history)
-    unfinished = folder / "history.jsonl.unfinished"
-    unfinished.write_text(lines, encoding="utf-8")
-    os.replace(unfinished, folder / "history.jsonl")
+    with whole(folder / "history.jsonl") as unfinished:
+        unfinished.write_text(lines, encoding="utf-8")
