@@ -26,7 +26,7 @@ from beatgan.synthetic import synthetic_ecg
 from beatgan.types import Beat, Floats
 
 FORMAT = "beatgan-model"
-VERSION = 1
+VERSION = 2
 NETWORKS: dict[str, type[Generator] | type[Student]] = {"Generator": Generator, "Student": Student}
 SECTIONS = ("kind", "spec", "network", "calibration", "provenance", "self_test")
 TOLERANCE = 1e-3  # of a self-test score: processors round differently, by about 1e-5
@@ -111,7 +111,7 @@ def build(
 
     ``provenance`` may hold only what JSON can. Raises ArtifactError if the parts do not fit.
     """
-    _check(kind, spec, network)
+    _check(kind, spec, network, calibration)
     test = SelfTest.record(spec, Model(spec, network, calibration))
     if not test.peaks:
         raise ArtifactError("the front end finds no beat in the self-test's ECG")
@@ -178,7 +178,7 @@ def _scored(
     return tuple(sample for sample, _ in found), tuple(value for _, value in found)
 
 
-def _check(kind: str, spec: PreprocessSpec, network: Autoencoder) -> None:
+def _check(kind: str, spec: PreprocessSpec, network: Autoencoder, calibration: Calibration) -> None:
     """Raise ArtifactError unless the parts fit together."""
     if kind not in ("student", "teacher"):
         raise ArtifactError(f"kind: expected student or teacher, got {kind!r}")
@@ -187,6 +187,11 @@ def _check(kind: str, spec: PreprocessSpec, network: Autoencoder) -> None:
     if network.length != spec.length:
         raise ArtifactError(
             f"network: takes {network.length} ticks where the spec's window has {spec.length}"
+        )
+    if calibration.usual and len(calibration.usual) != spec.length:
+        raise ArtifactError(
+            f"calibration: usual has {len(calibration.usual)} ticks where the spec's window has "
+            f"{spec.length}"
         )
 
 
@@ -248,12 +253,13 @@ def _assemble(sections: dict[str, Any]) -> Artifact:
     """The artifact of verified sections."""
     spec = PreprocessSpec.from_dict(_table(sections, "spec"))
     network = _network(_table(sections, "network"))
-    _check(sections["kind"], spec, network)
+    calibration = Calibration.from_dict(_table(sections, "calibration"))
+    _check(sections["kind"], spec, network, calibration)
     return Artifact(
         kind=sections["kind"],
         spec=spec,
         network=network.eval(),
-        calibration=Calibration.from_dict(_table(sections, "calibration")),
+        calibration=calibration,
         provenance=_table(sections, "provenance"),
         test=SelfTest.from_dict(_table(sections, "self_test")),
         digest=_short(leaf_digests(sections)),

@@ -3,8 +3,10 @@
 The scheme is Hamilton & Tompkins' (IEEE Trans. Biomed. Eng. 33:1157, 1986) made causal: the mean of
 the rectified 8-20 Hz band over 100 ms, its peaks held for 200 ms, a threshold between running
 estimates of QRS and noise peaks, and a T-wave rule. Instead of their search-back, which confirms
-a beat more than a second late, the threshold sinks while a beat is overdue. A beat is confirmed at
-most 0.36 s after its apex. One sample at a time: no chunk, so no chunk boundary.
+a beat more than a second late, the threshold sinks while a beat is overdue. A T wave is told by its
+own shape, dull for its height, and not by being less steep than the QRS before it: so is a broad
+beat after a narrow one. A beat is confirmed less than 0.4 s after its apex. One sample at a time:
+no chunk, so no chunk boundary.
 """
 
 import numpy as np
@@ -17,15 +19,21 @@ RATE = 360  # Hz; the lengths below are samples at this rate
 BAND_HZ = (8.0, 20.0)  # where a QRS stands out most from P, T and baseline
 MEAN = 36
 HOLD = 72  # a peak is one when nothing higher follows for this long
-LOOK_BACK, LOOK_AHEAD = 55, 10  # the apex lies this far before the peak of the mean
+COMPLEX = 55  # a QRS lies within this far before the peak of its mean
+LOOK_BACK, LOOK_AHEAD = 70, 10  # its apex too, but a pacing spike may stand before it
+RISE_BACK = 28  # and no farther than this before the mean rose to half its peak
+ALIKE = 0.5  # from this share of the larger on, an earlier opposite extreme draws the apex
 T_WAVE = 130  # a peak this soon after a QRS may be its T wave ...
-T_WAVE_SHARE = 0.5  # ... and is, unless it is at least this share as steep as that QRS
+T_SHARPNESS = 0.22  # ... and is, where its steepness is less than this share of its extent
+T_STEEPNESS = 0.3  # ... or than this share of that QRS's steepness
+T_END = 160  # until here T waves, late ones of slow hearts too, set a threshold of their own
 SHARE = 0.27  # of the way from noise to QRS level: the threshold while no beat is overdue
 OVERDUE_SHARE = 0.10  # and when one has been overdue for half an interval
+EARLY_NOISE = 3.0  # noise levels added for each interval that a peak comes before EARLY of one:
+EARLY = 0.7  # where there is noise, most of what comes that early is noise
 FLOOR_MV = 0.005  # no mean below this is a QRS
 FORGET = 0.125  # weight of the newest value in running estimates
-OTHER_POLARITY = 1.3  # an apex against the recording's polarity must be this much larger
-RING = 256  # samples of past kept: more than LOOK_BACK + HOLD
+RING = 256  # samples of past kept: more than LOOK_BACK + HOLD + MEAN
 
 STATE = np.dtype(
     [
@@ -35,15 +43,15 @@ STATE = np.dtype(
         ("peak", "f8"),  # the candidate: the highest rise of the mean in the last HOLD samples
         ("peak_at", "i8"),  # its index, -1 for none
         ("qrs", "f8"),  # running height of QRS peaks
-        ("noise", "f8"),  # running height of other peaks
+        ("t_wave", "f8"),  # running height of other peaks before T_END
+        ("noise", "f8"),  # running height of other peaks that are no T waves
         ("rr", "f8"),  # running interval
         ("last", "i8"),  # the previous QRS peak, -1 for none since a gap
         ("steepness", "f8"),  # of the previous QRS
-        ("upward", "f8"),  # running height of the upward and downward extremes of a QRS
-        ("downward", "f8"),
         ("beats", "i8"),
         ("signal", "f8", (RING,)),
         ("rectified", "f8", (RING,)),
+        ("means", "f8", (RING,)),
     ]
 )
 
@@ -70,7 +78,10 @@ def _threshold(s: Record, since: int) -> float:
         share = max(OVERDUE_SHARE, SHARE - (SHARE - OVERDUE_SHARE) * 2 * overdue)
     if overdue > 0.85:
         share = OVERDUE_SHARE * 0.5 ** (overdue - 0.85)
-    level: float = s.noise + share * max(0.0, s.qrs - s.noise)
+    early = max(0.0, EARLY - since / s.rr) if s.last >= 0 else 0.0
+    level: float = s.noise * (1 + EARLY_NOISE * early) + share * max(0.0, s.qrs - s.noise)
+    if s.last >= 0 and since < T_END:
+        level = max(level, s.t_wave + share * max(0.0, s.qrs - s.t_wave))
     return max(FLOOR_MV, level)
 
 
@@ -84,21 +95,53 @@ def _steepness(s: Record, start: int) -> float:
 
 
 @compiled
-def _apex(s: Record, start: int) -> int:
-    """The index of the extreme before the peak, on the side the recording's beats point to."""
+def _extremes(s: Record, start: int, stop: int) -> tuple[int, int]:
+    """The indices of the highest and the lowest sample from ``start`` to before ``stop``."""
     top = start
     bottom = start
-    for i in range(start, max(start, s.peak_at - LOOK_AHEAD) + 1):
+    for i in range(start + 1, stop):
         if s.signal[i % RING] > s.signal[top % RING]:
             top = i
         if s.signal[i % RING] < s.signal[bottom % RING]:
             bottom = i
+    return top, bottom
+
+
+@compiled
+def _is_t_wave(s: Record, start: int, since: int, steepness: float) -> bool:
+    """Whether the peak, ``since`` after a QRS, is too dull for one, broad ones included."""
+    if s.last < 0 or since >= T_WAVE:
+        return False
+    top, bottom = _extremes(s, start, s.peak_at + 1)
+    extent = s.signal[top % RING] - s.signal[bottom % RING]
+    dull: bool = steepness < max(T_SHARPNESS * extent, T_STEEPNESS * s.steepness)
+    return dull
+
+
+@compiled
+def _rise(s: Record) -> int:
+    """The index at which the mean rose to half the peak, at most LOOK_BACK before it."""
+    i: int = s.peak_at
+    while i > s.peak_at - LOOK_BACK and s.means[i % RING] > 0.5 * s.peak:
+        i -= 1
+    return i
+
+
+@compiled
+def _apex(s: Record, first: int) -> int:
+    """The larger extreme of the QRS, or short of it towards an earlier one nearly as large.
+
+    Of an R and an S of nearly one height now this is the larger, now that: the apex would jump
+    from beat to beat. So the earlier, which is what cardiologists mostly mark, draws it the more
+    the nearer it comes to the later in height.
+    """
+    start = max(first, s.peak_at - LOOK_BACK, _rise(s) - RISE_BACK)
+    top, bottom = _extremes(s, start, max(start, s.peak_at - LOOK_AHEAD) + 1)
     up, down = s.signal[top % RING], -s.signal[bottom % RING]
-    bias = OTHER_POLARITY if s.upward >= s.downward else 1 / OTHER_POLARITY
-    weight = 1.0 if s.beats == 0 else FORGET
-    s.upward += weight * (up - s.upward)
-    s.downward += weight * (down - s.downward)
-    return top if up * bias >= down else bottom
+    alike = min(up, down) / max(up, down) if max(up, down) > 0 else 0.0
+    drawn = max(0.0, (alike - ALIKE) / (1 - ALIKE))
+    larger = top if up >= down else bottom
+    return int(larger + drawn * (min(top, bottom) - larger) + 0.5)
 
 
 @compiled
@@ -115,19 +158,32 @@ def _learn_qrs(s: Record, steepness: float, since: int) -> None:
 
 
 @compiled
+def _learn_other(s: Record, since: int, t_wave: bool) -> None:
+    """Take the peak into the running estimates of what is no QRS.
+
+    T waves come with every beat, and say nothing of what else may be taken for a QRS.
+    """
+    height = min(s.peak, s.qrs)
+    if s.last >= 0 and since < T_END:
+        s.t_wave += FORGET * (height - s.t_wave)
+    if not t_wave:
+        s.noise += FORGET * (height - s.noise)
+
+
+@compiled
 def _judge(s: Record, first: int, apexes: Ints, follows: Bools, found: int) -> int:
     """Decide whether the candidate peak is a QRS; ``first``: the oldest sample since a gap."""
-    start = max(first, s.peak_at - LOOK_BACK)
+    start = max(first, s.peak_at - COMPLEX)
     since = s.peak_at - s.last
     steepness = _steepness(s, start)
-    t_wave = s.last >= 0 and since < T_WAVE and steepness < T_WAVE_SHARE * s.steepness
+    t_wave = _is_t_wave(s, start, since, steepness)
     if s.peak > _threshold(s, since) and not t_wave:
-        apexes[found] = _apex(s, start)
+        apexes[found] = _apex(s, first)
         follows[found] = s.last >= 0
         found += 1
         _learn_qrs(s, steepness, since)
     else:
-        s.noise += FORGET * (min(s.peak, s.qrs) - s.noise)
+        _learn_other(s, since, t_wave)
     s.peak = 0.0
     s.peak_at = -1
     return found
@@ -153,6 +209,7 @@ def _run(
         s.rectified[i % RING] = value
         s.signal[i % RING] = signal[k]
         mean = s.total / MEAN
+        s.means[i % RING] = mean
         if mean > s.previous and mean > s.peak:
             s.peak = mean
             s.peak_at = i

@@ -1,4 +1,4 @@
-"""One stream's signal path: choose a lead, resample, gate, filter, detect, window, normalise.
+"""One stream's signal path: choose leads, detect beats, put each in its patient's context.
 
 Training and the daemon both get their beats from here and nowhere else. The beats are the same to
 the bit for any cutting of the signal, and no beat depends on samples after its own window.
@@ -11,50 +11,37 @@ import numpy as np
 
 from beatgan.detect import Detector
 from beatgan.errors import StreamError
-from beatgan.filters import BandPass
-from beatgan.quality import Gate
-from beatgan.reference import Intervals, Reference
-from beatgan.resample import Resampler
+from beatgan.lead import BLOCK, Compared, Lead
+from beatgan.leads import lead_name
+from beatgan.reference import Intervals
 from beatgan.spec import PreprocessSpec
-from beatgan.types import MAX_FS, MIN_FS, Beat, Doubles, Floats, Quality, SignalChange
-from beatgan.window import best_lag, distance, patient_scale, to_unit_range
+from beatgan.types import (
+    MAX_FS,
+    MIN_FS,
+    Beat,
+    Condition,
+    Doubles,
+    Floats,
+    Quality,
+    SignalChange,
+)
+from beatgan.window import patient_scale, to_unit_range
 
 Event = Beat | SignalChange
 
-BLOCK = 512  # model-rate samples worked on at once; bounds memory, changes nothing else
-SETTLE = 180  # samples (0.5 s) after lost signal until the filters can be trusted
 FORGOTTEN_S = 4.0  # of lost signal: after this, more of it changes nothing but the counts
 EMPTY: Floats = np.empty(0, np.float32)
+NOWHERE: Doubles = np.empty(0)
+UNCOMPARED = Compared(NOWHERE, NOWHERE, None, 0, Quality.UNUSABLE)
 
 
-class History:
-    """The latest filtered samples, addressed by their index since the epoch began."""
-
-    def __init__(self, keep: int, start: int) -> None:
-        self._buffer = np.full(keep + BLOCK, np.nan)
-        self.end = start  # index of the next sample
-
-    def push(self, x: Doubles) -> None:
-        """Append at most BLOCK samples."""
-        self._buffer[: -x.size] = self._buffer[x.size :]
-        self._buffer[-x.size :] = x
-        self.end += x.size
-
-    def restart(self, start: int) -> None:
-        """Go on at index ``start`` with everything before it lost."""
-        self._buffer.fill(np.nan)
-        self.end = start
-
-    def span(self, start: int, stop: int) -> Doubles:
-        """Samples ``start`` to ``stop``; NaN for what lies before the epoch."""
-        offset = self._buffer.size - self.end
-        return self._buffer[start + offset : stop + offset]
-
-
-def choose_lead(leads: Sequence[str], preferred: Sequence[str]) -> int:
-    """The index of the first preferred lead there is (whatever its case), else 0."""
-    names = [lead.upper() for lead in leads]
-    return next((names.index(name.upper()) for name in preferred if name.upper() in names), 0)
+def choose_leads(leads: Sequence[str], preferred: Sequence[str], count: int) -> list[int]:
+    """Indices of the ``count`` best leads, best first: the preferred, whatever their case and
+    whatever is written round their names (see ``beatgan.leads``), then the others in their order.
+    """
+    names = [lead_name(lead).upper() for lead in leads]
+    wanted = [names.index(name.upper()) for name in preferred if name.upper() in names]
+    return list(dict.fromkeys([*wanted, *range(len(leads))]))[:count]
 
 
 class Frontend:
@@ -69,18 +56,16 @@ class Frontend:
             raise StreamError("leads", "a stream needs at least one lead, got none")
         self._spec, self._fs = spec, fs
         self._first = self._seen = first
-        self._column = choose_lead(leads, spec.leads)
+        self._columns = choose_leads(leads, spec.leads, 1 + (spec.second_lead > 0))
         self._width = len(leads)
-        self.lead = leads[self._column]
-        self._resampler = Resampler(fs, spec.rate, first)
-        self._gate = Gate()
-        self._filter = BandPass(spec.rate, spec.highpass_hz, spec.lowpass_hz)
+        self.lead = leads[self._columns[0]]
+        self._leads = [Lead(spec, fs, first) for _ in self._columns]
+        self._main = self._leads[0]
         self._detector = Detector()
-        self._history = History(SETTLE + spec.length + 2 * spec.align, self._resampler.made)
-        self._reference = Reference(spec)
         self._intervals = Intervals(spec)
         self._pending: deque[tuple[int, bool]] = deque()  # apex, whether it follows
         self._beats = 0
+        self._noisy = False
 
     def push(self, samples: Floats) -> list[Event]:
         """Events that ``samples``, shape (n, leads) in millivolt, NaN where lost, make known."""
@@ -88,12 +73,12 @@ class Frontend:
             raise StreamError(
                 "leads", f"expected samples of shape (n, {self._width}), got {samples.shape}"
             )
-        lead = samples[:, self._column].astype(np.float64)
-        lead[np.isinf(lead)] = np.nan
+        columns = samples[:, self._columns].T.astype(np.float64)  # one contiguous row a lead
+        columns[np.isinf(columns)] = np.nan
         step = max(1, int(BLOCK * self._fs / self._spec.rate) - 1)
         events: list[Event] = []
-        for start in range(0, lead.size, step):
-            events += self._push_block(lead[start : start + step])
+        for start in range(0, columns.shape[1], step):
+            events += self._push_block(columns[:, start : start + step])
         return events
 
     def skip(self, count: int) -> list[Event]:
@@ -102,35 +87,34 @@ class Frontend:
         events = self.push(np.full((told, self._width), np.nan, np.float32))
         if count > told:
             self._seen += count - told
-            self._resampler.restart(self._seen)
-            self._history.restart(self._resampler.made)
+            for lead in self._leads:
+                lead.restart(self._seen)
         return events
 
     def close(self) -> list[Event]:
         """End of the stream: beats whose windows are not complete come out as unusable."""
-        self._pending.extend(self._detector.push(np.array([np.nan]), self._history.end))
+        self._pending.extend(self._detector.push(np.array([np.nan]), self._main.end))
         events: list[Event] = [self._beat(*beat, self._seen) for beat in self._pending]
         self._pending.clear()
         return events
 
-    def _push_block(self, lead: Doubles) -> list[Event]:
-        start = self._resampler.made
-        self._seen += lead.size
-        resampled = self._resampler.push(lead)
-        if resampled.size == 0:
-            return []
-        gated, changes = self._gate.push(resampled, start)
-        filtered = self._filter.push(gated)
-        self._history.push(filtered)
+    def _push_block(self, columns: Doubles) -> list[Event]:
+        start = self._main.end
+        self._seen += columns.shape[1]
+        filtered, changes = self._main.push(columns[0])
+        for lead, column in zip(self._leads[1:], columns[1:], strict=True):
+            lead.push(column)
         self._pending.extend(self._detector.push(filtered, start))
         events: list[tuple[int, Event]] = [
             (known, SignalChange(condition, begins, self._source(at), self._arrival(known)))
             for condition, begins, at, known in changes
         ]
-        while self._pending and self._needs(self._pending[0][0]) < self._history.end:
+        while self._pending and self._needs(self._pending[0][0]) < self._main.end:
             apex, follows = self._pending.popleft()
             known = self._needs(apex)
-            events.append((known, self._beat(apex, follows, self._arrival(known))))
+            beat = self._beat(apex, follows, self._arrival(known))
+            events += [(known, change) for change in self._noise_change(beat)]
+            events.append((known, beat))
         return [event for _, event in sorted(events, key=lambda pair: pair[0])]
 
     def _needs(self, apex: int) -> int:
@@ -138,47 +122,57 @@ class Frontend:
         return apex + self._spec.align + self._spec.after - 1
 
     def _source(self, index: int) -> int:
-        return max(self._first, self._resampler.source(index))
+        return max(self._first, self._main.resampler.source(index))
 
     def _arrival(self, index: int) -> int:
-        return self._resampler.arrival(index)
+        return self._main.resampler.arrival(index)
 
     def _beat(self, apex: int, follows: bool, known_at: int) -> Beat:
-        """The beat at ``apex``, and the reference moved on by it."""
-        spec = self._spec
-        start, stop = apex - spec.before - spec.align, self._needs(apex) + 1
-        signal = self._history.span(start - SETTLE, min(stop, self._history.end))
-        window = signal[SETTLE:]
-        complete = stop <= self._history.end and not np.isnan(window).any()
+        """The beat at ``apex``, and what is known of the patient moved on by it."""
         interval, prematurity = self._intervals.push(apex, follows)
-        if not complete:
-            quality, arrays = Quality.UNUSABLE, (EMPTY, EMPTY, 0.0)
-        else:
-            quality = Quality.POOR if np.isnan(signal).any() else Quality.GOOD
-            arrays = self._compare(window)
+        compared = self._compare(apex) if self._main.whole(apex) else UNCOMPARED
+        window, reference = self._normalised(compared)
         self._beats += 1
         return Beat(
             n=self._beats - 1,
-            sample=self._source(apex - self._filter.delay),
+            sample=self._source(apex - self._main.delay),
             known_at=known_at,
             lead=self.lead,
-            rr_ms=None if interval is None else 1000 * interval / spec.rate,
-            quality=quality,
-            window=arrays[0],
-            reference=arrays[1],
-            distance=arrays[2],
+            rr_ms=None if interval is None else 1000 * interval / self._spec.rate,
+            quality=compared.quality,
+            window=window,
+            reference=reference,
+            distance=compared.distance,
             prematurity=prematurity,
         )
 
-    def _compare(self, signal: Doubles) -> tuple[Floats, Floats, float]:
-        """Window, reference and their distance; ``signal`` reaches ``align`` beyond the window."""
-        spec, shape = self._spec, self._reference.shape
-        lag = 0 if shape is None else best_lag(signal, shape, spec.before, spec.align)
-        window = signal[spec.align + lag :][: spec.length].copy()
-        shape = window if shape is None else shape
-        apart = distance(window, shape, spec.before)
-        self._reference.push(window)
-        if spec.scale == "beat":
-            return to_unit_range(window), to_unit_range(shape), apart
-        scale = patient_scale(shape, spec)
-        return (window / scale).astype(np.float32), (shape / scale).astype(np.float32), apart
+    def _noise_change(self, beat: Beat) -> list[SignalChange]:
+        """Noise on the main lead begins or ends with the beat that tells so."""
+        if self._main.noisy is self._noisy:
+            return []
+        self._noisy = self._main.noisy
+        return [SignalChange(Condition.NOISE, self._noisy, beat.sample, beat.known_at)]
+
+    def _compare(self, apex: int) -> Compared:
+        """The main lead's beat; its distance is that of both leads where there are two."""
+        main = self._main.compare(apex)
+        for lead in self._leads[1:]:
+            if lead.whole(apex):
+                other = lead.compare(apex, main.lag)
+                if other.quality is Quality.UNUSABLE:
+                    return main
+                if main.distance is not None and other.distance is not None:
+                    apart = other.distance - main.distance
+                    both = main.distance + self._spec.second_lead * apart
+                    return main._replace(distance=both)
+        return main
+
+    def _normalised(self, compared: Compared) -> tuple[Floats, Floats]:
+        """Window and reference in the spec's units; empty where the beat is unusable."""
+        if compared.quality is Quality.UNUSABLE:
+            return EMPTY, EMPTY
+        window, shape = compared.window, compared.reference
+        if self._spec.scale == "beat":
+            return to_unit_range(window), to_unit_range(shape)
+        scale = patient_scale(shape, self._spec)
+        return (window / scale).astype(np.float32), (shape / scale).astype(np.float32)

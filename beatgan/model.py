@@ -1,7 +1,7 @@
 """A network with its calibration: beats in, scores out. Knows no stream, no file and no policy.
 
-The score of a beat is a weighted sum of standardised components, each a logarithm or a ratio, so
-that it means the same on every patient.
+The score of a beat is a weighted sum of standardised components, each measured against the same
+patient's own, so that it means the same on every patient.
 """
 
 import math
@@ -19,41 +19,55 @@ from beatgan.types import Beat, Doubles, Floats, Quality, Score
 
 COMPONENTS = ("error", "distance", "prematurity")
 BOUND = 1e4  # no normalised deflection comes near; keeps squares finite in float32
-HIGHEST = 1e3  # no standardised component counts for more, so that a score is always finite ...
-LOWEST = -10.0  # ... nor for less, so that one perfect component cannot hide another's alarm
+LOWEST = -10.0  # no standardised component counts for less: it could hide another's alarm
+RELIEF = 0.5  # not 1: the reference itself may be of ectopic beats
 FLOOR = 1e-8  # of a mean squared error, so that its logarithm is finite
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How components become one score: ``sum_i weight_i * (c_i - location_i) / spread_i``.
+    """How components become one score: ``sum_i weight_i * cap_i * tanh(u_i / cap_i)``.
 
-    Components: ``error``, the natural log of the mean squared reconstruction error of the spec's
-    scored ticks; ``distance`` and ``prematurity`` as in ``Beat``. Absent ones do not count.
-    Beats whose score is above ``threshold`` are anomalous. Raises ArtifactError on nonsense.
+    ``u_i = (c_i - location_i) / spread_i``, and a cap bounds what its component can say alone.
+    Components: ``error`` as in `reconstruct`; ``distance`` and ``prematurity`` as in ``Beat``.
+    Absent ones do not count. Beats whose score is above ``threshold`` are anomalous.
+
+    ``usual``: for each tick, the mean squared difference of normal beats from their patients'
+    references; by it a beat is explained, not scored. Empty: explain by the network's error.
+
+    Raises ArtifactError on nonsense.
     """
 
     location: Mapping[str, float]
     spread: Mapping[str, float]
     weight: Mapping[str, float]
+    cap: Mapping[str, float]
     threshold: float
+    usual: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         names = set(self.weight)
         if not names or not names <= set(COMPONENTS):
             raise ArtifactError(f"calibration: components {sorted(names)} not in {COMPONENTS}")
-        if set(self.location) != names or set(self.spread) != names:
-            raise ArtifactError("calibration: location, spread and weight differ in components")
-        numbers = [*self.location.values(), *self.spread.values(), *self.weight.values()]
+        tables = (self.location, self.spread, self.weight, self.cap)
+        if any(set(table) != names for table in tables):
+            raise ArtifactError("calibration: location, spread, weight, cap differ in components")
+        numbers = [number for table in tables for number in table.values()]
         if not all(math.isfinite(number) for number in [*numbers, self.threshold]):
             raise ArtifactError("calibration: a value is not finite")
-        if min(self.spread.values()) <= 0:
-            raise ArtifactError("calibration: a spread is not positive")
+        if min(*self.spread.values(), *self.cap.values()) <= 0:
+            raise ArtifactError("calibration: a spread or a cap is not positive")
+        if not all(0 < value < math.inf for value in self.usual):
+            raise ArtifactError("calibration: a usual difference is not positive and finite")
 
     def standardise(self, name: str, values: Doubles) -> Doubles:
-        """Component ``name`` in units of its spread, within LOWEST..HIGHEST whatever comes in."""
-        units = (values - self.location[name]) / self.spread[name]
-        return np.clip(np.nan_to_num(units, nan=HIGHEST), LOWEST, HIGHEST)
+        """Component ``name`` in units of its spread, bounded by its cap and by LOWEST.
+
+        What is not known (NaN: a patient's first beat has no distance) counts as usual: 0.
+        """
+        units = np.nan_to_num((values - self.location[name]) / self.spread[name], nan=0.0)
+        cap = self.cap[name]
+        return np.maximum(cap * np.tanh(units / cap), LOWEST)
 
     def combine(self, components: Mapping[str, Doubles]) -> Doubles:
         """The scores (n,) of beats with these components, each (n,)."""
@@ -70,7 +84,9 @@ class Calibration:
             "location": dict(self.location),
             "spread": dict(self.spread),
             "weight": dict(self.weight),
+            "cap": dict(self.cap),
             "threshold": self.threshold,
+            "usual": list(self.usual),
         }
 
     @classmethod
@@ -81,7 +97,9 @@ class Calibration:
                 location=_numbers(values["location"]),
                 spread=_numbers(values["spread"]),
                 weight=_numbers(values["weight"]),
+                cap=_numbers(values["cap"]),
                 threshold=float(values["threshold"]),
+                usual=tuple(float(value) for value in values["usual"]),
             )
         except KeyError as error:
             raise ArtifactError(f"calibration: missing {error}") from None
@@ -102,7 +120,9 @@ class Model:
         self.network = network.to(device).eval()
         self.calibration = calibration
         self.threshold = calibration.threshold
-        self._scored = spec.scored
+        self._spec = spec
+        usual = calibration.usual
+        self._usual = np.array(usual, np.float32) if usual and spec.scale == "patient" else None
 
     def score(self, beats: Sequence[Beat]) -> list[Score]:
         """One score for each beat, in order; value None where the quality is unusable."""
@@ -114,24 +134,72 @@ class Model:
         ]
 
     def _score(self, beats: Sequence[Beat]) -> list[Score]:
-        windows = bounded(np.stack([beat.window for beat in beats]))
-        expected = expect(self.network, windows)
-        error = squared_error(windows, expected)
+        windows = np.stack([beat.window for beat in beats])
+        references = np.stack([beat.reference for beat in beats])
+        found = reconstruct(self.network, windows, references, self._spec)
         values = self.calibration.combine(
             {
-                "error": log_mean(error[:, self._scored]),
-                "distance": np.array([beat.distance for beat in beats], np.float64),
+                "error": found.surprise,
+                "distance": np.array([beat.distance for beat in beats], np.float64),  # None: NaN
                 "prematurity": np.array([beat.prematurity for beat in beats], np.float64),
             }
         )
+        unlike = self._unlike(windows, references)
         return [
-            Score(beat, value, self.threshold, expected[row], error[row])
+            Score(
+                beat,
+                value,
+                self.threshold,
+                found.expected[row],
+                found.error[row] if unlike is None or beat.distance is None else unlike[row],
+            )
             for row, (beat, value) in enumerate(zip(beats, values.tolist(), strict=True))
         ]
+
+    def _unlike(self, windows: Floats, references: Floats) -> Floats | None:
+        """How unusual each tick's difference from the reference is; 0 behind the scored ticks,
+        where the next beat may begin. None where nothing is known of usual differences.
+        """
+        if self._usual is None:
+            return None
+        unlike = squared_error(bounded(windows), bounded(references)) / self._usual
+        unlike[:, self._spec.scored.stop :] = 0
+        return unlike
 
     def _unscored(self, beat: Beat) -> Score:
         nothing = np.empty(0, np.float32)
         return Score(beat, None, self.threshold, nothing, nothing)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reconstruction:
+    """What a network makes of windows: ``expected`` and squared ``error``, both (n, length), and
+    ``surprise`` (n,), the score's component ``error``.
+    """
+
+    expected: Floats
+    error: Floats
+    surprise: Doubles
+
+
+def reconstruct(
+    network: Autoencoder, windows: Floats, references: Floats, spec: PreprocessSpec
+) -> Reconstruction:
+    """What ``network`` makes of ``windows`` of patients with ``references``, both (n, length).
+
+    The surprise is the natural log of the mean squared error of the scored ticks. Where windows are
+    in units of the patient's reference, RELIEF times that of the reference itself is taken off:
+    a patient whose every beat is unlike those learnt from is no anomaly.
+    """
+    windows = bounded(windows)
+    expected = expect(network, windows)
+    error = squared_error(windows, expected)
+    surprise = log_mean(error[:, spec.scored])
+    if spec.scale == "patient":
+        references = bounded(references)
+        strange = squared_error(references, expect(network, references))
+        surprise = surprise - RELIEF * log_mean(strange[:, spec.scored])
+    return Reconstruction(expected, error, surprise)
 
 
 def expect(network: Autoencoder, windows: Floats) -> Floats:

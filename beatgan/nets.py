@@ -3,11 +3,12 @@
 They map windows to windows and know nothing of patients, scores or files.
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 STRIDES = 5  # strided layers, each of which halves the length
 HALVINGS = 32  # what they divide it by: 2 ** STRIDES
@@ -113,38 +114,44 @@ class Discriminator(nn.Module):
 class Student(Autoencoder):
     """A small autoencoder of matrix products only, which a CPU does far faster than convolutions.
 
-    length - hidden - bottleneck - hidden - length, with LeakyReLU between; 74,024 parameters by
-    default. ``LIMIT`` is the promise that distillation compresses: a twentieth of the published G.
+    length - hidden - middle - bottleneck - middle - hidden - length, with LeakyReLU between; none
+    at the bottleneck. ``LIMIT`` is the promise that distillation compresses: a twentieth of the
+    published G.
     """
 
     LIMIT: ClassVar[int] = 95_440
 
     def __init__(
-        self, length: int = 320, hidden: int = 112, bottleneck: int = 8, amplitude: float = 1.0
+        self,
+        length: int = 320,
+        hidden: int = 120,
+        middle: int = 60,
+        bottleneck: int = 8,
+        amplitude: float = 1.0,
     ) -> None:
         super().__init__(length, amplitude)
         self.arguments = {
             "length": length,
             "hidden": hidden,
+            "middle": middle,
             "bottleneck": bottleneck,
             "amplitude": amplitude,
         }
-        self.widen = nn.Linear(length, hidden)
-        self.narrow = nn.Linear(hidden, bottleneck)
-        self.rewiden = nn.Linear(bottleneck, hidden)
-        self.unfold = nn.Linear(hidden, length)
+        sizes = (length, hidden, middle, bottleneck)
+        self.encoder = _dense(sizes)
+        self.decoder = _dense(sizes[::-1])
         self.apply(initialise)
         if (count := parameter_count(self)) > self.LIMIT:
             raise ValueError(f"a student has at most {self.LIMIT:,} parameters, this one {count:,}")
 
     def encode(self, windows: Tensor) -> Tensor:
         """The bottleneck's values, (n, bottleneck)."""
-        latent: Tensor = self.narrow(functional.leaky_relu(self.widen(windows), SLOPE))
+        latent: Tensor = self.encoder(windows)
         return latent
 
     def decode(self, latent: Tensor) -> Tensor:
         """The expected windows before the tanh, (n, length)."""
-        windows: Tensor = self.unfold(functional.leaky_relu(self.rewiden(latent), SLOPE))
+        windows: Tensor = self.decoder(latent)
         return windows
 
 
@@ -202,3 +209,11 @@ def _upward(width: int) -> list[nn.Module]:
             nn.ReLU(inplace=True),
         ]
     return [*layers, nn.ConvTranspose1d(width, 1, 4, 2, 1, bias=False)]
+
+
+def _dense(sizes: Sequence[int]) -> nn.Sequential:
+    """Linear layers between these sizes, LeakyReLU between them."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise(sizes):
+        layers += [nn.Linear(before, after), nn.LeakyReLU(SLOPE)]
+    return nn.Sequential(*layers[:-1])

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from beatgan.errors import UsageError
-from beatgan.types import Alert, Condition, Kind, Phase, Priority, Score, SignalChange
+from beatgan.types import Alert, Condition, Kind, Phase, Priority, Quality, Score, SignalChange
 
 ANOMALOUS = "beat.anomalous"
 
@@ -16,7 +16,7 @@ ANOMALOUS = "beat.anomalous"
 class AlarmLimits:
     """When an episode of anomalous beats begins, speaks again and ends."""
 
-    anomalous_beats: int = 3  # this many anomalous beats ...
+    anomalous_beats: int = 3  # this many anomalous beats of good signal ...
     among_beats: int = 10  # ... among this many scored beats in a row begin an episode
     clear_beats: int = 10  # this many normal beats in a row end it
     update_s: float = 10.0  # an episode speaks again, at most this often, while beats are added
@@ -92,8 +92,8 @@ class EpisodePolicy:
         return self._go_on(self._anomalous, score)
 
     def _begin(self, score: Score) -> list[Alert]:
-        found = [recent for recent in self._recent if recent.anomalous]
-        if not score.anomalous or len(found) < self._limits.anomalous_beats:
+        found = [recent for recent in self._recent if _certain(recent)]
+        if not _certain(score) or len(found) < self._limits.anomalous_beats:
             return []
         episode = self._open(found[0].beat.sample, score.beat.known_at)
         episode.last = score.beat.sample
@@ -150,3 +150,8 @@ class EpisodePolicy:
             worst=None,
             condition_ms=0.0 if ends else 1000 * (sample - episode.onset) / self._fs,
         )
+
+
+def _certain(score: Score) -> bool:
+    """Whether the beat may begin an episode: a poor signal's beats only prolong one."""
+    return score.anomalous and score.beat.quality is Quality.GOOD

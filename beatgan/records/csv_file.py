@@ -8,9 +8,10 @@ The layout, by example::
     -0.150,
 
 First come comment lines with ``fs`` (samples a second) and, if known, ``start`` (ISO 8601). Then
-one line with the names of the leads, with a unit in brackets where it is not millivolt. Then one
-line for each sample; an empty cell or ``nan`` is a lost sample. Where no ``fs`` is given, a first
-column named ``time`` (seconds, evenly spaced) tells the rate.
+one line with the names of the leads, quoted or not, with a unit in brackets where it is not
+millivolt. Then one line for each sample; an empty cell or ``nan`` is a lost sample. Where no ``fs``
+is given, a first column named ``time`` tells the rate: evenly spaced, in seconds, or in
+milliseconds if it is named ``time (ms)``.
 """
 
 import re
@@ -35,12 +36,15 @@ def read(path: Path) -> Recording:
         raise RecordError(f"{path}: no such file")
     with faults_of(path, "csv"), path.open(encoding="utf-8-sig") as lines:
         notes, heading, number = _head(path, lines)
-        names = [cell.strip() for cell in heading.split(",")]
+        names = _names(path, heading, number)
         blocks = list(_blocks(path, lines, len(names), number))
     if not blocks:
         raise RecordError(f"{path}: no samples after the line of lead names")
-    has_time = names[0].casefold().split("(")[0].strip() == "time"
-    fs = _rate(path, notes, np.concatenate([b[:, 0] for b in blocks]) if has_time else None)
+    first = HEADING.match(names[0])
+    has_time = bool(first and first["name"].casefold() == "time")
+    unit = _seconds(path, first["unit"]) if first and has_time else 1.0
+    time = np.concatenate([unit * b[:, 0] for b in blocks]) if has_time else None
+    fs = _rate(path, notes, time)
     signals = [_signal(name, fs) for name in names[has_time:]]
 
     def samples(chosen: list[int]) -> list[Floats]:
@@ -58,6 +62,25 @@ def _head(path: Path, lines: Iterator[str]) -> tuple[dict[str, str], str, int]:
         elif line.strip():
             return notes, line, number
     raise RecordError(f"{path}: empty; expected a line of lead names and a line for each sample")
+
+
+def _names(path: Path, heading: str, number: int) -> list[str]:
+    """The cells of the line of lead names; a sample must not be taken for it and so be lost."""
+    names = [cell.strip().strip("'\"").strip() for cell in heading.split(",")]
+    if all(re.fullmatch(r"[-+.\d]*(e[-+]?\d+)?|nan", name, re.I) for name in names):
+        raise RecordError(
+            f"{path}: line {number} has no names of leads; expected a line like 'MLII,V5 (uV)'"
+        )
+    return names
+
+
+def _seconds(path: Path, unit: str | None) -> float:
+    """How many seconds a column of times counts in."""
+    seconds = {"": 1.0, "s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3}
+    try:
+        return seconds[(unit or "").strip().casefold()]
+    except KeyError:
+        raise RecordError(f"{path}: times are in s or ms, not in {unit!r}") from None
 
 
 def _blocks(path: Path, lines: Iterator[str], width: int, number: int) -> Iterator[Doubles]:

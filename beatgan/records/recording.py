@@ -1,9 +1,8 @@
 """What a recording is, and which of a file's signals are ECG leads. Knows no file format."""
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beatgan.errors import RecordError
+from beatgan.leads import is_lead, is_other, lead_name
 from beatgan.types import Floats
 
-MILLIVOLT = {"nv": 1e-6, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "mv": 1.0, "v": 1e3}  # casefolded
-ECG = re.compile(r"ecg|ekg|^(ml?)?(i{1,3}|av[rlf]|v[1-9]?r?)$|^(mcl|cm|cc|ml|d)\d$|^v[xyz]$", re.I)
-OTHER = re.compile(
-    r"noise|resp|pleth|ppg|spo2|\bart\b|abp|nibp|^bp|cvp|pap|icp|eeg|emg|eog|temp|flow|trig|marker",
-    re.I,
-)
+# Casefolded. The sign for micro as Latin-1, which no ASCII format allows, is read as U+FFFD.
+MILLIVOLT = {
+    **dict.fromkeys(("nv", "nanovolt"), 1e-6),
+    **dict.fromkeys(("uv", "µv", "μv", "\ufffdv", "microvolt"), 1e-3),
+    **dict.fromkeys(("mv", "millivolt"), 1.0),
+    **dict.fromkeys(("v", "volt"), 1e3),
+}
+UNCALIBRATED = ("", "nu", "adu", "au", "a.u.", "counts", "raw", "n/a", "none")  # casefolded
+SWING_MV = 2.0  # within SWING_S: a usual one in DS1, whose records have 1.3 to 4.2
+SWING_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +32,8 @@ class Recording:
 
     ``fs`` is in Hz. ``start_ns`` is the UNIX time of the first sample in ns, 0 where unknown; the
     file formats carry no time zone, so their clock is read as UTC. ``left_out`` says which signals
-    of the file are not among the leads, and why.
+    of the file are not among the leads, and why. ``scaled`` are leads that came without a voltage
+    and were given a usual size.
     """
 
     name: str
@@ -37,6 +42,21 @@ class Recording:
     samples: Floats
     start_ns: int = 0
     left_out: tuple[str, ...] = ()
+    scaled: tuple[str, ...] = ()
+
+
+def only(recording: Recording, lead: str) -> Recording:
+    """``recording`` with one of its leads, by name whatever its case.
+
+    Raises RecordError naming the leads there are.
+    """
+    names = [name.upper() for name in recording.leads]
+    if lead.upper() not in names:
+        found = ", ".join(recording.leads)
+        raise RecordError(f"{recording.name}: there is no lead {lead!r}; it has {found}")
+    column = names.index(lead.upper())
+    samples = recording.samples[:, column : column + 1]
+    return replace(recording, leads=(recording.leads[column],), samples=samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,50 +80,48 @@ def assemble(
     Raises RecordError where no lead is usable.
     """
     chosen, left_out = choose(signals)
-    columns: list[Floats] = []
-    leads: list[str] = []
-    for index, raw in zip(chosen, read(chosen) if chosen else [], strict=True):
-        column = _millivolt(raw, signals[index].unit)
-        if np.isnan(column).all():
-            left_out.append(f"{signals[index].name} (no valid sample)")
-            continue
-        columns.append(column)
-        leads.append(_unique(lead_name(signals[index].name), leads))
-    if not columns:
+    raw = dict(zip(chosen, map(_finite, read(chosen) if chosen else []), strict=True))
+    for index, fault in _faults(raw).items():
+        left_out.append(f"{signals[index].name} ({fault})")
+        del raw[index]
+    if not raw:
         raise RecordError(f"{path}: no usable ECG lead; found {'; '.join(left_out) or 'no signal'}")
-    fs = max(signals[index].fs for index in chosen)
+    fs = max(signals[index].fs for index in raw)
     if not (np.isfinite(fs) and fs > 0):
         raise RecordError(f"{path}: the sampling rate is {fs:g} Hz")
-    samples = np.stack(columns, axis=1)
-    return Recording(path.stem, fs, tuple(leads), samples, start_ns, tuple(left_out))
+    names = _distinct(signals[index].name for index in raw)
+    samples = np.stack([_millivolt(raw[i], signals[i].unit, fs) for i in raw], axis=1)
+    scaled = [n for n, i in zip(names, raw, strict=True) if not _is_voltage(signals[i].unit)]
+    return Recording(path.stem, fs, names, samples, start_ns, tuple(left_out), tuple(scaled))
 
 
 def choose(signals: Sequence[Signal]) -> tuple[list[int], list[str]]:
     """The indices of the ECG leads, and for every other signal why it is none.
 
     A lead is a voltage that does not name itself as something else; where some names are those of
-    ECG leads, only these. Leads slower than the fastest are left out, not interpolated.
+    ECG leads, only these. Such a name needs no calibrated unit (WFDB's "nu", a blank in an EDF
+    file), but calibrated leads win. Leads slower than the fastest are left out, not interpolated.
     """
     reasons: dict[int, str] = {}
     for i, signal in enumerate(signals):
-        if signal.unit.strip().casefold() not in MILLIVOLT:
+        named = is_lead(signal.name) and _unit(signal) in UNCALIBRATED
+        if not (_is_voltage(signal.unit) or named):
             reasons[i] = f"unit {signal.unit.strip() or 'missing'}, no voltage"
-        elif OTHER.search(signal.name):
+        elif is_other(signal.name):
             reasons[i] = "not an ECG, by its name"
+    ways: Sequence[tuple[str, Callable[[Signal], bool]]] = (
+        ("not an ECG lead's name", lambda signal: is_lead(signal.name)),
+        ("not calibrated, others are", lambda signal: _is_voltage(signal.unit)),
+    )
+    for reason, wanted in ways:
+        left = [i for i in range(len(signals)) if i not in reasons]
+        if any(wanted(signals[i]) for i in left):
+            reasons |= {i: reason for i in left if not wanted(signals[i])}
     left = [i for i in range(len(signals)) if i not in reasons]
-    if named := [i for i in left if ECG.search(lead_name(signals[i].name))]:
-        reasons |= {i: "not an ECG lead's name" for i in left if i not in named}
-        left = named
     fastest = max((signals[i].fs for i in left), default=0.0)
     reasons |= {i: f"{signals[i].fs:g} Hz" for i in left if signals[i].fs != fastest}
     chosen = [i for i in left if i not in reasons]
     return chosen, [f"{signals[i].name} ({reasons[i]})" for i in sorted(reasons)]
-
-
-def lead_name(name: str) -> str:
-    """The bare name of a lead: EDF's "ECG II" is II."""
-    name = name.strip()
-    return re.sub(r"^(ecg|ekg)\s+(?=\S)", "", name, flags=re.I) or name
 
 
 def nanoseconds(start: datetime) -> int:
@@ -130,15 +148,48 @@ def faults_of(path: Path, reader: str) -> Iterator[None]:
         raise RecordError(f"{path}: unreadable ({type(error).__name__}: {error})") from error
 
 
-def _millivolt(raw: NDArray[Any], unit: str) -> Floats:
-    """A copy in millivolt, NaN wherever the value is not finite."""
+def _unit(signal: Signal) -> str:
+    return signal.unit.strip().casefold()
+
+
+def _is_voltage(unit: str) -> bool:
+    return unit.strip().casefold().removesuffix("s") in MILLIVOLT
+
+
+def _finite(raw: NDArray[Any]) -> Floats:
+    """A copy with NaN wherever the value is not finite."""
     column = np.array(raw, dtype=np.float32)
-    column *= np.float32(MILLIVOLT[unit.strip().casefold()])
     column[~np.isfinite(column)] = np.nan
     return column
 
 
-def _unique(name: str, taken: Sequence[str]) -> str:
-    """``name``, numbered where another lead already bears it."""
-    count = sum(other == name or other.startswith(f"{name}-") for other in taken)
-    return f"{name}-{count + 1}" if name in taken else name
+def _faults(raw: Mapping[int, Floats]) -> dict[int, str]:
+    """Why a lead is of no use: without a sample, or still from end to end while another is not."""
+    reach = {i: float(np.nanmax(x) - np.nanmin(x)) for i, x in raw.items() if not np.isnan(x).all()}
+    lives = any(reach.values())
+    empty = {i: "no valid sample" for i in raw if i not in reach}
+    return empty | {i: "never changes" for i, change in reach.items() if lives and not change}
+
+
+def _millivolt(column: Floats, unit: str, fs: float) -> Floats:
+    """``column`` in millivolt; without a voltage as its unit, as large as an ECG usually is."""
+    if _is_voltage(unit):
+        return column * np.float32(MILLIVOLT[unit.strip().casefold().removesuffix("s")])
+    swing = _swing(column, max(1, round(SWING_S * fs)))
+    return column * np.float32(SWING_MV / swing if swing else 1.0)
+
+
+def _swing(column: Floats, length: int) -> float:
+    """The median difference between the extremes of each ``length`` samples; 0 where unknown."""
+    blocks = (column[k : k + length] for k in range(0, len(column), length))
+    swings = [np.nanmax(b) - np.nanmin(b) for b in blocks if not np.isnan(b).all()]
+    return float(np.median(swings)) if swings else 0.0
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    """The leads' bare names, numbered where several bear the same."""
+    taken: list[str] = []
+    for name in map(lead_name, names):
+        count = sum(other == name or other.startswith(f"{name}-") for other in taken)
+        taken.append(f"{name}-{count + 1}" if name in taken else name)
+    return tuple(taken)

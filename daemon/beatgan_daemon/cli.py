@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from beatgan.errors import BeatganError, UsageError
-from beatgan.records import read_recording
+from beatgan.records import only, read_recording
 from beatgan_daemon import demo as demonstration
 from beatgan_daemon import log
 from beatgan_daemon import replay as replaying
@@ -134,6 +134,10 @@ def score(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="write here instead of stdout")
     ] = None,
+    lead: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="use this lead alone, by default the best two"),
+    ] = None,
     config: Config = None,
     device: Device = None,
     set_: Set = None,
@@ -145,6 +149,8 @@ def score(
 
     loaded = load_model(settings.model.path, settings.model.device)
     recordings = (read_recording(name) for name in records)
+    if lead is not None:
+        recordings = (only(recording, lead) for recording in recordings)
     messages = score_recordings(recordings, loaded.spec, loaded.scorer, settings.alarms)
     with _writing(out) as file:
         for message in messages:

@@ -22,6 +22,7 @@ CALIBRATION = Calibration(
     location={"error": 0.0, "distance": -4.0, "prematurity": 0.0},
     spread={"error": 1.0, "distance": 1.8, "prematurity": 0.1},
     weight={"error": 1.0, "distance": 1.0, "prematurity": 1.0},
+    cap={"error": 2.0, "distance": 1e3, "prematurity": 3.0},
     threshold=3.0,
 )
 Tamper = Callable[[dict[str, Any]], object]
@@ -135,7 +136,7 @@ TAMPERED: list[tuple[Tamper, str]] = [
     (drop("calibration"), r"missing part\(s\): calibration"),
     (drop("digests"), r"missing part\(s\): digests"),
     (put("digests", value=3), "digests: not a table"),
-    (put("version", value=2), "format version 2; this beatgan reads version 1"),
+    (put("version", value=3), "format version 3; this beatgan reads version 2"),
     (put("format", value="onnx"), "not a beatgan model: it lacks the mark"),
 ]
 
@@ -154,7 +155,10 @@ FORGED: list[tuple[Tamper, str]] = [
     (put("network", "name", value="Transformer"), "network: 'Transformer'"),
     (put("network", "arguments", "hidden", value=64), "network: Error"),
     (put("network", "arguments", "depth", value=3), "network: .*depth"),
-    (put("calibration", "spread", "error", value=-1.0), "calibration: a spread is not positive"),
+    (
+        put("calibration", "spread", "error", value=-1.0),
+        "calibration: a spread or a cap is not positive",
+    ),
     (put("self_test", "ecg", value=[1, 2]), "self_test: "),
     (drop("self_test", "fs"), "self_test: missing 'fs'"),
     (put("kind", value="nurse"), "kind: expected student or teacher, got 'nurse'"),

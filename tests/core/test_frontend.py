@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beatgan.errors import StreamError
-from beatgan.frontend import Event, Frontend, choose_lead
+from beatgan.frontend import Event, Frontend, choose_leads
 from beatgan.spec import PreprocessSpec
 from beatgan.synthetic import beat_times, synthetic_ecg
 from beatgan.types import Beat, Condition, Floats, Quality, SignalChange
@@ -31,6 +31,12 @@ def run(samples: Floats, fs: float, cuts: Sequence[int] = (), first: int = 0) ->
 
 def beats(events: Sequence[Event]) -> list[Beat]:
     return [event for event in events if isinstance(event, Beat)]
+
+
+def apart(found: Sequence[Beat]) -> list[float]:
+    """The distances of all beats but the first, which has none."""
+    assert found[0].distance is None
+    return [beat.distance for beat in found[1:] if beat.distance is not None]
 
 
 def damaged(fs: float, seconds: float = 20) -> Floats:
@@ -80,7 +86,9 @@ def test_every_rate_finds_the_same_beats(fs: float) -> None:
     found = beats(run(synthetic_ecg(60, fs), fs))
     truth = beat_times(60)
     assert len(found) == truth.size
-    assert np.abs(np.array([beat.sample for beat in found]) / fs - truth).max() < 0.015
+    assert (
+        np.abs(np.array([beat.sample for beat in found]) / fs - truth).max() < 0.025
+    )  # two extremes alike: between
     assert [beat.n for beat in found] == list(range(truth.size))
 
 
@@ -130,10 +138,26 @@ def test_gap_and_flat_line_are_announced() -> None:
     assert changes[3].sample == 14 * 360
 
 
+def test_noise_is_announced_and_its_beats_are_not_scored() -> None:
+    ecg, rng = synthetic_ecg(90, 360.0), np.random.default_rng(0)
+    noisy = slice(30 * 360, 60 * 360)
+    ecg[noisy] += 1.5 * rng.normal(size=30 * 360).astype(np.float32)
+    events = run(ecg, 360.0)
+    began, ended = (e for e in events if isinstance(e, SignalChange))
+    assert (began.condition, began.begins, ended.begins) == (Condition.NOISE, True, False)
+    assert 30 * 360 < began.sample < 45 * 360
+    assert 60 * 360 < ended.sample < 80 * 360
+    within = [b for b in beats(events) if began.sample <= b.sample < ended.sample]
+    assert len(within) > 20
+    assert {b.quality for b in within} == {Quality.UNUSABLE}
+    assert all(b.window.size == 0 for b in within)
+
+
 def test_ectopic_beats_stand_out_from_the_patients_own() -> None:
     found = beats(run(synthetic_ecg(120, 360.0), 360.0))[10:-1]
-    ectopic = [beat.distance for beat in found if beat.n % 9 == 8]
-    normal = [beat.distance for beat in found if beat.n % 9 != 8]
+    ectopic = [beat.distance for beat in found if beat.n % 9 == 8 if beat.distance is not None]
+    normal = [beat.distance for beat in found if beat.n % 9 != 8 if beat.distance is not None]
+    assert len(ectopic) + len(normal) == len(found)
     assert min(ectopic) > max(normal) + 2
     assert min(beat.prematurity for beat in found if beat.n % 9 == 8) > 0.3
 
@@ -145,7 +169,7 @@ def test_gain_offset_and_polarity_do_not_move_the_beats(
     ecg = synthetic_ecg(60, 360.0)
     plain, changed = beats(run(ecg, 360.0)), beats(run(change(ecg), 360.0))
     assert [b.sample for b in plain] == [b.sample for b in changed]
-    assert np.allclose([b.distance for b in plain], [b.distance for b in changed], atol=0.05)
+    assert np.allclose(apart(plain), apart(changed), atol=0.05)
 
 
 def test_apexes_never_run_backwards() -> None:
@@ -165,10 +189,37 @@ def test_infinite_samples_are_lost_samples() -> None:
 
 @pytest.mark.parametrize(
     ("leads", "chosen"),
-    [(["V5", "MLII"], 1), (["x", "ii"], 1), (["a", "b"], 0), (["V1", "V2"], 1)],
+    [
+        (["V5", "MLII"], [1, 0]),
+        (["x", "ii"], [1, 0]),
+        (["a", "b", "c"], [0, 1]),
+        (["V1", "V2", "y"], [1, 0]),
+        (["I"], [0]),
+        (["ECG V1", "Lead II"], [1, 0]),
+    ],
 )
-def test_choose_lead(leads: list[str], chosen: int) -> None:
-    assert choose_lead(leads, SPEC.leads) == chosen
+def test_choose_leads(leads: list[str], chosen: list[int]) -> None:
+    assert choose_leads(leads, SPEC.leads, 2) == chosen
+
+
+def test_a_second_lead_adds_to_the_distance_and_to_nothing_else() -> None:
+    ecg = synthetic_ecg(30, 360.0)
+    noise = np.random.default_rng(0).normal(size=ecg.size).astype(np.float32)
+    other = np.where(np.arange(ecg.size) < 7200, 0.5 * ecg, ecg + noise)  # 20 s alike, then not
+    other[-1080:] = np.nan  # and then gone
+    frontend = Frontend(SPEC, 360.0, ["V1", "MLII"])
+    both = beats(frontend.push(np.stack([other, ecg], 1)))
+    alone = beats(run(ecg, 360.0))
+    assert [(b.sample, b.quality, b.prematurity) for b in both] == [
+        (b.sample, b.quality, b.prematurity) for b in alone[: len(both)]
+    ]
+    more = np.array(
+        [(a.distance or 0) - (b.distance or 0) for a, b in zip(both, alone, strict=False)]
+    )
+    late = np.array([b.sample for b in both])
+    assert np.abs(more[(late > 1500) & (late < 6800)]).max() < 0.2
+    assert more[(late > 7500) & (late < ecg.size - 1400)].min() > 0.5
+    assert (more[late > ecg.size - 1000] == 0).all()
 
 
 @pytest.mark.parametrize(("fs", "leads"), [(49.0, ["I"]), (2001.0, ["I"]), (360.0, [])])

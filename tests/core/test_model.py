@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beatgan.errors import ArtifactError
-from beatgan.model import HIGHEST, LOWEST, Calibration, Model
+from beatgan.model import LOWEST, Calibration, Model
 from beatgan.nets import Autoencoder, Generator, Student
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Floats, Quality, Score
@@ -21,6 +21,7 @@ FULL = Calibration(
     location={"error": -2.0, "distance": -4.0, "prematurity": 0.0},
     spread={"error": 0.5, "distance": 1.5, "prematurity": 0.1},
     weight={"error": 1.0, "distance": 2.0, "prematurity": 0.5},
+    cap={"error": 8.0, "distance": 1e3, "prematurity": 3.0},
     threshold=3.0,
 )
 
@@ -92,14 +93,29 @@ def test_nothing_to_score() -> None:
     assert [score.value for score in MODELS[0].score([unusable()])] == [None]
 
 
-def test_a_score_is_the_weighted_sum_of_standardised_components() -> None:
-    one = beat(WINDOWS[0], distance=-1.0, prematurity=0.3)
-    score = MODELS[0].score([one])[0]
+def test_a_score_is_the_weighted_sum_of_bounded_standardised_components() -> None:
+    one = beat(WINDOWS[0], reference=WINDOWS[1], distance=-1.0, prematurity=0.3)
+    score, usual = MODELS[0].score([one, beat(WINDOWS[1])])
     assert np.allclose(score.error, (one.window - score.expected) ** 2)
-    error = np.log(score.error[50:270].astype(np.float64).mean())  # 90 before, 130 after tick 140
-    wanted = (error + 2) / 0.5 + 2 * (-1.0 + 4) / 1.5 + 0.5 * 0.3 / 0.1
-    assert score.value == pytest.approx(wanted, abs=1e-6)
+    # 90 ticks before the apex, which is tick 140, to 130 after
+    own, context = (np.log(s.error[50:270].astype(np.float64).mean()) for s in (score, usual))
+    error = 8 * np.tanh((own - 0.5 * context + 2) / 0.5 / 8)
+    wanted = error + 2 * (-1.0 + 4) / 1.5 + 0.5 * 3 * np.tanh(0.3 / 0.1 / 3)
+    assert score.value == pytest.approx(wanted, abs=1e-4)
     assert score.threshold == 3.0
+
+
+def test_without_a_patients_scale_the_reference_is_not_asked() -> None:
+    spec = replace(PreprocessSpec(), scale="beat")
+    torch.manual_seed(0)
+    model = Model(spec, Student(), FULL)
+    plain, other = model.score([beat(WINDOWS[0]), beat(WINDOWS[0], reference=WINDOWS[1])])
+    assert plain.value == other.value
+
+
+def test_a_beat_with_nothing_to_compare_it_with_is_judged_by_the_rest() -> None:
+    alone, usual = MODELS[0].score([beat(WINDOWS[0], distance=None), beat(WINDOWS[0])])
+    assert alone.value == usual.value
 
 
 def test_an_abnormal_component_raises_the_score() -> None:
@@ -107,10 +123,11 @@ def test_an_abnormal_component_raises_the_score() -> None:
     strange = [
         beat(np.where(np.arange(320) == 150, 60, WINDOWS[0]).astype(np.float32)),
         beat(WINDOWS[0], distance=0.0),
-        beat(WINDOWS[0], prematurity=0.5),
+        beat(WINDOWS[0], prematurity=1.5),
     ]
+    strange[0] = replace(strange[0], reference=WINDOWS[0])
     usual, *raised = [score.value or 0.0 for score in MODELS[0].score([plain, *strange])]
-    assert all(value > usual + 2 for value in raised)
+    assert all(value > usual + 1.4 for value in raised)
 
 
 BAD = [float("nan"), float("inf"), float("-inf"), 1e30, -1e30]
@@ -133,13 +150,13 @@ def test_no_input_makes_a_score_that_is_not_finite(model: Model, value: float) -
         assert np.isfinite(score.value)
         assert np.isfinite(score.expected).all()
         assert np.isfinite(score.error).all()
-    assert scores[0].value == pytest.approx(scores[1].value, abs=20)
     assert all((score.value or 0) > FULL.threshold for score in scores[:2])
 
 
-def test_a_perfect_component_cannot_hide_another() -> None:
+def test_a_perfect_component_cannot_hide_another_and_none_says_more_than_its_cap() -> None:
     values = np.array([-np.inf, np.nan, np.inf, -4.0])
-    assert FULL.standardise("distance", values).tolist() == [LOWEST, HIGHEST, HIGHEST, 0.0]
+    assert FULL.standardise("distance", values).tolist() == [LOWEST, 0.0, 1e3, 0.0]
+    assert FULL.standardise("prematurity", values).max() == 3.0
 
 
 def test_the_networks_own_mode_is_eval() -> None:
@@ -164,6 +181,8 @@ NONSENSE: Sequence[tuple[dict[str, Any], str]] = [
     (changed("weight", {"colour": 1.0}), "colour"),
     (changed("spread", {"error": 1.0}), "differ"),
     (changed("spread", {**FULL.spread, "error": 0.0}), "not positive"),
+    (changed("cap", {**FULL.cap, "error": 0.0}), "not positive"),
+    (changed("cap", {"error": 1.0}), "differ"),
     (changed("location", {**FULL.location, "error": float("nan")}), "not finite"),
     (changed("threshold", float("inf")), "not finite"),
     (changed("threshold", "high"), "high"),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -86,3 +88,17 @@ def test_close_ends_what_is_open() -> None:
 def test_impossible_limits_are_refused(limits: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="alarms"):
         AlarmLimits(**limits)
+
+
+def test_beats_of_a_poor_signal_prolong_an_episode_but_begin_none() -> None:
+    def poor(n: int) -> Score:
+        good = score(n, 2.0)
+        return replace(good, beat=replace(good.beat, quality=Quality.POOR))
+
+    policy = EpisodePolicy(AlarmLimits(), 360.0)
+    assert [a for n in range(20) for a in policy.push(poor(n))] == []
+    started = [a for n in range(20, 23) for a in policy.push(score(n, 2.0))]
+    assert [a.phase for a in started] == [Phase.START]
+    assert started[0].beats == (6000, 6300, 6600)
+    updates = [a for n in range(23, 60) for a in policy.push(poor(n))]
+    assert {a.phase for a in updates} == {Phase.UPDATE}

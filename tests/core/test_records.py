@@ -11,8 +11,9 @@ import wfdb
 from edfio import Edf, EdfSignal
 
 from beatgan.errors import RecordError
-from beatgan.records import SAMPLE, read_recording
-from beatgan.records.recording import Signal, choose
+from beatgan.leads import lead_name
+from beatgan.records import SAMPLE, Recording, only, read_recording
+from beatgan.records.recording import SWING_MV, Signal, choose
 from beatgan.types import Doubles
 
 N = 1000
@@ -291,11 +292,24 @@ def test_csv_with_rate_units_and_holes(tmp_path: Path) -> None:
     assert found.start_ns == 1_769_860_800 * 10**9
 
 
+def test_csv_as_spreadsheets_and_rdsamp_write_it(tmp_path: Path) -> None:
+    text = """# fs=360\n'sample #','MLII',"V5 (uV)"\n0,1,2000\n1,2,3000\n"""
+    found = read_recording(write_csv(tmp_path, text))
+    assert found.leads == ("MLII", "V5")
+    np.testing.assert_allclose(found.samples, [[1, 2], [2, 3]], 1e-6)
+    assert found.left_out == ("sample # (not an ECG, by its name)",)
+
+
 def test_csv_with_times(tmp_path: Path) -> None:
     rows = "".join(f"{t:.6f},{x:.6f}\n" for t, x in zip(TIME, WAVE, strict=True))
     found = read_recording(write_csv(tmp_path, "time (s),II\n" + rows))
     assert (found.fs, found.leads) == (250, ("II",))
     np.testing.assert_allclose(found.samples[:, 0], WAVE, atol=1e-5)
+
+
+def test_csv_with_times_in_milliseconds(tmp_path: Path) -> None:
+    found = read_recording(write_csv(tmp_path, "Time (ms),II\n0,1\n4,2\n8,3\n"))
+    assert (found.fs, found.leads) == (250, ("II",))
 
 
 @pytest.mark.parametrize(
@@ -315,6 +329,8 @@ def test_csv_with_times(tmp_path: Path) -> None:
         ("time,II\n0,1\n0.1,1\n0.3,1\n0.4,1\n", "not evenly spaced"),
         ("time,II\n0,1\n0,1\n", "not evenly spaced"),
         ("time,II\n,1\n1,1\n", "not evenly spaced"),
+        ("time (min),II\n0,1\n1,1\n", "in s or ms, not in 'min'"),
+        ("# fs=360\n0.1,-1e3\n0.2,1\n", "line 2 has no names of leads"),
     ],
 )
 def test_bad_csv_says_what_is_wrong(tmp_path: Path, text: str, reason: str) -> None:
@@ -347,11 +363,72 @@ def test_leads_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert read_recording(path).leads == ("ECG", "ECG-2")
 
 
-@pytest.mark.parametrize("name", ["MLII", "II", "aVR", "V1", "V5", "MCL1", "CM5", "D3", "ECG1"])
+@pytest.mark.parametrize(
+    "name",
+    ["MLII", "II", "aVR", "V1", "V5", "MCL1", "MCL", "CM5", "D3", "ECG1", "ekg", "ECG LA-RA", "VX",
+     "lead AVF", "modified lead II", "mod.V1", "III+", "-aVR", "Lead_II"],
+)  # fmt: skip
 def test_names_of_ecg_leads_win_over_other_voltages(name: str) -> None:
     chosen, left_out = choose([Signal("C3-A2", "uV", 100), Signal(name, "mV", 250)])
     assert chosen == [1]
     assert left_out == ["C3-A2 (not an ECG lead's name)"]
+
+
+@pytest.mark.parametrize(
+    ("name", "bare"),
+    [
+        ("ECG II", "II"),
+        ("EKG_V5", "V5"),
+        ("ECG Lead aVF", "aVF"),
+        ("ii", "ii"),
+        ("LEAD I", "I"),
+        ("II-ECG", "II"),
+        ("DIII", "III"),
+        ("modified lead II", "MLII"),
+        ("Mod. III", "MLIII"),
+        ("mod.V1", "MV1"),
+        (" MLIII ", "MLIII"),
+        ("V2+", "V2"),
+        ("ECG", "ECG"),
+        ("ECG1", "ECG1"),
+        ("ECG LA-RA", "ECG LA-RA"),
+        ("Lead 1", "Lead 1"),
+    ],
+)
+def test_a_lead_bears_its_bare_name(name: str, bare: str) -> None:
+    assert lead_name(name) == bare
+
+
+@pytest.mark.parametrize("unit", ["", "nu", "NU", "adu", "a.u."])
+def test_an_ecg_lead_without_a_voltage_is_taken_unless_another_has_one(unit: str) -> None:
+    bare = [Signal("ECG", unit, 250), Signal("SpO2", unit, 250), Signal("ch1", unit, 250)]
+    assert choose(bare)[0] == [0]
+    chosen, left_out = choose([*bare, Signal("II", "mV", 250)])
+    assert chosen == [3]
+    assert left_out[0] == "ECG (not calibrated, others are)"
+
+
+def test_a_lead_without_a_voltage_gets_a_usual_size(tmp_path: Path) -> None:
+    wave = np.sin(np.arange(5000) / 40)  # at 250 Hz a period of a second
+    path = write_wfdb(tmp_path, ["II"], ["nu"], [700 + 90 * wave])
+    found = read_recording(path)
+    assert found.scaled == ("II",)
+    assert np.ptp(found.samples) == pytest.approx(SWING_MV, rel=0.01)
+
+
+def test_micro_in_latin_1_is_still_micro(tmp_path: Path) -> None:
+    signal = EdfSignal(1000 * WAVE, 250, label="ECG", physical_dimension="uV")
+    path = write_edf(tmp_path / "a.edf", [signal])
+    path.write_bytes(path.read_bytes().replace(b"uV ", b"\xb5V ", 1))
+    np.testing.assert_allclose(read_recording(path).samples[:, 0], WAVE, atol=1e-3)
+
+
+def test_a_lead_that_never_changes_is_left_out_unless_all_are_so(tmp_path: Path) -> None:
+    still = np.full(N, 0.25)
+    found = read_recording(write_wfdb(tmp_path, ["II", "V1"], ["mV", "mV"], [still, WAVE]))
+    assert (found.leads, found.left_out) == (("V1",), ("II (never changes)",))
+    found = read_recording(write_wfdb(tmp_path, ["II", "V1"], ["mV", "mV"], [still, still]))
+    assert found.leads == ("II", "V1")
 
 
 def test_unknown_voltages_are_taken_where_nothing_is_named_ecg() -> None:
@@ -370,3 +447,11 @@ def test_a_reader_not_installed_names_the_extra(
     path.touch()
     with pytest.raises(RecordError, match=rf"pip install 'beatgan\[{extra}\]'"):
         read_recording(path if suffix else SAMPLE)
+
+
+def test_one_lead_alone() -> None:
+    two = Recording("r", 360.0, ("MLII", "V1"), np.arange(6, dtype=np.float32).reshape(3, 2))
+    one = only(two, "v1")
+    assert (one.leads, one.samples.tolist(), one.fs) == (("V1",), [[1], [3], [5]], 360.0)
+    with pytest.raises(RecordError, match="r: there is no lead 'V5'; it has MLII, V1"):
+        only(two, "V5")

@@ -31,7 +31,9 @@ class DistanceScorer:
         return [self._score(beat) for beat in beats]
 
     def _score(self, beat: Beat) -> Score:
-        value = None if beat.quality is Quality.UNUSABLE else beat.distance + beat.prematurity
+        value = (
+            None if beat.quality is Quality.UNUSABLE else (beat.distance or -4.0) + beat.prematurity
+        )
         error = (beat.window - beat.reference) ** 2
         return Score(beat, value, self.threshold, beat.reference, error)
 

@@ -11,6 +11,7 @@ import pytest
 from beatgan.records import SAMPLE
 from beatgan.scoring import Scorer
 from beatgan.spec import PreprocessSpec
+from beatgan.synthetic import synthetic_ecg
 from beatgan_daemon import cli
 from beatgan_daemon.exits import Exit
 from beatgan_daemon.loading import Loaded
@@ -129,3 +130,22 @@ def test_score_writes_beats_and_alerts_as_json_lines(
     found = Counter(json.loads(line)["type"] for line in out.read_text().splitlines())
     assert set(found) == {"beat", "alert"}
     assert found["beat"] > 400
+
+
+def test_score_takes_one_lead_if_told_which(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    new_scorer: Callable[[], Scorer],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    loaded = Loaded("student", "d1gest", PreprocessSpec(), new_scorer(), "cpu")
+    monkeypatch.setattr("beatgan_daemon.loading.load_model", lambda *_: loaded)
+    ecg = synthetic_ecg(30, 250.0)
+    file, out = tmp_path / "two.csv", tmp_path / "x.jsonl"
+    rows = [f"{i / 250:.3f},{a:.4f},{-a:.4f}" for i, a in enumerate(ecg)]
+    file.write_text("time,II,V1\n" + "\n".join(rows) + "\n")
+    arguments = ["score", "--model", "m.pt", str(file), "--out", str(out), "--lead"]
+    assert outcome(monkeypatch, *arguments, "V1") == 0
+    assert {json.loads(line)["lead"] for line in out.read_text().splitlines()} == {"V1"}
+    assert outcome(monkeypatch, *arguments, "V5") == 2
+    assert "there is no lead 'V5'; it has II, V1" in capsys.readouterr().err

@@ -80,6 +80,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         location={"error": 0.0, "distance": -2.0},
         spread={"error": 1.0, "distance": 1.0},
         weight={"error": 0.1, "distance": 1.0},
+        cap={"error": 1e3, "distance": 1e3},
         threshold=1.0,
     )
     path = tmp_path_factory.mktemp("model") / "tiny.pt"

@@ -84,3 +84,26 @@ def test_missing_and_broken_annotations_name_the_file(tmp_path: Path) -> None:
     (tmp_path / "x.atr").write_bytes(b"\x01\x02\x03")
     with pytest.raises(RecordError, match=r"x\.atr"):
         read_reference(tmp_path / "x")
+
+
+def test_a_reference_in_samples_of_another_rate(tmp_path: Path) -> None:
+    wfdb.wrann(
+        "x",
+        "atr",
+        sample=np.array([100, 200, 300, 401, 500]),
+        symbol=["N", "[", "]", "V", "["],
+        fs=250,
+        write_dir=str(tmp_path),
+    )
+    found = read_reference(tmp_path / "x").at(500)
+    assert (found.fs, found.sample.tolist(), found.label.tolist()) == (500, [200, 802], ["N", "V"])
+    assert found.flutter[0] == (400, 600)
+    assert found.flutter[1] == (1000, int(np.iinfo(np.int64).max))
+    assert found.at(500) is found
+
+
+def test_annotations_without_a_rate_take_the_recordings(tmp_path: Path) -> None:
+    wfdb.wrann("x", "qrs", sample=np.array([100]), symbol=["N"], write_dir=str(tmp_path))
+    assert read_reference(tmp_path / "x", "qrs", 500.0).fs == 500
+    with pytest.raises(RecordError, match=r"x\.qrs"):
+        read_reference(tmp_path / "x", "qrs")

@@ -32,7 +32,8 @@ def test_a_component_by_itself_flags_the_same_share_at_the_same_value(name: str)
     calibration = calibrate(NORMAL, "full", 0.02)
     units = calibration.standardise(name, NORMAL[name])
     assert np.median(units) == pytest.approx(0, abs=1e-9)
-    assert (units > 2.0537).mean() == pytest.approx(0.02, abs=2e-4)
+    cap = calibration.cap[name]
+    assert (units > cap * np.tanh(2.0537 / cap)).mean() == pytest.approx(0.02, abs=2e-4)
 
 
 def test_of_normal_values_the_spread_is_the_standard_deviation() -> None:
@@ -49,9 +50,16 @@ def test_a_few_wild_beats_move_it_little() -> None:
         assert after.spread[name] == pytest.approx(before.spread[name], rel=0.2)
 
 
-def test_full_mode_weighs_all_alike_and_beat_mode_sees_the_error_alone() -> None:
-    assert calibrate(NORMAL, "full").weight == {"error": 1, "distance": 1, "prematurity": 1}
+def test_beat_mode_sees_the_error_alone() -> None:
+    assert set(calibrate(NORMAL, "full").weight) == {"error", "distance", "prematurity"}
     assert calibrate(NORMAL, "beat").weight == {"error": 1}
+
+
+def test_what_is_not_known_of_a_beat_does_not_calibrate() -> None:
+    distance = np.where(np.arange(20_000) % 100, NORMAL["distance"], np.nan)
+    calibration = calibrate({**NORMAL, "distance": distance}, "full")
+    assert calibration.location["distance"] == pytest.approx(-4, abs=0.05)
+    assert np.isfinite(calibration.threshold)
 
 
 def test_a_component_that_never_varies_is_harmless() -> None:

@@ -3,6 +3,8 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,19 @@ from beatgan.nets import Student
 from beatgan.spec import PreprocessSpec
 from beatgan_train import evaluate, speed
 from beatgan_train.annotations import DS1, DS2
+from beatgan_train.card import fill_in, write_card
 from beatgan_train.dataset import RECORDS_OF, BeatSet, Missed, Protocol, load
-from beatgan_train.evaluate import as_json, judged, refuse_leak
-from beatgan_train.measures import Scored, by_record, measure
+from beatgan_train.evaluate import judged, refuse_leak
+from beatgan_train.export import read
+from beatgan_train.measures import measure
+from beatgan_train.report import as_json
 from beatgan_train.scorefile import read_scores
 
 INTERPATIENT = {"protocol": "interpatient", "records": list(DS1), "fold": 0, "split_seed": 0}
+MADE = INTERPATIENT | {
+    "options": {"flagged": 0.02, "seed": 0}, "packages": {}, "database": "toys", "mode": "full",
+    "beats": 1, "calibrated_on": 1, "held_out": ["101"], "teachers": [], "teacher": {"options": {}},
+}  # fmt: skip
 SHUFFLED = {"protocol": "beatgan", "records": [*DS1, *DS2], "fold": 2, "split_seed": 7}
 
 
@@ -42,11 +51,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(tmp_path_factory.mktemp("model") / "student.pt", INTERPATIENT)
 
 
-def write_model(path: Path, provenance: dict[str, Any]) -> Path:
-    torch.manual_seed(0)
+def write_model(path: Path, provenance: dict[str, Any], seed: int = 0) -> Path:
+    torch.manual_seed(seed)
     calibration = Calibration(
         {"error": 0.0, "distance": -3.0}, {"error": 1.0, "distance": 1.0},
-        {"error": 0.01, "distance": 1.0}, 2.0,
+        {"error": 0.01, "distance": 1.0}, {"error": 1e3, "distance": 1e3}, 2.0,
     )  # fmt: skip
     built = artifact.build(
         "student", PreprocessSpec(), Student(amplitude=8.0), calibration, provenance
@@ -107,18 +116,82 @@ def test_figures_json_and_page(model: Path, toy_data: Path, tmp_path: Path) -> N
     student, published = found.speed
     assert (student.parameters, published.parameters) == (74_024, 1_908_800)
     assert set(student.network_us) == {1, 64}
+    assert found.patients == 22
+    assert mine.auc_interval.low < mine.auc < mine.auc_interval.high
+    gain = found.gains[0]
+    assert (gain.label, gain.figure, gain.model.value) == ("all", "AUC", mine.auc)
+    assert gain.best.value == max(row.auc for row in baselines)
+    assert gain.baseline == found.compared_with
+    assert {row.label for row in found.worst} >= {"S", "F"}
 
     stored = json.loads((tmp_path / "figures.json").read_text())
     assert stored["rows"][0]["auc"] == mine.auc
     assert stored["provenance"]["records"] == list(DS1)
     assert (tmp_path / "report" / "evaluation.json").read_text() == as_json(found)
+    assert stored["gains"][0]["difference"]["interval"]["low"] is not None
     page = (tmp_path / "report" / "index.html").read_text()
-    assert page.count('src="data:image/png;base64,') == 3
-    assert "http" not in page
+    assert_whole(page)
     assert "<td>221</td>" in page
+    assert "Typical beats" in page
     shown = console.file.getvalue() if isinstance(console.file, io.StringIO) else ""
     assert "Each record" in shown
     assert "template + RR" in shown
+
+
+def assert_whole(page: str) -> None:
+    """Well-formed, with every link's target, and nothing from elsewhere."""
+    assert "http" not in page
+    assert "url(" not in page
+    assert " src=" not in page
+    checked = Balance()
+    checked.feed(page)
+    checked.close()
+    assert checked.open == []
+    assert checked.links
+    assert checked.links <= checked.anchors
+
+
+class Balance(HTMLParser):
+    """Which elements are still open, where links within the page lead, and what they may reach."""
+
+    VOID = frozenset({"meta", "br", "path", "line", "circle"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: set[str] = set()
+        self.anchors: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        told = dict(attrs)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if target := told.get("href"):
+            self.links.add(target.removeprefix("#"))
+        if anchor := told.get("id"):
+            self.anchors.add(anchor)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def test_the_card_receives_the_figures(model: Path, toy_data: Path, tmp_path: Path) -> None:
+    found = evaluate.run(model, toy_data, "interpatient", console=quiet())
+    other = write_model(tmp_path / "other.pt", MADE, seed=1)
+    card, strange = tmp_path / "student.md", tmp_path / "other.md"
+    write_card(replace(read(other), digest=read(model).digest), card)
+    write_card(read(other), strange)
+    fill_in(card, found)
+    fill_in(card, found)  # in place of what is there
+    text = card.read_text()
+    interval = found.rows[0].auc_interval
+    cell = f"{found.rows[0].auc:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+    assert text.count(f"| {found.model} | {cell} |") == 1
+    assert "| V missed |" in text or "| S missed |" in text
+    assert text.index("## Figures") < text.index("worst three records") < text.index("## Score")
+    with pytest.raises(UsageError, match=r"other\.md is not the card"):
+        fill_in(strange, found)
 
 
 def test_scores_of_the_daemon_give_the_same_figures(
@@ -213,27 +286,6 @@ def test_under_the_beatgan_protocol_no_normal_beat_is_added() -> None:
     values = np.array([9.0, 0.0, 5.0, -np.inf, 3.0, -np.inf])
     found = judged(small_set(), np.array([0, 2]), values, "beatgan")
     assert sorted(found.label.tolist()) == ["F", "N", "S", "V", "V"]
-
-
-def test_figures_of_classes_and_records() -> None:
-    beats = Scored(
-        ("a", "b"),
-        np.array([0, 0, 0, 1, 1]),
-        np.array(["N", "N", "V", "N", "S"]),
-        np.array([0.0, 2.0, 3.0, 4.0, 1.0]),
-    )
-    row = measure("x", beats, 2.5)
-    assert (row.normal, row.abnormal) == (3, 2)
-    assert row.flagged_normal == pytest.approx(1 / 3)
-    supra, ventricular = row.classes
-    assert (supra.label, supra.beats, supra.flagged) == ("S", 1, 0.0)
-    assert (ventricular.label, ventricular.beats, ventricular.flagged) == ("V", 1, 1.0)
-    assert supra.auc == pytest.approx(1 / 3)
-    assert ventricular.auc == pytest.approx(2 / 3)
-    first, second = by_record(beats, 2.5)
-    assert (first.record, first.auc, first.flagged_normal, first.sensitivity) == ("a", 1, 0, 1)
-    assert (second.record, second.auc, second.flagged_normal) == ("b", 0, 1)
-    assert [r.record for r in by_record(beats.without("a"), 2.5)] == ["b"]
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def student_in_training() -> Distillation:
     ensemble = Ensemble({"a": Generator(width=2)})
     normal, altered = (ensemble.teach(beats(70, seed), SCORED) for seed in (0, 2))
     options = DistilOptions(hidden=16, bottleneck=4, epochs=4)
-    return Distillation(options, normal, altered, beats(20, 1), SCORED, 2.0)
+    return Distillation(options, normal, altered, beats(20, 1), SCORED, 2.0, ensemble)
 
 
 @pytest.mark.parametrize("make", [teacher_in_training, student_in_training])

@@ -10,11 +10,18 @@ import torch
 from beatgan.errors import UsageError
 from beatgan.nets import Autoencoder, Generator, Student
 from beatgan.types import Floats
-from beatgan_train.distillation import Distillation, DistilOptions, Ensemble
-from beatgan_train.terms import batch_kl, hinton, log_error, output_matching, reconstruction
+from beatgan_train.distillation import TERMS, Distillation, DistilOptions, Ensemble
+from beatgan_train.terms import (
+    batch_kl,
+    hinton,
+    log_error,
+    output_matching,
+    rank,
+    reconstruction,
+    score_matching,
+)
 
 SCORED = slice(50, 270)
-TERMS = ["reconstruction", "output", "kl", "hinton"]
 ROWS = np.arange(128)
 
 
@@ -42,7 +49,7 @@ def distillation(teacher: Autoencoder, **weights: float) -> Distillation:
     ensemble = Ensemble({"t": teacher})
     normal = ensemble.teach(windows(256, 0), SCORED)
     altered = ensemble.teach(-windows(256, 1), SCORED)
-    return Distillation(options, normal, altered, windows(8, 2), SCORED, 10.0)
+    return Distillation(options, normal, altered, windows(8, 2), SCORED, 10.0, ensemble)
 
 
 @pytest.mark.parametrize("term", TERMS)
@@ -147,6 +154,20 @@ def test_batch_kl_of_equal_scores_is_finite() -> None:
     loss = batch_kl(same * 1.0, SCORES, 2.0)
     torch.autograd.backward(loss)
     assert torch.isfinite(loss)
+
+
+def test_rank_is_zero_for_the_teachers_order_on_any_scale() -> None:
+    assert rank(5 + 2 * SCORES, SCORES).item() == pytest.approx(0, abs=1e-6)
+    assert 0 < rank(0.0 * SCORES, SCORES) < rank(SCORES.flip(0), SCORES)
+    p = 1 / (1 + np.exp(2**0.5))  # standardised, two values lie sqrt(2) apart
+    by_hand = p * np.log(p / (1 - p)) + (1 - p) * np.log((1 - p) / p)
+    found = rank(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 0.0]))
+    assert found.item() == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_score_matching_minds_the_level() -> None:
+    assert score_matching(SCORES, SCORES) == 0
+    assert score_matching(SCORES + 2, SCORES).item() == pytest.approx(1.5)
 
 
 def test_hinton_by_hand() -> None:

@@ -5,6 +5,7 @@ Knows the annotation files and the field's usual lists of records; knows no dete
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,18 @@ class Reference:
     label: Labels
     flutter: tuple[tuple[int, int], ...]
 
+    def at(self, fs: float) -> Self:
+        """The same beats counted in samples at ``fs`` Hz."""
+        if fs == self.fs:
+            return self
+        ratio, end = fs / self.fs, int(np.iinfo(np.int64).max)
+        flutter = tuple(
+            (round(first * ratio), end if last == end else round(last * ratio))
+            for first, last in self.flutter
+        )
+        sample = np.round(self.sample * ratio).astype(np.int64)
+        return type(self)(fs, sample, self.label, flutter)
+
     def in_flutter(self, sample: Ints) -> NDArray[np.bool_]:
         """Which of ``sample`` lie in a flutter span."""
         inside = np.zeros(len(sample), dtype=np.bool_)
@@ -64,10 +77,14 @@ class Reference:
         return inside
 
 
-def read_reference(path: str | Path, extension: str = "atr") -> Reference:
+NO_BEATS = Reference(1.0, np.empty(0, np.int64), np.empty(0, "<U1"), ())
+
+
+def read_reference(path: str | Path, extension: str = "atr", fs: float | None = None) -> Reference:
     """The reference annotation of the WFDB record at ``path`` (without a suffix).
 
-    Raises RecordError naming the file where it is missing or unreadable.
+    ``fs`` (Hz) is what its samples count where neither it nor a header tells: beside an EDF or CSV
+    file. Raises RecordError naming the file where it is missing or unreadable.
     """
     base = Path(path)
     file = base.with_name(f"{base.name}.{extension}")
@@ -77,13 +94,13 @@ def read_reference(path: str | Path, extension: str = "atr") -> Reference:
         import wfdb
 
         found = wfdb.rdann(str(base), extension)
-        fs = float(found.fs or wfdb.rdheader(str(base)).fs)
+        rate = float(found.fs or fs or wfdb.rdheader(str(base)).fs)
     sample = np.asarray(found.sample, dtype=np.int64)
     symbol = np.asarray(found.symbol, dtype=np.str_)
     label = np.array([CLASS_OF.get(s, "") for s in symbol], dtype="<U1")
-    whole = Reference(fs, sample, label, flutter_spans(sample, symbol))
+    whole = Reference(rate, sample, label, flutter_spans(sample, symbol))
     beats = (label != "") & ~whole.in_flutter(sample)
-    return Reference(fs, sample[beats], label[beats], whole.flutter)
+    return Reference(rate, sample[beats], label[beats], whole.flutter)
 
 
 def flutter_spans(sample: Ints, symbol: Labels) -> tuple[tuple[int, int], ...]:

@@ -25,7 +25,7 @@ def rr_only(_train: BeatSet, test: BeatSet) -> Doubles:
 
 def template_only(_train: BeatSet, test: BeatSet) -> Doubles:
     """Distance to the patient's own running reference beat, and nothing of its timing."""
-    return test.distance
+    return _distance(test)
 
 
 def template_and_rr(train: BeatSet, test: BeatSet) -> Doubles:
@@ -33,9 +33,14 @@ def template_and_rr(train: BeatSet, test: BeatSet) -> Doubles:
 
     Training-free but for these four numbers; the figure that a network has to beat.
     """
-    parts = [(train.distance, test.distance), (train.prematurity, test.prematurity)]
+    parts = [(_distance(train), _distance(test)), (train.prematurity, test.prematurity)]
     terms = [(x - seen.mean()) / max(float(seen.std()), 1e-9) for seen, x in parts]
     return np.asarray(terms[0] + terms[1], np.float64)
+
+
+def _distance(beats: BeatSet) -> Doubles:
+    """The distance of each beat; where there is none (a patient's first beat), the usual one."""
+    return np.nan_to_num(beats.distance, nan=float(np.nanmedian(beats.distance)))
 
 
 def pca(components: int, train: BeatSet, test: BeatSet) -> Doubles:

@@ -8,6 +8,7 @@ from typing import Any
 from beatgan.artifact import Artifact
 from beatgan.errors import UsageError
 from beatgan.nets import parameter_count
+from beatgan_train import tables
 from beatgan_train.measures import Row
 from beatgan_train.report import HARD, Evaluation
 
@@ -22,6 +23,10 @@ LIMITS = """\
   are not its business.
 - A beat that is always abnormal in a patient becomes that patient's own reference.
 - Atrial fibrillation makes many beats look premature."""
+HOLTER, OWN_DATA = (
+    LIMITS[LIMITS.index("- It was trained") : LIMITS.index("- It judges")],
+    "- It was trained on somebody's own recordings. Whom and what they lack, it does not know.\n",
+)
 CITATIONS = """\
 - Data: Moody GB, Mark RG. The impact of the MIT-BIH Arrhythmia Database. IEEE Eng Med Biol
   20(3):45-50 (2001). Goldberger AL et al. PhysioBank, PhysioToolkit, and PhysioNet. Circulation
@@ -52,7 +57,7 @@ def card(artifact: Artifact) -> str:
         "Options": _block(made["options"]),
         "Teacher": _teacher(made),
         "Packages": _block(made["packages"]),
-        "Limits": LIMITS,
+        "Limits": LIMITS.replace(HOLTER, OWN_DATA) if made["protocol"] == "own" else LIMITS,
         "Sources": CITATIONS,
     }
     first, *rest = sections.items()
@@ -83,26 +88,33 @@ def figures(found: Evaluation) -> str:
     ]
     classes = [each.label for each in found.rows[0].classes]
     head = ("score", "AUC", "AP", *classes, f"AUC without {HARD}", f"AP without {HARD}")
-    model = found.rows[0]
-    shares = ", ".join(f"{_share(each.flagged)} of {each.label}" for each in model.classes)
-    beats = ", ".join(f"{d.f1:.2%} within {d.window_ms:g} ms" for d in found.detection)
-    cost = ", ".join(f"{s.name} {s.network_us[64]:.1f} ({s.parameters:,})" for s in found.speed)
     return (
         f"`beatgan-train evaluate --protocol {found.protocol}`; AUC of each class against N. A "
         "reference beat that was not found, or where the signal was unusable, counts as the lowest "
-        f"score.\n\n{_table(head, rows)}\n\n"
-        f"- At the threshold: {_share(model.flagged_normal)} of N, {shares} flagged.\n"
+        f"score. Square brackets: {tables.intervals_are(found)}\n\n{_table(head, rows)}\n\n"
+        f"{_grid(tables.headline(found))}\n\n{_grid(tables.at_threshold(found))}\n\n"
+        f"{_grid(tables.worst(found))}\n\n{_costs(found)}"
+    )
+
+
+def _grid(grid: tables.Grid) -> str:
+    return f"**{grid.title}.** {grid.note}\n\n{_table(grid.header, grid.rows)}"
+
+
+def _costs(found: Evaluation) -> str:
+    beats = ", ".join(f"{d.f1:.2%} within {d.window_ms:g} ms" for d in found.detection)
+    cost = ", ".join(f"{s.name} {s.network_us[64]:.1f} ({s.parameters:,})" for s in found.speed)
+    return (
         f"- Beats found, F1: {beats}.\n"
         f"- Microseconds a beat, batches of 64, one CPU thread (parameters): {cost}."
     )
 
 
 def _ranks(row: Row) -> tuple[str, str]:
-    return f"{row.auc:.3f}", f"{row.ap:.3f}"
-
-
-def _share(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"
+    return (
+        tables.figure(row.auc, row.auc_interval),
+        tables.figure(row.ap, row.ap_interval),
+    )
 
 
 def _summary(artifact: Artifact) -> str:
@@ -118,7 +130,7 @@ def _summary(artifact: Artifact) -> str:
 
 def _data(made: Mapping[str, Any]) -> str:
     unseen = "each by a student that had not seen its patient"
-    if made["protocol"] != "interpatient":
+    if made["protocol"] == "beatgan":
         unseen = "not fitted to, but of the same patients"
     rows = (
         ("database", made["database"]),

@@ -17,6 +17,7 @@ from beatgan_train.card import fill_in
 from beatgan_train.dataset import Protocol
 from beatgan_train.distill import make_student
 from beatgan_train.distillation import DistilOptions
+from beatgan_train.own import ANNOTATOR
 from beatgan_train.progress import Terminal
 from beatgan_train.teacher import Place, make_teacher
 
@@ -33,7 +34,8 @@ Data = Annotated[
     Path,
     typer.Option(
         envvar="BEATGAN_DATA",
-        help="Folder with the MIT-BIH records (WFDB), or with a folder of them.",
+        help="Folder with the MIT-BIH records (WFDB), or with a folder of them; "
+        "for --protocol own: with your recordings (WFDB, EDF, CSV).",
         exists=True,
         file_okay=False,
     ),
@@ -48,6 +50,7 @@ Run = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of all chance.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="all")]
+Annotator = Annotated[str, typer.Option(help="Suffix of the WFDB annotations, for --protocol own.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda[:N].")]
 
 
@@ -64,8 +67,13 @@ def teacher(
         Mode, typer.Option(help="full: in the patient's context; beat: as BeatGAN sees it.")
     ] = "full",
     protocol: Annotated[
-        Protocol, typer.Option(help="interpatient: DS1 only; beatgan: shuffled over patients.")
+        Protocol,
+        typer.Option(
+            help="interpatient: DS1 only; beatgan: shuffled over patients; "
+            "own: every recording under DATA."
+        ),
     ] = "interpatient",
+    annotator: Annotator = ANNOTATOR,
     fold: Annotated[int, typer.Option(min=0, help="Which fifth is held out.")] = 0,
     epochs: Annotated[int, typer.Option(min=1)] = TeacherOptions.epochs,
     width: Annotated[
@@ -96,7 +104,7 @@ def teacher(
     options = TeacherOptions(
         width, bottleneck, epochs, batch, rate, feature_weight, jitter, gain, precision, seed
     )
-    place = Place(data, out, run or Path("runs") / out.stem, resume)
+    place = Place(data, out, run or Path("runs") / out.stem, resume, annotator)
     _use(threads)
     with Terminal(Console()) as terminal:
         artifact = make_teacher(
@@ -113,6 +121,7 @@ def distill(
     ],
     out: Out,
     hidden: Annotated[int, typer.Option(min=1, help="Outer layers.")] = DistilOptions.hidden,
+    middle: Annotated[int, typer.Option(min=1, help="Inner layers.")] = DistilOptions.middle,
     bottleneck: Annotated[int, typer.Option(min=1)] = DistilOptions.bottleneck,
     epochs: Annotated[int, typer.Option(min=1)] = DistilOptions.epochs,
     batch: Annotated[
@@ -123,6 +132,9 @@ def distill(
     output: Weight = DistilOptions.output,
     kl: Weight = DistilOptions.kl,
     kl_temperature: Temperature = DistilOptions.kl_temperature,
+    rank: Weight = DistilOptions.rank,
+    score: Weight = DistilOptions.score,
+    features: Weight = DistilOptions.features,
     hinton: Weight = DistilOptions.hinton,
     hinton_temperature: Temperature = DistilOptions.hinton_temperature,
     alpha: Annotated[
@@ -134,6 +146,7 @@ def distill(
     flagged: Annotated[
         float, typer.Option(min=0, max=0.5, help="Share of normal beats above the threshold.")
     ] = FLAGGED,
+    annotator: Annotator = ANNOTATOR,
     seed: Seed = DistilOptions.seed,
     threads: Threads = None,
     run: Run = None,
@@ -142,6 +155,7 @@ def distill(
     """Distil a student from one or several teachers, calibrate and export it with its card."""
     options = DistilOptions(
         hidden,
+        middle,
         bottleneck,
         epochs,
         batch,
@@ -150,13 +164,16 @@ def distill(
         output,
         kl,
         kl_temperature,
+        rank,
+        score,
+        features,
         hinton,
         hinton_temperature,
         alpha,
         tuple(hold_out_family or ()),
         seed,
     )
-    place = Place(data, out, run or Path("runs") / out.stem, resume)
+    place = Place(data, out, run or Path("runs") / out.stem, resume, annotator)
     _use(threads)
     with Terminal(Console()) as terminal:
         artifact = make_student(place, teacher, options, flagged, terminal)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from beatgan.model import expect, squared_error
 from beatgan.nets import Autoencoder
@@ -16,8 +17,6 @@ ROWS = 5  # of two examples each
 
 def draw_history(history: Sequence[Line], best_epoch: int, path: Path) -> None:
     """One panel for each figure of the history, the chosen epoch marked, as PNG at ``path``."""
-    from matplotlib.figure import Figure
-
     names = [name for name in history[-1] if name not in ("epoch", "seconds")]
     figure = Figure(figsize=(8, 2 * len(names)), layout="constrained")
     axes = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
@@ -33,8 +32,6 @@ def draw_history(history: Sequence[Line], best_epoch: int, path: Path) -> None:
 
 def draw_examples(network: Autoencoder, windows: Floats, spec: PreprocessSpec, path: Path) -> None:
     """Ten of ``windows``, evenly spread, with expectation and squared error, as PNG at ``path``."""
-    from matplotlib.figure import Figure
-
     shown = windows[np.linspace(0, len(windows) - 1, 2 * ROWS).astype(np.int64)]
     figure = Figure(figsize=(10, 2.2 * ROWS), layout="constrained")
     axes = figure.subplots(ROWS, 2, sharex=True).ravel()

@@ -21,7 +21,7 @@ from beatgan.types import Beat, Doubles, Floats, Ints, Quality
 from beatgan_train.annotations import DS1, DS2, Labels, Reference, read_reference
 from beatgan_train.bxb import WINDOW_S, match
 
-Protocol = Literal["beatgan", "interpatient"]
+Protocol = Literal["beatgan", "interpatient", "own"]
 RECORDS_OF: dict[Protocol, tuple[str, ...]] = {  # the beatgan protocol too leaves paced records out
     "beatgan": tuple(sorted(DS1 + DS2)),
     "interpatient": DS1 + DS2,
@@ -46,6 +46,7 @@ class BeatSet:
     ``record`` indexes ``records``. ``label`` is an AAMI class, or empty where no reference beat
     lies within 150 ms. ``window`` and ``reference`` have shape (n, spec.length); they are all zero
     where ``quality`` is unusable, and such rows are neither trained on nor scored: see `usable`.
+    ``distance`` is NaN where a beat has none.
     """
 
     records: tuple[str, ...]
@@ -88,7 +89,7 @@ class BeatSet:
             quality=Quality(str(self.quality[row])),
             window=self.window[row] if good else np.empty(0, np.float32),
             reference=self.reference[row] if good else np.empty(0, np.float32),
-            distance=float(self.distance[row]),
+            distance=None if np.isnan(self.distance[row]) else float(self.distance[row]),
             prematurity=float(self.prematurity[row]),
         )
 

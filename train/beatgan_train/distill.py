@@ -1,12 +1,12 @@
 """From recordings and teachers to a student's model file, cross-validated by patient.
 
-Under the interpatient protocol a student is distilled for each fifth of DS1's patients, without
-them. The beats that a student has not seen give location, spread and threshold, all five pooled;
-shipped is the student that has not seen the patients its teacher has not seen.
+Under the protocols by patient a student is distilled for each fifth of the patients, without them.
+The beats that a student has not seen give location, spread and threshold, all five pooled; shipped
+is the student that has not seen the patients its teacher has not seen.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,20 @@ from beatgan.artifact import Artifact, build
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.nets import Student
 from beatgan.types import Doubles
-from beatgan_train.calibrate import calibrate, components, spec_of
+from beatgan_train.calibrate import calibrate, components, spec_of, usual_difference
 from beatgan_train.card import write_card
 from beatgan_train.curves import draw_examples, draw_history
-from beatgan_train.dataset import FOLDS, BeatSet
+from beatgan_train.dataset import FOLDS, BeatSet, join
 from beatgan_train.distillation import Distillation, DistilOptions, Ensemble, Lesson
 from beatgan_train.export import Source, provenance, read, write
 from beatgan_train.fit import Line, Progress, fit
-from beatgan_train.material import Material, amplitude, load_beats, material
+from beatgan_train.material import (
+    Material,
+    amplitude,
+    load_beats,
+    material,
+    refuse_other_data,
+)
 from beatgan_train.progress import Terminal
 from beatgan_train.pseudo import FAMILIES, families_without, make
 from beatgan_train.ranking import auc
@@ -34,9 +40,9 @@ Components = dict[str, Doubles]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curriculum:
-    """What a student learns from: the teachers' lessons, and their digests."""
+    """What a student learns from: the teachers and their lessons."""
 
-    teachers: list[str]
+    ensemble: Ensemble
     normal: Lesson
     altered: Lesson
 
@@ -73,11 +79,12 @@ def make_student(
     artifacts = [open_teacher(path) for path in teachers]
     source = common_source(artifacts)
     ensemble = Ensemble({artifact.digest: artifact.network for artifact in artifacts})
-    beats = load_beats(place.data, source.mode, source.protocol, terminal.bars)
+    loaded = load_beats(place.data, source.mode, source.protocol, terminal.bars, place.annotator)
+    refuse_other_data(source, material(loaded, source.mode, source.protocol, source.fold).source)
     graduates: dict[int, Graduate] = {}
-    for fold in range(FOLDS) if source.protocol == "interpatient" else [source.fold]:
+    for fold in range(FOLDS) if source.protocol != "beatgan" else [source.fold]:
         terminal.say(f"fold {fold}")
-        stuff = material(beats, source.mode, source.protocol, fold)
+        stuff = material(loaded, source.mode, source.protocol, fold)
         graduates[fold] = distil(prepare(ensemble, stuff, options), stuff, options, place, terminal)
     shipped = graduates[source.fold]
     told = {**asdict(options), "flagged": flagged}
@@ -90,8 +97,12 @@ def make_student(
         teacher=artifacts[0].provenance,
         teachers=ensemble.digests,
     )
-    calibration = calibrate(unseen(graduates.values()), source.mode, flagged)
-    artifact = build("student", spec_of(source.mode), shipped.student, calibration, origin)
+    spec = spec_of(source.mode)
+    calibration = replace(
+        calibrate(unseen(graduates.values()), source.mode, flagged),
+        usual=usual_difference(join([g.held_out for g in graduates.values()]), spec),
+    )
+    artifact = build("student", spec, shipped.student, calibration, origin)
     write(artifact, place.out)
     write_card(artifact, place.out.with_suffix(".md"))
     draw_history(shipped.progress.history, shipped.progress.best_epoch, place.run / "losses.png")
@@ -160,7 +171,7 @@ def prepare(ensemble: Ensemble, stuff: Material, options: DistilOptions) -> Curr
     families = families_without(options.held_out_families)
     altered = make(stuff.train.window, stuff.train.record, spec, rng, families)
     return Curriculum(
-        ensemble.digests,
+        ensemble,
         ensemble.teach(stuff.train.window, spec.scored),
         ensemble.teach(altered.window, spec.scored),
     )
@@ -177,9 +188,11 @@ def distil(
     spec, fold = spec_of(stuff.source.mode), stuff.source.fold
     normal, altered = curriculum.normal, curriculum.altered
     held_out = stuff.held_out.window
-    trainee = Distillation(options, normal, altered, held_out, spec.scored, amplitude(spec))
+    trainee = Distillation(
+        options, normal, altered, held_out, spec.scored, amplitude(spec), curriculum.ensemble
+    )
     run, batch, seed = place.run / f"fold-{fold}", options.batch, options.seed
-    told = {**asdict(options), "teachers": curriculum.teachers}
+    told = {**asdict(options), "teachers": curriculum.ensemble.digests}
     progress = fit(trainee, options.epochs, batch, seed, run, told, place.resume, terminal)
     trainee.student.load_state_dict(progress.best)
     return Graduate(trainee.student.eval(), progress, stuff.source, stuff.held_out)

@@ -17,14 +17,26 @@ from beatgan.nets import Autoencoder, Student
 from beatgan.types import Doubles, Floats, Ints
 from beatgan_train.calibrate import FLAGGED, calibrate
 from beatgan_train.fit import State
-from beatgan_train.terms import batch_kl, hinton, log_error, output_matching, reconstruction
+from beatgan_train.terms import (
+    batch_kl,
+    hinton,
+    log_error,
+    output_matching,
+    rank,
+    reconstruction,
+    score_matching,
+)
+
+TERMS = ("reconstruction", "output", "kl", "rank", "score", "features", "hinton")
+FEATURED = 64  # beats of a batch whose features are matched: they cost the teachers' time
 
 
 @dataclass(frozen=True)
 class DistilOptions:
     """What a distillation depends on besides its data. A term of weight 0 is switched off."""
 
-    hidden: int = 112
+    hidden: int = 120
+    middle: int = 60
     bottleneck: int = 8
     epochs: int = 30
     batch: int = 256
@@ -33,6 +45,9 @@ class DistilOptions:
     output: float = 0.3
     kl: float = 0.01
     kl_temperature: float = 2.0
+    rank: float = 0.0
+    score: float = 0.0
+    features: float = 0.0
     hinton: float = 0.02
     hinton_temperature: float = 2.0
     alpha: float = 0.5
@@ -52,6 +67,11 @@ class Ensemble:
         expected = [expect(network, windows) for network in self._networks]
         errors = [log_mean(squared_error(windows, guess)[:, scored]) for guess in expected]
         return Lesson(windows, np.mean(expected, axis=0), np.mean(errors, axis=0))
+
+    def features(self, windows: Tensor) -> Tensor:
+        """The bottlenecks of ``windows`` (n, length), one after the other: (n, their sum)."""
+        latent = [n.encode(windows / n.amplitude).flatten(1) for n in self._networks]
+        return torch.cat(latent, dim=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +95,7 @@ class Distillation:
     """A student learning from two lessons, normal beats and altered ones: a Trainee.
 
     ``held_out`` are normal windows of patients in neither; by them the best epoch is chosen.
+    ``ensemble`` is asked again for its features only, which costs as much as all the rest.
     Raises UsageError if no term has a weight, or if the student would be too large.
     """
 
@@ -86,16 +107,19 @@ class Distillation:
         held_out: Floats,
         scored: slice,
         amplitude: float,
+        ensemble: Ensemble,
     ) -> None:
-        if not any((options.reconstruction, options.output, options.kl, options.hinton)):
+        if not any(getattr(options, term) for term in TERMS):
             raise UsageError("all terms of the distillation have weight 0: nothing to learn")
         torch.manual_seed(options.seed)
         length = normal.windows.shape[1]
         try:
-            self.student = Student(length, options.hidden, options.bottleneck, amplitude)
+            self.student = Student(
+                length, options.hidden, options.middle, options.bottleneck, amplitude
+            )
         except ValueError as error:
             raise UsageError(str(error)) from None
-        self._options, self._scored = options, scored
+        self._options, self._scored, self._ensemble = options, scored, ensemble
         self._normal, self._altered, self._held_out = normal, altered, held_out
         self._scale: Calibration = calibrate({"error": normal.error}, "beat", FLAGGED)
         self._adam = torch.optim.Adam(self.student.parameters(), lr=options.rate)
@@ -131,6 +155,9 @@ class Distillation:
             "reconstruction": lambda: reconstruction(windows[:count], expected[:count]),
             "output": lambda: output_matching(expected, wanted),
             "kl": lambda: batch_kl(error, target, options.kl_temperature),
+            "rank": lambda: rank(error, target),
+            "score": lambda: score_matching(error, target),
+            "features": lambda: self._feature_matching(expected[:FEATURED], wanted[:FEATURED]),
             "hinton": lambda: hinton(
                 self._logits(error),
                 self._logits(target),
@@ -139,8 +166,8 @@ class Distillation:
                 options.alpha,
             ),
         }
-        weights = {name: getattr(options, name) for name in terms}
-        return {name: weights[name] * term() for name, term in terms.items() if weights[name]}
+        weights = {name: getattr(options, name) for name in TERMS}
+        return {name: weights[name] * terms[name]() for name in TERMS if weights[name]}
 
     def merit(self) -> float:
         """Mean log reconstruction error of the held-out normal beats, in eval mode."""
@@ -165,6 +192,12 @@ class Distillation:
         self.student.load_state_dict(state["student"])
         self._adam.load_state_dict(state["adam"])
         self._steps = state["steps"]
+
+    def _feature_matching(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """How differently the frozen teachers see what the student and what they expect."""
+        with torch.no_grad():
+            wanted = self._ensemble.features(teacher)
+        return output_matching(self._ensemble.features(student), wanted)
 
     def _rate(self, batch: int) -> float:
         """The learning rate: a half cosine from the option's value down to zero."""

@@ -4,12 +4,9 @@ Brings the rooms together: beats from the dataset, scores from the model or from
 output, measures, pictures. It decides what counts as tested; it computes no figure itself.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
-from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from rich.console import Console
@@ -18,16 +15,19 @@ from rich.progress import Progress
 from beatgan.artifact import self_test
 from beatgan.errors import UsageError
 from beatgan.model import Model
-from beatgan.types import Doubles, Ints, Score
-from beatgan_train import bxb, dataset, figures, report, speed
+from beatgan.types import Doubles, Ints
+from beatgan_train import bxb, dataset, examples, report, speed
 from beatgan_train.annotations import DS2, read_reference
 from beatgan_train.baselines import BASELINES
 from beatgan_train.dataset import BeatSet, Protocol
+from beatgan_train.examples import Choice
 from beatgan_train.export import read
-from beatgan_train.measures import Row, Scored, by_record, measure
-from beatgan_train.ranking import curve, flagged
-from beatgan_train.report import DetectionRow, Evaluation, FalseDetections
+from beatgan_train.measures import Row, Scored, by_record, gains, measure
+from beatgan_train.page import Material, page
+from beatgan_train.ranking import flagged
+from beatgan_train.report import HARD, DetectionRow, Evaluation, FalseDetections, as_json
 from beatgan_train.scorefile import read_scores
+from beatgan_train.tables import show
 
 BLOCK = 4096  # beats scored at a time: a score carries its pictures, which take memory
 TESTED: dict[Protocol, tuple[str, ...]] = {
@@ -56,6 +56,8 @@ def run(
     another model or signal; ArtifactError or RecordError on files that cannot be used.
     """
     console = console or Console()
+    if protocol not in TESTED:
+        raise UsageError(f"protocol {protocol}: there is nothing to test on, only to learn from")
     artifact = read(model)
     fold, seed = refuse_leak(artifact.provenance, protocol)
     with Progress(console=console, transient=True) as progress:
@@ -71,33 +73,34 @@ def run(
     source = f"{artifact.kind} {artifact.digest}" + (" as the daemon scored it" if scores else "")
     everything = {source: values, **_baselines(beats, rows)}
     scored = {name: judged(beats, rows.test, x, protocol) for name, x in everything.items()}
+    easier = {name: x.without(HARD) for name, x in scored.items()}
     threshold = artifact.calibration.threshold
+    measured = _measured(scored, source, threshold)
+    rival = max(measured[1:], key=lambda row: row.auc).name
     found = Evaluation(
         model=source,
         protocol=protocol,
         threshold=threshold,
         provenance=artifact.provenance,
+        patients=scored[source].patients,
         detection=detection(data, beats, TESTED[protocol]),
-        rows=_measured(scored, source, threshold),
-        rows_without_hard=_measured(
-            {name: x.without(report.HARD) for name, x in scored.items()}, source, threshold
-        ),
-        records=by_record(scored[source], threshold),
+        rows=measured,
+        rows_without_hard=_measured(easier, source, threshold),
+        gains=gains(scored),
+        gains_without_hard=gains(easier),
+        records=by_record(scored[source], threshold, scored[rival]),
+        compared_with=rival,
+        worst=examples.worst_records(scored[source], threshold),
         false_detections=_false_detections(beats, values, tested, threshold),
         speed=speed.compare(artifact, [beats.beat(i) for i in rows.test[:64].tolist()]),
     )
-    report.show(found, console)
+    show(found, console)
     if json_file:
         _write(json_file, as_json(found))
     if report_dir:
-        pictures = figures.pages(
-            {name: curve(x.score, x.abnormal) for name, x in scored.items()},
-            scored[source],
-            threshold,
-            examples(scorer, beats, rows.test, values),
-            artifact.spec,
-        )
-        _write(report_dir / "index.html", report.page(found, pictures))
+        choice = Choice(beats, rows.test, values, threshold)
+        galleries = examples.galleries(scorer, choice, found.worst)
+        _write(report_dir / "index.html", page(Material(found, scored, galleries, artifact.spec)))
         _write(report_dir / "evaluation.json", as_json(found))
         console.print(f"report: {report_dir / 'index.html'}")
     return found
@@ -110,7 +113,9 @@ def refuse_leak(provenance: Mapping[str, Any], protocol: Protocol) -> tuple[int,
     the protocol tests on, or does not say what it was trained on.
     """
     trainings = list(_trainings(provenance))
-    if "records" not in provenance or any(t.get("protocol") not in TESTED for t in trainings):
+    if "records" not in provenance or any(
+        t.get("protocol") not in get_args(Protocol) for t in trainings
+    ):
         raise UsageError("the model does not say what it was trained on: it cannot be tested")
     seen = {str(name) for training in trainings for name in training["records"]}
     if protocol == "interpatient":
@@ -171,28 +176,6 @@ def detection(data: Path, beats: BeatSet, names: Sequence[str]) -> list[Detectio
     return rows
 
 
-def examples(model: Model, beats: BeatSet, rows: Ints, values: Doubles) -> list[tuple[str, Score]]:
-    """Captions and scores of beats worth a look: of N the worst false alarms and a typical beat,
-    of V, S and F the most anomalous and the three that look least so.
-    """
-    chosen: list[tuple[str, int]] = []
-    for label in ("N", "V", "S", "F"):
-        members = rows[beats.label[rows] == label]
-        order = members[np.argsort(-values[members], kind="stable")]
-        ranks = (0, 1, 2, len(order) // 2) if label == "N" else (0, -3, -2, -1)
-        for rank in ranks if len(order) >= len(ranks) else ():
-            row = int(order[rank])
-            place = f"record {beats.records[beats.record[row]]}, sample {beats.sample[row]}"
-            chosen.append((f"{label}, {rank % len(order) + 1} of {len(order)}: {place}", row))
-    scores = model.score([beats.beat(row) for _, row in chosen])
-    return [(caption, score) for (caption, _), score in zip(chosen, scores, strict=True)]
-
-
-def as_json(found: Evaluation) -> str:
-    """All figures as JSON; what could not be measured is null."""
-    return json.dumps(_plain(found), indent=2, allow_nan=False) + "\n"
-
-
 def _trainings(told: object) -> Iterator[Mapping[str, Any]]:
     """Every training that a provenance tells of: its own, and its teachers' within it."""
     if isinstance(told, Mapping):
@@ -236,19 +219,6 @@ def _false_detections(
     nowhere = values[tested & np.equal(beats.label, "")]
     share = flagged(nowhere, threshold)
     return FalseDetections(len(nowhere), round(share * len(nowhere)) if len(nowhere) else 0)
-
-
-def _plain(value: Any) -> Any:
-    """Values as JSON has them."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    return value
 
 
 def _write(file: Path, text: str) -> None:

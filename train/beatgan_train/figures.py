@@ -1,135 +1,186 @@
-"""The pictures of an evaluation, drawn with matplotlib straight to PNG; no window, no state.
+"""The pictures of an evaluation: curves, score distributions, and beats with their explanation.
 
 Knows curves, scores and example beats; knows no file and no page.
 """
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Score
+from beatgan.types import Doubles, Score
+from beatgan_train import svg
+from beatgan_train.annotations import ABNORMAL
 from beatgan_train.measures import Scored
-from beatgan_train.ranking import Curve
-from beatgan_train.report import Picture
+from beatgan_train.ranking import curve, flagged
+from beatgan_train.svg import Axis, Frame
 
-# Okabe & Ito's palette, told apart by the colour-blind; the first is the model's.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#999999")
-CLASS_COLOURS = {"N": "#999999", "S": "#E69F00", "V": "#D55E00", "F": "#009E73", "Q": "#CC79A7"}
-POINTS = 2000  # of a curve that are drawn: more cannot be seen
+EDGE = 420, 340  # pixels of a chart
+FIFTHS = (0, 0.2, 0.4, 0.6, 0.8, 1)
+FEW = 0.1  # of the normal beats flagged: nobody would look at more
+BINS = 90
+SENSITIVITY = "abnormal beats flagged (sensitivity)"
+Point = tuple[float, float]
 
 
-def pages(
-    curves: Mapping[str, Curve],
-    scored: Scored,
-    threshold: float,
-    examples: Sequence[tuple[str, Score]],
-    spec: PreprocessSpec,
-) -> list[Picture]:
-    """All pictures of one evaluation; ``scored`` and ``examples`` are the model's."""
+def rankings(scored: Mapping[str, Scored], threshold: float) -> list[tuple[str, str]]:
+    """Titles and charts: ROC, the same where few normal beats are flagged, precision-recall.
+
+    The first of ``scored`` is the model, with a dot where ``threshold`` is.
+    """
+    curves = {name: curve(beats.score, beats.abnormal) for name, beats in scored.items()}
+    roc = [(steps.fall_out, steps.recall) for steps in curves.values()]
+    pr = [(steps.recall, steps.precision) for steps in curves.values()]
+    styles = [f"s{number}" for number in range(len(curves))]
+    false, sensitivity, precision = _operating(next(iter(scored.values())), threshold)
+    normal, abnormal = "normal beats flagged (1 - specificity)", SENSITIVITY
     return [
-        Picture(
-            "Ranking: ROC and precision-recall",
-            "Two curves for the model and each baseline: sensitivity over false alarm rate, and "
-            "precision over sensitivity.",
-            _png(ranking(curves)),
+        (
+            "ROC",
+            _chart(roc, styles, _share(normal), _share(abnormal), (false, sensitivity)),
         ),
-        Picture(
-            "Scores of each class",
-            "Histograms of the score, one for each class, with the shipped threshold.",
-            _png(histograms(scored, threshold)),
+        (
+            f"ROC where at most {FEW:.0%} of the normal beats are flagged",
+            _chart(roc, styles, _share(normal, FEW), _share(abnormal), (false, sensitivity)),
         ),
-        Picture(
-            "Beats, what the model expected, and the error of each tick",
-            "Example beats of each class: the extremes of the ranking.",
-            _png(beats(examples, spec)),
+        (
+            "Precision and recall",
+            _chart(pr, styles, _share(abnormal), _share("precision"), (sensitivity, precision)),
         ),
     ]
 
 
-def ranking(curves: Mapping[str, Curve]) -> Figure:
-    """ROC and precision-recall curves of several scores."""
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
-    roc, pr = figure.subplots(1, 2)
-    for colour, (name, steps) in zip(COLOURS, curves.items(), strict=False):
-        shown = _thinned(len(steps.value))
-        width = 2.2 if colour == COLOURS[0] else 1.2
-        roc.plot(steps.fall_out[shown], steps.recall[shown], color=colour, lw=width, label=name)
-        pr.plot(steps.recall[shown], steps.precision[shown], color=colour, lw=width, label=name)
-    _axes(roc, "share of N flagged", "share of abnormal beats flagged (sensitivity)")
-    _axes(pr, "share of abnormal beats flagged (sensitivity)", "precision")
-    roc.legend(frameon=False, loc="lower right", fontsize=9)
-    return figure
+def classes(model: Scored, threshold: float) -> str:
+    """The model's ROC of each abnormal class against N, with a dot at ``threshold``."""
+    lines, styles, dots = [], [], []
+    for label in (label for label in ABNORMAL if label in model.label):
+        pair = model.where(model.judging(label))
+        steps = curve(pair.score, pair.abnormal)
+        lines.append((steps.fall_out, steps.recall))
+        styles.append(label)
+        dots.append(_operating(pair, threshold)[:2])
+    normal = _share("normal beats flagged (1 - specificity)", FEW)
+    return _chart(lines, styles, normal, _share("beats of the class flagged"), *dots)
 
 
-def histograms(scored: Scored, threshold: float) -> Figure:
-    """The score's distribution in each class; beats without a score are left to the tables."""
-    known = scored.where(np.isfinite(scored.score))
-    labels = [label for label in CLASS_COLOURS if label in known.label]
-    low, high = np.percentile(known.score, [0.1, 99.9])
-    bins = np.linspace(float(low), float(high), 80)
-    figure = Figure(figsize=(11, 1.5 * len(labels) + 0.6), layout="constrained")
-    for axes, label in zip(
-        figure.subplots(len(labels), 1, sharex=True, squeeze=False)[:, 0], labels, strict=True
-    ):
-        members = np.clip(known.score[known.label == label], bins[0], bins[-1])
-        axes.hist(members, bins=bins, color=CLASS_COLOURS[label])
-        axes.axvline(threshold, color="#1b1f24", lw=1)
-        axes.set_ylabel(f"{label} ({len(members)})")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.set_yticks([])
-    axes.set_xlabel(
-        "score; the line is the shipped threshold (the outermost 0.1 % lie on the edges)"
+def distributions(model: Scored, threshold: float) -> str:
+    """The score's distribution in each class; beats without a score count, but are not drawn."""
+    known = model.where(np.isfinite(model.score))
+    labels = [label for label in ("N", *ABNORMAL) if label in known.label]
+    low, high = _reach(known, labels, threshold)
+    axis = Axis(low, high, svg.round_ticks(low, high, 8))
+    parts, height = [], 62
+    for number, label in enumerate(labels):
+        last = number == len(labels) - 1
+        below = Axis(low, high, axis.ticks, "score" if last else "", _plain if last else _nothing)
+        frame = Frame(86, 8 + height * number, 660, height - 12, below, Axis(0, 1.04, ()))
+        parts.append(_distribution(frame, label, model.score[model.label == label], threshold))
+    foot = 8 + height * len(labels)
+    return svg.picture(
+        860, foot + 34, "Histograms of the score, one for each class, with the threshold.", *parts
     )
-    return figure
 
 
-def beats(examples: Sequence[tuple[str, Score]], spec: PreprocessSpec) -> Figure:
-    """Each example beat over what was expected and the patient's reference beat, with its error."""
-    columns = 4
-    count = max(1, -(-len(examples) // columns))
-    figure = Figure(figsize=(3.4 * columns, 2.7 * count), layout="constrained")
-    panels = figure.subplots(count, columns, squeeze=False).ravel()
-    for axes in panels[len(examples) :]:
-        axes.set_visible(False)
-    for axes, (caption, score) in zip(panels, examples, strict=False):
-        _beat(axes, score, spec)
-        axes.set_title(f"{caption}\nscore {score.value:.2f}", fontsize=8)
-    if examples:
-        panels[0].legend(frameon=False, fontsize=7, loc="upper right")
-    return figure
-
-
-def _beat(axes: Axes, score: Score, spec: PreprocessSpec) -> None:
+def beat(score: Score, spec: PreprocessSpec) -> str:
+    """A beat over what was expected and the patient's reference; below, the error of each tick."""
     ms = (np.arange(spec.length) - spec.before) * (1000 / spec.rate)
-    axes.plot(ms, score.beat.reference, color="#bbbbbb", lw=1, label="patient's reference")
-    axes.plot(ms, score.expected, color=COLOURS[1], lw=1.2, label="expected")
-    axes.plot(ms, score.beat.window, color=COLOURS[0], lw=1.2, label="beat")
-    error = axes.twinx()
-    error.fill_between(ms, score.error, color=COLOURS[4], alpha=0.35, lw=0)
-    error.set_ylim(0, 4 * max(float(score.error.max()), 1e-6))
-    error.set_yticks([])
-    axes.tick_params(labelsize=7)
-    axes.set_xlabel("ms from R", fontsize=7)
-    for side in (axes, error):
-        side.spines[["top", "right"]].set_visible(False)
+    waves = (
+        ("reference", score.beat.reference), ("expected", score.expected),
+        ("beat", score.beat.window),
+    )  # fmt: skip
+    low = min(float(wave.min()) for _, wave in waves)
+    high = max(float(wave.max()) for _, wave in waves)
+    margin = 0.06 * max(high - low, 1e-6)
+    time = Axis(float(ms[0]), float(ms[-1]), (-200, 0, 200, 400), text=_nothing)
+    wave = Axis(low - margin, high + margin, svg.round_ticks(low, high, 4))
+    upper = Frame(32, 6, 282, 128, time, wave)
+    return svg.picture(
+        320, 210, "A beat, the patient's reference beat, what was expected, and the error.",
+        upper.axes(), *(upper.line(ms, y, style) for style, y in waves), _error(score, ms, time),
+    )  # fmt: skip
 
 
-def _axes(axes: Axes, x: str, y: str) -> None:
-    axes.set(xlabel=x, ylabel=y, xlim=(0, 1), ylim=(0, 1.01))
-    axes.grid(color="#e6e6e6", lw=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
+def _error(score: Score, ms: svg.Values, time: Axis) -> str:
+    """The strip below a beat, as high as its largest error."""
+    most = max(float(score.error.max()), 1e-6)
+    named = Axis(time.low, time.high, time.ticks, text=_plain)
+    lower = Frame(32, 142, 282, 46, named, Axis(0, most * 1.05, (0, most), text=_short))
+    return lower.axes() + lower.area(ms, score.error, "error")
 
 
-def _thinned(count: int) -> slice:
-    return slice(None, None, max(1, count // POINTS))
+def _distribution(frame: Frame, label: str, scores: Doubles, threshold: float) -> str:
+    edges = np.linspace(frame.x.low, frame.x.high, BINS + 1)
+    drawn = scores[np.isfinite(scores)]
+    counts, _ = np.histogram(np.clip(drawn, edges[0], edges[-1]), edges)
+    x, y = np.repeat(edges, 2)[1:-1], np.repeat(counts / counts.max(), 2)
+    base, right = frame.top + frame.height, frame.left + frame.width + 8
+    share = f"{100 * flagged(scores, threshold):.1f} %"
+    return (
+        frame.axes()
+        + frame.area(x, y, label)
+        + frame.upright(threshold, "threshold")
+        + svg.word(0, base - 12, label, "class")
+        + svg.word(22, base - 12, f"{len(scores):,}", "tick")
+        + svg.word(right, base - 12, f"{share} flagged", "label")
+    )
 
 
-def _png(figure: Figure) -> str:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return b64encode(buffer.getvalue()).decode("ascii")
+def _reach(known: Scored, labels: Sequence[str], threshold: float) -> tuple[float, float]:
+    """From the lowest to the highest score that is not rare in its class."""
+    ends = [np.percentile(known.score[known.label == label], [0.1, 97]) for label in labels]
+    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
+    return min(float(low), threshold - 1e-6), max(float(high), threshold + 1e-6)
+
+
+def _chart(
+    lines: Sequence[tuple[Doubles, Doubles]],
+    styles: Sequence[str],
+    x: Axis,
+    y: Axis,
+    *dots: Point,
+) -> str:
+    """Lines on one frame; the model's, which is the first, on top. One dot a style."""
+    frame = Frame(52, 10, EDGE[0] - 76, EDGE[1] - 54, x, y)
+    parts = [frame.axes()]
+    for (across, up), style in reversed(list(zip(lines, styles, strict=True))):
+        parts.append(frame.line(*svg.thinned(*_cut(across, up, x.high)), style))
+    marks = zip(dots, styles, strict=False)
+    parts += [frame.dot(*dot, style) for dot, style in marks if _within(dot, x)]
+    return svg.picture(*EDGE, f"{y.label} over {x.label}", *parts)
+
+
+def _cut(x: Doubles, y: Doubles, high: float) -> tuple[Doubles, Doubles]:
+    """The line as far as ``high``; x does not fall."""
+    inside = x <= high
+    if inside.all():
+        return x, y
+    end = float(np.interp(high, x, y))
+    return np.append(x[inside], high), np.append(y[inside], end)
+
+
+def _within(dot: Point, x: Axis) -> bool:
+    return x.low <= dot[0] <= x.high and not np.isnan(dot).any()
+
+
+def _operating(beats: Scored, threshold: float) -> tuple[float, float, float]:
+    """False alarm rate, sensitivity and precision at ``threshold``."""
+    above, abnormal = beats.score > threshold, beats.abnormal
+    found = int(np.count_nonzero(above & abnormal))
+    precision = found / max(1, int(np.count_nonzero(above)))
+    return flagged(beats.score[~abnormal], threshold), found / int(abnormal.sum()), precision
+
+
+def _share(label: str, high: float = 1.0) -> Axis:
+    return Axis(0, high, [tick * high for tick in FIFTHS], label, "{:.0%}".format)
+
+
+def _short(value: float) -> str:
+    return "0" if value == 0 else f"{value:.2g}" if value < 100 else f"{value:.0f}"
+
+
+def _plain(value: float) -> str:
+    return f"{value:g}"
+
+
+def _nothing(_tick: float) -> str:
+    return ""

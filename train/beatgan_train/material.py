@@ -3,28 +3,42 @@
 No anomalous beat passes this door, and no beat of the protocol's test set.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from rich.progress import Progress
 
+from beatgan.errors import UsageError
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Ints
-from beatgan_train import dataset
+from beatgan_train import dataset, own
 from beatgan_train.annotations import DS1
 from beatgan_train.calibrate import Mode, spec_of
-from beatgan_train.dataset import BeatSet, Protocol
+from beatgan_train.dataset import BeatSet, Protocol, join
 from beatgan_train.export import Source
 
 SPLIT_SEED = 0  # the division into folds is the same whatever the training's own seed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """The beats of all patients in the lead that a daemon would choose, and in the other one.
+
+    What the other lead shows is learnt from like a further patient's, but never chosen by and never
+    calibrated on. It is None where a protocol or a mode has no use for it.
+    """
+
+    beats: BeatSet
+    other: BeatSet | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Material:
     """Normal beats to fit to, and others to choose by and to calibrate on.
 
-    Under ``interpatient`` the latter are of other patients: a fifth of DS1's, by the fold.
+    Under ``interpatient`` and ``own`` the latter are of other patients: a fifth of them, by the
+    fold.
     """
 
     source: Source
@@ -32,27 +46,58 @@ class Material:
     held_out: BeatSet
 
 
-def load_beats(data: Path, mode: Mode, protocol: Protocol, bars: Progress) -> BeatSet:
-    """The beats that trainings under ``protocol`` draw on, through the mode's front end."""
-    names = DS1 if protocol == "interpatient" else dataset.RECORDS_OF[protocol]
-    return dataset.load(data, names, spec_of(mode), bars)
+def load_beats(
+    data: Path, mode: Mode, protocol: Protocol, bars: Progress, annotator: str = own.ANNOTATOR
+) -> Loaded:
+    """The beats that trainings under ``protocol`` draw on, through the mode's front end.
+
+    ``annotator`` is the suffix of the annotation files, where the protocol does not fix it.
+    """
+    spec = spec_of(mode)
+    if protocol == "own":
+        return Loaded(own.load(data, spec, annotator, bars))
+    if protocol == "beatgan":
+        return Loaded(dataset.load(data, dataset.RECORDS_OF[protocol], spec, bars))
+    beats = dataset.load(data, DS1, spec, bars)
+    if mode == "beat":
+        return Loaded(beats)
+    turned = replace(spec, leads=spec.leads[::-1])  # each of DS1's records has two of them
+    return Loaded(beats, dataset.load(data, DS1, turned, bars))
 
 
-def material(beats: BeatSet, mode: Mode, protocol: Protocol, fold: int) -> Material:
-    """The division of ``beats`` with ``fold`` held out."""
-    rows = dataset.split(protocol, beats, fold, SPLIT_SEED)
-    held_out = rows.validation[beats.normal[rows.validation]]
-    fitted, chosen_by = _records(beats, rows.train), _records(beats, held_out)
+def material(loaded: Loaded, mode: Mode, protocol: Protocol, fold: int) -> Material:
+    """The division of the beats with ``fold`` held out."""
+    beats = loaded.beats
+    train, held_out = _rows(beats, protocol, fold)
+    fitted, chosen_by = _records(beats, train), _records(beats, held_out)
+    fitted_to = beats.take(train)
+    if (other := loaded.other) is not None:
+        fitted_to = join([fitted_to, other.take(other.normal & other.of([*fitted]))])
     source = Source(
         protocol=protocol,
         fold=fold,
         mode=mode,
         records=tuple(sorted({*fitted, *chosen_by})),
         held_out=tuple(sorted({*chosen_by} - {*fitted})),
-        beats=len(rows.train),
+        beats=len(fitted_to),
         split_seed=SPLIT_SEED,
     )
-    return Material(source, beats.take(rows.train), beats.take(held_out))
+    if protocol == "own":
+        source = replace(source, database=own.told(beats))
+    return Material(source, fitted_to, beats.take(held_out))
+
+
+def refuse_other_data(told: Source, found: Source) -> None:
+    """Raise UsageError unless what a teacher was made of is ``found`` again.
+
+    Otherwise a student would be calibrated on patients that its teacher has seen.
+    """
+    if (told.records, told.held_out) != (found.records, found.held_out):
+        raise UsageError(
+            f"the teacher was made of {len(told.records)} recordings with {len(told.held_out)} "
+            f"held out; --data has {len(found.records)} with {len(found.held_out)} held out, or "
+            "others: distil from the data that it was made of"
+        )
 
 
 def amplitude(spec: PreprocessSpec) -> float:
@@ -63,6 +108,14 @@ def amplitude(spec: PreprocessSpec) -> float:
     seen by the network but cannot be expected by it, and so keeps a large error.
     """
     return 1.0 if spec.scale == "beat" else 10.0
+
+
+def _rows(beats: BeatSet, protocol: Protocol, fold: int) -> tuple[Ints, Ints]:
+    """Normal beats to fit to, and to choose by."""
+    if protocol == "own":
+        return own.split(beats, fold, SPLIT_SEED)
+    rows = dataset.split(protocol, beats, fold, SPLIT_SEED)
+    return rows.train, rows.validation[beats.normal[rows.validation]]
 
 
 def _records(beats: BeatSet, rows: Ints) -> set[str]:

@@ -1,7 +1,7 @@
 """From recordings to a teacher's model file: load, train, calibrate, export, draw."""
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,13 @@ import torch
 from beatgan.artifact import Artifact, build
 from beatgan.errors import UsageError
 from beatgan_train.adversarial import BeatGan, TeacherOptions
-from beatgan_train.calibrate import Mode, calibrate, components, spec_of
+from beatgan_train.calibrate import Mode, calibrate, components, spec_of, usual_difference
 from beatgan_train.curves import draw_examples, draw_history
 from beatgan_train.dataset import Protocol
 from beatgan_train.export import provenance, write
 from beatgan_train.fit import Progress, fit
 from beatgan_train.material import Material, amplitude, load_beats, material
+from beatgan_train.own import ANNOTATOR
 from beatgan_train.progress import Terminal
 
 
@@ -27,6 +28,7 @@ class Place:
     out: Path
     run: Path  # checkpoints, history and pictures
     resume: bool
+    annotator: str = ANNOTATOR  # the suffix of the data's annotations
 
     def prepare(self) -> None:
         """Make the folders now, not after an hour's training; UsageError where one cannot be."""
@@ -53,8 +55,8 @@ def make_teacher(
     Raises RecordError on unreadable data, UsageError on options that do not fit.
     """
     place.prepare()
-    beats = load_beats(place.data, mode, protocol, terminal.bars)
-    stuff, spec = material(beats, mode, protocol, fold), spec_of(mode)
+    loaded = load_beats(place.data, mode, protocol, terminal.bars, place.annotator)
+    stuff, spec = material(loaded, mode, protocol, fold), spec_of(mode)
     windows = stuff.train.window, stuff.held_out.window
     trainee = BeatGan(options, *windows, spec.scored, amplitude(spec), device)
     told = {**asdict(options), "mode": mode, "protocol": protocol, "fold": fold}
@@ -74,7 +76,10 @@ def _finish(
     generator, spec = trainee.generator, spec_of(stuff.source.mode)
     generator.load_state_dict(progress.best)
     generator.cpu().eval()
-    calibration = calibrate(components(generator, stuff.held_out, spec), stuff.source.mode)
+    calibration = replace(
+        calibrate(components(generator, stuff.held_out, spec), stuff.source.mode),
+        usual=usual_difference(stuff.held_out, spec),
+    )
     best = progress.history[progress.best_epoch - 1]
     origin = provenance(stuff.source, told, best=best)
     return build("teacher", spec, generator, calibration, origin)

@@ -27,6 +27,26 @@ def log_error(windows: Tensor, expected: Tensor, scored: slice) -> Tensor:
     return squares.mean(dim=1).clamp_min(FLOOR).log()
 
 
+def rank(student: Tensor, teacher: Tensor) -> Tensor:
+    """How far the student is from ordering each pair of a batch as the teacher does (RankNet).
+
+    Burges et al. (ICML 2005): the divergence between the probabilities, a sigmoid of the
+    difference of standardised log errors (n,), that the one beat is the stranger of the two.
+    """
+    found, wanted = _standardised(student), _standardised(teacher)
+    pairs = torch.triu_indices(len(student), len(student), 1, device=student.device)
+    apart = found[pairs[0]] - found[pairs[1]]
+    right = wanted[pairs[0]] - wanted[pairs[1]]
+    return functional.kl_div(
+        _log_classes(apart), _log_classes(right), reduction="batchmean", log_target=True
+    )
+
+
+def score_matching(student: Tensor, teacher: Tensor) -> Tensor:
+    """Smooth-L1 distance of the log errors (n,) themselves: keeps thresholds transferable."""
+    return functional.smooth_l1_loss(student, teacher)
+
+
 def batch_kl(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """T^2 KL(softmax(t / T) || softmax(s / T)) over the beats of a batch.
 
