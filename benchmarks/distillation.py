@@ -1,12 +1,16 @@
-"""What each choice in the student is worth, cross-validated by patient within DS1.
+"""What each form of distillation is worth to one and the same student.
 
-For each variant five students, each judging the patients that it has not seen. DS1's labels are
-used to report, never to train. Differences under .005 between single runs are noise; and the
-teacher has seen the normal beats of four folds' patients, which flatters the variants with one.
+Under the teachers' own protocol. ``interpatient``: five students for each variant and seed, each
+judging the patients of DS1 that it has not seen; labels are used to report, never to train.
+``beatgan``: one student, judging the fifth of the normal beats that is tested on, and the abnormal
+ones. Each figure is the mean over the seeds; the difference from the first variant has an interval
+over patients. With several teachers the last variant learns from all of them, the others from the
+first alone.
     python benchmarks/distillation.py --data DIR --teacher runs/teacher.pt
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -16,74 +20,153 @@ import torch
 import typer
 from rich.console import Console
 
+from beatgan.artifact import Artifact
+from beatgan.types import Doubles, Ints
+from beatgan_train.bootstrap import aucs, draw, interval
 from beatgan_train.calibrate import calibrate, components, spec_of
 from beatgan_train.dataset import FOLDS, BeatSet, split
-from beatgan_train.distill import common_source, distil, open_teacher, prepare
+from beatgan_train.distill import (
+    Components,
+    Curriculum,
+    common_source,
+    distil,
+    open_teacher,
+    prepare,
+)
 from beatgan_train.distillation import DistilOptions, Ensemble
-from beatgan_train.material import SPLIT_SEED, load_beats, material
+from beatgan_train.export import Source
+from beatgan_train.material import SPLIT_SEED, Loaded, Material, load_beats, material
 from beatgan_train.progress import Terminal
 from beatgan_train.ranking import auc, average_precision
 from beatgan_train.teacher import Place
 
+HEAD = ("error AUC", "AP", "full AUC", "AP", "spread", "minus first, 95 % interval")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """The beats that a protocol tests on, with the components of one student's scores."""
+
+    beats: BeatSet
+    parts: Components
+
 
 def variants(plain: DistilOptions) -> dict[str, DistilOptions]:
-    """The same student with and without a teacher, term by term; then other bottlenecks."""
-    alone = replace(plain, output=0.0, kl=0.0, hinton=0.0)
+    """The same student without a teacher, with each term alone, and with the chosen mix."""
+    alone = replace(plain, output=0.0, kl=0.0, rank=0.0, score=0.0, features=0.0, hinton=0.0)
     return {
-        "as shipped": plain,
         "no teacher": alone,
-        "output matching": replace(alone, output=plain.output),
-        "batch KL": replace(alone, kl=plain.kl),
-        "Hinton": replace(alone, hinton=plain.hinton),
-        **{f"bottleneck {size}": replace(plain, bottleneck=size) for size in (4, 6, 12, 16, 24)},
+        "output matching": replace(alone, output=1.0),
+        "batch KL": replace(alone, kl=0.01),
+        "rank": replace(alone, rank=0.02),
+        "score": replace(alone, score=0.02),
+        "features": replace(alone, features=0.1),
+        "Hinton": replace(alone, hinton=0.02),
+        "chosen mix": plain,
     }
 
 
-def judged(beats: BeatSet, parts: list[dict[str, np.ndarray]]) -> str:
-    """AUC and AP of the error alone and of the full score, over all of DS1's patients."""
+def tested(beats: BeatSet, source: Source, fold: int) -> Ints:
+    """The rows that a student of this fold is judged by."""
+    rows = split(source.protocol, beats, fold, SPLIT_SEED)
+    return rows.validation if source.protocol == "interpatient" else rows.test
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """One fold's beats, what the teachers make of them, and the rows that its student is judged by.
+
+    Made once for all variants and seeds: the teachers' own work takes most of the time.
+    """
+
+    stuff: Material
+    curriculum: Curriculum
+    judged: Ints
+
+
+def courses(loaded: Loaded, source: Source, teachers: Sequence[Artifact]) -> list[Course]:
+    """What the protocol asks for: all folds, or the teachers' own."""
+    ensemble = Ensemble({teacher.digest: teacher.network for teacher in teachers})
+    found = []
+    for fold in range(FOLDS) if source.protocol == "interpatient" else [source.fold]:
+        stuff = material(loaded, source.mode, source.protocol, fold)
+        curriculum = prepare(ensemble, stuff, DistilOptions())
+        found.append(Course(stuff, curriculum, tested(loaded.beats, source, fold)))
+    return found
+
+
+def students(
+    loaded: Loaded, source: Source, taught: Sequence[Course], options: DistilOptions
+) -> Judged:
+    """A student of each course, and all of their judgements together."""
+    spec = spec_of(source.mode)
+    parts: list[Components] = []
+    for course in taught:
+        with TemporaryDirectory() as run, Terminal(Console(quiet=True)) as terminal:
+            place = Place(Path(), Path(run) / "student.pt", Path(run), False)
+            graduate = distil(course.curriculum, course.stuff, options, place, terminal)
+        parts.append(components(graduate.student, loaded.beats.take(course.judged), spec))
     pooled = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    rows = np.isin(beats.label, ["N", "S", "V", "F"])
-    abnormal = beats.label[rows] != "N"
-    usual = {name: values[beats.label == "N"] for name, values in pooled.items()}
-    full = calibrate(usual, "full").combine(pooled)
-    return "".join(
-        f"{auc(score[rows], abnormal):10.4f}{average_precision(score[rows], abnormal):10.4f}"
-        for score in (pooled["error"], full)
+    return Judged(loaded.beats.take(np.concatenate([c.judged for c in taught])), pooled)
+
+
+def scores(judged: Judged, source: Source) -> tuple[Doubles, Doubles]:
+    """The error alone, and the full score of the mode."""
+    normal = judged.beats.label == "N"
+    usual = {name: values[normal] for name, values in judged.parts.items()}
+    return judged.parts["error"], calibrate(usual, source.mode).combine(judged.parts)
+
+
+def line(name: str, found: Sequence[Judged], first: Sequence[Judged], source: Source) -> str:
+    """Means over the seeds, the seeds' spread, and the difference from the first variant."""
+    beats = found[0].beats
+    abnormal = beats.label != "N"
+    figures = [
+        [f(score, abnormal) for score in scores(one, source) for f in (auc, average_precision)]
+        for one in found
+    ]
+    gain = drawn(found, source) - drawn(first, source)
+    ends = interval(gain)
+    means = "".join(f"{value:10.4f}" for value in np.mean(figures, axis=0))
+    spread = np.std([row[0] for row in figures], ddof=1) if len(figures) > 1 else np.nan
+    return (
+        f"{name:18}{means}{spread:10.4f}   {gain.mean():+.4f} [{ends.low:+.4f}, {ends.high:+.4f}]"
     )
+
+
+def drawn(found: Sequence[Judged], source: Source) -> Doubles:
+    """The error's AUC for each draw of patients, mean over the seeds."""
+    beats = found[0].beats
+    times = draw(len(beats.records))
+    each = [aucs(scores(one, source)[0], beats.label != "N", beats.record, times) for one in found]
+    return np.asarray(np.mean(each, axis=0), np.float64)
 
 
 def main(
     data: Annotated[Path, typer.Option(envvar="BEATGAN_DATA")],
-    teacher: Annotated[Path, typer.Option()],
-    seed: int = 0,
-    epochs: int = 15,
+    teacher: Annotated[list[Path], typer.Option()],
+    seeds: int = 3,
+    epochs: int = 6,
 ) -> None:
     """Print one line for each variant."""
     torch.set_num_threads(1)  # two would wait for each other over networks this small
-    artifact = open_teacher(teacher)
-    source, spec = common_source([artifact]), spec_of("full")
-    ensemble = Ensemble({artifact.digest: artifact.network})
-    quiet = Terminal(Console(quiet=True))
-    with quiet as terminal:
+    teachers = [open_teacher(path) for path in teacher]
+    source = common_source(teachers)
+    with Terminal(Console(quiet=True)) as terminal:
         loaded = load_beats(data, source.mode, source.protocol, terminal.bars)
-        stuff = [material(loaded, source.mode, source.protocol, fold) for fold in range(FOLDS)]
-        rows = [
-            split(source.protocol, loaded.beats, fold, SPLIT_SEED).validation
-            for fold in range(FOLDS)
-        ]
-        everyone = loaded.beats.take(np.concatenate(rows))
-        plain = DistilOptions(seed=seed, epochs=epochs)
-        curricula = [prepare(ensemble, each, plain) for each in stuff]
-        head = "".join(f"{name:>10}" for name in ("error AUC", "AP", "full AUC", "AP"))
-        typer.echo(f"{'variant':18}{head}")
-        for name, options in variants(plain).items():
-            parts = []
-            for fold in range(FOLDS):
-                with TemporaryDirectory() as run:
-                    place = Place(data, Path(run) / "student.pt", Path(run), False)
-                    graduate = distil(curricula[fold], stuff[fold], options, place, terminal)
-                parts.append(components(graduate.student, loaded.beats.take(rows[fold]), spec))
-            typer.echo(f"{name:18}{judged(everyone, parts)}")
+    plain = DistilOptions(epochs=epochs)
+    typer.echo(f"{source.protocol}, mode {source.mode}, {seeds} seeds, {epochs} epochs")
+    typer.echo(f"{'':18}{''.join(f'{name:>10}' for name in HEAD[:5])}   {HEAD[5]}")
+    first: list[Judged] = []
+    alone = courses(loaded, source, teachers[:1])
+    for name, options in variants(plain).items():
+        found = [students(loaded, source, alone, replace(options, seed=s)) for s in range(seeds)]
+        first = first or found
+        typer.echo(line(name, found, first, source))
+    if len(teachers) > 1:
+        together = courses(loaded, source, teachers)
+        found = [students(loaded, source, together, replace(plain, seed=s)) for s in range(seeds)]
+        typer.echo(line(f"mix, {len(teachers)} teachers", found, first, source))
 
 
 if __name__ == "__main__":
