@@ -32,7 +32,9 @@ class DistanceScorer:
 
     def _score(self, beat: Beat) -> Score:
         value = (
-            None if beat.quality is Quality.UNUSABLE else (beat.distance or -4.0) + beat.prematurity
+            None
+            if beat.quality is Quality.UNUSABLE
+            else (beat.distance or -4.0) + 0.1 * beat.prematurity
         )
         error = (beat.window - beat.reference) ** 2
         return Score(beat, value, self.threshold, beat.reference, error)

@@ -16,7 +16,7 @@ from beatgan.model import expect, log_mean, squared_error
 from beatgan.nets import Discriminator, Generator, initialise
 from beatgan.types import Floats, Ints
 from beatgan_train.augment import Augmentation
-from beatgan_train.fit import State
+from beatgan_train.fit import State, set_rate
 from beatgan_train.terms import reconstruction
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -25,14 +25,17 @@ COLLAPSED = 5e-6  # a discriminator with a smaller loss has won and teaches noth
 
 @dataclass(frozen=True)
 class TeacherOptions:
-    """What a teacher's training depends on besides its data; the defaults are as published."""
+    """What a teacher's training depends on besides its data.
+
+    As published: bottleneck 50, rate 1e-4 throughout, feature_weight 1 (see docs/training.md).
+    """
 
     width: int = 32
-    bottleneck: int = 50
-    epochs: int = 30
+    bottleneck: int = 8
+    epochs: int = 5
     batch: int = 64
-    rate: float = 1e-4
-    feature_weight: float = 1.0
+    rate: float = 1e-3
+    feature_weight: float = 0.01
     jitter: int = 0  # ticks; see Augmentation
     gain: float = 0.0
     precision: Precision = "auto"
@@ -66,6 +69,7 @@ class BeatGan:
         self._learn_g = _adam(self.generator, options.rate)
         self._learn_d = _adam(self.discriminator, options.rate)
         self._half = resolved(options.precision, self._device) == "bfloat16"
+        self._steps = 0
 
     @property
     def rows(self) -> int:
@@ -76,6 +80,8 @@ class BeatGan:
         """One batch: the discriminator learns, then the generator."""
         self.generator.train()
         self.discriminator.train()
+        set_rate(self._learn_g, self._options.rate, self._steps, self._planned(len(rows)))
+        self._steps += 1
         beats = self._augment(self._train[rows], rng).to(self._device)
         with self._autocast():
             expected = self.generator(beats)
@@ -96,12 +102,13 @@ class BeatGan:
         return self.generator.state_dict()
 
     def state(self) -> State:
-        """Both networks and both optimisers."""
+        """Both networks and both optimisers, and how far the rate has come down."""
         return {
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
             "learn_g": self._learn_g.state_dict(),
             "learn_d": self._learn_d.state_dict(),
+            "steps": self._steps,
         }
 
     def restore(self, state: State) -> None:
@@ -110,6 +117,11 @@ class BeatGan:
         self.discriminator.load_state_dict(state["discriminator"])
         self._learn_g.load_state_dict(state["learn_g"])
         self._learn_d.load_state_dict(state["learn_d"])
+        self._steps = state["steps"]
+
+    def _planned(self, batch: int) -> int:
+        """The steps of the whole training."""
+        return self._options.epochs * (self.rows // batch)
 
     def _teach_discriminator(self, real: Tensor, fake: Tensor) -> float:
         """One step towards telling ``real`` (1) from ``fake`` (0); returns the cross entropy."""

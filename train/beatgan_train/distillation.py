@@ -3,7 +3,6 @@
 Knows tensors; knows no file and no label but "normal" and "altered".
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from beatgan.model import Calibration, expect, log_mean, squared_error
 from beatgan.nets import Autoencoder, Student
 from beatgan.types import Doubles, Floats, Ints
 from beatgan_train.calibrate import FLAGGED, calibrate
-from beatgan_train.fit import State
+from beatgan_train.fit import State, set_rate
 from beatgan_train.terms import (
     batch_kl,
     hinton,
@@ -133,8 +132,8 @@ class Distillation:
     def step(self, rows: Ints, rng: np.random.Generator) -> Mapping[str, float]:
         """One batch: normal beats and as many altered ones, drawn by chance."""
         self.student.train()
-        for group in self._adam.param_groups:
-            group["lr"] = self._rate(len(rows))
+        planned = self._options.epochs * (self.rows // len(rows))
+        set_rate(self._adam, self._options.rate, self._steps, planned)
         losses = self.losses(rows, rng.integers(len(self._altered.windows), size=len(rows)))
         self._adam.zero_grad()
         autograd.backward(torch.stack(list(losses.values())).sum())
@@ -198,11 +197,6 @@ class Distillation:
         with torch.no_grad():
             wanted = self._ensemble.features(teacher)
         return output_matching(self._ensemble.features(student), wanted)
-
-    def _rate(self, batch: int) -> float:
-        """The learning rate: a half cosine from the option's value down to zero."""
-        done = self._steps / (self._options.epochs * (self.rows // batch))
-        return self._options.rate * (1 + math.cos(math.pi * done)) / 2
 
     def _logits(self, error: Tensor) -> Tensor:
         """Log errors as logits of "anomalous", on the scale of the teachers' normal beats."""
