@@ -12,7 +12,7 @@ import numpy as np
 from beatgan.detect import Detector
 from beatgan.errors import StreamError
 from beatgan.lead import BLOCK, Compared, Lead
-from beatgan.leads import lead_name
+from beatgan.leads import is_other, lead_name
 from beatgan.reference import Intervals
 from beatgan.spec import PreprocessSpec
 from beatgan.types import (
@@ -37,11 +37,13 @@ UNCOMPARED = Compared(NOWHERE, NOWHERE, None, 0, Quality.UNUSABLE)
 
 def choose_leads(leads: Sequence[str], preferred: Sequence[str], count: int) -> list[int]:
     """Indices of the ``count`` best leads, best first: the preferred, whatever their case and
-    whatever is written round their names (see ``beatgan.leads``), then the others in their order.
+    whatever is written round their names (see ``beatgan.leads``), then the others in their order,
+    without those that call themselves something else than ECG.
     """
     names = [lead_name(lead).upper() for lead in leads]
     wanted = [names.index(name.upper()) for name in preferred if name.upper() in names]
-    return list(dict.fromkeys([*wanted, *range(len(leads))]))[:count]
+    ecg = [index for index, lead in enumerate(leads) if not is_other(lead)] or [0]
+    return list(dict.fromkeys([*wanted, *ecg]))[:count]
 
 
 class Frontend:

@@ -52,17 +52,17 @@ class Judged:
 
 
 def variants(plain: DistilOptions) -> dict[str, DistilOptions]:
-    """The same student without a teacher, with each term alone, and with the chosen mix."""
-    alone = replace(plain, output=0.0, kl=0.0, rank=0.0, score=0.0, features=0.0, hinton=0.0)
+    """The same student without a teacher, with each term alone, and with all."""
+    alone = replace(plain, output=0.0)
     return {
         "no teacher": alone,
-        "output matching": replace(alone, output=1.0),
+        "output (chosen)": plain,
         "batch KL": replace(alone, kl=0.01),
-        "rank": replace(alone, rank=0.02),
-        "score": replace(alone, score=0.02),
+        "rank": replace(alone, rank=0.01),
+        "score": replace(alone, score=0.01),
         "features": replace(alone, features=0.1),
-        "Hinton": replace(alone, hinton=0.02),
-        "chosen mix": plain,
+        "Hinton": replace(alone, hinton=0.01),
+        "all together": replace(plain, kl=0.01, rank=0.01, score=0.01, features=0.1, hinton=0.01),
     }
 
 
@@ -90,7 +90,7 @@ def courses(loaded: Loaded, source: Source, teachers: Sequence[Artifact]) -> lis
     found = []
     for fold in range(FOLDS) if source.protocol == "interpatient" else [source.fold]:
         stuff = material(loaded, source.mode, source.protocol, fold)
-        curriculum = prepare(ensemble, stuff, DistilOptions())
+        curriculum = prepare(ensemble, stuff, DistilOptions(kl=1.0))  # with altered beats
         found.append(Course(stuff, curriculum, tested(loaded.beats, source, fold)))
     return found
 
@@ -110,11 +110,12 @@ def students(
     return Judged(loaded.beats.take(np.concatenate([c.judged for c in taught])), pooled)
 
 
-def scores(judged: Judged, source: Source) -> tuple[Doubles, Doubles]:
-    """The error alone, and the full score of the mode."""
+def scores(judged: Judged, source: Source) -> list[Doubles]:
+    """The error alone, where there is one, and the full score of the mode."""
     normal = judged.beats.label == "N"
     usual = {name: values[normal] for name, values in judged.parts.items()}
-    return judged.parts["error"], calibrate(usual, source.mode).combine(judged.parts)
+    alone = [judged.parts["error"]] if "error" in judged.parts else []
+    return [*alone, calibrate(usual, source.mode).combine(judged.parts)]
 
 
 def line(name: str, found: Sequence[Judged], first: Sequence[Judged], source: Source) -> str:
@@ -132,6 +133,14 @@ def line(name: str, found: Sequence[Judged], first: Sequence[Judged], source: So
     return (
         f"{name:18}{means}{spread:10.4f}   {gain.mean():+.4f} [{ends.low:+.4f}, {ends.high:+.4f}]"
     )
+
+
+def without_network(judged: Judged, source: Source) -> str:
+    """What is left of the full score where no network is asked."""
+    parts = {name: values for name, values in judged.parts.items() if name != "error"}
+    score, abnormal = scores(replace(judged, parts=parts), source)[-1], judged.beats.label != "N"
+    figures = auc(score, abnormal), average_precision(score, abnormal)
+    return f"{'no network':18}{'':20}" + "".join(f"{value:10.4f}" for value in figures)
 
 
 def drawn(found: Sequence[Judged], source: Source) -> Doubles:
@@ -161,12 +170,14 @@ def main(
     alone = courses(loaded, source, teachers[:1])
     for name, options in variants(plain).items():
         found = [students(loaded, source, alone, replace(options, seed=s)) for s in range(seeds)]
+        if not first and source.mode == "full":
+            typer.echo(without_network(found[0], source))
         first = first or found
         typer.echo(line(name, found, first, source))
     if len(teachers) > 1:
         together = courses(loaded, source, teachers)
         found = [students(loaded, source, together, replace(plain, seed=s)) for s in range(seeds)]
-        typer.echo(line(f"mix, {len(teachers)} teachers", found, first, source))
+        typer.echo(line(f"chosen, {len(teachers)} teachers", found, first, source))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class Delay(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """A beat, what the model expected, and the squared error of each tick at ``fs`` Hz."""
+    """A beat, what the model expected, and how unusual each tick at ``fs`` Hz is."""
 
     sample: int
     fs: float

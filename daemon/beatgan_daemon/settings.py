@@ -135,7 +135,7 @@ class Streams(Section):
 
     max: int = Field(10_000, ge=1, le=1_000_000, description="streams at the same time")
     silence_s: float = Field(
-        5.0, gt=0, le=86_400, description="seconds without a frame before signal.no-data"
+        5.0, gt=0, le=86_400, description="seconds without a new sample before signal.no-data"
     )
 
 

@@ -196,6 +196,8 @@ def test_infinite_samples_are_lost_samples() -> None:
         (["V1", "V2", "y"], [1, 0]),
         (["I"], [0]),
         (["ECG V1", "Lead II"], [1, 0]),
+        (["RESP", "II", "PLETH"], [1]),
+        (["RESP"], [0]),
     ],
 )
 def test_choose_leads(leads: list[str], chosen: list[int]) -> None:

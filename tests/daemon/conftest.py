@@ -31,11 +31,8 @@ class DistanceScorer:
         return [self._score(beat) for beat in beats]
 
     def _score(self, beat: Beat) -> Score:
-        value = (
-            None
-            if beat.quality is Quality.UNUSABLE
-            else (beat.distance or -4.0) + 0.1 * beat.prematurity
-        )
+        apart = -4.0 if beat.distance is None else beat.distance
+        value = None if beat.quality is Quality.UNUSABLE else apart + 0.1 * beat.prematurity
         error = (beat.window - beat.reference) ** 2
         return Score(beat, value, self.threshold, beat.reference, error)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beatgan_train.bootstrap import Interval, aucs, average_precisions, draw, interval, shares
@@ -15,6 +15,7 @@ repeats = st.lists(st.integers(0, 3), min_size=PATIENTS, max_size=PATIENTS)
 
 
 @given(st.lists(beat, min_size=1, max_size=40), repeats)
+@settings(deadline=None)
 def test_a_draw_is_what_repeated_beats_give(
     rows: list[tuple[float, bool, int]], times: list[int]
 ) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beatgan.types import Ints
@@ -68,6 +68,7 @@ samples = st.lists(st.integers(0, 500), unique=True, max_size=25).map(
 
 
 @given(samples, samples, st.integers(0, 60))
+@settings(deadline=None)
 def test_laws_of_matching(ref: Ints, det: Ints, within: int) -> None:
     pairs = match(ref, det, within)
     r, d = pairs.reference, pairs.detected

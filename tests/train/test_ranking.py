@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beatgan.errors import UsageError
@@ -16,6 +16,7 @@ cases = st.lists(
 
 
 @given(cases)
+@settings(deadline=None)
 def test_auc_and_average_precision_equal_scikit_learns(rows: list[tuple[float, bool]]) -> None:
     score = np.array([value for value, _ in rows], dtype=np.float64)
     positive = np.array([flag for _, flag in rows])
@@ -26,6 +27,7 @@ def test_auc_and_average_precision_equal_scikit_learns(rows: list[tuple[float, b
 
 
 @given(cases)
+@settings(deadline=None)
 def test_best_f1_is_reached_at_its_threshold_and_nowhere_surpassed(
     rows: list[tuple[float, bool]],
 ) -> None:

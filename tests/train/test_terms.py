@@ -112,6 +112,20 @@ def test_a_student_without_knowledge_distillation_hears_no_teacher(teacher: Gene
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
+def test_output_is_matched_on_normal_beats_alone(teacher: Generator) -> None:
+    trainee = distillation(teacher, output=1.0, kl=1.0)
+    one, other = (trainee.losses(ROWS, rows)["output"] for rows in (ROWS, ROWS[::-1].copy()))
+    assert one == other
+    assert list(distillation(teacher, output=1.0).losses(ROWS, ROWS[:0])) == ["output"]
+
+
+def test_terms_that_compare_need_altered_beats(teacher: Generator) -> None:
+    ensemble = Ensemble({"t": teacher})
+    normal = ensemble.teach(windows(8, 0), SCORED)
+    with pytest.raises(UsageError, match="altered ones are needed"):
+        Distillation(DistilOptions(kl=1.0), normal, None, windows(8, 2), SCORED, 10.0, ensemble)
+
+
 def test_nothing_to_learn(teacher: Generator) -> None:
     with pytest.raises(UsageError, match="all terms of the distillation have weight 0"):
         distillation(teacher)

@@ -13,6 +13,7 @@ from beatgan_train.measures import Row
 from beatgan_train.report import HARD, Evaluation
 
 NO_FIGURES = "Not evaluated yet: `beatgan-train evaluate --card` fills this in."
+FIGURES = {True: "Figures, one lead", False: "Figures, all leads"}  # by Evaluation.one_lead
 JUDGES = ("student", "teachers")
 LIMITS = """\
 - Research software, not a medical device. It is not to be used for diagnosis, treatment or
@@ -51,7 +52,7 @@ def card(artifact: Artifact) -> str:
     sections = {
         f"beatgan {artifact.kind} {artifact.digest}": _summary(artifact),
         "Data": _data(made),
-        "Figures": NO_FIGURES,
+        **dict.fromkeys(FIGURES.values(), NO_FIGURES),
         "Score": _score(artifact),
         "Altered beats refused": _refused(made.get("refused", {})),
         "Options": _block(made["options"]),
@@ -72,8 +73,8 @@ def fill_in(path: Path, found: Evaluation) -> None:
     Raises UsageError if ``path`` is not the card of the model that was evaluated.
     """
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    before, heading, rest = text.partition("## Figures\n\n")
-    _, following, after = rest.partition("\n## Score\n")
+    before, heading, rest = text.partition(f"## {FIGURES[found.one_lead]}\n\n")
+    _, following, after = rest.partition("\n## ")
     digest = before.partition("\n")[0].rpartition(" ")[2]
     if not heading or not following or digest not in found.model.split():
         raise UsageError(f"{path} is not the card of {found.model}")
@@ -152,8 +153,8 @@ def _score(artifact: Artifact) -> str:
     ]
     share = artifact.provenance["options"]["flagged"]
     return (
-        "The sum of weight * (component - location) / spread.\n\n"
-        + _table(("component", "weight", "location", "spread"), rows)
+        "The sum of weight * cap * tanh((component - location) / (spread * cap)).\n\n"
+        + _table(("component", "weight", "cap", "location", "spread"), rows)
         + f"\n\nThreshold {calibration.threshold:.5g}: {share:.1%} of the normal beats calibrated "
         "on score higher."
     )
@@ -161,7 +162,7 @@ def _score(artifact: Artifact) -> str:
 
 def _tables(artifact: Artifact) -> tuple[Mapping[str, float], ...]:
     calibration = artifact.calibration
-    return calibration.weight, calibration.location, calibration.spread
+    return calibration.weight, calibration.cap, calibration.location, calibration.spread
 
 
 def _refused(table: Mapping[str, Mapping[str, float]]) -> str:

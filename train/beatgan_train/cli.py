@@ -189,6 +189,9 @@ def evaluate(
         Path | None,
         typer.Option(help="Judge what `beatgan-daemon score` wrote."),
     ] = None,
+    one_lead: Annotated[
+        bool, typer.Option("--one-lead", help="Look at no recording's second lead.")
+    ] = False,
     json: Annotated[Path | None, typer.Option(help="Write all figures here.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write index.html and more here.")] = None,
     card: Annotated[Path | None, typer.Option(help="The model's card, to fill in.")] = None,
@@ -198,7 +201,14 @@ def evaluate(
     _use(threads)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     found = evaluation.run(
-        model, data, protocol, json_file=json, report_dir=report, scores=scores, console=console
+        model,
+        data,
+        protocol,
+        json_file=json,
+        report_dir=report,
+        scores=scores,
+        one_lead=one_lead,
+        console=console,
     )
     if card is not None:
         fill_in(card, found)

@@ -44,7 +44,7 @@ class Curriculum:
 
     ensemble: Ensemble
     normal: Lesson
-    altered: Lesson
+    altered: Lesson | None  # where no term needs them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,14 +167,13 @@ def refused(graduate: Graduate, ensemble: Ensemble, seed: int) -> dict[str, dict
 def prepare(ensemble: Ensemble, stuff: Material, options: DistilOptions) -> Curriculum:
     """What the teachers make of one division's beats and of the same beats altered."""
     spec = spec_of(stuff.source.mode)
-    rng = np.random.default_rng([options.seed, stuff.source.fold])
+    normal = ensemble.teach(stuff.train.window, spec.scored)
     families = families_without(options.held_out_families)
+    if not options.compares:
+        return Curriculum(ensemble, normal, None)
+    rng = np.random.default_rng([options.seed, stuff.source.fold])
     altered = make(stuff.train.window, stuff.train.record, spec, rng, families)
-    return Curriculum(
-        ensemble,
-        ensemble.teach(stuff.train.window, spec.scored),
-        ensemble.teach(altered.window, spec.scored),
-    )
+    return Curriculum(ensemble, normal, ensemble.teach(altered.window, spec.scored))
 
 
 def distil(

@@ -41,17 +41,22 @@ class DistilOptions:
     batch: int = 256
     rate: float = 2e-3
     reconstruction: float = 1.0
-    output: float = 0.3
-    kl: float = 0.01
+    output: float = 1.0
+    kl: float = 0.0
     kl_temperature: float = 2.0
     rank: float = 0.0
     score: float = 0.0
     features: float = 0.0
-    hinton: float = 0.02
+    hinton: float = 0.0
     hinton_temperature: float = 2.0
     alpha: float = 0.5
     held_out_families: tuple[str, ...] = ()
     seed: int = 0
+
+    @property
+    def compares(self) -> bool:
+        """Whether a term needs altered beats beside the normal ones."""
+        return any((self.kl, self.rank, self.score, self.hinton))
 
 
 class Ensemble:
@@ -91,7 +96,11 @@ class Lesson:
 
 
 class Distillation:
-    """A student learning from two lessons, normal beats and altered ones: a Trainee.
+    """A student learning from a lesson of normal beats and, for terms that compare beats, from one
+    of altered ones: a Trainee.
+
+    What the teachers expect is matched on normal beats alone: of an altered beat they expect part
+    of the alteration, which is just what a student should not learn.
 
     ``held_out`` are normal windows of patients in neither; by them the best epoch is chosen.
     ``ensemble`` is asked again for its features only, which costs as much as all the rest.
@@ -102,12 +111,14 @@ class Distillation:
         self,
         options: DistilOptions,
         normal: Lesson,
-        altered: Lesson,
+        altered: Lesson | None,
         held_out: Floats,
         scored: slice,
         amplitude: float,
         ensemble: Ensemble,
     ) -> None:
+        if options.compares and altered is None:
+            raise UsageError("a term of the distillation compares beats: altered ones are needed")
         if not any(getattr(options, term) for term in TERMS):
             raise UsageError("all terms of the distillation have weight 0: nothing to learn")
         torch.manual_seed(options.seed)
@@ -119,7 +130,8 @@ class Distillation:
         except ValueError as error:
             raise UsageError(str(error)) from None
         self._options, self._scored, self._ensemble = options, scored, ensemble
-        self._normal, self._altered, self._held_out = normal, altered, held_out
+        self._normal, self._held_out = normal, held_out
+        self._altered = altered if options.compares else None
         self._scale: Calibration = calibrate({"error": normal.error}, "beat", FLAGGED)
         self._adam = torch.optim.Adam(self.student.parameters(), lr=options.rate)
         self._steps = 0
@@ -134,7 +146,9 @@ class Distillation:
         self.student.train()
         planned = self._options.epochs * (self.rows // len(rows))
         set_rate(self._adam, self._options.rate, self._steps, planned)
-        losses = self.losses(rows, rng.integers(len(self._altered.windows), size=len(rows)))
+        count = len(self._altered.windows) if self._altered else 0
+        altered = rng.integers(count, size=len(rows)) if count else rows[:0]
+        losses = self.losses(rows, altered)
         self._adam.zero_grad()
         autograd.backward(torch.stack(list(losses.values())).sum())
         self._adam.step()
@@ -144,15 +158,17 @@ class Distillation:
     def losses(self, normal: Ints, altered: Ints) -> dict[str, Tensor]:
         """Each term that is switched on, times its weight, of these rows of the two lessons."""
         options = self._options
-        lessons = zip(self._normal.tensors(normal), self._altered.tensors(altered), strict=True)
-        windows, wanted, target = (torch.cat(pair) for pair in lessons)
+        windows, wanted, target = self._normal.tensors(normal)
+        if self._altered is not None:
+            lessons = zip((windows, wanted, target), self._altered.tensors(altered), strict=True)
+            windows, wanted, target = (torch.cat(pair) for pair in lessons)
         expected = self.student(windows)
         error = log_error(windows, expected, self._scored)
         count = len(normal)
         truth = torch.cat([torch.zeros(count), torch.ones(len(altered))])
         terms: dict[str, Callable[[], Tensor]] = {
             "reconstruction": lambda: reconstruction(windows[:count], expected[:count]),
-            "output": lambda: output_matching(expected, wanted),
+            "output": lambda: output_matching(expected[:count], wanted[:count]),
             "kl": lambda: batch_kl(error, target, options.kl_temperature),
             "rank": lambda: rank(error, target),
             "score": lambda: score_matching(error, target),

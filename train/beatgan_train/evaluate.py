@@ -5,6 +5,7 @@ output, measures, pictures. It decides what counts as tested; it computes no fig
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -44,13 +45,15 @@ def run(
     json_file: Path | None = None,
     report_dir: Path | None = None,
     scores: Path | None = None,
+    one_lead: bool = False,
     console: Console | None = None,
 ) -> Evaluation:
     """Evaluate the model file ``model`` on the databases under ``data`` and show the figures.
 
     With ``scores``, the JSON Lines of ``beatgan-daemon score``, the scores are the daemon's and
     the model file only says what it was trained on. ``json_file`` receives all figures,
-    ``report_dir`` an ``index.html`` with pictures and the same JSON.
+    ``report_dir`` an ``index.html`` with pictures and the same JSON. With ``one_lead`` the second
+    lead of a recording is not looked at.
 
     Raises UsageError if the model has seen the protocol's test set, or if the scores are of
     another model or signal; ArtifactError or RecordError on files that cannot be used.
@@ -61,7 +64,8 @@ def run(
     artifact = read(model)
     fold, seed = refuse_leak(artifact.provenance, protocol)
     with Progress(console=console, transient=True) as progress:
-        beats = dataset.load(data, dataset.RECORDS_OF[protocol], artifact.spec, progress)
+        spec = replace(artifact.spec, second_lead=0.0) if one_lead else artifact.spec
+        beats = dataset.load(data, dataset.RECORDS_OF[protocol], spec, progress)
     tested = beats.of(TESTED[protocol])
     scorer = self_test(artifact)
     values = np.full(len(beats), -np.inf)
@@ -71,6 +75,7 @@ def run(
         values[tested] = model_scores(scorer, beats, np.flatnonzero(tested))
     rows = dataset.split(protocol, beats, fold, seed)
     source = f"{artifact.kind} {artifact.digest}" + (" as the daemon scored it" if scores else "")
+    source += ", one lead" if one_lead else ""
     everything = {source: values, **_baselines(beats, rows)}
     scored = {name: judged(beats, rows.test, x, protocol) for name, x in everything.items()}
     easier = {name: x.without(HARD) for name, x in scored.items()}
@@ -80,6 +85,7 @@ def run(
     found = Evaluation(
         model=source,
         protocol=protocol,
+        one_lead=one_lead,
         threshold=threshold,
         provenance=artifact.provenance,
         patients=scored[source].patients,

@@ -69,8 +69,8 @@ def usual(beats: BeatSet, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if not good.any():
         return good
     distance = beats.distance[good]
-    middle = float(np.median(distance))
-    spread = 1.4826 * float(np.median(np.abs(distance - middle)))
+    middle = float(np.nanmedian(distance))  # a recording's first beat has no distance
+    spread = 1.4826 * float(np.nanmedian(np.abs(distance - middle)))
     return good & (beats.distance <= middle + FARTHEST * spread)
 
 

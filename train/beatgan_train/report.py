@@ -48,6 +48,7 @@ class Evaluation:
 
     model: str
     protocol: str
+    one_lead: bool  # though the recordings may have more
     threshold: float
     provenance: Mapping[str, Any]
     patients: int
