@@ -1,8 +1,9 @@
 """What each component, weight and cap of the score is worth on DS1, cross-validated by patient.
 
 The error is that of the five students that a distillation has left in its run's folder, each
-judging the patients that it has not seen. Labels are used to report. The last row adds what a score could
-know that waits for the next beat: how much longer the following interval is than the one before.
+judging the patients that it has not seen. Labels are used to report. The last row adds what a
+score could know that waits for the next beat: how much longer the interval after it is than the
+one before.
     python benchmarks/score.py --data DIR --run runs/student
 """
 
@@ -55,7 +56,7 @@ def pause(beats: BeatSet) -> Doubles:
     same = np.equal(beats.record[1:], beats.record[:-1])
     between = np.where(same, np.diff(times), np.nan)
     ratio = np.log(np.append(between, np.nan) / np.append(np.nan, between))
-    return np.maximum(0.0, np.nan_to_num(ratio))
+    return np.asarray(np.maximum(0.0, np.nan_to_num(ratio)), np.float64)
 
 
 def variants(plain: Calibration) -> dict[str, Calibration]:

@@ -14,6 +14,7 @@ from beatgan_train.report import HARD, Evaluation
 
 NO_FIGURES = "Not evaluated yet: `beatgan-train evaluate --card` fills this in."
 FIGURES = {True: "Figures, one lead", False: "Figures, all leads"}  # by Evaluation.one_lead
+COMPARING = ("kl", "rank", "score", "hinton")  # the terms that need altered beats
 JUDGES = ("student", "teachers")
 LIMITS = """\
 - Research software, not a medical device. It is not to be used for diagnosis, treatment or
@@ -121,10 +122,12 @@ def _ranks(row: Row) -> tuple[str, str]:
 def _summary(artifact: Artifact) -> str:
     network = artifact.network
     layers = ", ".join(f"{name} {value:g}" for name, value in network.arguments.items())
+    options = artifact.provenance["options"]
+    altered = " and on normal beats altered by hand" if any(map(options.get, COMPARING)) else ""
     return (
-        f"Scores single heartbeats of one ECG lead: higher is more anomalous. It was trained on "
-        f"normal beats and on normal beats altered by hand; no anomalous beat and no label but "
-        f'"normal" was used.\n\n'
+        "Scores single heartbeats of one ECG lead or two: higher is more anomalous. It was "
+        f"trained on normal beats{altered}; no anomalous beat and no label but "
+        '"normal" was used.\n\n'
         f"{type(network).__name__}, {parameter_count(network):,} parameters ({layers})."
     )
 
