@@ -7,6 +7,7 @@ Modules that load torch or compile are imported inside the commands that need th
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -15,7 +16,7 @@ import typer
 from rich.console import Console
 
 from beatgan.errors import BeatganError, UsageError
-from beatgan.records import only, read_recording
+from beatgan.records import Recording, only, read_recording
 from beatgan_daemon import demo as demonstration
 from beatgan_daemon import log
 from beatgan_daemon import replay as replaying
@@ -148,9 +149,9 @@ def score(
     from beatgan_daemon.offline import score_recordings
 
     loaded = load_model(settings.model.path, settings.model.device)
-    recordings = (read_recording(name) for name in records)
+    recordings = map(_opened, records)
     if lead is not None:
-        recordings = (only(recording, lead) for recording in recordings)
+        recordings = map(partial(only, lead=lead), recordings)
     messages = score_recordings(recordings, loaded.spec, loaded.scorer, settings.alarms)
     with _writing(out) as file:
         for message in messages:
@@ -178,9 +179,7 @@ def replay(
     """Send recordings as live ECG streams."""
     plan = replaying.Plan(speed=speed, chunk_ms=chunk_ms, copies=copies, loop=loop)
     with suppress(KeyboardInterrupt):
-        sent = replaying.replay(
-            [read_recording(name) for name in records], plan, bind=bind, connect=connect
-        )
+        sent = replaying.replay([*map(_opened, records)], plan, bind=bind, connect=connect)
         typer.echo(
             f"sent {sent.samples} samples in {sent.frames} frames of {sent.streams} stream(s); "
             f"at worst {1000 * sent.behind:.0f} ms behind",
@@ -218,6 +217,18 @@ def _settings(config: Path | None, pairs: list[str] | None, flags: dict[str, Any
     """The settings from a command's flags, the environment and the file."""
     given = {key: _joined(value) for key, value in flags.items() if value not in (None, [])}
     return load(config, dict(_pairs(pairs or ())) | given)
+
+
+def _opened(name: str) -> Recording:
+    """The recording, what of its file is not used or not as it was being told on stderr."""
+    recording = read_recording(name)
+    for fact in recording.left_out:
+        typer.echo(f"beatgan-daemon: {name}: not used: {fact}", err=True)
+    for lead in recording.scaled:
+        typer.echo(
+            f"beatgan-daemon: {name}: {lead} has no voltage, scaled to a usual one", err=True
+        )
+    return recording
 
 
 def _writing(out: Path | None) -> AbstractContextManager[IO[bytes]]:

@@ -147,5 +147,25 @@ def test_score_takes_one_lead_if_told_which(
     arguments = ["score", "--model", "m.pt", str(file), "--out", str(out), "--lead"]
     assert outcome(monkeypatch, *arguments, "V1") == 0
     assert {json.loads(line)["lead"] for line in out.read_text().splitlines()} == {"V1"}
+    assert not capsys.readouterr().err
     assert outcome(monkeypatch, *arguments, "V5") == 2
     assert "there is no lead 'V5'; it has II, V1" in capsys.readouterr().err
+
+
+def test_what_of_a_recording_is_not_used_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    new_scorer: Callable[[], Scorer],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    loaded = Loaded("student", "d1gest", PreprocessSpec(), new_scorer(), "cpu")
+    monkeypatch.setattr("beatgan_daemon.loading.load_model", lambda *_: loaded)
+    file = tmp_path / "x.csv"
+    rows = [f"{i / 250:.3f},{a:.4f},1" for i, a in enumerate(synthetic_ecg(10, 250.0))]
+    file.write_text("time,II (adu),Resp\n" + "\n".join(rows) + "\n")
+    assert outcome(monkeypatch, "score", "--model", "m.pt", str(file), "--out", "/dev/null") == 0
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition("x.csv: ")[2] for line in told] == [
+        "not used: Resp (not an ECG, by its name)",
+        "II has no voltage, scaled to a usual one",
+    ]
