@@ -131,7 +131,10 @@ TAMPERED: list[tuple[Tamper, str]] = [
     (put("provenance", "seed", value=4), r"provenance\.seed"),
     (put("self_test", "peaks", value=[1]), r"self_test\.peaks"),
     (put("kind", value="teacher"), r"kind: not what"),
-    (lambda c: c["network"]["state"]["narrow.bias"].add_(1), r"network\.state\.narrow\.bias"),
+    (
+        lambda c: c["network"]["state"]["decoder.4.bias"].add_(1),
+        r"network\.state\.decoder\.4\.bias",
+    ),
     (lambda c: c["self_test"]["ecg"].add_(1), r"self_test\.ecg"),
     (drop("calibration"), r"missing part\(s\): calibration"),
     (drop("digests"), r"missing part\(s\): digests"),
@@ -177,7 +180,7 @@ FAILING: list[tuple[Tamper, str]] = [
     (put("spec", "highpass_hz", value=2.0), r"self-test: (peak|score) \d+: got .*, expected"),
     (put("spec", "reference_beats", value=3), r"self-test: score \d+: got .*, expected"),
     (put("spec", "scale", value="beat"), r"self-test: score 0: got .*, expected"),
-    (lambda c: c["network"]["state"]["narrow.bias"].add_(1), r"self-test: score 0: got"),
+    (lambda c: c["network"]["state"]["decoder.4.bias"].add_(1), r"self-test: score 0: got"),
     (put("calibration", "location", "error", value=1.0), r"self-test: score 0: got"),
     (
         lambda c: c["self_test"]["peaks"].__setitem__(2, 7),
