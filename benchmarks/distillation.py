@@ -60,8 +60,8 @@ def variants(plain: DistilOptions) -> dict[str, DistilOptions]:
         "batch KL": replace(alone, kl=0.01),
         "rank": replace(alone, rank=0.01),
         "score": replace(alone, score=0.01),
-        "features": replace(alone, features=0.1),
         "Hinton": replace(alone, hinton=0.01),
+        "features": replace(alone, features=0.1),
         "all together": replace(plain, kl=0.01, rank=0.01, score=0.01, features=0.1, hinton=0.01),
     }
 
