@@ -156,6 +156,7 @@ def main(
     teacher: Annotated[list[Path], typer.Option()],
     seeds: int = 3,
     epochs: int = 6,
+    only: Annotated[list[str] | None, typer.Option(help="These rows, besides the first.")] = None,
 ) -> None:
     """Print one line for each variant."""
     torch.set_num_threads(1)  # two would wait for each other over networks this small
@@ -169,6 +170,8 @@ def main(
     first: list[Judged] = []
     alone = courses(loaded, source, teachers[:1])
     for name, options in variants(plain).items():
+        if first and only and name not in only:
+            continue
         found = [students(loaded, source, alone, replace(options, seed=s)) for s in range(seeds)]
         if not first and source.mode == "full":
             typer.echo(without_network(found[0], source))
