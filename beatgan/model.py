@@ -134,8 +134,8 @@ class Model:
         ]
 
     def _score(self, beats: Sequence[Beat]) -> list[Score]:
-        windows = np.stack([beat.window for beat in beats])
-        references = np.stack([beat.reference for beat in beats])
+        windows = bounded(np.stack([beat.window for beat in beats]))
+        references = bounded(np.stack([beat.reference for beat in beats]))
         found = reconstruct(self.network, windows, references, self._spec)
         values = self.calibration.combine(
             {
@@ -162,7 +162,7 @@ class Model:
         """
         if self._usual is None:
             return None
-        unlike = squared_error(bounded(windows), bounded(references)) / self._usual
+        unlike = squared_error(windows, references) / self._usual
         unlike[:, self._spec.scored.stop :] = 0
         return unlike
 
@@ -185,18 +185,17 @@ class Reconstruction:
 def reconstruct(
     network: Autoencoder, windows: Floats, references: Floats, spec: PreprocessSpec
 ) -> Reconstruction:
-    """What ``network`` makes of ``windows`` of patients with ``references``, both (n, length).
+    """What ``network`` makes of ``windows`` of patients with ``references``, both (n, length),
+    and both `bounded`.
 
     The surprise is the natural log of the mean squared error of the scored ticks. Where windows are
     in units of the patient's reference, RELIEF times that of the reference itself is taken off:
     a patient whose every beat is unlike those learnt from is no anomaly.
     """
-    windows = bounded(windows)
     expected = expect(network, windows)
     error = squared_error(windows, expected)
     surprise = log_mean(error[:, spec.scored])
     if spec.scale == "patient":
-        references = bounded(references)
         strange = squared_error(references, expect(network, references))
         surprise = surprise - RELIEF * log_mean(strange[:, spec.scored])
     return Reconstruction(expected, error, surprise)

@@ -9,12 +9,12 @@ from beatgan.artifact import Artifact
 from beatgan.errors import UsageError
 from beatgan.nets import parameter_count
 from beatgan_train import tables
+from beatgan_train.distillation import COMPARING
 from beatgan_train.measures import Row
 from beatgan_train.report import HARD, Evaluation
 
 NO_FIGURES = "Not evaluated yet: `beatgan-train evaluate --card` fills this in."
 FIGURES = {True: "Figures, one lead", False: "Figures, all leads"}  # by Evaluation.one_lead
-COMPARING = ("kl", "rank", "score", "hinton")  # the terms that need altered beats
 JUDGES = ("student", "teachers")
 LIMITS = """\
 - Research software, not a medical device. It is not to be used for diagnosis, treatment or

@@ -27,6 +27,7 @@ from beatgan_train.terms import (
 )
 
 TERMS = ("reconstruction", "output", "kl", "rank", "score", "features", "hinton")
+COMPARING = ("kl", "rank", "score", "hinton")  # those that need altered beats beside normal ones
 FEATURED = 64  # beats of a batch whose features are matched: they cost the teachers' time
 
 
@@ -56,7 +57,7 @@ class DistilOptions:
     @property
     def compares(self) -> bool:
         """Whether a term needs altered beats beside the normal ones."""
-        return any((self.kl, self.rank, self.score, self.hinton))
+        return any(getattr(self, term) for term in COMPARING)
 
 
 class Ensemble:
