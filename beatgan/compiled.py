@@ -4,10 +4,14 @@ Sample-by-sample loops with carried state are written in plain Python and compil
 makes them indifferent to how a signal is cut into chunks by construction: there is no block.
 """
 
+import os
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, cast
 
-from numba import njit
+import numba
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -15,4 +19,27 @@ R = TypeVar("R")
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile ``function`` at its first call, with the machine code cached on disk."""
-    return cast("Callable[P, R]", njit(function, cache=True, nogil=True))
+    settings: Any = numba.config
+    before, settings.CACHE_DIR = settings.CACHE_DIR, _folder()
+    try:
+        return cast(
+            "Callable[P, R]", numba.njit(function, cache=True, nogil=True, error_model="numpy")
+        )
+    finally:
+        settings.CACHE_DIR = before
+
+
+@cache
+def _folder() -> str:
+    """Where machine code lies: in NUMBA_CACHE_DIR, beside the source, or in the user's cache.
+
+    In a folder for this very source: Numba looks for changes in the file of the function that is
+    called, but not in those that this one calls.
+    """
+    settings: Any = numba.config
+    package = Path(__file__).parent
+    source = b"".join(path.read_bytes() for path in sorted(package.glob("*.py")))
+    beside = package / "__pycache__"
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    base = beside if os.access(beside, os.W_OK) else Path(home) / "beatgan"
+    return str(Path(settings.CACHE_DIR or base) / f"compiled-{sha256(source).hexdigest()[:12]}")

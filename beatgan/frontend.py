@@ -1,38 +1,28 @@
-"""One stream's signal path: choose leads, detect beats, put each in its patient's context.
+"""One stream's samples in, its beats and signal changes out, each beat in its patient's context.
 
 Training and the daemon both get their beats from here and nowhere else. The beats are the same to
-the bit for any cutting of the signal, and no beat depends on samples after its own window.
+the bit for any cutting of the signal, and no beat depends on samples after its own window. The work
+is done by ``stream.py``; this file chooses leads and makes values of what comes back.
 """
 
-from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from beatgan.detect import Detector
+from beatgan import lead, quality, resample, stream, telling
 from beatgan.errors import StreamError
-from beatgan.lead import BLOCK, Compared, Lead
 from beatgan.leads import is_other, lead_name
-from beatgan.reference import Intervals
+from beatgan.noise import GRADES, UNUSABLE
 from beatgan.spec import PreprocessSpec
-from beatgan.types import (
-    MAX_FS,
-    MIN_FS,
-    Beat,
-    Condition,
-    Doubles,
-    Floats,
-    Quality,
-    SignalChange,
-)
-from beatgan.window import patient_scale, to_unit_range
+from beatgan.types import MAX_FS, MIN_FS, Beat, Floats, SignalChange
 
 Event = Beat | SignalChange
 
 FORGOTTEN_S = 4.0  # of lost signal: after this, more of it changes nothing but the counts
+FRAME = 400  # model-rate samples taken in at once: bounds the events that one call can make
+CONDITIONS = {1 << place: condition for place, condition in enumerate(quality.CONDITIONS)}
 EMPTY: Floats = np.empty(0, np.float32)
-NOWHERE: Doubles = np.empty(0)
-UNCOMPARED = Compared(NOWHERE, NOWHERE, None, 0, Quality.UNUSABLE)
 
 
 def choose_leads(leads: Sequence[str], preferred: Sequence[str], count: int) -> list[int]:
@@ -56,18 +46,23 @@ class Frontend:
             raise StreamError("rate", f"fs must be {MIN_FS:g} to {MAX_FS:g} Hz, got {fs:g}")
         if not leads:
             raise StreamError("leads", "a stream needs at least one lead, got none")
-        self._spec, self._fs = spec, fs
-        self._first = self._seen = first
-        self._columns = choose_leads(leads, spec.leads, 1 + (spec.second_lead > 0))
+        columns = choose_leads(leads, spec.leads, len(leads))
+        used = 1 + (spec.second_lead > 0)
+        self._rate, self._length, self._fs = spec.rate, spec.length, fs
         self._width = len(leads)
-        self.lead = leads[self._columns[0]]
-        self._leads = [Lead(spec, fs, first) for _ in self._columns]
-        self._main = self._leads[0]
-        self._detector = Detector()
-        self._intervals = Intervals(spec)
-        self._pending: deque[tuple[int, bool]] = deque()  # apex, whether it follows
-        self._beats = 0
-        self._noisy = False
+        self._names = tuple(leads)
+        self._spare = np.array(columns[used:], np.int64)
+        self._ratio, self._plan = resample.design(fs, spec.rate), lead.plan(spec, fs)
+        self._step = max(1, int(FRAME * fs / spec.rate) - 1)
+        self._state = np.zeros(1, telling.layout(spec))
+        self._leads = np.zeros(len(columns[:used]), lead.layout(spec))
+        columns_used = np.array(columns[:used])
+        stream.begin(self._state, self._leads, columns_used, first, self._ready(first))
+
+    @property
+    def lead(self) -> str:
+        """The lead in use: beats come from it."""
+        return self._names[int(self._leads["column"][int(self._state["used"][0])])]
 
     def push(self, samples: Floats) -> list[Event]:
         """Events that ``samples``, shape (n, leads) in millivolt, NaN where lost, make known."""
@@ -75,106 +70,75 @@ class Frontend:
             raise StreamError(
                 "leads", f"expected samples of shape (n, {self._width}), got {samples.shape}"
             )
-        columns = samples[:, self._columns].T.astype(np.float64)  # one contiguous row a lead
-        columns[np.isinf(columns)] = np.nan
-        step = max(1, int(BLOCK * self._fs / self._spec.rate) - 1)
-        events: list[Event] = []
-        for start in range(0, columns.shape[1], step):
-            events += self._push_block(columns[:, start : start + step])
-        return events
+        if len(samples) <= self._step:
+            return self._push(samples)
+        starts = range(0, len(samples), self._step)
+        return [e for at in starts for e in self._push(samples[at : at + self._step])]
 
     def skip(self, count: int) -> list[Event]:
         """Events after a hole of ``count`` samples: as if they were pushed as NaN, but bounded."""
         told = min(count, int(FORGOTTEN_S * self._fs))
         events = self.push(np.full((told, self._width), np.nan, np.float32))
         if count > told:
-            self._seen += count - told
-            for lead in self._leads:
-                lead.restart(self._seen)
+            seen = int(self._state["seen"][0]) + count - told
+            stream.go_on(self._state, self._leads, seen, self._ready(seen))
         return events
 
     def close(self) -> list[Event]:
         """End of the stream: beats whose windows are not complete come out as unusable."""
-        self._pending.extend(self._detector.push(np.array([np.nan]), self._main.end))
-        events: list[Event] = [self._beat(*beat, self._seen) for beat in self._pending]
-        self._pending.clear()
-        return events
+        events, windows = self._room()
+        count = stream.close(self._state, self._leads, self._plan, events, windows)
+        return self._values(events[:count], windows)
 
-    def _push_block(self, columns: Doubles) -> list[Event]:
-        start = self._main.end
-        self._seen += columns.shape[1]
-        filtered, changes = self._main.push(columns[0])
-        for lead, column in zip(self._leads[1:], columns[1:], strict=True):
-            lead.push(column)
-        self._pending.extend(self._detector.push(filtered, start))
-        events: list[tuple[int, Event]] = [
-            (known, SignalChange(condition, begins, self._source(at), self._arrival(known)))
-            for condition, begins, at, known in changes
-        ]
-        while self._pending and self._needs(self._pending[0][0]) < self._main.end:
-            apex, follows = self._pending.popleft()
-            known = self._needs(apex)
-            beat = self._beat(apex, follows, self._arrival(known))
-            events += [(known, change) for change in self._noise_change(beat)]
-            events.append((known, beat))
-        return [event for _, event in sorted(events, key=lambda pair: pair[0])]
-
-    def _needs(self, apex: int) -> int:
-        """Index of the last sample that the beat at ``apex`` needs."""
-        return apex + self._spec.align + self._spec.after - 1
-
-    def _source(self, index: int) -> int:
-        return max(self._first, self._main.resampler.source(index))
-
-    def _arrival(self, index: int) -> int:
-        return self._main.resampler.arrival(index)
-
-    def _beat(self, apex: int, follows: bool, known_at: int) -> Beat:
-        """The beat at ``apex``, and what is known of the patient moved on by it."""
-        interval, prematurity = self._intervals.push(apex, follows)
-        compared = self._compare(apex) if self._main.whole(apex) else UNCOMPARED
-        window, reference = self._normalised(compared)
-        self._beats += 1
-        return Beat(
-            n=self._beats - 1,
-            sample=self._source(apex - self._main.delay),
-            known_at=known_at,
-            lead=self.lead,
-            rr_ms=None if interval is None else 1000 * interval / self._spec.rate,
-            quality=compared.quality,
-            window=window,
-            reference=reference,
-            distance=compared.distance,
-            prematurity=prematurity,
+    def _push(self, samples: Floats) -> list[Event]:
+        events, windows = self._room()
+        count = stream.push(
+            self._state,
+            self._leads,
+            self._plan,
+            self._ratio.taps,
+            samples,
+            self._spare,
+            events,
+            windows,
         )
+        return self._values(events[:count], windows) if count else []
 
-    def _noise_change(self, beat: Beat) -> list[SignalChange]:
-        """Noise on the main lead begins or ends with the beat that tells so."""
-        if self._main.noisy is self._noisy:
-            return []
-        self._noisy = self._main.noisy
-        return [SignalChange(Condition.NOISE, self._noisy, beat.sample, beat.known_at)]
+    def _room(self) -> tuple[NDArray[np.void], Floats]:
+        """For what one call can tell."""
+        windows = np.empty((telling.MOST_BEATS, 2, self._length), np.float32)
+        return np.empty(telling.MOST_EVENTS, telling.EVENT), windows
 
-    def _compare(self, apex: int) -> Compared:
-        """The main lead's beat; its distance is that of both leads where there are two."""
-        main = self._main.compare(apex)
-        for lead in self._leads[1:]:
-            if lead.whole(apex):
-                other = lead.compare(apex, main.lag)
-                if other.quality is Quality.UNUSABLE:
-                    return main
-                if main.distance is not None and other.distance is not None:
-                    apart = other.distance - main.distance
-                    both = main.distance + self._spec.second_lead * apart
-                    return main._replace(distance=both)
-        return main
+    def _ready(self, seen: int) -> int:
+        return resample.ready(seen, self._ratio.num, self._ratio.den, self._ratio.delay)
 
-    def _normalised(self, compared: Compared) -> tuple[Floats, Floats]:
-        """Window and reference in the spec's units; empty where the beat is unusable."""
-        if compared.quality is Quality.UNUSABLE:
-            return EMPTY, EMPTY
-        window, shape = compared.window, compared.reference
-        if self._spec.scale == "beat":
-            return to_unit_range(window), to_unit_range(shape)
-        scale = patient_scale(shape, self._spec)
-        return (window / scale).astype(np.float32), (shape / scale).astype(np.float32)
+    def _values(self, events: NDArray[np.void], windows: Floats) -> list[Event]:
+        """The events as values of the core."""
+        told: list[Event] = []
+        pairs = iter(windows)
+        for kind, which, sample, known_at, n, interval, grade, *rest in events.tolist():
+            distance, prematurity, begins, suspended = rest
+            lead = self._names[which]
+            if kind == telling.CHANGE:
+                change = SignalChange(
+                    CONDITIONS[n], bool(begins), lead, sample, known_at, bool(suspended)
+                )
+                told.append(change)
+                continue
+            pair = next(pairs)
+            window, reference = (EMPTY, EMPTY) if grade == UNUSABLE else pair.copy()
+            told.append(
+                Beat(
+                    n=n,
+                    sample=sample,
+                    known_at=known_at,
+                    lead=lead,
+                    rr_ms=1000 * interval / self._rate if interval == interval else None,
+                    quality=GRADES[grade],
+                    window=window,
+                    reference=reference,
+                    distance=distance if distance == distance else None,
+                    prematurity=prematurity,
+                )
+            )
+        return told

@@ -1,134 +1,220 @@
-"""One lead's signal path: resample, gate, filter, remember, compare a beat with the usual one.
+"""One lead's signal path: resample, gate, filter, detect, remember, compare a beat with the usual.
 
-Knows no other lead and detects no beat: it is told where one is.
+Knows no other lead, and not whose beats count. Its whole state is one NumPy record.
 """
 
-from typing import NamedTuple
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
-from beatgan.filters import BandPass
-from beatgan.noise import NoiseMeter
-from beatgan.quality import Gate
-from beatgan.reference import Reference, Usual
-from beatgan.resample import Resampler
+from beatgan import detect, filters, noise, quality, reference, resample
+from beatgan.compiled import compiled
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Condition, Doubles, Quality
-from beatgan.window import best_lag, distance
+from beatgan.types import Doubles, Ints, Record
+from beatgan.window import best_lag, copy, distance
 
-BLOCK = 512  # model-rate samples worked on at once; bounds memory, changes nothing else
+BLOCK = 128  # model-rate samples worked on at once, at most; bounds memory, changes nothing else
 SETTLE = 180  # samples (0.5 s) after lost signal until the filters can be trusted
+MOST_FOUND = 16  # apexes that one block can confirm and that can wait for their windows, at most
+
+PLAN = np.dtype(
+    [
+        ("before", "i8"),
+        ("length", "i8"),
+        ("align", "i8"),
+        ("scored_start", "i8"),
+        ("scored_stop", "i8"),
+        ("reference_beats", "i8"),
+        ("reference_bound", "f8"),
+        ("second_lead", "f8"),
+        ("unit_range", "i8"),  # 1 where the spec's scale is "beat"
+        ("num", "i8"),  # of the resampler
+        ("den", "i8"),
+        ("delay", "i8"),
+        ("step", "i8"),  # source samples that make at most BLOCK outputs
+        ("late", "i8"),  # samples by which the filter lets a QRS come out late
+        ("sos", "f8", (2, 6)),
+        ("steady", "f8", (2, 2)),
+        ("band_sos", "f8", (2, 6)),
+        ("band_steady", "f8", (2, 2)),
+    ]
+)  # what all streams of one spec and rate have in common, for compiled code
 
 
-class Compared(NamedTuple):
-    """A beat's window and the reference it is compared with, in millivolt, and how they differ.
+@lru_cache(maxsize=64)
+def plan(spec: PreprocessSpec, fs: float) -> NDArray[np.void]:
+    """The constants of streams at ``fs`` Hz, one record of type PLAN."""
+    ratio = resample.design(fs, spec.rate)
+    sos, steady, late = filters.design(spec.rate, spec.highpass_hz, spec.lowpass_hz, 2)
+    band_sos, band_steady, _ = filters.design(detect.RATE, *detect.BAND_HZ, 2)
+    made = np.zeros(1, PLAN)
+    for name in ("before", "length", "align", "reference_beats", "reference_bound", "second_lead"):
+        made[name] = getattr(spec, name)
+    made["scored_start"], made["scored_stop"] = spec.scored.start, spec.scored.stop
+    made["unit_range"] = spec.scale == "beat"
+    made["num"], made["den"], made["delay"] = ratio.num, ratio.den, ratio.delay
+    made["step"] = max(1, int(BLOCK * fs / spec.rate) - 1)
+    made["late"], made["sos"], made["steady"] = late, sos, steady
+    made["band_sos"], made["band_steady"] = band_sos, band_steady
+    return made
 
-    ``distance`` is None for a lead's first beat, which has nothing to be compared with and is its
-    own ``reference``. ``lag`` is how far the window was moved to match.
+
+@lru_cache(maxsize=16)
+def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
+    """The type of a lead's state."""
+    return np.dtype(
+        [
+            ("column", "i8"),  # where its samples stand in the stream's
+            ("resampler", "f8", (resample.MOST_TAPS,)),
+            ("gate", quality.STATE),
+            ("filter", "f8", (2, 2)),
+            ("band", "f8", (2, 2)),
+            ("detector", detect.STATE),
+            ("history", "f8", (SETTLE + spec.length + 2 * spec.align + BLOCK,)),
+            ("shape", "f8", (spec.length,)),  # the running reference beat, in millivolt
+            ("beats", "i8"),  # that it has taken in
+            ("usual", "f8", (spec.reference_beats,)),  # latest distances, the newest last
+            ("noise", noise.STATE),
+            ("told", "i8"),  # conditions whose beginning was told, as bits
+            ("ill", "i8"),  # conditions that hold, as bits (see quality.py), noise among them ...
+            ("well_since", "i8"),  # ... and since when just these
+            ("offset", "f8"),  # how much later its apexes lie than those of the lead they count by
+            ("previous", "i8"),  # the apex before those that wait
+            ("waiting", "i8"),  # how many apexes wait for their windows
+            ("found", detect.FOUND, (MOST_FOUND,)),  # these, the oldest first
+        ]
+    )
+
+
+@compiled
+def begin(lead: Record, column: int) -> None:
+    """A lead of which nothing is known, whose samples stand at ``column``."""
+    lead.column = column
+    quality.begin(lead.gate)
+    detect.begin(lead.detector)
+    noise.begin(lead.noise)
+    lead.usual[:] = np.nan
+    lead.filter[:] = np.nan
+    lead.band[:] = np.nan
+    lead.previous = -1
+    forget_signal(lead)
+
+
+@compiled
+def forget_signal(lead: Record) -> None:
+    """All signal so far counts as lost."""
+    lead.resampler[:] = np.nan
+    lead.history[:] = np.nan
+
+
+@compiled
+def _remember(history: Doubles, signal: Doubles) -> None:
+    """Append ``signal`` and forget as much at the other end."""
+    kept = history.size - signal.size
+    for i in range(kept):
+        history[i] = history[i + signal.size]
+    for i in range(signal.size):
+        history[kept + i] = signal[i]
+
+
+@compiled
+def push(
+    lead: Record,
+    plan: Record,
+    taps: Doubles,
+    x: Doubles,
+    seen: int,
+    made: int,
+    changes: Record,
+    idle: Ints,
+) -> tuple[int, int]:
+    """Take in ``x``; how many outputs there are then, and how many changes of the signal come.
+
+    ``seen``, ``made``: see `resample.run`. Writes ``changes`` and ``idle`` (see `quality.run`).
     """
-
-    window: Doubles
-    reference: Doubles
-    distance: float | None
-    lag: int
-    quality: Quality
-
-
-class History:
-    """The latest filtered samples, addressed by their index since the epoch began."""
-
-    def __init__(self, keep: int, start: int) -> None:
-        self._buffer = np.full(keep + BLOCK, np.nan)
-        self.end = start  # index of the next sample
-
-    def push(self, x: Doubles) -> None:
-        """Append at most BLOCK samples."""
-        kept = self._buffer.size - x.size
-        self._buffer[:kept] = self._buffer[x.size :]
-        self._buffer[kept:] = x
-        self.end += x.size
-
-    def restart(self, start: int) -> None:
-        """Go on at index ``start`` with everything before it lost."""
-        self._buffer.fill(np.nan)
-        self.end = start
-
-    def span(self, start: int, stop: int) -> Doubles:
-        """Samples ``start`` to ``stop``; NaN for what lies before the epoch."""
-        offset = self._buffer.size - self.end
-        return self._buffer[start + offset : stop + offset]
+    room = np.empty(BLOCK)
+    count = resample.run(x, room, lead.resampler, taps, seen, made, plan.num, plan.den)
+    signal = room[:count]
+    changed = quality.run(signal, made, lead.gate, changes, idle)
+    filters.run(signal, signal, plan.sos, plan.steady, lead.filter)
+    _remember(lead.history, signal)
+    band = np.empty(count)
+    filters.run(signal, band, plan.band_sos, plan.band_steady, lead.band)
+    found = lead.found[lead.waiting :]
+    lead.waiting += detect.run(band, signal, made, lead.detector, found)
+    return made + count, changed
 
 
-class Lead:
-    """The state of one lead of one stream. ``first``: see Chunk."""
+@compiled
+def whole(lead: Record, plan: Record, apex: int, end: int) -> bool:
+    """Whether no sample of the window of the beat at ``apex`` is lost.
 
-    def __init__(self, spec: PreprocessSpec, fs: float, first: int) -> None:
-        self._spec = spec
-        self.resampler = Resampler(fs, spec.rate, first)
-        self._gate = Gate()
-        self._filter = BandPass(spec.rate, spec.highpass_hz, spec.lowpass_hz)
-        self.delay = self._filter.delay  # samples by which a QRS comes out late
-        self._history = History(SETTLE + spec.length + 2 * spec.align, self.resampler.made)
-        self._reference = Reference(spec)
-        self._usual = Usual(spec)
-        self._noise = NoiseMeter(spec)
+    ``end``: index after the latest sample pushed.
+    """
+    start, stop = _reach(plan, apex)
+    return stop <= end and not _lost(_span(lead, start, stop, end))
 
-    @property
-    def end(self) -> int:
-        """Index of the next filtered sample."""
-        return self._history.end
 
-    @property
-    def noisy(self) -> bool:
-        """Whether there is so much noise that beats cannot be judged."""
-        return self._noise.quality is Quality.UNUSABLE
+@compiled
+def compare(
+    lead: Record, plan: Record, apex: int, end: int, lag: int, window: Doubles, shape: Doubles
+) -> tuple[float, int, int]:
+    """Compare the beat at ``apex``, whose window must be whole, with the usual one; learn it.
 
-    def push(self, samples: Doubles) -> tuple[Doubles, list[tuple[Condition, bool, int, int]]]:
-        """The filtered samples that ``samples`` make known, and what changed in their quality."""
-        start = self.resampler.made
-        resampled = self.resampler.push(samples)
-        gated, changes = self._gate.push(resampled, start)
-        filtered = self._filter.push(gated)
-        self._history.push(filtered)
-        return filtered, changes
+    The window is moved by ``lag``, or, where that is beyond the spec's reach, so as to match best.
+    Writes the ``window`` and the ``shape`` it is compared with, in millivolt: a lead's first beat
+    is its own, and its distance NaN. Returns distance, lag and grade (an index into noise.GRADES).
+    """
+    start, stop = _reach(plan, apex)
+    signal = _span(lead, start - SETTLE, stop, end)
+    first = lead.beats == 0
+    if abs(lag) > plan.align:
+        lag = 0 if first else best_lag(signal[SETTLE:], lead.shape, plan.before, plan.align)
+    copy(signal[SETTLE + plan.align + lag :], window)
+    copy(lead.shape, shape)
+    if first:
+        copy(window, shape)
+    grade = _grade(lead.noise, plan, signal, window, shape)
+    apart = np.nan
+    if first:
+        copy(window, lead.shape)
+    else:
+        apart = reference.beyond_usual(lead.usual, distance(window, shape, plan.before))
+        weight = 1 / min(lead.beats + 1, plan.reference_beats)
+        reference.move(lead.shape, window, weight, plan.reference_bound, plan.before)
+    lead.beats += 1
+    return apart, lag, grade
 
-    def restart(self, seen: int) -> None:
-        """Go on at source sample ``seen``, what is missing until there being lost."""
-        self.resampler.restart(seen)
-        self._history.restart(self.resampler.made)
 
-    def whole(self, apex: int) -> bool:
-        """Whether no sample of the window of the beat at ``apex`` is lost."""
-        start, stop = self._reach(apex)
-        signal = self._history.span(start, min(stop, self.end))
-        return stop <= self.end and not np.isnan(signal).any()
+@compiled
+def _span(lead: Record, start: int, stop: int, end: int) -> Doubles:
+    """The filtered samples ``start`` to ``stop``."""
+    offset = lead.history.size - end
+    span: Doubles = lead.history[start + offset : stop + offset]
+    return span
 
-    def compare(self, apex: int, lag: int | None = None) -> Compared:
-        """The beat at ``apex``, whose window must be whole; the reference is moved on by it.
 
-        The window is moved by ``lag``, by default so as to match the reference best.
-        """
-        spec, shape = self._spec, self._reference.shape
-        start, stop = self._reach(apex)
-        signal = self._history.span(start - SETTLE, stop)
-        if lag is None:
-            around = signal[SETTLE:]
-            lag = 0 if shape is None else best_lag(around, shape, spec.before, spec.align)
-        window = signal[SETTLE + spec.align + lag :][: spec.length].copy()
-        self._reference.push(window)
-        quality = self._grade(signal, window, window if shape is None else shape)
-        if shape is None:
-            return Compared(window, window, None, lag, quality)
-        apart = self._usual.push(distance(window, shape, spec.before))
-        return Compared(window, shape, apart, lag, quality)
+@compiled
+def _reach(plan: Record, apex: int) -> tuple[int, int]:
+    """First and last + 1 sample that the beat at ``apex`` may take."""
+    start = apex - plan.before - plan.align
+    return start, start + plan.length + 2 * plan.align
 
-    def _reach(self, apex: int) -> tuple[int, int]:
-        """First and last + 1 sample that the beat at ``apex`` may take."""
-        spec = self._spec
-        return apex - spec.before - spec.align, apex + spec.after + spec.align
 
-    def _grade(self, signal: Doubles, window: Doubles, shape: Doubles) -> Quality:
-        """The beat's quality: poor at best, and nothing learnt of noise, while filters settle."""
-        if not np.isnan(signal).any():
-            return self._noise.push(signal, window, shape)
-        return max(self._noise.quality, Quality.POOR, key=list(Quality).index)
+@compiled
+def _lost(signal: Doubles) -> bool:
+    """Whether any sample is NaN."""
+    lost = 0
+    for value in signal:
+        lost += np.isnan(value)
+    return lost > 0
+
+
+@compiled
+def _grade(s: Record, plan: Record, signal: Doubles, window: Doubles, shape: Doubles) -> int:
+    """The beat's grade: poor at best, and nothing learnt of noise, while filters settle."""
+    if _lost(signal):
+        before: int = s.grade
+        return max(before, noise.POOR)
+    return noise.push(s, signal, window, shape, plan.before)

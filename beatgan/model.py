@@ -14,11 +14,11 @@ import torch
 
 from beatgan.errors import ArtifactError
 from beatgan.nets import Autoencoder
+from beatgan.passes import Expect, bounded, forward
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Doubles, Floats, Quality, Score
 
 COMPONENTS = ("error", "distance", "prematurity")
-BOUND = 1e4  # no normalised deflection comes near; keeps squares finite in float32
 LOWEST = -10.0  # no standardised component counts for less: it could hide another's alarm
 RELIEF = 0.5  # not 1: the reference itself may be of ectopic beats
 FLOOR = 1e-8  # of a mean squared error, so that its logarithm is finite
@@ -118,6 +118,7 @@ class Model:
         device: torch.device | str = "cpu",
     ) -> None:
         self.network = network.to(device).eval()
+        self._expect = forward(self.network, spec.length)
         self.calibration = calibration
         self.threshold = calibration.threshold
         self._spec = spec
@@ -134,9 +135,9 @@ class Model:
         ]
 
     def _score(self, beats: Sequence[Beat]) -> list[Score]:
-        windows = bounded(np.stack([beat.window for beat in beats]))
-        references = bounded(np.stack([beat.reference for beat in beats]))
-        found = reconstruct(self.network, windows, references, self._spec)
+        windows = _stacked([beat.window for beat in beats])
+        references = _stacked([beat.reference for beat in beats])
+        found = reconstruct(self._expect, windows, references, self._spec)
         values = self.calibration.combine(
             {
                 "error": found.surprise,
@@ -144,24 +145,21 @@ class Model:
                 "prematurity": np.array([beat.prematurity for beat in beats], np.float64),
             }
         )
-        unlike = self._unlike(windows, references)
+        unlike = self._unlike(windows, references, found.error)
+        told = zip(beats, values.tolist(), found.expected, found.error, unlike, strict=True)
         return [
             Score(
-                beat,
-                value,
-                self.threshold,
-                found.expected[row],
-                found.error[row] if unlike is None or beat.distance is None else unlike[row],
+                beat, value, self.threshold, expected, error if beat.distance is None else unusual
             )
-            for row, (beat, value) in enumerate(zip(beats, values.tolist(), strict=True))
+            for beat, value, expected, error, unusual in told
         ]
 
-    def _unlike(self, windows: Floats, references: Floats) -> Floats | None:
+    def _unlike(self, windows: Floats, references: Floats, error: Floats) -> Floats:
         """How unusual each tick's difference from the reference is; 0 behind the scored ticks,
-        where the next beat may begin. None where nothing is known of usual differences.
+        where the next beat may begin. The ``error`` where nothing is known of usual differences.
         """
         if self._usual is None:
-            return None
+            return error
         unlike = squared_error(windows, references) / self._usual
         unlike[:, self._spec.scored.stop :] = 0
         return unlike
@@ -183,50 +181,25 @@ class Reconstruction:
 
 
 def reconstruct(
-    network: Autoencoder, windows: Floats, references: Floats, spec: PreprocessSpec
+    expect: Expect, windows: Floats, references: Floats, spec: PreprocessSpec
 ) -> Reconstruction:
-    """What ``network`` makes of ``windows`` of patients with ``references``, both (n, length),
-    and both `bounded`.
+    """What a network, whose forward pass is ``expect``, makes of ``windows`` of patients with
+    ``references``, both (n, length), and both `bounded`.
 
     The surprise is the natural log of the mean squared error of the scored ticks. Where windows are
     in units of the patient's reference, RELIEF times that of the reference itself is taken off:
     a patient whose every beat is unlike those learnt from is no anomaly.
     """
-    expected = expect(network, windows)
-    error = squared_error(windows, expected)
-    surprise = log_mean(error[:, spec.scored])
-    if spec.scale == "patient":
-        strange = squared_error(references, expect(network, references))
-        surprise = surprise - RELIEF * log_mean(strange[:, spec.scored])
-    return Reconstruction(expected, error, surprise)
-
-
-def expect(network: Autoencoder, windows: Floats) -> Floats:
-    """What ``network``, in eval mode on any device, expects in place of ``windows`` (n, length).
-
-    A row's result does not depend on its batch, to the bit. A matrix product chooses its kernel,
-    and with it the order of its sums, by the number of rows. On a CPU the choice was found not to
-    matter for multiples of 8 rows, so batches are padded to one; on a GPU every batch is cut into
-    blocks of one and the same number of rows.
-    """
-    device = next(network.parameters()).device
-    multiple, most = (8, 1024) if device.type == "cpu" else (256, 256)
-    expected = np.empty_like(windows)
-    for start in range(0, len(windows), most):
-        block = windows[start : start + most]
-        padded = np.zeros((-(-len(block) // multiple) * multiple, windows.shape[1]), np.float32)
-        padded[: len(block)] = block
-        with torch.inference_mode():
-            rows = network(torch.from_numpy(padded).to(device)).cpu().numpy()
-        expected[start : start + most] = rows[: len(block)]
-    return bounded(expected)
-
-
-def bounded(values: Floats) -> Floats:
-    """``values`` if all are within +-BOUND, else a copy in which they are; NaN counts as BOUND."""
-    if values.max(initial=0.0) < BOUND and values.min(initial=0.0) > -BOUND:  # false for NaN
-        return values
-    return np.clip(np.nan_to_num(values, nan=BOUND), -BOUND, BOUND)
+    if spec.scale == "beat":
+        expected = expect(windows)
+        error = squared_error(windows, expected)
+        return Reconstruction(expected, error, log_mean(error[:, spec.scored]))
+    both = np.concatenate([windows, references])  # one pass takes less time than two
+    expected = expect(both)
+    error = squared_error(both, expected)
+    surprise, strange = np.split(log_mean(error[:, spec.scored]), 2)
+    count = len(windows)
+    return Reconstruction(expected[:count], error[:count], surprise - RELIEF * strange)
 
 
 def squared_error(windows: Floats, expected: Floats) -> Floats:
@@ -240,6 +213,11 @@ def log_mean(error: Floats) -> Doubles:
     # Converted first: numpy's conversion buffers would cut the sums where the batch decides.
     means = error.astype(np.float64).mean(axis=1)
     return np.asarray(np.log(np.maximum(means, FLOOR)), np.float64)
+
+
+def _stacked(rows: Sequence[Floats]) -> Floats:
+    """``rows`` of one length as an array, bounded."""
+    return bounded(np.concatenate(rows).reshape(len(rows), -1))
 
 
 def _numbers(table: Mapping[str, Any]) -> dict[str, float]:

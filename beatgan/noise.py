@@ -1,17 +1,20 @@
 """How noisy the signal round a beat is, and whether the beat can be judged at all.
 
+A beat looks noisy where it resembles neither the patient's reference nor any of the latest beats,
+and where the signal round it is fuzzy and swings more than its range explains. An ectopic beat may
+be unlike all others, but it does not make the signal between beats fuzzy; nor do the beats before
+it. So running levels of noise, in log odds, which forget slowly, stay low.
+
 Knows the patient's reference beat and the few latest beats; knows no score, model or detector.
 """
 
 import numpy as np
 
 from beatgan.compiled import compiled
-from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles, Quality, Record
-from beatgan.window import CORE_AFTER, CORE_BEFORE, mean
+from beatgan.window import CORE, core, product
 
 KEPT = 8  # latest beats that a beat is compared with, besides the reference
-CORE = CORE_BEFORE + CORE_AFTER
 BLOCK = 64  # samples (0.18 s): short enough that one of them lies between the QRS complexes
 REPEATS = 0.08  # a beat this near to another is no noise: noise does not repeat itself
 TINY = 1e-9  # keeps logarithms finite
@@ -29,15 +32,19 @@ FORGET = 0.1  # weight of the newest beat in the running level
 
 # Where a state begins and where it ends, so that it does not flap. Chosen on the same records: see
 # benchmarks/noise.py.
-POOR = (0.5, 0.0)
-UNUSABLE = (1.75, 1.25)
+POOR_ENTERED, POOR_LEFT = 0.5, 0.0
+UNUSABLE_ENTERED, UNUSABLE_LEFT = 1.75, 1.25
+
+GRADES = (Quality.GOOD, Quality.POOR, Quality.UNUSABLE)
+GOOD, POOR, UNUSABLE = range(3)  # their indices
 
 STATE = np.dtype(
     [
         ("noise", "f8"),  # running log odds of noise, fuzzy or not ...
         ("fuzz", "f8"),  # ... and of fuzzy noise
+        ("grade", "i8"),  # of the latest beat, as far as noise goes: an index into GRADES
         ("count", "i8"),  # beats kept so far
-        ("core", "f8", (KEPT, CORE)),  # the latest cores, each around its own mean
+        ("core", "f4", (KEPT, CORE)),  # the latest cores, each around its own mean
         ("energy", "f8", (KEPT,)),
     ]
 )
@@ -65,18 +72,6 @@ def _texture(signal: Doubles) -> tuple[float, float]:
 
 
 @compiled
-def _keep(window: Doubles, before: int, core: Doubles) -> float:
-    """Write the core of ``window``, around its own mean, to ``core``; return its energy."""
-    start = before - CORE_BEFORE
-    level = mean(window, start, start + CORE)
-    energy = TINY
-    for i in range(CORE):
-        core[i] = window[start + i] - level
-        energy += core[i] * core[i]
-    return energy
-
-
-@compiled
 def _apart(a: Doubles, b: Doubles, energy: float) -> float:
     """The energy of the difference of two cores, relative to ``energy``."""
     even, odd = 0.0, 0.0  # two sums, so that one need not wait for the other
@@ -92,16 +87,17 @@ def _unlikeness(s: Record, window: Doubles, reference: Doubles, before: int) -> 
 
     The search ends at the first beat that is repeated.
     """
-    core, own = np.empty(CORE), np.empty(CORE)
-    energy = _keep(reference, before, core)
-    mine = _keep(window, before, own)
-    nearest = _apart(own, core, max(mine, energy))
+    shape, own = np.empty(CORE), np.empty(CORE)
+    energy = core(reference, before, shape) + TINY
+    mine = core(window, before, own) + TINY
+    nearest = _apart(own, shape, max(mine, energy))
     for k in range(min(s.count, KEPT)):
         if nearest < REPEATS:
             break
         nearest = min(nearest, _apart(own, s.core[k], max(mine, s.energy[k])))
     place = s.count % KEPT
-    s.core[place, :] = own
+    for i in range(CORE):
+        s.core[place, i] = own[i]
     s.energy[place] = mine
     s.count += 1
     return nearest
@@ -135,10 +131,7 @@ def _odds(signal: Doubles, reference: Doubles, apart: float) -> tuple[float, flo
     if apart < REPEATS:
         return LOWEST, LOWEST
     fuzz, swing = _texture(signal)
-    squares = 0.0
-    for value in reference:
-        squares += value * value
-    scale = np.sqrt(squares / reference.size) + TINY
+    scale = np.sqrt(product(reference, reference) / reference.size) + TINY
     parts = (
         np.log(apart),
         np.log(fuzz / scale + TINY),
@@ -152,42 +145,30 @@ def _odds(signal: Doubles, reference: Doubles, apart: float) -> tuple[float, flo
 
 
 @compiled
-def _push(s: Record, signal: Doubles, window: Doubles, reference: Doubles, before: int) -> None:
-    """Take one more beat into the running levels."""
+def begin(s: Record) -> None:
+    """A signal without noise, as far as is known."""
+    s.noise = LOWEST
+    s.fuzz = LOWEST
+    s.count = 0
+    s.grade = GOOD
+
+
+@compiled
+def push(s: Record, signal: Doubles, window: Doubles, reference: Doubles, before: int) -> int:
+    """The grade of the next beat, all three arrays filtered and in millivolt.
+
+    ``window`` is the aligned beat and ``reference`` the patient's own, equally long; ``signal`` is
+    the signal round it, without NaN: some half a second more. A grade is left later than it is
+    entered.
+    """
     plain, fuzzy = _odds(signal, reference, _unlikeness(s, window, reference, before))
     s.noise += FORGET * (max(plain, fuzzy) - s.noise)
     s.fuzz += FORGET * (fuzzy - s.fuzz)
-
-
-class NoiseMeter:
-    """Grades one stream's beats by running levels of noise, in log odds.
-
-    A beat looks noisy where it resembles neither the patient's reference nor any of the latest
-    beats, and where the signal round it is fuzzy and swings more than its range explains. An
-    ectopic beat may be unlike all others, but it does not make the signal between beats fuzzy; nor
-    do the beats before it. So the levels, which forget slowly, stay low.
-    """
-
-    def __init__(self, spec: PreprocessSpec) -> None:
-        self._before = spec.before
-        self._state = np.zeros(1, STATE)
-        self._state["noise"] = self._state["fuzz"] = LOWEST
-        self.quality = Quality.GOOD  # of the latest beat, as far as noise goes
-
-    def push(self, signal: Doubles, window: Doubles, reference: Doubles) -> Quality:
-        """The quality of the next beat, all three arrays filtered and in millivolt.
-
-        ``window`` is the aligned beat and ``reference`` the patient's own, ``spec.length`` ticks
-        each; ``signal`` is the signal round it, without NaN: some half a second more.
-        """
-        state = self._state[0]
-        _push(state, signal, window, reference, self._before)
-        self.quality = _grade(float(state["noise"]), float(state["fuzz"]), self.quality)
-        return self.quality
-
-
-def _grade(noise: float, fuzz: float, last: Quality) -> Quality:
-    """The state at these levels, which is left later than it is entered."""
-    if fuzz >= UNUSABLE[last is Quality.UNUSABLE]:
-        return Quality.UNUSABLE
-    return Quality.POOR if noise >= POOR[last is not Quality.GOOD] else Quality.GOOD
+    if s.fuzz >= (UNUSABLE_LEFT if s.grade == UNUSABLE else UNUSABLE_ENTERED):
+        s.grade = UNUSABLE
+    elif s.noise >= (POOR_ENTERED if s.grade == GOOD else POOR_LEFT):
+        s.grade = POOR
+    else:
+        s.grade = GOOD
+    grade: int = s.grade
+    return grade

@@ -6,6 +6,8 @@ One object serves one stream. The same events in the same order give the same al
 from collections import deque
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from beatgan.errors import UsageError
 from beatgan.types import Alert, Condition, Kind, Phase, Priority, Quality, Score, SignalChange
 
@@ -48,9 +50,11 @@ class EpisodePolicy:
 
     def __init__(self, limits: AlarmLimits, fs: float) -> None:
         self._limits, self._fs = limits, fs
-        self._recent: deque[Score] = deque(maxlen=limits.among_beats)
+        # None for a beat that cannot begin an episode: its arrays need not be kept.
+        self._recent: deque[Score | None] = deque(maxlen=limits.among_beats)
         self._anomalous: Episode | None = None
-        self._signal: dict[Condition, Episode] = {}
+        self._signal: dict[tuple[Condition, str], Episode] = {}  # by condition and lead
+        self._suspended = False
         self._episodes = 0
 
     def push(self, event: Score | SignalChange) -> list[Alert]:
@@ -62,8 +66,8 @@ class EpisodePolicy:
     def close(self, sample: int) -> list[Alert]:
         """The stream ends at ``sample``: so does every episode under way."""
         alerts = [
-            self._technical(condition, episode, Phase.END, sample)
-            for condition, episode in self._signal.items()
+            self._technical(*which, episode, Phase.END, sample, sample)
+            for which, episode in self._signal.items()
         ]
         if self._anomalous is not None:
             alerts.append(self._tell(self._anomalous, Phase.END, sample))
@@ -76,24 +80,33 @@ class EpisodePolicy:
         return Episode(self._episodes - 1, onset, known_at, onset)
 
     def _push_change(self, change: SignalChange) -> list[Alert]:
+        """The change itself; then, where it decides whether scoring goes on, all that hold on."""
+        which, at, known_at = (change.condition, change.lead), change.sample, change.known_at
+        others = dict(self._signal) if change.suspended != self._suspended else {}
+        self._suspended = change.suspended
+        others.pop(which, None)
+        alerts: list[Alert] = []
         if change.begins:
-            episode = self._open(change.sample, change.known_at)
-            self._signal[change.condition] = episode
-            return [self._technical(change.condition, episode, Phase.START, change.known_at)]
-        ended = self._signal.pop(change.condition, None)
-        if ended is None:
-            return []
-        return [self._technical(change.condition, ended, Phase.END, change.sample)]
+            episode = self._signal[which] = self._open(at, known_at)
+            alerts.append(self._technical(*which, episode, Phase.START, at, known_at))
+        elif (ended := self._signal.pop(which, None)) is not None:
+            alerts.append(self._technical(*which, ended, Phase.END, at, known_at))
+        return alerts + [
+            self._technical(*other, episode, Phase.UPDATE, at, known_at)
+            for other, episode in others.items()
+        ]
 
     def _push_score(self, score: Score) -> list[Alert]:
-        self._recent.append(score)
+        self._recent.append(_kept(score) if _certain(score) else None)
         if self._anomalous is None:
             return self._begin(score)
         return self._go_on(self._anomalous, score)
 
     def _begin(self, score: Score) -> list[Alert]:
-        found = [recent for recent in self._recent if _certain(recent)]
-        if not _certain(score) or len(found) < self._limits.anomalous_beats:
+        if self._recent[-1] is None:
+            return []
+        found = [recent for recent in self._recent if recent is not None]
+        if len(found) < self._limits.anomalous_beats:
             return []
         episode = self._open(found[0].beat.sample, score.beat.known_at)
         episode.last = score.beat.sample
@@ -105,7 +118,7 @@ class EpisodePolicy:
         if score.anomalous:
             episode.normal = 0
             episode.last = score.beat.sample
-            episode.untold.append(score)
+            episode.untold.append(_kept(score))
         else:
             episode.normal += 1
         known_at = score.beat.known_at
@@ -121,6 +134,7 @@ class EpisodePolicy:
         untold, episode.untold = episode.untold, []
         episode.spoke_at = known_at
         event = episode.onset if phase is Phase.START else episode.last
+        worst = max(untold, key=lambda score: score.value or 0.0, default=None)
         return Alert(
             episode=episode.number,
             kind=Kind.PHYSIOLOGICAL,
@@ -129,29 +143,47 @@ class EpisodePolicy:
             phase=phase,
             onset=episode.onset,
             end=episode.last if phase is Phase.END else None,
+            at=event,
+            lead=None if worst is None else worst.beat.lead,
+            suspended=self._suspended,
             beats=tuple(score.beat.sample for score in untold),
-            worst=max(untold, key=lambda score: score.value or 0.0, default=None),
+            worst=worst,
             condition_ms=1000 * (known_at - event) / self._fs,
         )
 
     def _technical(
-        self, condition: Condition, episode: Episode, phase: Phase, sample: int
+        self,
+        condition: Condition,
+        lead: str,
+        episode: Episode,
+        phase: Phase,
+        at: int,
+        known_at: int,
     ) -> Alert:
+        """A message about a lead's signal, whose state holds from ``at`` on."""
         ends = phase is Phase.END
         return Alert(
             episode=episode.number,
             kind=Kind.TECHNICAL,
             code=f"signal.{condition}",
-            priority=Priority.LOW,
+            priority=Priority.MEDIUM if self._suspended else Priority.LOW,
             phase=phase,
             onset=episode.onset,
-            end=sample if ends else None,
+            end=at if ends else None,
+            at=at,
+            lead=lead,
+            suspended=self._suspended,
             beats=(),
             worst=None,
-            condition_ms=0.0 if ends else 1000 * (sample - episode.onset) / self._fs,
+            condition_ms=1000 * (known_at - at) / self._fs,
         )
 
 
 def _certain(score: Score) -> bool:
     """Whether the beat may begin an episode: a poor signal's beats only prolong one."""
     return score.anomalous and score.beat.quality is Quality.GOOD
+
+
+def _kept(score: Score) -> Score:
+    """The same with arrays of its own: as scored, they are parts of a whole batch's."""
+    return replace(score, expected=score.expected.copy(), error=score.error.copy())

@@ -1,17 +1,14 @@
-"""The patient's own recent normal: a running reference beat and a running RR interval.
+"""The patient's own recent normal: a running reference beat, usual distance and RR intervals.
 
-Both resist contamination: one ectopic beat, or a run of them, moves them little. Nothing here knows
+All resist contamination: one ectopic beat, or a run of them, moves them little. Nothing here knows
 scores, so what the model says never feeds back into what it is shown.
 """
-
-from math import log
 
 import numpy as np
 
 from beatgan.compiled import compiled
-from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles
-from beatgan.window import CORE_AFTER, CORE_BEFORE, mean
+from beatgan.window import CORE, core
 
 USUAL_SHARE = 0.3  # of the usual distance that is forgiven
 USUAL_DISTANCE = -3.5  # of a clean signal; assumed until one beat was compared
@@ -22,82 +19,48 @@ REPEATS = 4  # beats after which a repeating rhythm repeats itself, at the most
 
 
 @compiled
-def _moved(shape: Doubles, window: Doubles, weight: float, bound: float, before: int) -> Doubles:
-    """``shape`` moved towards ``window``, by at most ``bound`` standard deviations of its core."""
-    start, stop = before - CORE_BEFORE, before + CORE_AFTER
-    level = mean(shape, start, stop)
-    variance = 0.0
-    for i in range(start, stop):
-        variance += (shape[i] - level) ** 2
-    limit = bound * np.sqrt(variance / (stop - start))
-    moved = np.empty_like(shape)
+def move(shape: Doubles, window: Doubles, weight: float, bound: float, before: int) -> None:
+    """Move the reference ``shape`` towards ``window``, both in millivolt.
+
+    By the share ``weight``, and at most by that share of ``bound`` standard deviations of its core
+    at any tick: Huber's location, made recursive. A running median was tried on DS1: it separated
+    beats no better, for forty times the memory.
+    """
+    limit = bound * np.sqrt(core(shape, before, np.empty(CORE)) / CORE)
     for i in range(shape.size):
-        moved[i] = shape[i] + weight * min(max(window[i] - shape[i], -limit), limit)
-    return moved
+        shape[i] += weight * min(max(window[i] - shape[i], -limit), limit)
 
 
-class Reference:
-    """A running mean beat whose steps are bounded tick by tick (Huber's location, made recursive).
+@compiled
+def beyond_usual(recent: Doubles, distance: float) -> float:
+    """``distance`` less a share of what was usual, the median of the ``recent`` ones; keep it.
 
-    On DS1 it separated beats better than a running median (benchmarks/reference_beat.py), for a
-    fortieth of the memory and a fraction of the time.
+    So noise is no anomaly. Trusted in part only: where most beats are ectopic, they are the usual.
     """
-
-    def __init__(self, spec: PreprocessSpec) -> None:
-        self._spec = spec
-        self._count = 0
-        self.shape: Doubles | None = None  # millivolt, spec.length ticks; None before any beat
-
-    def push(self, window: Doubles) -> None:
-        """Take one more beat, in millivolt, into the reference."""
-        self._count += 1
-        if self.shape is None:
-            self.shape = window.copy()
-            return
-        weight = 1 / min(self._count, self._spec.reference_beats)
-        bound, before = self._spec.reference_bound, self._spec.before
-        self.shape = _moved(self.shape, window, weight, bound, before)
+    usual = _median(_known(recent))
+    _shift(recent, distance)
+    known = USUAL_DISTANCE if np.isnan(usual) else usual
+    return distance - USUAL_SHARE * min(max(known, LEAST_USUAL), MOST_USUAL)
 
 
-class Usual:
-    """How far this patient's beats usually are from the reference, so that noise is no anomaly.
+@compiled
+def prematurity(recent: Doubles, interval: int) -> float:
+    """How premature a beat is that comes ``interval`` samples after the one before; keep it.
 
-    A running median, trusted in part only: where most beats are ectopic, they are the usual.
+    ``recent``: natural logarithms of the intervals so far, the newest last, NaN where none is.
+    It is ``max(0, log(long RR / RR)) / (REGULAR + irregularity)``, where the long RR is the 90 %
+    quantile of the recent ones: 0 for on time or late. A median would take a run of premature
+    beats, or two beats of three, for the rhythm. The irregularity keeps fibrillating atria from
+    being one alarm a beat.
     """
-
-    def __init__(self, spec: PreprocessSpec) -> None:
-        self._recent = np.full(spec.reference_beats, np.nan)
-
-    def push(self, distance: float) -> float:
-        """``distance`` less a share of what was usual before it."""
-        usual = _median(self._recent)
-        _shift(self._recent, distance)
-        known = USUAL_DISTANCE if np.isnan(usual) else usual
-        return distance - USUAL_SHARE * min(max(known, LEAST_USUAL), MOST_USUAL)
-
-
-class Intervals:
-    """RR intervals in samples, and how premature the latest one is."""
-
-    def __init__(self, spec: PreprocessSpec) -> None:
-        self._recent = np.full(spec.rr_beats, np.nan)  # natural logarithms, the newest last
-        self._last: int | None = None
-
-    def push(self, apex: int, follows: bool) -> tuple[int | None, float]:
-        """The interval before ``apex`` and its prematurity; None and 0 where signal was lost in it.
-
-        Prematurity is ``max(0, log(long RR / RR)) / (REGULAR + irregularity)``, where the long RR
-        is the 90 % quantile of the recent ones: 0 for on time or late. A median would take a run
-        of premature beats, or two beats of three, for the rhythm. The irregularity keeps
-        fibrillating atria from being one alarm a beat.
-        """
-        last, self._last = self._last, apex
-        if last is None or not follows:
-            return None, 0.0
-        interval = apex - last
-        prematurity = _prematurity(self._recent, log(interval))
-        _shift(self._recent, log(interval))
-        return interval, prematurity
+    newest = np.log(interval)
+    late, irregular = 0.0, 0.0
+    logs = _known(recent)
+    if logs.size:
+        irregular = _irregularity(logs)
+        late = max(0.0, _sorted(logs)[round(LONG * (logs.size - 1))] - newest)
+    _shift(recent, newest)
+    return late / (REGULAR + irregular)
 
 
 @compiled
@@ -109,10 +72,34 @@ def _shift(values: Doubles, newest: float) -> None:
 
 
 @compiled
+def _known(values: Doubles) -> Doubles:
+    """What is known of ``values``, which begin with NaN while there are too few."""
+    unknown = 0
+    while unknown < values.size and np.isnan(values[unknown]):
+        unknown += 1
+    return values[unknown:]
+
+
+@compiled
+def _sorted(values: Doubles) -> Doubles:
+    """A copy in ascending order. For some tens of values insertion is as fast as it gets."""
+    ordered = np.empty(values.size)
+    for i in range(values.size):
+        j = i
+        while j > 0 and ordered[j - 1] > values[i]:
+            ordered[j] = ordered[j - 1]
+            j -= 1
+        ordered[j] = values[i]
+    return ordered
+
+
+@compiled
 def _median(values: Doubles) -> float:
-    """The median of what is known of ``values``; NaN if nothing is."""
-    known = values[~np.isnan(values)]
-    return float(np.median(known)) if known.size else np.nan
+    """The median of some values; NaN if there are none."""
+    if values.size == 0:
+        return np.nan
+    ordered, middle = _sorted(values), values.size // 2
+    return float(0.5 * (ordered[middle] + ordered[values.size - 1 - middle]))
 
 
 @compiled
@@ -123,15 +110,8 @@ def _irregularity(logs: Doubles) -> float:
     """
     least = np.inf
     for lag in range(1, min(REPEATS, logs.size // 2) + 1):
-        least = min(least, float(np.median(np.abs(logs[lag:] - logs[:-lag]))))
+        changes = np.empty(logs.size - lag)
+        for i in range(changes.size):
+            changes[i] = abs(logs[i + lag] - logs[i])
+        least = min(least, _median(changes))
     return least if least < np.inf else 0.0
-
-
-@compiled
-def _prematurity(recent: Doubles, newest: float) -> float:
-    """See Intervals.push; all are logarithms of intervals."""
-    logs = recent[~np.isnan(recent)]
-    if logs.size == 0:
-        return 0.0
-    late = np.sort(logs)[round(LONG * (logs.size - 1))] - newest
-    return float(max(0.0, late) / (REGULAR + _irregularity(logs)))

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
@@ -32,11 +33,11 @@ class Condition(StrEnum):
 
     GAP = "gap"
     FLAT = "flat"
+    SATURATED = "saturated"
     NOISE = "noise"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Chunk:
+class Chunk(Struct, frozen=True, eq=False, gc=False):
     """Consecutive samples of one stream, as one frame of the wire carries them.
 
     ``first`` is the index of the first sample counted from the start of the source's ``epoch``;
@@ -53,8 +54,7 @@ class Chunk:
     samples: Floats
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Beat:
+class Beat(Struct, frozen=True, eq=False, gc=False):
     """One heartbeat in its patient's context, ready to be scored.
 
     ``window`` and ``reference`` have ``spec.length`` ticks at ``spec.rate`` Hz, normalised as the
@@ -80,18 +80,18 @@ class Beat:
     prematurity: float
 
 
-@dataclass(frozen=True, slots=True)
-class SignalChange:
+class SignalChange(Struct, frozen=True, gc=False):
     """A lead's signal became unusable (``begins``) or usable again."""
 
     condition: Condition
     begins: bool
+    lead: str
     sample: int  # where the condition itself began or ended
     known_at: int
+    suspended: bool  # whether from then on no lead is usable, so that no beat can be scored
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Score:
+class Score(Struct, frozen=True, eq=False, gc=False):
     """What the model says of one beat: higher is more anomalous; None where it cannot say.
 
     ``expected`` is the beat as the network would have it, in the window's shape and units.
@@ -142,7 +142,9 @@ class Alert:
 
     ``beats`` are the apexes (source samples) of the anomalous beats new since the last message.
     ``worst`` is the score that the explanation is drawn from; None for technical alerts.
-    ``condition_ms``: from the event to the moment the condition could be recognised.
+    What the message says holds from sample ``at`` on; ``condition_ms``: from there to the moment
+    it could be recognised. ``lead``: the one that it is about, None for all or none.
+    ``suspended``: whether no lead is usable, so that no beat can be scored.
     """
 
     episode: int
@@ -152,6 +154,9 @@ class Alert:
     phase: Phase
     onset: int
     end: int | None
+    at: int
+    lead: str | None
+    suspended: bool
     beats: tuple[int, ...]
     worst: Score | None
     condition_ms: float

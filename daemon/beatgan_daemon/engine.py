@@ -6,30 +6,22 @@ No socket and no clock of its own: the time (monotonic seconds) comes in as an a
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from beatgan.errors import StreamError
 from beatgan.policy import AlarmLimits
 from beatgan.scoring import Scorer
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Alert, Beat, Chunk, Kind, Phase, Priority, Score, SignalChange
-from beatgan_daemon.compose import alert_message, beat_message, status_message
-from beatgan_daemon.messages import Message
+from beatgan.types import Alert, Chunk, Kind, Phase, Priority
+from beatgan_daemon.messages import Message, State
 from beatgan_daemon.observer import Observer
-from beatgan_daemon.streams import Closed, Notice, Step, Stream
+from beatgan_daemon.reorder import Arrival, Reorder
+from beatgan_daemon.streams import Stream
+from beatgan_daemon.teller import Teller
 
 NO_DATA = "signal.no-data"
 FORGET_S = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A step not yet told, and when the samples it needs arrived."""
-
-    step: Step
-    arrived: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +46,25 @@ class Engine:
         silence: float,
         max_streams: int,
         observer: Observer,
+        reorder: float = 0.0,
         forget: float = FORGET_S,
         clock: Callable[[], float] | None = None,
     ) -> None:
         """Beats are scored as soon as ``batch_size`` wait or one has waited ``batch_age`` seconds.
 
+        A frame that comes too early waits ``reorder`` seconds for those that belong before it.
         A stream without a new sample for ``silence`` seconds raises `signal.no-data`, and is
         forgotten after ``forget`` seconds. ``clock`` is asked for the time again after scoring, so
         that delays include it; without one, delays end at the time given to `poll`.
         """
-        self._spec, self._scorer, self._limits = spec, scorer, limits
-        self._batch_size, self._batch_age = batch_size, batch_age
+        self._spec, self._limits = spec, limits
         self._silence, self._forget = silence, max(forget, silence)
-        self._max_streams, self._observer, self._clock = max_streams, observer, clock
+        self._max_streams, self._observer = max_streams, observer
         self._streams: dict[str, Stream] = {}
         self._heard: OrderedDict[str, float] = OrderedDict()  # longest without news first
         self._silent: OrderedDict[str, Silence] = OrderedDict()  # likewise
-        self._waiting: list[Waiting] = []
-        self._beats = 0  # among those waiting
-        self._alerts = 0  # handed out since the beginning
+        self._reorder = Reorder(reorder, observer)
+        self._teller = Teller(scorer, spec.rate, batch_size, batch_age, observer, clock)
 
     def receive(self, chunk: Chunk, now: float) -> None:
         """Take in one chunk that arrived at ``now``.
@@ -84,47 +76,84 @@ class Engine:
         if stream is None:
             self._admit(chunk, now)
             return
-        before = stream.position
-        resumed = self._resumed(chunk, stream)
-        steps = stream.push(chunk)
-        if stream.position == before:
-            return  # nothing new: repeated samples do not end a silence
-        if resumed is not None:
-            del self._silent[chunk.stream]
-            self._wait([resumed], now)
-        self._wait(steps, now)
-        self._heard[chunk.stream] = now
-        self._heard.move_to_end(chunk.stream)
+        stream.examine(chunk)
+        if not stream.brings_news(chunk):
+            stream.repeat(len(chunk.samples))  # repeated samples do not end a silence
+        elif chunk.first == stream.expected and not self._reorder.holds(chunk.stream):
+            self._use(stream, chunk, now)
+        else:
+            self._put_in_order(stream, chunk, now)
 
-    def poll(self, now: float, caught_up: bool = True) -> list[Message]:
+    def _put_in_order(self, stream: Stream, chunk: Chunk, now: float) -> None:
+        """Use the frames whose turn has come with ``chunk``, which may have to wait itself."""
+        if chunk.epoch != stream.segment.epoch or stream.jumps(chunk):
+            ready = [*self._reorder.release(chunk.stream), Arrival(chunk, now)]
+        elif self._reorder.repeats(chunk):
+            stream.repeat(len(chunk.samples))
+            return
+        else:
+            ready = self._reorder.sort(chunk, stream.expected, now)
+        for arrival in ready:
+            self._use(stream, *arrival)
+        if chunk.stream in self._heard:  # a frame that waits is no silence
+            self._hear(chunk.stream, now)
+
+    def _use(self, stream: Stream, chunk: Chunk, arrived: float) -> None:
+        if chunk.stream in self._silent:
+            self._end_silence(stream, chunk, arrived)
+        if steps := stream.use(chunk):
+            self._teller.wait(steps, arrived)
+        self._hear(chunk.stream, arrived)
+
+    def _hear(self, name: str, now: float) -> None:
+        self._heard[name] = now
+        self._heard.move_to_end(name)
+
+    def poll(self, now: float, heard: float | None = None) -> list[Message]:
         """The messages that are due at ``now``, each stream's in the order of its life.
 
-        Unless ``caught_up``, frames are known to wait: then no stream can be told to be silent.
+        All frames that came until ``heard`` have been received, all there are unless given. Later
+        ones may wait, so that since then no stream has been silent and no frame is too late.
         """
-        fell_silent = caught_up and self._look_for_silence(now)
-        full = self._beats >= self._batch_size
-        old = any(now >= each.arrived + self._batch_age for each in self._waiting[:1])
-        return self.drain(now) if fell_silent or full or old else []
+        heard = now if heard is None else heard
+        for arrival in self._reorder.due(heard):
+            self._use(self._streams[arrival.chunk.stream], *arrival)
+        fell_silent = self._look_for_silence(heard)
+        return self._teller.tell(now) if fell_silent or self._teller.due(now) else []
 
     def deadline(self) -> float | None:
         """When `poll` next has something to do, if no chunk arrives; None if never."""
-        times = [each.arrived + self._batch_age for each in self._waiting[:1]]
-        times += [heard + self._silence for heard in islice(self._heard.values(), 1)]
-        times += [each.heard + self._forget for each in islice(self._silent.values(), 1)]
+        known = (self._teller.deadline(), self._reorder.deadline())
+        times = [each for each in known if each is not None]
+        if self._heard:
+            times.append(next(iter(self._heard.values())) + self._silence)
+        if self._silent:
+            times.append(next(iter(self._silent.values())).heard + self._forget)
         return min(times, default=None)
 
     def drain(self, now: float) -> list[Message]:
         """All that waits, scored and told now. Streams and their episodes stay as they are."""
-        waiting, self._waiting, self._beats = self._waiting, [], 0
-        beats = [each.step.what for each in waiting if isinstance(each.step.what, Beat)]
-        scores = iter(self._score(beats))
-        if self._clock is not None:
-            now = self._clock()
-        return [message for each in waiting for message in self._tell(each, scores, now)]
+        for arrival in self._reorder.release_all():
+            self._use(self._streams[arrival.chunk.stream], *arrival)
+        return self._teller.tell(now)
 
     def end(self, stream: str, now: float) -> None:
         """Forget ``stream``, because its recording is over: its open episodes end there."""
         self._leave(stream, "the recording is over", now)
+
+    def streams(self) -> tuple[str, ...]:
+        """The streams that are known, in the order in which they came."""
+        return tuple(self._streams)
+
+    def notice(self, stream: str, state: State, text: str, now: float) -> None:
+        """Tell of a turn in the life of ``stream`` that lies outside its samples."""
+        if stream in self._streams:
+            self._teller.wait([self._streams[stream].notice(state, text)], now)
+
+    def clock_drift_ppm(self) -> float:
+        """The largest drift of a source's clock against its samples; any thread may ask."""
+        streams = tuple(self._streams.values())
+        return max((abs(each.segment.timeline.drift_ppm) for each in streams), default=0.0)
 
     # --- streams come, fall silent, return and go ---------------------------------------------
 
@@ -134,7 +163,7 @@ class Engine:
         stream = Stream(chunk, self._spec, self._limits, self._observer)
         self._streams[chunk.stream] = stream
         self._heard[chunk.stream] = now
-        self._wait([stream.notice("started", "first frame seen"), *stream.push(chunk)], now)
+        self._teller.wait([stream.notice("started", "first frame seen"), *stream.push(chunk)], now)
         self._observer.streams(len(self._streams))
 
     def _look_for_silence(self, now: float) -> bool:
@@ -144,7 +173,7 @@ class Engine:
             name, heard = self._heard.popitem(last=False)
             alert = self._no_data(self._streams[name])
             self._silent[name] = Silence(heard, alert)
-            self._wait([self._streams[name].alert(alert)], heard + self._silence)
+            self._teller.wait([self._streams[name].alert(alert)], heard + self._silence)
             found = True
         while self._silent and now >= next(iter(self._silent.values())).heard + self._forget:
             name = next(iter(self._silent))
@@ -161,87 +190,33 @@ class Engine:
             phase=Phase.START,
             onset=stream.expected,
             end=None,
+            at=stream.expected,
+            lead=None,
+            suspended=True,
             beats=(),
             worst=None,
             condition_ms=1000 * self._silence,
         )
 
-    def _resumed(self, chunk: Chunk, stream: Stream) -> Step | None:
-        """The end of the stream's silence if ``chunk`` brings something new."""
-        silence = self._silent.get(chunk.stream)
-        if silence is None:
-            return None
+    def _end_silence(self, stream: Stream, chunk: Chunk, arrived: float) -> None:
+        """Because ``chunk``, still to be used, brings something new."""
+        alert = self._silent.pop(chunk.stream).alert
         known = chunk.epoch == stream.segment.epoch
         end = max(chunk.first, stream.expected) if known else stream.expected
-        return stream.alert(_ended(silence.alert, end))
+        self._teller.wait([stream.alert(_ended(alert, end))], arrived)
 
     def _leave(self, name: str, why: str, now: float) -> None:
-        stream = self._streams.pop(name)
+        stream = self._streams[name]
+        for arrival in self._reorder.release(name):
+            self._use(stream, *arrival)
+        del self._streams[name]
         self._heard.pop(name, None)
         silence = self._silent.pop(name, None)
         if silence is not None:
-            self._wait([stream.alert(_ended(silence.alert, stream.expected))], now)
-        self._wait(stream.end(why), now)
+            self._teller.wait([stream.alert(_ended(silence.alert, stream.expected))], now)
+        self._teller.wait(stream.end(why), now)
         self._observer.streams(len(self._streams))
-
-    # --- from steps to messages ---------------------------------------------------------------
-
-    def _wait(self, steps: Sequence[Step], arrived: float) -> None:
-        self._waiting += [Waiting(step, arrived) for step in steps]
-        self._beats += sum(isinstance(step.what, Beat) for step in steps)
-
-    def _score(self, beats: list[Beat]) -> list[Score]:
-        scores: list[Score] = []
-        for start in range(0, len(beats), self._batch_size):
-            scores += self._scorer.score(beats[start : start + self._batch_size])
-        scored = sum(score.value is not None for score in scores)
-        self._observer.scored(scored)
-        for score in scores:
-            if score.value is None:
-                self._observer.unscored(score.beat.quality.value)
-        return scores
-
-    def _tell(self, waiting: Waiting, scores: Iterator[Score], now: float) -> list[Message]:
-        """The messages of one step; ``scores`` are those of the beats, in order."""
-        what, segment = waiting.step.what, waiting.step.segment
-        if isinstance(what, Notice):
-            return [status_message(segment, what)]
-        if isinstance(what, Beat):
-            score = next(scores)
-            self._observer.latency(now - waiting.arrived)
-            alerts = self._alert(waiting, segment.policy.push(score), what.known_at, now)
-            return [beat_message(segment, score), *alerts]
-        if isinstance(what, SignalChange):
-            return self._alert(waiting, segment.policy.push(what), what.known_at, now)
-        if isinstance(what, Closed):
-            return self._alert(waiting, segment.policy.close(what.sample), what.sample, now)
-        lasted = round(what.condition_ms * segment.fs / 1000)
-        recognised = what.onset + lasted if what.end is None else what.end
-        return self._alert(waiting, [what], recognised, now)
-
-    def _alert(
-        self, waiting: Waiting, alerts: list[Alert], recognised: int, now: float
-    ) -> list[Message]:
-        """Number the alerts. ``recognised``: the sample with which they could be known."""
-        segment = waiting.step.segment
-        in_frame = max(0, waiting.step.until - recognised) / segment.fs
-        messages: list[Message] = []
-        for alert in alerts:
-            self._observer.alerted(alert.code, alert.priority.value)
-            self._observer.latency(now - waiting.arrived)
-            messages.append(
-                alert_message(
-                    segment,
-                    alert,
-                    self._alerts,
-                    recognised,
-                    in_frame + now - waiting.arrived,
-                    self._spec.rate,
-                )
-            )
-            self._alerts += 1
-        return messages
 
 
 def _ended(alert: Alert, sample: int) -> Alert:
-    return replace(alert, phase=Phase.END, end=sample, condition_ms=0.0)
+    return replace(alert, phase=Phase.END, end=sample, at=sample, suspended=False, condition_ms=0.0)

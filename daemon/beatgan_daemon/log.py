@@ -6,6 +6,7 @@ Knows how a line looks and how often one may be said; what is said is up to the 
 import logging
 import sys
 from collections import Counter
+from math import inf
 from typing import Literal, TextIO
 
 import structlog
@@ -89,3 +90,31 @@ class Rejections:
         self._logger.warning(
             "frames rejected", reason=reason, count=self._unsaid.pop(reason), why=self._last[reason]
         )
+
+
+class Overloaded:
+    """Says that frames are dropped unread, at once and then at most every ``interval`` seconds."""
+
+    def __init__(self, logger: FilteringBoundLogger, interval: float = 5.0) -> None:
+        self._logger, self._interval = logger, interval
+        self._unsaid = 0
+        self._next = -inf
+
+    def add(self, frames: int) -> None:
+        """So many more."""
+        self._unsaid += frames
+
+    def due(self, now: float) -> bool:
+        """Whether there is something to say, and it may be said."""
+        return self._unsaid > 0 and now >= self._next
+
+    def say(self, now: float, shed: int, streams: int) -> None:
+        """How many frames since this was last said; ``shed`` of ``streams`` are not served."""
+        self._logger.warning(
+            "overloaded",
+            frames=self._unsaid,
+            streams_shed=shed,
+            streams=streams,
+            why="more ECG came than could be served",
+        )
+        self._unsaid, self._next = 0, now + self._interval

@@ -63,6 +63,9 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     onset_sample: int
     onset_ns: int
     end_sample: int | None
+    sample: int
+    lead: str | None
+    suspended: bool
     raised_ns: int
     score: float | None
     threshold: float | None
@@ -79,7 +82,7 @@ class Totals(msgspec.Struct, frozen=True):
     repeated: int
 
 
-State = Literal["started", "gap", "restarted", "leads-changed", "ended"]
+State = Literal["started", "gap", "restarted", "leads-changed", "clock", "shed", "resumed", "ended"]
 
 
 class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):

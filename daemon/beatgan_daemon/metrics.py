@@ -4,10 +4,18 @@ Histograms carry no stream label and no name of a stream appears anywhere: the n
 stays the same for one patient and for ten thousand.
 """
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
-from prometheus_client.metrics_core import Metric
+from prometheus_client import CollectorRegistry, Info, generate_latest
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
@@ -15,103 +23,134 @@ from prometheus_client.registry import Collector
 LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-class _Uncreated(Collector):
-    """A registry without the time of creation beside every counter, which nobody asks for."""
+COUNTERS = {
+    "samples_received": "Instants of ECG accepted",
+    "samples_lost": "Instants of ECG that never arrived",
+    "samples_repeated": "Instants dropped: seen before or late",
+    "frames_reordered": "Frames that came late and were put in their place",
+    "frames_shed": "Frames dropped unread because the daemon was overloaded",
+    "clock_steps": "Jumps of a source's clock against its samples",
+    "beats_scored": "Beats given a score",
+}
+LABELLED = {
+    "frames_rejected": ("Frames dropped as malformed", ("reason",)),
+    "beats_unscored": ("Beats given no score", ("reason",)),
+    "alerts": ("Alert messages, all phases", ("code", "priority")),
+}
+LATENCY = "From the last needed sample's arrival to the beat or alert message sent"
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
 
-    def collect(self) -> Iterator[Metric]:
-        for family in self._registry.collect():
-            family.samples = [s for s in family.samples if not s.name.endswith("_created")]
-            yield family
+class Metrics(Collector):
+    """The daemon's metrics, in a registry of their own; implements `observer.Observer`.
 
+    One thread counts, in plain numbers: prometheus_client's own counters take a lock each time,
+    and a thousand streams count thousands of times a second. Any thread may read.
+    """
 
-class Metrics:
-    """The daemon's metrics, in a registry of their own; implements `observer.Observer`."""
-
-    def __init__(self, version: str, model: str) -> None:
+    def __init__(
+        self, version: str, model: str, clock_drift: Callable[[], float] = lambda: 0.0
+    ) -> None:
+        """``clock_drift``, in ppm, is asked for at each scrape, in the scraper's thread."""
+        self._counts: Counter[str] = Counter()
+        self._by_label = {name: Counter[tuple[str, ...]]() for name in LABELLED}
+        self._latencies = [0] * (len(LATENCY_BUCKETS) + 1)
+        self._latency_sum = 0.0
+        self._streams = self._shed_streams = 0
+        self.clock_drift = clock_drift
         self.registry = CollectorRegistry()
-        self._received = self._counter("samples_received", "Instants of ECG accepted")
-        self._lost = self._counter("samples_lost", "Instants of ECG that never arrived")
-        self._repeated = self._counter("samples_repeated", "Instants dropped: seen before or late")
-        self._scored = self._counter("beats_scored", "Beats given a score")
-        self._rejected = self._by("frames_rejected", "Frames dropped as malformed", "reason")
-        self._unscored = self._by("beats_unscored", "Beats given no score", "reason")
-        self._alerts = self._by("alerts", "Alert messages, all phases", "code", "priority")
-        self._streams = Gauge(
-            "beatgan_streams_active", "Streams known to the engine", registry=self.registry
-        )
-        self._latency = Histogram(
-            "beatgan_alert_latency_seconds",
-            "From the last needed sample's arrival to the beat or alert message sent",
-            buckets=LATENCY_BUCKETS,
-            registry=self.registry,
-        )
+        self.registry.register(self)
         build = Info("beatgan_build", "What is running", registry=self.registry)
         build.info({"version": version, "model": model})
         ProcessCollector(namespace="beatgan", registry=self.registry)
 
     def received(self, samples: int) -> None:
         """``samples`` instants were accepted."""
-        self._received.inc(samples)
+        self._counts["samples_received"] += samples
 
     def lost(self, samples: int) -> None:
         """``samples`` instants never arrived, or the source marked them lost."""
-        self._lost.inc(samples)
+        self._counts["samples_lost"] += samples
 
     def repeated(self, samples: int) -> None:
         """``samples`` instants were dropped because they had been seen or came too late."""
-        self._repeated.inc(samples)
+        self._counts["samples_repeated"] += samples
+
+    def reordered(self) -> None:
+        """A late frame found its place."""
+        self._counts["frames_reordered"] += 1
+
+    def clock_stepped(self) -> None:
+        """A source's clock jumped."""
+        self._counts["clock_steps"] += 1
 
     def rejected(self, reason: str) -> None:
         """A frame was dropped; ``reason`` is StreamError's fixed word."""
-        self._rejected(reason).inc()
+        self._by_label["frames_rejected"][(reason,)] += 1
+
+    def shed(self, frames: int) -> None:
+        """``frames`` frames were dropped unread."""
+        self._counts["frames_shed"] += frames
 
     def scored(self, beats: int) -> None:
         """``beats`` beats were given a score."""
-        self._scored.inc(beats)
+        self._counts["beats_scored"] += beats
 
     def unscored(self, reason: str) -> None:
         """A beat was found but could not be scored."""
-        self._unscored(reason).inc()
+        self._by_label["beats_unscored"][(reason,)] += 1
 
     def alerted(self, code: str, priority: str) -> None:
         """An alert message was made."""
-        self._alerts(code, priority).inc()
+        self._by_label["alerts"][code, priority] += 1
 
     def streams(self, active: int) -> None:
         """``active`` streams are known now."""
-        self._streams.set(active)
+        self._streams = active
+
+    def streams_shed(self, shed: int) -> None:
+        """``shed`` streams are not served now."""
+        self._shed_streams = shed
 
     def latency(self, seconds: float) -> None:
         """A message waited ``seconds`` for its turn after its last sample had arrived."""
-        self._latency.observe(seconds)
+        self._latencies[bisect_left(LATENCY_BUCKETS, seconds)] += 1
+        self._latency_sum += seconds
 
     def total(self, name: str) -> float:
         """A metric's value now, summed over its labels; ``name`` without the beatgan_ prefix."""
         return sum(
             sample.value
-            for family in self.registry.collect()
+            for family in self.collect()
             for sample in family.samples
             if sample.name == f"beatgan_{name}"
         )
 
     def exposition(self) -> bytes:
         """Prometheus's text format."""
-        return generate_latest(_Uncreated(self.registry))
+        return generate_latest(self.registry)
 
-    def _counter(self, name: str, text: str) -> Counter:
-        return Counter(f"beatgan_{name}", text, registry=self.registry)
+    def collect(self) -> Iterator[Metric]:
+        """Everything counted, as prometheus_client wants it."""
+        for name, text in COUNTERS.items():
+            yield CounterMetricFamily(f"beatgan_{name}", text, self._counts[name])
+        for name, (text, labels) in LABELLED.items():
+            yield self._labelled(name, text, labels)
+        yield GaugeMetricFamily("beatgan_streams_active", "Streams known", self._streams)
+        shed = "Streams that are not served because the daemon was overloaded"
+        yield GaugeMetricFamily("beatgan_streams_shed", shed, self._shed_streams)
+        drift = "The largest drift of a source's clock against its samples"
+        yield GaugeMetricFamily("beatgan_clock_drift_ppm", drift, self.clock_drift())
+        yield self._histogram()
 
-    def _by(self, name: str, text: str, *labels: str) -> Callable[..., Counter]:
-        """A labelled counter whose children are looked up in a dict: `labels()` takes a lock."""
-        counter = Counter(f"beatgan_{name}", text, labels, registry=self.registry)
-        children: dict[tuple[str, ...], Counter] = {}
+    def _labelled(self, name: str, text: str, labels: tuple[str, ...]) -> Metric:
+        family = CounterMetricFamily(f"beatgan_{name}", text, labels=labels)
+        for values, count in tuple(self._by_label[name].items()):
+            family.add_metric(values, count)
+        return family
 
-        def child(*values: str) -> Counter:
-            if values not in children:
-                children[values] = counter.labels(*values)
-            return children[values]
-
-        return child
+    def _histogram(self) -> Metric:
+        bounds = [*(str(bound) for bound in LATENCY_BUCKETS), "+Inf"]
+        buckets = list(zip(bounds, accumulate(self._latencies), strict=True))
+        return HistogramMetricFamily(
+            "beatgan_alert_latency_seconds", LATENCY, buckets, self._latency_sum
+        )

@@ -18,6 +18,12 @@ class Observer(Protocol):
     def repeated(self, samples: int) -> None:
         """So many samples came again, or too late to be used, and were dropped."""
 
+    def reordered(self) -> None:
+        """One frame came late, and found its place because those behind it had waited."""
+
+    def clock_stepped(self) -> None:
+        """A source's clock jumped against its samples."""
+
     def rejected(self, reason: str) -> None:
         """One frame was refused; ``reason`` is that of its StreamError."""
 
@@ -47,6 +53,12 @@ class Unobserved:
         """Not counted."""
 
     def repeated(self, samples: int) -> None:
+        """Not counted."""
+
+    def reordered(self) -> None:
+        """Not counted."""
+
+    def clock_stepped(self) -> None:
         """Not counted."""
 
     def rejected(self, reason: str) -> None:

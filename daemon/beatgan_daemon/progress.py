@@ -18,6 +18,7 @@ COUNTED = {  # word in the status line: metric
     "lost": "samples_lost_total",
     "repeated": "samples_repeated_total",
     "rejected": "frames_rejected_total",
+    "shed": "frames_shed_total",
 }
 
 

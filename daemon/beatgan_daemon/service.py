@@ -1,8 +1,8 @@
 """The daemon's life in three calls: start, serve, stop. The one place where all rooms meet.
 
-One thread owns both sockets and the engine; HTTP has its own and only reads. The queues are
-ZeroMQ's, bounded by their high-water marks: what overflows there is a hole in the sample count,
-and holes are counted. Nothing here knows what a beat is.
+One thread owns both sockets and the engine; HTTP has its own and only reads. All queues are
+bounded: what overflows is a hole in the sample count, and holes are counted. Long before,
+overload.py says that frames wait too long. Nothing here knows what a beat is.
 """
 
 from collections.abc import Callable
@@ -17,18 +17,22 @@ from beatgan_daemon import log
 from beatgan_daemon.engine import Engine
 from beatgan_daemon.exits import Exit
 from beatgan_daemon.http import Server
+from beatgan_daemon.intake import Frame, Intake
 from beatgan_daemon.loading import Loaded, load_model
 from beatgan_daemon.messages import Message, StatusMessage
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.notify import Notifier
+from beatgan_daemon.overload import Overload
 from beatgan_daemon.progress import Progress
 from beatgan_daemon.settings import Settings
+from beatgan_daemon.shedding import Shedding
 from beatgan_daemon.signals import stop_signals
 from beatgan_daemon.sink import Sink
 from beatgan_daemon.source import Source
-from beatgan_daemon.wire import decode_frame
+from beatgan_daemon.wire import decode_frame, decode_topic
 
 FRAMES_PER_TURN = 32  # then beats that are due are scored, even if more frames wait
+TURN_S = 0.02  # likewise, where frames are so large that fewer take as long
 LONGEST_WAIT_S = 0.2  # for a frame: how soon a signal to stop is seen
 DRAIN_S = 2.0  # for frames that had arrived when the signal to stop came
 
@@ -71,9 +75,16 @@ class Service:
         self._clock, self._notifier, self._log = clock, notifier, log.get()
         self.metrics = Metrics(version("beatgan"), loaded.digest)
         self._engine = _engine(settings, loaded, self.metrics, clock)
+        self.metrics.clock_drift = self._engine.clock_drift_ppm
         self._rejections = log.Rejections(self._log)
         self.source, self.sink = _sockets(settings, resources)
         self.progress = Progress(self.metrics, notifier, clock, settings.log.status_s)
+        self._intake = Intake(self.source, settings.ingest.high_water, clock)
+        limit = settings.overload.behind_ms / 1000
+        self._overload = Overload(limit, settings.streams.max, clock())
+        self._shedding = Shedding(
+            self._overload, self._engine, self.metrics, self.progress, self._log
+        )
         self.http = Server(
             settings.http.listen,
             self.metrics.exposition,
@@ -86,7 +97,11 @@ class Service:
     def serve(self, stopping: Callable[[], bool]) -> None:
         """Take turns until ``stopping`` says so, then finish what had arrived."""
         while not stopping():
-            self._turn(self._patience())
+            began = self._clock()
+            idle = self._turn(self._patience())
+            now = self._clock()
+            self._overload.turn(now - began - idle, idle, caught_up=len(self._intake) == 0)
+            self._shedding.balance(now, self._intake)
         self.progress.trouble = "stopping"
         self._notifier.send("STOPPING=1", "STATUS=finishing what has arrived")
         self._log.info("stopping")
@@ -118,31 +133,32 @@ class Service:
             return LONGEST_WAIT_S
         return min(max(deadline - self._clock(), 0.0), LONGEST_WAIT_S)
 
-    def _turn(self, patience: float) -> bool:
-        """Take the frames that are there, at most FRAMES_PER_TURN, and publish what came of them.
+    def _turn(self, patience: float) -> float:
+        """Take the frames that wait, at most a turn's fill, and publish what came of them.
 
-        False if no frame was there within ``patience`` seconds.
+        Seconds, up to ``patience``, in which there was nothing to be done.
         """
-        arrived = self.source.wait(patience)
-        caught_up = not arrived
-        for _ in range(FRAMES_PER_TURN if arrived else 0):
-            if (parts := self.source.receive()) is None:
-                caught_up = True
+        idle = self._intake.pull(patience)
+        end = self._clock() + TURN_S
+        for _ in range(FRAMES_PER_TURN):
+            if (frame := self._intake.take()) is None or self._take(frame) > end:
                 break
-            self._take(parts)
         now = self._clock()
-        self._publish(self._engine.poll(now, caught_up))
+        self._publish(self._engine.poll(now, self._intake.heard()))
         self._rejections.flush(now)
         self.progress.turn(now)
-        return arrived
+        return idle
 
-    def _take(self, parts: list[bytes]) -> None:
-        now = self._clock()
+    def _take(self, frame: Frame) -> float:
+        """Take in one frame; the time when that is done."""
+        parts = frame.parts
         try:
-            self._engine.receive(decode_frame(parts), now)
+            if not (self._shedding.active() and self._shedding.refuses(decode_topic(parts[0]))):
+                self._engine.receive(decode_frame(parts), frame.came)
         except StreamError as error:  # the peer's fault: the daemon goes on
             self.metrics.rejected(error.reason)
-            self._rejections.add(error.reason, f"{_sender(parts)}: {error}", now)
+            self._rejections.add(error.reason, f"{_sender(parts)}: {error}", frame.came)
+        return self._clock()
 
     def _publish(self, messages: list[Message]) -> None:
         for message in messages:
@@ -153,8 +169,8 @@ class Service:
     def _finish(self) -> None:
         """Take what was queued before the end, for a bounded time, and score what waits."""
         end = self._clock() + DRAIN_S
-        while self._turn(0.0) and self._clock() < end:
-            pass
+        while not self._intake.empty() and self._clock() < end:
+            self._turn(0.0)
         self._publish(self._engine.drain(self._clock()))
         self.progress.report(self._clock())
 
@@ -170,6 +186,7 @@ def _engine(
         batch_age=settings.batch.age_ms / 1000,
         silence=settings.streams.silence_s,
         max_streams=settings.streams.max,
+        reorder=settings.streams.reorder_ms / 1000,
         observer=metrics,
         clock=clock,
     )

@@ -86,7 +86,7 @@ class Ingest(Section):
     bind: Endpoints = Field(("tcp://127.0.0.1:5555",), description="listen for ECG sources here")
     connect: Endpoints = Field((), description="connect to ECG sources that listen themselves")
     high_water: int = Field(
-        10_000, ge=1, le=10_000_000, description="frames queued per source before loss"
+        100_000, ge=1, le=10_000_000, description="frames queued per source before loss"
     )
     max_message: int = Field(
         4_194_304, ge=4096, le=2**30, description="largest frame part accepted, bytes"
@@ -137,6 +137,17 @@ class Streams(Section):
     silence_s: float = Field(
         5.0, gt=0, le=86_400, description="seconds without a new sample before signal.no-data"
     )
+    reorder_ms: float = Field(
+        200.0, ge=0, le=60_000, description="how long an early frame waits for those before it"
+    )
+
+
+class Overload(Section):
+    """What is given up when more ECG comes than can be served."""
+
+    behind_ms: float = Field(
+        500.0, ge=0, le=600_000, description="the oldest frame that may wait; 0 sheds nothing"
+    )
 
 
 class Log(Section):
@@ -158,6 +169,7 @@ class Settings(Section):
     http: Http = Http()
     batch: Batch = Batch()
     streams: Streams = Streams()
+    overload: Overload = Overload()
     alarms: AlarmLimits = AlarmLimits()
     log: Log = Log()
 

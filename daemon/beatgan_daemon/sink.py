@@ -11,6 +11,9 @@ import zmq
 from beatgan_daemon import endpoints
 from beatgan_daemon.messages import Message, encode_message
 
+_LAST = int(zmq.NOBLOCK)  # as plain numbers: enumerations are slow
+_FIRST = int(zmq.SNDMORE) | _LAST
+
 
 class Sink:
     """A PUB socket; owned and used by one thread."""
@@ -37,7 +40,9 @@ class Sink:
 
     def send(self, message: Message) -> None:
         """Hand the message to every subscriber whose queue has room; never blocks."""
-        self.socket.send_multipart(encode_message(message), zmq.NOBLOCK)
+        topic, body = encode_message(message)
+        self.socket.send(topic, _FIRST)
+        self.socket.send(body, _LAST)
 
     def close(self) -> None:
         """Let subscribers take what is queued while the context lives, then free the endpoint."""

@@ -1,6 +1,7 @@
 """ECG frames from ZeroMQ publishers: one SUB socket, any number of endpoints.
 
-Its bounded queue is ZeroMQ's own: what overflows there shows up as a hole in the sample count.
+Its bounded queue is ZeroMQ's own, kept short by intake.py: what overflows there shows up as a hole
+in the sample count.
 Does not look into a frame.
 """
 
@@ -13,6 +14,7 @@ import zmq
 from beatgan_daemon import endpoints
 from beatgan_daemon.wire import MAX_LEADS, MAX_SAMPLES
 
+_NOBLOCK = int(zmq.NOBLOCK)  # as plain numbers: enumerations are slow
 MAX_PART = 4 * MAX_LEADS * MAX_SAMPLES  # bytes: the largest payload the protocol allows
 
 
@@ -25,7 +27,7 @@ class Source:
         bind: Sequence[str] = (),
         connect: Sequence[str] = (),
         *,
-        high_water: int = 10_000,
+        high_water: int = 100_000,
         max_part: int = MAX_PART,
     ) -> None:
         """``high_water``: frames queued for each peer; a longer part than ``max_part`` bytes
@@ -52,9 +54,14 @@ class Source:
     def receive(self) -> list[bytes] | None:
         """The next frame's parts, or None if none is there; never blocks."""
         try:
-            return self.socket.recv_multipart(zmq.NOBLOCK)
+            part = self.socket.recv(_NOBLOCK, copy=False)
         except zmq.Again:
             return None
+        parts = [part.bytes]
+        while part.more:  # recv_multipart asks the socket instead, which costs more than a part
+            part = self.socket.recv(copy=False)
+            parts.append(part.bytes)
+        return parts
 
     def close(self) -> None:
         """Drop what is queued and free the endpoints."""

@@ -7,6 +7,7 @@ which they became known. Knows no model, no message and no clock.
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from beatgan_daemon.observer import Observer
 
 LONGEST_HOLE_S = 3600.0  # a longer one is believed only when a second frame confirms it
 CLOCK_TOLERANCE_NS = 2_000_000  # less than a sample at 360 Hz
+CLOCK_STEP_NS = 1_000_000_000  # more than this from one frame to the next is no drift
+DRIFT_KNOWN_S = 60.0  # of samples; over less, the jitter of time stamps would pass for drift
 ANCHORS = 16
 
 
@@ -31,20 +34,46 @@ class Timeline:
     samples from there on. The latest anchors are remembered for onsets that lie back.
     """
 
-    def __init__(self, fs: float) -> None:
+    def __init__(self, fs: float, first: int, t_ns: int) -> None:
+        """The first frame says that sample ``first`` was taken at ``t_ns``."""
         self._fs = fs
-        self._anchors: deque[tuple[int, int]] = deque(maxlen=ANCHORS)
+        self._since = self._latest = (first, t_ns)  # the clock has not jumped between the two
+        self._anchors = deque([(first, t_ns)], maxlen=ANCHORS)
 
-    def claim(self, first: int, t_ns: int) -> None:
-        """A frame says that sample ``first`` was taken at ``t_ns``."""
-        if not self._anchors or abs(self.at(first) - t_ns) > CLOCK_TOLERANCE_NS:
-            self._anchors.append((first, t_ns))
+    def claim(self, first: int, t_ns: int) -> int:
+        """A frame says that sample ``first`` was taken at ``t_ns``.
+
+        By how many ns the source's clock jumped against its samples; 0 for a second or less.
+        """
+        self._latest = (first, t_ns)
+        error = t_ns - self.at(first)
+        if abs(error) <= CLOCK_TOLERANCE_NS:
+            return 0
+        self._anchors.append(self._latest)
+        if abs(error) <= CLOCK_STEP_NS:
+            return 0
+        self._since = self._latest
+        return error
 
     def at(self, sample: int) -> int:
         """UNIX time of ``sample`` in ns."""
-        latest_first = reversed(self._anchors)
-        anchor = next((each for each in latest_first if each[0] <= sample), self._anchors[0])
+        anchor = self._anchors[-1]
+        if sample < anchor[0]:
+            latest_first = reversed(self._anchors)
+            anchor = next((each for each in latest_first if each[0] <= sample), self._anchors[0])
         return anchor[1] + round((sample - anchor[0]) * 1e9 / self._fs)
+
+    @property
+    def drift_ppm(self) -> float:
+        """How much faster than its samples the source's clock runs, since it last jumped.
+
+        0 until that is known over `DRIFT_KNOWN_S` of samples.
+        """
+        (since, since_ns), (latest, latest_ns) = self._since, self._latest
+        seconds = (latest - since) / self._fs
+        if seconds < DRIFT_KNOWN_S:
+            return 0.0
+        return 1e6 * ((latest_ns - since_ns) * 1e-9 - seconds) / seconds
 
 
 class Segment:
@@ -56,8 +85,7 @@ class Segment:
         self.first = chunk.first  # sample that it begins with
         self.frontend = Frontend(spec, chunk.fs, chunk.leads, chunk.first)
         self.policy = EpisodePolicy(limits, chunk.fs)
-        self.timeline = Timeline(chunk.fs)
-        self.timeline.claim(chunk.first, chunk.t_ns)
+        self.timeline = Timeline(chunk.fs, chunk.first, chunk.t_ns)
         self.beats_before = 0  # beats of this epoch in earlier segments
 
 
@@ -79,8 +107,7 @@ class Notice:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """Something that became known of ``segment`` once ``until`` of its samples had arrived."""
 
     segment: Segment
@@ -103,28 +130,41 @@ class Stream:
         self._doubted: tuple[int, int] | None = None  # epoch, end of a frame not believed
         self._received = self._lost = self._repeated = 0
 
-    @property
-    def position(self) -> tuple[int, int]:
-        """Epoch and next expected sample: moves exactly when new samples were used."""
-        return self.segment.epoch, self.expected
-
     def push(self, chunk: Chunk) -> list[Step]:
         """The steps that ``chunk`` makes known.
 
         Raises StreamError, with every count and state as before, on a frame that contradicts the
         stream: ``rate``, ``jump`` or ``epoch``.
         """
-        self._examine(chunk)
+        self.examine(chunk)
+        return self.use(chunk)
+
+    def brings_news(self, chunk: Chunk) -> bool:
+        """Whether `use` would find a sample in ``chunk`` that the stream has not seen or lost."""
+        end = chunk.first + len(chunk.samples)
+        return end > self.expected or chunk.epoch != self.segment.epoch
+
+    def use(self, chunk: Chunk) -> list[Step]:
+        """The steps that ``chunk``, which was examined when it came, makes known."""
         steps: list[Step] = []
         if chunk.epoch != self.segment.epoch:
             steps += self._restart(chunk)
         elif chunk.first > self.expected:
             steps += self._lose(chunk.first - self.expected)
-        fresh = chunk.samples[max(0, self.expected - chunk.first) :]
-        self._repeat(len(chunk.samples) - len(fresh))
-        if len(fresh) and chunk.leads != self.segment.leads:
+        fresh = chunk.samples
+        if chunk.first < self.expected:
+            fresh = fresh[self.expected - chunk.first :]
+            self.repeat(len(chunk.samples) - len(fresh))
+        if not len(fresh):
+            return steps
+        if chunk.leads != self.segment.leads:
             steps += self._change_leads(chunk)
-        return steps + self._take(fresh, chunk)
+        return self._take(fresh, chunk, steps)
+
+    def repeat(self, samples: int) -> None:
+        """Count ``samples`` that came before, or too late, and are dropped."""
+        self._repeated += samples
+        self._observer.repeated(samples)
 
     def notice(self, state: State, text: str, sample: int | None = None, lost: int = 0) -> Step:
         """A step that tells of a turn in the stream's life."""
@@ -140,8 +180,8 @@ class Stream:
         """A step that carries an alert made outside the segment's own policy."""
         return self._step(alert)
 
-    def _examine(self, chunk: Chunk) -> None:
-        """Refuse what contradicts the stream.
+    def examine(self, chunk: Chunk) -> None:
+        """Raise StreamError if ``chunk`` contradicts the stream.
 
         A frame that would throw away much (a hole of more than an hour, a return to the epoch
         before) is believed only if it continues one just refused for the same reason, as RTP does
@@ -154,20 +194,24 @@ class Stream:
             raise StreamError(
                 "rate", f"fs may not change within an epoch: was {segment.fs:g}, got {chunk.fs:g}"
             )
-        hole = chunk.first - self.expected if known else 0
         stale = chunk.epoch == self._previous_epoch
-        end = (chunk.epoch, chunk.first + len(chunk.samples))
-        confirmed = self._doubted == (chunk.epoch, chunk.first)
-        if (stale or hole > LONGEST_HOLE_S * segment.fs) and not confirmed:
-            self._doubted = end
-            if stale:
-                raise StreamError("epoch", f"epoch {chunk.epoch} is over; {segment.epoch} is on")
-            raise StreamError(
-                "jump",
-                f"first jumps from {self.expected} to {chunk.first}, more than "
-                f"{LONGEST_HOLE_S / 3600:g} h; believed only if the next frame continues there",
-            )
+        if (stale or (known and self.jumps(chunk))) and self._doubted != (chunk.epoch, chunk.first):
+            self._doubted = (chunk.epoch, chunk.first + len(chunk.samples))
+            self._refuse(chunk, stale)
         self._doubted = None
+
+    def jumps(self, chunk: Chunk) -> bool:
+        """Whether ``chunk``, of this epoch, lies further ahead than a hole is believed to be."""
+        return chunk.first - self.expected > LONGEST_HOLE_S * self.segment.fs
+
+    def _refuse(self, chunk: Chunk, stale: bool) -> NoReturn:
+        if stale:
+            raise StreamError("epoch", f"epoch {chunk.epoch} is over; {self.segment.epoch} is on")
+        raise StreamError(
+            "jump",
+            f"first jumps from {self.expected} to {chunk.first}, more than "
+            f"{LONGEST_HOLE_S / 3600:g} h; believed only if the next frame continues there",
+        )
 
     def _restart(self, chunk: Chunk) -> list[Step]:
         segment = Segment(chunk, self._spec, self._limits)
@@ -201,27 +245,30 @@ class Stream:
         pending = self._steps(self.segment.frontend.close())
         return [*pending, self._step(Closed(self.expected))]
 
-    def _take(self, fresh: Floats, chunk: Chunk) -> list[Step]:
-        if not len(fresh):
-            return []
+    def _take(self, fresh: Floats, chunk: Chunk, steps: list[Step]) -> list[Step]:
+        """``steps``, and those that the ``fresh`` samples at the end of ``chunk`` make known."""
+        jump = self.segment.timeline.claim(chunk.first, chunk.t_ns)
+        if jump:
+            steps.append(self._clock_jumped(jump))
         lost = _lost_rows(fresh)
         self._received += len(fresh) - lost
         self._observer.received(len(fresh) - lost)
         if lost:
             self._lost += lost
             self._observer.lost(lost)
-        self.segment.timeline.claim(chunk.first, chunk.t_ns)
         self.expected += len(fresh)
-        return self._steps(self.segment.frontend.push(fresh))
+        events = self.segment.frontend.push(fresh)
+        return steps + self._steps(events) if events else steps
 
-    def _repeat(self, samples: int) -> None:
-        if samples:
-            self._repeated += samples
-            self._observer.repeated(samples)
+    def _clock_jumped(self, by_ns: int) -> Step:
+        self._observer.clock_stepped()
+        text = f"the source's clock jumped by {by_ns / 1e9:+.3f} s against its samples"
+        return self.notice("clock", text)
 
     def _steps(self, events: Iterable[Event]) -> list[Step]:
         steps = [self._step(event) for event in events]
-        self._beats += sum(isinstance(step.what, Beat) for step in steps)
+        for step in steps:
+            self._beats += isinstance(step.what, Beat)
         return steps
 
     def _step(self, what: Event | Closed | Notice | Alert) -> Step:
@@ -230,6 +277,8 @@ class Stream:
 
 def _lost_rows(samples: Floats) -> int:
     """Rows with a value on no lead."""
-    if not np.isnan(samples.sum()):
+    flat = samples.reshape(-1)
+    largest: float = flat.item(flat.argmax())  # the cheapest way to see whether one is NaN
+    if largest == largest:
         return 0
     return int(np.isnan(samples).all(axis=1).sum())

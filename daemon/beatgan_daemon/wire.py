@@ -27,6 +27,7 @@ LOST_I2: Final = -32_768
 
 _TOPIC = re.compile(rb"ecg\.([A-Za-z0-9_:-]{1,%d})" % MAX_NAME)
 _INT64 = 2**63
+_MOST_KNOWN = 65_536  # names kept, so that they are looked at only once; then all are forgotten
 
 
 class Header(msgspec.Struct, frozen=True, gc=False):
@@ -58,6 +59,8 @@ _RANGES: Final[tuple[tuple[str, float, float], ...]] = (
     ("fs", MIN_FS, MAX_FS),
 )
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {"<i2": np.dtype("<i2"), "<f4": np.dtype("<f4")}
+_topics: Final[dict[bytes, str]] = {}  # valid ones seen lately
+_leads: Final[dict[tuple[str, ...], tuple[str, ...]]] = {}  # likewise; the values are the keys
 _header_decoder = msgspec.msgpack.Decoder(Header)
 _header_encoder = msgspec.msgpack.Encoder()
 
@@ -73,30 +76,38 @@ def decode_frame(parts: Sequence[bytes | memoryview]) -> Chunk:
         raise StreamError(
             "parts", f"a frame has 3 parts (topic, header, payload), got {len(parts)}"
         )
-    stream = _decode_topic(parts[0])
+    stream = decode_topic(parts[0])
     header = _decode_header(parts[1])
-    _check(header)
+    leads = _check(header)
     return Chunk(
-        stream=stream,
-        epoch=header.epoch,
-        seq=header.seq,
-        first=header.first,
-        t_ns=header.t_ns,
-        fs=header.fs,
-        leads=header.leads,
-        samples=_decode_payload(parts[2], header),
+        stream,
+        header.epoch,
+        header.seq,
+        header.first,
+        header.t_ns,
+        header.fs,
+        leads,
+        _decode_payload(parts[2], header),
     )
 
 
-def _decode_topic(part: bytes | memoryview) -> str:
+def decode_topic(part: bytes | memoryview) -> str:
+    """The stream's name in the first part of a frame. Raises StreamError."""
+    known = _topics.get(part) if isinstance(part, bytes) else None
+    return _learn_topic(bytes(part)) if known is None else known
+
+
+def _learn_topic(part: bytes) -> str:
     match = _TOPIC.fullmatch(part)
     if match is None:
         raise StreamError(
             "topic",
             f"the topic is `ecg.` and 1-{MAX_NAME} characters of A-Z a-z 0-9 _ - :, "
-            f"got {brief(bytes(part[:80]))}",
+            f"got {brief(part[:80])}",
         )
-    return bytes(match[1]).decode("ascii")
+    if len(_topics) >= _MOST_KNOWN:
+        _topics.clear()
+    return _topics.setdefault(part, match[1].decode("ascii"))
 
 
 def _decode_header(part: bytes | memoryview) -> Header:
@@ -140,7 +151,27 @@ def _refuse_version(version: int) -> NoReturn:
     raise StreamError("version", f"this daemon speaks version {VERSION}, got v = {version}")
 
 
-def _check(header: Header) -> None:
+def _check(header: Header) -> tuple[str, ...]:
+    """The leads, if all values are allowed: one comparison after the other, for most are."""
+    leads = _leads.get(header.leads)
+    if (
+        leads is None
+        or not -_INT64 <= header.epoch < _INT64
+        or not 0 <= header.seq < _INT64
+        or not 0 <= header.first <= MAX_FIRST
+        or not -_INT64 <= header.t_ns < _INT64
+        or not MIN_FS <= header.fs <= MAX_FS
+        or header.scale == 0
+        or not math.isfinite(header.scale)
+        or not math.isfinite(header.offset)
+        or header.dtype not in _DTYPES
+    ):
+        return _check_each(header)
+    return leads
+
+
+def _check_each(header: Header) -> tuple[str, ...]:
+    """Say what is not allowed, if anything; else remember the leads."""
     for name, low, high in _RANGES:
         if not low <= getattr(header, name) <= high:
             _out_of_range(name, f"within {low:,}..{high:,}", getattr(header, name))
@@ -151,6 +182,9 @@ def _check(header: Header) -> None:
     if header.dtype not in _DTYPES:
         raise StreamError("dtype", f"header: dtype must be <i2 or <f4, got {brief(header.dtype)}")
     check_leads(header.leads)
+    if len(_leads) >= _MOST_KNOWN:
+        _leads.clear()
+    return _leads.setdefault(header.leads, header.leads)
 
 
 def check_leads(leads: Sequence[str]) -> None:
@@ -179,7 +213,38 @@ def _decode_payload(part: bytes | memoryview, header: Header) -> Floats:
             f"the payload holds 1-{MAX_SAMPLES} samples of {row} bytes "
             f"({len(header.leads)} leads, {header.dtype}), got {len(part)} bytes",
         )
-    raw = np.frombuffer(part, dtype).reshape(count, len(header.leads))
+    raw = np.frombuffer(part, dtype)
+    whole = _is_whole(raw, header)
+    millivolt = _decode_whole(raw, header) if whole else _decode_each(raw, header)
+    return millivolt.reshape(count, len(header.leads))
+
+
+def _is_whole(raw: NDArray[Any], header: Header) -> bool:
+    """Whether each sample is a voltage; to look at the extremes is enough, for NaN is both."""
+    low: float = raw.item(raw.argmin())
+    high: float = raw.item(raw.argmax())
+    if low == LOST_I2 and header.dtype == "<i2":
+        return False
+    offset, scale = header.offset, header.scale
+    return (
+        abs((low - offset) * scale) <= MAX_MILLIVOLT
+        and abs((high - offset) * scale) <= MAX_MILLIVOLT
+    )
+
+
+def _decode_whole(raw: NDArray[Any], header: Header) -> Floats:
+    """Millivolt where each sample is a voltage: all arithmetic stays finite."""
+    if header.dtype == "<f4" and header.scale == 1.0 and header.offset == 0.0:
+        return raw.copy()
+    millivolt: Doubles = raw.astype(np.float64)
+    if header.offset != 0.0:
+        millivolt -= header.offset
+    millivolt *= header.scale
+    return millivolt.astype(np.float32)
+
+
+def _decode_each(raw: NDArray[Any], header: Header) -> Floats:
+    """Millivolt, with NaN for each that is none."""
     with np.errstate(invalid="ignore", over="ignore"):  # a signalling NaN is just a lost sample
         millivolt: Doubles = (raw.astype(np.float64) - header.offset) * header.scale
         lost = ~(np.abs(millivolt) <= MAX_MILLIVOLT)

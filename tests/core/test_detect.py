@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from beatgan.detect import RATE, Detector
+from beatgan import detect
+from beatgan.detect import FOUND, HOLD, RATE, Detector
 from beatgan.filters import BandPass
 from beatgan.synthetic import beat_times, synthetic_ecg
 from beatgan.types import Doubles
@@ -130,3 +133,100 @@ def test_a_pacing_spike_and_the_broad_beat_after_it_are_one_beat_at_one_place() 
     assert apart.min() > 0  # between the spike and the beat's lowest point, 28 samples later
     assert apart.max() < 24
     assert apart.max() - apart.min() < 14  # the nearer height draws it: it does not jump
+
+
+def motion(size: int, rms: float) -> Doubles:
+    """Noise like that of a moved electrode: large, slow, with power far into the QRS's band."""
+    white = np.random.default_rng(4).normal(size=size)
+    slow = np.fft.irfft(np.fft.rfft(white) / (1 + (np.fft.rfftfreq(size, 1 / RATE) / 4) ** 2), size)
+    return np.asarray(rms * slow / slow.std())
+
+
+def missed(found: list[int], truth: Doubles) -> Doubles:
+    """The beats of ``truth`` (samples) that have no apex of ``found`` within 50 ms."""
+    apart = np.abs(np.asarray(found)[:, None] - 2 - truth[None, :]).min(axis=0)
+    return np.asarray(truth[apart > 0.05 * RATE])
+
+
+def test_in_motion_noise_beats_are_known_by_their_shape(ecg: Doubles) -> None:
+    noisy = np.concatenate([ecg] * 3)
+    quiet = np.array([apex for apex in apexes(noisy) if apex > 30 * RATE], float) - 2
+    noisy[20 * RATE :] += motion(len(noisy) - 20 * RATE, 0.45)
+    found = [apex for apex in apexes(noisy) if apex > 30 * RATE]
+    false = missed((quiet + 2).astype(int).tolist(), np.array(found, float) - 2)
+    assert len(false) < 0.1 * len(quiet)  # its height alone would let pass a third
+    assert len(missed(found, quiet)) < 0.2 * len(quiet)
+
+
+@pytest.mark.parametrize("height", [3.0, 100.0, 3000.0])
+@pytest.mark.parametrize("seconds", [0.3, 10.0])
+def test_after_a_burst_beats_are_found_again_soon(
+    ecg: Doubles, height: float, seconds: float
+) -> None:
+    start, size = 20 * RATE, int(seconds * RATE)
+    noisy = ecg.copy()
+    noisy[start : start + size] += height * np.random.default_rng(5).normal(size=size)
+    truth = np.array(apexes(ecg), float) - 2
+    lost = missed(apexes(noisy), truth[truth > start + size])
+    assert lost.size == 0 or lost.max() < start + size + 5 * RATE
+
+
+def test_after_a_step_and_after_a_long_gap_beats_are_found_again_soon(ecg: Doubles) -> None:
+    truth = np.array(apexes(ecg), float) - 2
+    stepped, cut = ecg.copy(), filtered(ecg)
+    stepped[20 * RATE :] += 50.0
+    cut[20 * RATE : 30 * RATE] = np.nan
+    for found, back in (
+        (apexes(stepped), 20 * RATE),
+        ([apex for apex, _ in Detector().push(cut, 0)], 30 * RATE),
+    ):
+        lost = missed(found, truth[truth > back])
+        assert lost.size == 0 or lost.max() < back + 3 * RATE
+
+
+def test_a_tenth_of_the_height_from_now_on_is_found_again_soon(ecg: Doubles) -> None:
+    truth, smaller = np.array(apexes(ecg), float) - 2, ecg.copy()
+    smaller[20 * RATE :] *= 0.1
+    lost = missed(apexes(smaller), truth[truth > 20 * RATE])
+    assert lost.size == 0 or lost.max() < 26 * RATE
+
+
+@given(st.lists(st.integers(1, 700), min_size=1, max_size=30), st.integers(0, 3))
+@settings(max_examples=30, deadline=None)
+def test_any_cutting_has_the_same_beats_in_noise_too(cuts: list[int], lost: int) -> None:
+    signal = filtered(synthetic_ecg(40, RATE).astype(np.float64))
+    signal[10 * RATE :] += motion(len(signal) - 10 * RATE, 0.3)
+    signal[20 * RATE : 20 * RATE + lost] = np.nan
+    detector, found, at = Detector(), [], 0
+    for cut in [*cuts, len(signal)]:
+        found += detector.push(signal[at : at + cut], at)
+        at += cut
+    assert found == Detector().push(signal, 0)
+
+
+def test_the_state_is_small_and_may_be_part_of_a_larger_record(ecg: Doubles) -> None:
+    assert detect.STATE.itemsize <= 6 * 1024
+    leads = np.zeros(2, np.dtype([("other", "i8"), ("detector", detect.STATE)]))
+    signal = filtered(ecg)
+    band = BandPass(RATE, *detect.BAND_HZ).push(signal)
+    found = np.zeros(2 * (signal.size // HOLD + 1), FOUND)
+    detect.begin(leads[1]["detector"])
+    count = detect.run(band, signal, 0, leads[1]["detector"], found)
+    assert found["apex"][:count].tolist() == apexes(ecg)
+    wait = found["confirmed"][:count] - found["apex"][:count]
+    assert wait.min() > 0
+    assert wait.max() <= detect.LATEST
+
+
+@pytest.mark.parametrize("whole", [1, 2, 10, HOLD - 1])
+def test_shreds_of_signal_have_no_beats(whole: int) -> None:
+    signal = 100 * np.random.default_rng(6).normal(size=20_000)
+    signal[:: whole + 1] = np.nan
+    assert Detector().push(signal, 0) == []
+
+
+@pytest.mark.parametrize("whole", [HOLD, HOLD + 1, 2 * HOLD + 3, 150])
+def test_no_signal_has_more_beats_than_there_is_room_for(whole: int) -> None:
+    signal = 100 * np.random.default_rng(7).normal(size=50_000)
+    signal[:: whole + 1] = np.nan
+    assert len(Detector().push(signal, 0)) <= 2 * (signal.size // HOLD + 1)

@@ -1,7 +1,7 @@
 """Scoring: the laws of beatgan.scoring, and what a calibration may say."""
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from beatgan.errors import ArtifactError
 from beatgan.model import LOWEST, Calibration, Model
@@ -106,7 +107,7 @@ def test_a_score_is_the_weighted_sum_of_bounded_standardised_components() -> Non
 
 
 def test_without_a_patients_scale_the_reference_is_not_asked() -> None:
-    spec = replace(PreprocessSpec(), scale="beat")
+    spec = dataclasses.replace(PreprocessSpec(), scale="beat")
     torch.manual_seed(0)
     model = Model(spec, Student(), FULL)
     plain, other = model.score([beat(WINDOWS[0]), beat(WINDOWS[0], reference=WINDOWS[1])])

@@ -1,27 +1,42 @@
 """Noise is declared and ectopic beats are not; the grade hangs on nothing but what was pushed."""
 
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from beatgan import noise
 from beatgan.filters import BandPass
-from beatgan.noise import HIGHEST, LOWEST, POOR, UNUSABLE, NoiseMeter, _grade
+from beatgan.noise import (
+    FORGET,
+    GOOD,
+    GRADES,
+    HIGHEST,
+    LOWEST,
+    POOR,
+    POOR_ENTERED,
+    POOR_LEFT,
+    UNUSABLE,
+    UNUSABLE_ENTERED,
+    UNUSABLE_LEFT,
+)
 from beatgan.spec import PreprocessSpec
 from beatgan.synthetic import beat_times, synthetic_ecg
-from beatgan.types import Doubles, Quality
+from beatgan.types import Doubles, Quality, Record
 
 SPEC = PreprocessSpec()
 LEAD_IN = 180  # samples before the window, as the front end gives them
 SECONDS = 120
 
 
+@cache
 def band(low: float, high: float) -> Doubles:
     """Two minutes of noise of unit power."""
     white = np.random.default_rng(0).normal(size=SECONDS * 360)
-    noise = BandPass(360, low, high).push(white)
-    return np.asarray(noise / noise.std())
+    filtered = BandPass(360, low, high).push(white)
+    return np.asarray(filtered / filtered.std())
 
 
 def electrodes() -> Doubles:
@@ -34,6 +49,11 @@ def muscle() -> Doubles:
 
 
 def ecg() -> Doubles:
+    return clean().copy()
+
+
+@cache
+def clean() -> Doubles:
     return synthetic_ecg(SECONDS, 360.0).astype(np.float64)
 
 
@@ -50,10 +70,17 @@ def usual(signal: Doubles) -> Doubles:
     return np.asarray(np.mean([span[LEAD_IN:] for span in spans(signal)[:6]], axis=0))
 
 
+def meter() -> Record:
+    record = np.zeros(1, noise.STATE)[0]
+    noise.begin(record)
+    return record
+
+
 def grades(signal: Doubles, reference: Doubles | None = None) -> list[Quality]:
     reference = usual(ecg()) if reference is None else reference
-    meter = NoiseMeter(SPEC)
-    return [meter.push(span, span[LEAD_IN:], reference) for span in spans(signal)]
+    s, before = meter(), SPEC.before
+    spanned = spans(signal)
+    return [GRADES[noise.push(s, span, span[LEAD_IN:], reference, before)] for span in spanned]
 
 
 def share(found: list[Quality], quality: Quality) -> float:
@@ -64,14 +91,14 @@ def test_a_clean_signal_with_ectopic_beats_is_good() -> None:
     assert set(grades(ecg())) == {Quality.GOOD}
 
 
-@pytest.mark.parametrize("noise", [electrodes, muscle])
-def test_noise_as_high_as_the_beats_is_unusable(noise: Callable[[], Doubles]) -> None:
-    assert share(grades(ecg() + noise())[15:], Quality.UNUSABLE) > 0.95
+@pytest.mark.parametrize("added", [electrodes, muscle])
+def test_noise_as_high_as_the_beats_is_unusable(added: Callable[[], Doubles]) -> None:
+    assert share(grades(ecg() + added())[15:], Quality.UNUSABLE) > 0.95
 
 
-@pytest.mark.parametrize("noise", [electrodes, muscle])
-def test_a_little_noise_is_none(noise: Callable[[], Doubles]) -> None:
-    assert set(grades(ecg() + 0.02 * noise())) == {Quality.GOOD}
+@pytest.mark.parametrize("added", [electrodes, muscle])
+def test_a_little_noise_is_none(added: Callable[[], Doubles]) -> None:
+    assert set(grades(ecg() + 0.02 * added())) == {Quality.GOOD}
 
 
 def test_the_state_comes_with_the_noise_and_goes_with_it() -> None:
@@ -103,7 +130,7 @@ def test_what_was_pushed_stays_as_it_was() -> None:
     span = spans(ecg())[3]
     window, reference = span[LEAD_IN:].copy(), usual(ecg())
     copies = [array.copy() for array in (span, window, reference)]
-    NoiseMeter(SPEC).push(span, window, reference)
+    noise.push(meter(), span, window, reference, SPEC.before)
     assert all(map(np.array_equal, (span, window, reference), copies))
 
 
@@ -114,15 +141,27 @@ def test_meters_share_nothing() -> None:
     assert grades(noisy) == first
 
 
-@pytest.mark.parametrize("last", list(Quality))
-def test_between_its_thresholds_a_state_stays_as_it_is(last: Quality) -> None:
-    poor, unusable = sum(POOR) / 2, sum(UNUSABLE) / 2
-    assert _grade(POOR[1] - 0.01, POOR[1] - 0.01, last) is Quality.GOOD
-    assert _grade(UNUSABLE[0], UNUSABLE[0], last) is Quality.UNUSABLE
-    assert (_grade(poor, LOWEST, last) is Quality.GOOD) == (last is Quality.GOOD)
-    assert (_grade(unusable, unusable, last) is Quality.UNUSABLE) == (last is Quality.UNUSABLE)
+def grade_at(level: float, fuzz: float, last: int) -> int:
+    """The grade where the running levels come to ``level`` and ``fuzz``, after ``last``."""
+    s, window = meter(), usual(ecg())
+    for name, wanted in (("noise", level), ("fuzz", fuzz)):  # the beat pushed says LOWEST
+        s[name] = (wanted - FORGET * LOWEST) / (1 - FORGET)
+    s["grade"] = last
+    grade = noise.push(s, np.zeros(500), window, window, SPEC.before)
+    assert (float(s["noise"]), float(s["fuzz"])) == pytest.approx((level, fuzz))
+    assert s["grade"] == grade
+    return grade
 
 
-@pytest.mark.parametrize("last", list(Quality))
-def test_noise_that_is_not_fuzzy_leaves_beats_scored(last: Quality) -> None:
-    assert _grade(HIGHEST, LOWEST, last) is Quality.POOR
+@pytest.mark.parametrize("last", [GOOD, POOR, UNUSABLE])
+def test_between_its_thresholds_a_state_stays_as_it_is(last: int) -> None:
+    poor, unusable = (POOR_ENTERED + POOR_LEFT) / 2, (UNUSABLE_ENTERED + UNUSABLE_LEFT) / 2
+    assert grade_at(POOR_LEFT - 0.01, POOR_LEFT - 0.01, last) == GOOD
+    assert grade_at(UNUSABLE_ENTERED + 0.01, UNUSABLE_ENTERED + 0.01, last) == UNUSABLE
+    assert (grade_at(poor, LOWEST, last) == GOOD) == (last == GOOD)
+    assert (grade_at(unusable, unusable, last) == UNUSABLE) == (last == UNUSABLE)
+
+
+@pytest.mark.parametrize("last", [GOOD, POOR, UNUSABLE])
+def test_noise_that_is_not_fuzzy_leaves_beats_scored(last: int) -> None:
+    assert grade_at(HIGHEST, LOWEST, last) == POOR

@@ -1,11 +1,20 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from beatgan.errors import UsageError
 from beatgan.policy import AlarmLimits, EpisodePolicy
-from beatgan.types import Alert, Beat, Condition, Phase, Quality, Score, SignalChange
+from beatgan.types import (
+    Alert,
+    Beat,
+    Condition,
+    Kind,
+    Phase,
+    Priority,
+    Quality,
+    Score,
+    SignalChange,
+)
 
 EMPTY = np.empty(0, np.float32)
 
@@ -14,6 +23,13 @@ def score(n: int, value: float | None) -> Score:
     quality = Quality.UNUSABLE if value is None else Quality.GOOD
     beat = Beat(n, 300 * n, 300 * n + 186, "II", None, quality, EMPTY, EMPTY, 0.0, 0.0)
     return Score(beat, value, 1.0, EMPTY, EMPTY)
+
+
+def change(
+    condition: Condition, begins: bool, at: int, suspended: bool, lead: str = "II"
+) -> SignalChange:
+    """Known a second later, at 360 Hz."""
+    return SignalChange(condition, begins, lead, at, at + 360, suspended)
 
 
 def feed(values: str, limits: AlarmLimits | None = None) -> list[Alert]:
@@ -62,19 +78,87 @@ def test_the_worst_beat_explains() -> None:
 
 def test_signal_conditions_have_their_own_episodes() -> None:
     policy = EpisodePolicy(AlarmLimits(), 360.0)
-    begun = policy.push(SignalChange(Condition.FLAT, True, 1000, 1720))
-    ended = policy.push(SignalChange(Condition.FLAT, False, 3000, 3001))
-    assert [a.code for a in begun + ended] == ["signal.flat"] * 2
-    assert begun[0].condition_ms == pytest.approx(2000)
-    assert (ended[0].end, ended[0].episode) == (3000, begun[0].episode)
-    assert policy.push(SignalChange(Condition.GAP, False, 1, 1)) == []
+    (begun,) = policy.push(change(Condition.FLAT, True, 1000, True))
+    (ended,) = policy.push(change(Condition.FLAT, False, 3000, False))
+    assert (begun.code, ended.code) == ("signal.flat", "signal.flat")
+    assert (begun.phase, begun.onset, begun.end, begun.at) == (Phase.START, 1000, None, 1000)
+    assert (ended.phase, ended.onset, ended.end, ended.at) == (Phase.END, 1000, 3000, 3000)
+    assert ended.episode == begun.episode
+    assert begun.condition_ms == ended.condition_ms == pytest.approx(1000)
+    assert {a.kind for a in (begun, ended)} == {Kind.TECHNICAL}
+    assert policy.push(change(Condition.GAP, False, 1, False)) == []
+
+
+def told(
+    policy: EpisodePolicy, event: SignalChange
+) -> list[tuple[str, str | None, str, int, bool]]:
+    """Code, lead, phase, moment and suspension of each alert that comes of it."""
+    return [(a.code, a.lead, str(a.phase), a.at, a.suspended) for a in policy.push(event)]
+
+
+def test_each_lead_and_each_condition_has_its_own_episode() -> None:
+    policy = EpisodePolicy(AlarmLimits(), 360.0)
+    assert told(policy, change(Condition.FLAT, True, 1000, False, "II")) == [
+        ("signal.flat", "II", "start", 1000, False)
+    ]
+    assert told(policy, change(Condition.NOISE, True, 2000, False, "II")) == [
+        ("signal.noise", "II", "start", 2000, False)
+    ]
+    assert told(policy, change(Condition.FLAT, False, 3000, False, "II")) == [
+        ("signal.flat", "II", "end", 3000, False)
+    ]
+    assert told(policy, change(Condition.FLAT, False, 3500, False, "V1")) == []
+    (ended,) = policy.push(change(Condition.NOISE, False, 4000, False, "II"))
+    assert (ended.episode, ended.onset, ended.end) == (1, 2000, 4000)
+
+
+def test_alerts_that_hold_on_say_when_scoring_stops_and_when_it_goes_on() -> None:
+    policy = EpisodePolicy(AlarmLimits(), 360.0)
+    told(policy, change(Condition.FLAT, True, 1000, False, "II"))
+    assert told(policy, change(Condition.GAP, True, 2000, True, "V1")) == [
+        ("signal.gap", "V1", "start", 2000, True),
+        ("signal.flat", "II", "update", 2000, True),
+    ]
+    assert told(policy, change(Condition.NOISE, True, 2500, True, "V1")) == [
+        ("signal.noise", "V1", "start", 2500, True)
+    ]
+    assert told(policy, change(Condition.GAP, False, 3000, True, "V1")) == [
+        ("signal.gap", "V1", "end", 3000, True)
+    ]
+    assert told(policy, change(Condition.NOISE, False, 4000, False, "V1")) == [
+        ("signal.noise", "V1", "end", 4000, False),
+        ("signal.flat", "II", "update", 4000, False),
+    ]
+    assert [(a.code, a.phase) for a in policy.close(5000)] == [("signal.flat", Phase.END)]
+
+
+def test_an_update_belongs_to_the_episode_that_goes_on() -> None:
+    policy = EpisodePolicy(AlarmLimits(), 360.0)
+    (begun,) = policy.push(change(Condition.FLAT, True, 1000, False, "II"))
+    _, update = policy.push(change(Condition.GAP, True, 2000, True, "V1"))
+    assert (update.episode, update.onset, update.end) == (begun.episode, 1000, None)
+    assert update.condition_ms == pytest.approx(1000)
+
+
+def test_a_signal_alert_is_as_urgent_as_its_consequence() -> None:
+    policy = EpisodePolicy(AlarmLimits(), 360.0)
+    (one,) = policy.push(change(Condition.FLAT, True, 1000, False, "II"))
+    assert one.priority is Priority.LOW  # the other lead does its work
+    alerts = policy.push(change(Condition.FLAT, True, 2000, True, "V1"))
+    assert {a.priority for a in alerts} == {Priority.MEDIUM}
+
+
+def test_an_alert_of_beats_names_the_lead_of_the_worst() -> None:
+    (alert,) = feed("xxx")
+    assert (alert.kind, alert.priority) == (Kind.PHYSIOLOGICAL, Priority.MEDIUM)
+    assert (alert.lead, alert.suspended, alert.at) == ("II", False, alert.onset)
 
 
 def test_close_ends_what_is_open() -> None:
     policy = EpisodePolicy(AlarmLimits(), 360.0)
     for n in range(3):
         policy.push(score(n, 5.0))
-    policy.push(SignalChange(Condition.GAP, True, 1000, 1090))
+    policy.push(change(Condition.GAP, True, 1000, False))
     assert {(a.code, a.phase) for a in policy.close(2000)} == {
         ("signal.gap", Phase.END),
         ("beat.anomalous", Phase.END),

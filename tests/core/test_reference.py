@@ -1,15 +1,8 @@
 import numpy as np
 import pytest
 
-from beatgan.reference import (
-    MOST_USUAL,
-    REGULAR,
-    USUAL_DISTANCE,
-    USUAL_SHARE,
-    Intervals,
-    Reference,
-    Usual,
-)
+from beatgan import reference
+from beatgan.reference import MOST_USUAL, REGULAR, USUAL_DISTANCE, USUAL_SHARE
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles
 
@@ -20,44 +13,55 @@ def beat(width: float, height: float = 1.0) -> Doubles:
     return height * np.exp(-0.5 * ((np.arange(320) - 140) / width) ** 2)
 
 
+def move(shape: Doubles, window: Doubles, count: int) -> None:
+    """As a lead does with its ``count``-th beat."""
+    weight = 1 / min(count, SPEC.reference_beats)
+    reference.move(shape, window, weight, SPEC.reference_bound, SPEC.before)
+
+
+def unknown(count: int) -> Doubles:
+    return np.full(count, np.nan)
+
+
 def test_it_converges_to_the_usual_beat() -> None:
-    reference, rng = Reference(SPEC), np.random.default_rng(0)
-    for _ in range(100):
-        reference.push(beat(5) + 0.05 * rng.normal(size=320))
-    assert reference.shape is not None
-    assert np.abs(reference.shape - beat(5)).max() < 0.05
+    rng = np.random.default_rng(0)
+    shape = beat(5) + 0.05 * rng.normal(size=320)
+    for count in range(2, 102):
+        move(shape, beat(5) + 0.05 * rng.normal(size=320), count)
+    assert np.abs(shape - beat(5)).max() < 0.05
 
 
 def test_one_foreign_beat_moves_it_by_no_more_than_its_bound() -> None:
-    reference = Reference(SPEC)
-    for _ in range(50):
-        reference.push(beat(5))
-    before = reference.shape
-    assert before is not None
-    reference.push(beat(20, 8.0))
-    assert reference.shape is not None
-    bound = SPEC.reference_bound * before[90:200].std() / SPEC.reference_beats
-    assert np.abs(reference.shape - before).max() == pytest.approx(bound)
+    shape = beat(5)
+    move(shape, beat(20, 8.0), 51)
+    bound = SPEC.reference_bound * beat(5)[90:200].std() / SPEC.reference_beats
+    assert np.abs(shape - beat(5)).max() == pytest.approx(bound)
+
+
+def test_the_beat_that_moves_it_stays_as_it_was() -> None:
+    window = beat(20)
+    move(beat(5), window, 2)
+    assert np.array_equal(window, beat(20))
 
 
 def premature(*intervals: int) -> list[float]:
     """The prematurity of each of these intervals, in samples, one after the other."""
-    judge = Intervals(SPEC)
-    apexes = np.cumsum([0, *intervals]).tolist()
-    return [judge.push(apex, index > 0)[1] for index, apex in enumerate(apexes)][1:]
+    recent = unknown(SPEC.rr_beats)
+    return [reference.prematurity(recent, interval) for interval in intervals]
 
 
-def test_prematurity_is_one_sided_and_unknown_after_a_gap() -> None:
-    intervals = Intervals(SPEC)
-    assert intervals.push(0, False) == (None, 0.0)
-    for apex in range(300, 3300, 300):
-        assert intervals.push(apex, True) == (300, 0.0)
-    interval, prematurity = intervals.push(3150, True)
-    assert interval == 150
-    assert prematurity == pytest.approx(np.log(2) / REGULAR)
-    assert intervals.push(3600, True) == (450, 0.0)
-    assert intervals.push(9000, False) == (None, 0.0)
-    assert intervals.push(9300, True)[0] == 300
+def test_prematurity_is_one_sided() -> None:
+    judged = premature(*[300] * 11, 150, 450, 300)
+    assert judged[:11] == [0.0] * 11
+    assert judged[11] == pytest.approx(np.log(2) / REGULAR)
+    assert judged[12:] == [0.0, 0.0]
+
+
+def test_only_the_latest_intervals_are_kept_the_newest_last() -> None:
+    recent = unknown(3)
+    for interval in (100, 200, 300, 400):
+        reference.prematurity(recent, interval)
+    assert recent.tolist() == np.log([200, 300, 400]).tolist()
 
 
 def test_two_premature_beats_of_three_do_not_become_the_rhythm() -> None:
@@ -75,9 +79,11 @@ def test_an_irregular_rhythm_is_not_one_alarm_a_beat() -> None:
 
 
 def test_what_is_usual_is_forgiven_in_part_and_within_bounds() -> None:
-    usual = Usual(SPEC)
-    assert usual.push(-4.0) == pytest.approx(-4.0 - USUAL_SHARE * USUAL_DISTANCE)
-    assert usual.push(-4.0) == pytest.approx(-4.0 * (1 - USUAL_SHARE))
+    recent = unknown(SPEC.reference_beats)
+    first = reference.beyond_usual(recent, -4.0)
+    assert first == pytest.approx(-4.0 - USUAL_SHARE * USUAL_DISTANCE)
+    assert reference.beyond_usual(recent, -4.0) == pytest.approx(-4.0 * (1 - USUAL_SHARE))
     for _ in range(2 * SPEC.reference_beats):
-        usual.push(0.5)
-    assert usual.push(0.5) == pytest.approx(0.5 - USUAL_SHARE * MOST_USUAL)
+        reference.beyond_usual(recent, 0.5)
+    wanted = 0.5 - USUAL_SHARE * MOST_USUAL
+    assert reference.beyond_usual(recent, 0.5) == pytest.approx(wanted)

@@ -2,8 +2,15 @@ import numpy as np
 import pytest
 
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Doubles
-from beatgan.window import RELATIVE_FLOOR, best_lag, distance, patient_scale, to_unit_range
+from beatgan.types import Doubles, Floats
+from beatgan.window import (
+    RELATIVE_FLOOR,
+    best_lag,
+    by_patient,
+    distance,
+    patient_scale,
+    to_unit_range,
+)
 
 
 @pytest.fixture
@@ -26,10 +33,27 @@ def test_distance_is_relative_and_blind_to_level(beat: Doubles) -> None:
     assert distance(3 * -beat, 3 * beat, 140) == pytest.approx(distance(-beat, beat, 140))
 
 
+def unit_range(window: Doubles) -> Floats:
+    out = np.empty(window.size, np.float32)
+    to_unit_range(window, out)
+    return out
+
+
+def scale(reference: Doubles) -> float:
+    scored = PreprocessSpec().scored
+    return patient_scale(reference, scored.start, scored.stop)
+
+
 def test_unit_range_and_patient_scale(beat: Doubles) -> None:
-    unit = to_unit_range(7 * beat + 2)
+    unit = unit_range(7 * beat + 2)
     assert (unit.min(), unit.max()) == (-1, 1)
-    spec = PreprocessSpec()
-    assert patient_scale(3 * beat, spec) == pytest.approx(3 * patient_scale(beat, spec))
-    assert np.isfinite(to_unit_range(np.zeros(320))).all()
-    assert patient_scale(np.zeros(320), spec) > 0
+    assert scale(3 * beat) == pytest.approx(3 * scale(beat))
+    assert scale(beat) == pytest.approx(np.sqrt(np.mean(beat[50:270] ** 2)))
+    assert np.isfinite(unit_range(np.zeros(320))).all()
+    assert scale(np.zeros(320)) > 0
+
+
+def test_in_units_of_the_patient_a_beat_keeps_its_size(beat: Doubles) -> None:
+    out = np.empty(320, np.float32)
+    by_patient(3 * beat, scale(beat), out)
+    assert np.allclose(out * scale(beat), 3 * beat)

@@ -52,6 +52,12 @@ class CountingObserver:
     def repeated(self, samples: int) -> None:
         self._counts["repeated"] += samples
 
+    def reordered(self) -> None:
+        self._counts["reordered"] += 1
+
+    def clock_stepped(self) -> None:
+        self._counts["clock_steps"] += 1
+
     def rejected(self, reason: str) -> None:
         self._counts[f"rejected[{reason}]"] += 1
 

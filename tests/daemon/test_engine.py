@@ -319,8 +319,8 @@ def test_silence_is_an_alert_that_ends_when_samples_come(
 def test_nobody_is_silent_while_frames_wait(patient: Floats, new_engine: NewEngine) -> None:
     engine, _ = new_engine(silence=5.0)
     run(engine, [chunk(patient[:720], 0)])
-    assert engine.poll(60.0, caught_up=False) == []
-    assert [alert.code for alert in alerts(engine.poll(60.0))] == ["signal.no-data"]
+    assert engine.poll(60.0, heard=4.9) == []
+    assert [alert.code for alert in alerts(engine.poll(60.0, heard=5.0))] == ["signal.no-data"]
 
 
 def test_the_silence_of_an_epoch_ends_with_it(patient: Floats, new_engine: NewEngine) -> None:
@@ -366,6 +366,21 @@ def test_memory_of_many_short_streams_is_given_back(patient: Floats, new_engine:
         engine.receive(chunk(patient[:36], 0, stream=f"bed-{turn}"), float(turn))
         engine.poll(float(turn))
     assert counts["streams"] <= 7
+
+
+# --- clocks of sources ------------------------------------------------------------------------
+
+
+def test_the_largest_drift_of_any_stream_is_known(new_engine: NewEngine) -> None:
+    engine, _ = new_engine()
+    assert engine.clock_drift_ppm() == 0.0
+    second = np.zeros((360, 1), np.float32)
+    for name, ppm, seconds in (("fast", 50, 70), ("slow", -80, 70), ("unknown", 900, 50)):
+        for k in range(seconds):
+            engine.receive(
+                Chunk(name, 1, k, 360 * k, k * (10**9 + 1000 * ppm), FS, ("II",), second), 0.0
+            )
+    assert engine.clock_drift_ppm() == pytest.approx(80.0, abs=0.1)
 
 
 # --- refusals ---------------------------------------------------------------------------------

@@ -64,3 +64,15 @@ def test_rejections_are_said_at_once_then_summed_up(out: io.StringIO) -> None:
     rejections.flush(now=130.0)
     said = [(line["reason"], line["count"], line["why"]) for line in lines(out)]
     assert said == [("header", 1, "frame 0"), ("rate", 1, "9 Hz"), ("header", 999, "frame 999")]
+
+
+def test_overload_is_said_at_once_then_summed_up(out: io.StringIO) -> None:
+    log.configure(stream=out)
+    news = log.Overloaded(log.get(), interval=5.0)
+    assert not news.due(100.0)
+    for k in range(100):
+        news.add(2)
+        if news.due(100.0 + k / 10):
+            news.say(100.0 + k / 10, shed=k, streams=200)
+    assert [(line["frames"], line["streams_shed"]) for line in lines(out)] == [(2, 0), (100, 50)]
+    assert lines(out)[0]["level"] == "warning"

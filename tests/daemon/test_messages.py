@@ -32,6 +32,9 @@ ALERT = messages.AlertMessage(
     onset_sample=77,
     onset_ns=123,
     end_sample=None,
+    sample=77,
+    lead="II",
+    suspended=False,
     raised_ns=456,
     score=2.5,
     threshold=1.0,
@@ -42,7 +45,7 @@ ALERT = messages.AlertMessage(
 KEYS = {
     "beat": "v type stream epoch n sample time_ns lead rr_ms score threshold anomalous quality",
     "alert": "v type id n stream epoch kind code priority phase onset_sample onset_ns end_sample "
-    "raised_ns score threshold beats delay_ms explanation",
+    "sample lead suspended raised_ns score threshold beats delay_ms explanation",
 }
 
 

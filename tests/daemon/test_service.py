@@ -157,6 +157,7 @@ def test_ecg_in_beats_out(service: Service, resources: ExitStack, clock: Clock) 
     def feed(turn: int) -> None:
         clock.now += 1.0
         peer.source.send_multipart(sent[turn])
+        assert service.source.wait(5.0)
 
     service.serve(turns(20, feed))
     messages = peer.received()
@@ -179,6 +180,7 @@ def test_malformed_frames_are_counted_and_the_daemon_goes_on(
         for parts in bad if turn == 1 else []:
             peer.source.send_multipart(parts)
         peer.source.send_multipart(good[turn])
+        assert service.source.wait(5.0)
 
     service.serve(turns(3, feed))
     assert service.metrics.total("frames_rejected_total") == len(bad)
@@ -271,6 +273,7 @@ def test_status_line_once_a_minute(
     def feed(turn: int) -> None:
         clock.now += 1
         peer.source.send_multipart(sent[turn])
+        assert service.source.wait(5.0)
 
     service.serve(turns(60, feed))
     lines = [line for line in logged() if line["event"] == "status"]

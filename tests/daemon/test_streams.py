@@ -78,10 +78,10 @@ def events(steps: Sequence[Step]) -> list[tuple[object, ...]]:
 
 def refused(bed: Bed, new: Chunk) -> str:
     """The reason why the stream refuses ``new``, after making sure that this changed nothing."""
-    before = (bed.stream.position, bed.stream.segment, bed.tally())
+    before = (bed.stream.expected, bed.stream.segment, bed.tally())
     with pytest.raises(StreamError) as caught:
         bed.hear(new)
-    assert (bed.stream.position, bed.stream.segment, bed.tally()) == before
+    assert (bed.stream.expected, bed.stream.segment, bed.tally()) == before
     return caught.value.reason
 
 
@@ -301,32 +301,65 @@ def test_the_end_closes_the_segment_but_reports_no_half_beat(
 
 
 def test_times_do_not_depend_on_the_cut() -> None:
-    lines = [Timeline(FS) for _ in range(2)]
-    lines[0].claim(0, START_NS)
+    lines = [Timeline(FS, 0, START_NS) for _ in range(2)]
     for first in range(0, 100_000, 77):
         lines[1].claim(first, START_NS + round(first * 1e9 / FS))
     assert [line.at(99_999) for line in lines] == [START_NS + 277_775_000_000] * 2
 
 
 def test_a_source_clock_that_steps_is_followed_from_there_on() -> None:
-    line = Timeline(FS)
-    line.claim(0, START_NS)
-    line.claim(360, START_NS + 3_600_000_000_000)
+    line = Timeline(FS, 0, START_NS)
+    assert line.claim(360, START_NS + 3_600_000_000_000) == 3_599_000_000_000
     assert line.at(359) == START_NS + 997_222_222
     assert line.at(360) == START_NS + 3_600_000_000_000
     assert line.at(-360) == START_NS - 1_000_000_000
 
 
-def test_a_source_clock_that_drifts_is_followed_within_two_milliseconds() -> None:
-    line = Timeline(FS)
+@pytest.mark.parametrize("ppm", [100.0, -100.0, 20.0])
+def test_a_source_clock_that_drifts_is_followed_within_two_milliseconds(ppm: float) -> None:
+    line = Timeline(FS, 0, START_NS)
     for first in range(0, HOUR, 360):
-        claimed = START_NS + round(first * 1.0001e9 / FS)  # 100 ppm: 0.36 s in an hour
-        line.claim(first, claimed)
+        claimed = START_NS + round(first * (1 + ppm / 1e6) * 1e9 / FS)
+        assert line.claim(first, claimed) == 0
         assert abs(line.at(first) - claimed) <= 2_000_000
+        known = first >= 60 * FS
+        assert line.drift_ppm == (pytest.approx(ppm, abs=0.01) if known else 0.0)
+
+
+def test_drift_is_that_since_the_clock_last_jumped() -> None:
+    line = Timeline(FS, 0, START_NS)
+    for second in range(200):
+        stepped = 5_000_000_000 if second >= 100 else 0
+        jump = line.claim(360 * second, START_NS + second * 1_000_100_000 + stepped)
+        assert jump == pytest.approx(stepped if second == 100 else 0, abs=3_000_000)
+        assert line.drift_ppm == pytest.approx(100 if (second % 100) >= 60 else 0, abs=0.01)
+
+
+@pytest.mark.parametrize(("late_ms", "steps"), [(1001, 1), (-1001, 1), (999, 0), (-999, 0)])
+def test_a_clock_that_jumps_by_more_than_a_second_is_told(
+    late_ms: int, steps: int, new_observer: NewObserver
+) -> None:
+    bed = Bed(new_observer, chunk(quiet(360), 0))
+    told = bed.hear(chunk(quiet(360), 720, t_ns=START_NS + 2_000_000_000 + late_ms * 1_000_000))
+    assert [n.state for n in notices(told)] == ["gap", *["clock"] * steps]
+    assert bed.counts["clock_steps"] == steps
+    if steps:
+        notice = notices(told)[-1]
+        assert (notice.sample, notice.lost) == (720, 0)
+        assert f"jumped by {late_ms / 1000:+.3f} s" in notice.text
+    assert (
+        notices(bed.hear(chunk(quiet(36), 1080, t_ns=bed.stream.segment.timeline.at(1080)))) == []
+    )
+
+
+def test_a_new_epoch_is_no_jump_of_the_clock(new_observer: NewObserver) -> None:
+    bed = Bed(new_observer, chunk(quiet(360), 0))
+    bed.hear(chunk(quiet(360), 0, epoch=2, t_ns=START_NS + 10**12))
+    assert bed.counts["clock_steps"] == 0
 
 
 def test_times_between_frames_follow_the_frame_they_lie_in() -> None:
-    line = Timeline(FS)
+    line = Timeline(FS, 0, START_NS)
     for second in range(100):
         line.claim(360 * second, START_NS + second * 1_010_000_000)
     assert line.at(360 * 90) == START_NS + 90 * 1_010_000_000

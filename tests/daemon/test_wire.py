@@ -5,9 +5,12 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from beatgan.errors import StreamError, UsageError
 from beatgan.types import Chunk
+from beatgan_daemon import wire
 from beatgan_daemon.wire import decode_frame, encode_frame
 
 HEADER: dict[str, Any] = {
@@ -59,6 +62,37 @@ def test_what_is_no_voltage_is_lost(value: float) -> None:
     payload = np.array([1, value, 2, 3], "<f4").tobytes()
     samples = decode_frame(frame(payload)).samples
     np.testing.assert_array_equal(samples, np.array([[1, np.nan], [2, 3]], np.float32))
+
+
+@settings(max_examples=300)
+@given(
+    dtype=st.sampled_from(["<i2", "<f4"]),
+    raw=st.binary(min_size=4, max_size=240).map(lambda some: some[: len(some) // 4 * 4]),
+    scale=st.floats(allow_nan=False, allow_infinity=False).filter(bool) | st.sampled_from([1.0]),
+    offset=st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, 1024.0]),
+)
+def test_any_bits_become_millivolt_in_double_precision(
+    dtype: str, raw: bytes, scale: float, offset: float
+) -> None:
+    """Whatever short cuts decoding takes, it comes to this."""
+    samples = np.frombuffer(raw, dtype)
+    with np.errstate(all="ignore"):
+        expected = (samples.astype(float) - offset) * scale
+    expected[~(np.abs(expected) <= 1e6)] = np.nan
+    if dtype == "<i2":
+        expected[samples == -32768] = np.nan
+    parts = frame(raw, leads=["II"], dtype=dtype, scale=scale, offset=offset)
+    decoded = decode_frame(parts).samples[:, 0]
+    np.testing.assert_array_equal(decoded, expected.astype(np.float32))
+
+
+def test_names_without_end_are_not_all_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "_MOST_KNOWN", 10)
+    for k in range(100):
+        chunk = decode_frame(frame(topic=b"ecg.bed-%d" % k, leads=[f"lead {k}", "II"]))
+        assert (chunk.stream, chunk.leads) == (f"bed-{k}", (f"lead {k}", "II"))
+    assert len(wire._topics) <= 10
+    assert len(wire._leads) <= 10
 
 
 def test_a_signalling_nan_is_lost_without_a_word() -> None:

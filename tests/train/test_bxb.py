@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from beatgan.types import Ints
 from beatgan_train.annotations import Reference
-from beatgan_train.bxb import NOTHING, compare, match
+from beatgan_train.bxb import NOTHING, compare, match, seconds_in
 
 
 def ints(*values: int) -> Ints:
@@ -55,6 +55,32 @@ def test_gross_figures_add_up() -> None:
     total = compare(reference(ints(1000)), ints(1010)) + compare(reference(ints(1000)), ints(5))
     assert (total.tp, total.fp, total.fn) == (1, 1, 1)
     assert (NOTHING + total).errors_ms.tolist() == [10.0]
+
+
+def test_beats_missed_in_a_declared_shutdown_are_missed_and_told_apart() -> None:
+    beats = reference(ints(1000, 2000, 3000, 4000))
+    found = compare(beats, ints(1000, 2001), shutdowns=[(1900, 3000), (2500, 3001)])
+    assert (found.tp, found.fn, found.in_shutdown) == (2, 2, 1)
+    both = found + compare(beats, ints(), shutdowns=[(0, 2001)])
+    assert (both.fn, both.in_shutdown) == (6, 3)
+
+
+def test_beats_before_the_start_are_not_counted() -> None:
+    beats = reference(ints(1000, 1990, 3000))
+    found = compare(beats, ints(500, 1000, 2005, 2500), start_s=2.0)
+    assert (found.tp, found.fp, found.fn) == (0, 1, 1)  # 2005 is the beat at 1990
+    assert len(found.errors_ms) == 0
+    late = compare(beats, ints(1995), 0.01, start_s=1.99)
+    assert (late.tp, late.fn, late.errors_ms.tolist()) == (1, 1, [5.0])
+
+
+def test_time_in_overlapping_spans_counts_once() -> None:
+    spans = [(3000, 5000), (1000, 2000), (4000, 4500), (4900, 6000)]
+    assert seconds_in(spans, 1000.0, 0.0, 10.0) == pytest.approx(4.0)
+    assert seconds_in(spans, 1000.0, 1.5, 5.5) == pytest.approx(3.0)
+    assert seconds_in([(0, 1 << 62)], 1000.0, 2.0, 3.0) == pytest.approx(1.0)
+    assert seconds_in(spans, 1000.0, 7.0, 10.0) == 0.0
+    assert seconds_in([], 1000.0, 0.0, 10.0) == 0.0
 
 
 def test_nothing_to_measure_is_nan() -> None:

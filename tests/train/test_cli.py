@@ -148,6 +148,14 @@ def test_a_student_is_evaluated(folder: Path, toy_data: Path) -> None:
     assert json.loads(figures.read_text())["protocol"] == "interpatient"
 
 
+def test_beats_are_compared(toy_data: Path, tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    assert command("bxb", toy_data / "mitdb" / "101", toy_data / "mitdb", "--test-annotator",
+                   "atr", "--window-ms", 40, "--start", 10, "--json", figures) == 0  # fmt: skip
+    told = json.loads(figures.read_text())
+    assert (told["window_ms"], told["start_s"], told["gross"]["f1"]) == (40, 10, 1)
+
+
 WRONG: list[tuple[tuple[object, ...], int, str]] = [
     (("teach",), cli.USAGE, "No such command 'teach'"),
     (("teacher", "--out", "x.pt"), cli.USAGE, "Missing option '--data'"),
@@ -192,6 +200,16 @@ WRONG: list[tuple[tuple[object, ...], int, str]] = [
          "--hidden", 500),
         cli.USAGE,
         "at most 95,440 parameters",
+    ),
+    (("bxb", "{toy}/mitdb"), cli.USAGE, "Missing argument"),
+    (("bxb", "{toy}", "{made}/student.pt"), cli.USAGE, "no annotation file *.atr in this folder"),
+    (("bxb", "{toy}/mitdb", "{made}/student.pt"), cli.USAGE, "student.pt: no text; expected the"),
+    (("bxb", "{toy}/mitdb", "{made}/student.md"), cli.USAGE, "student.md: line 1 is no message of"),
+    (("bxb", "{toy}/mitdb/none", "{made}/a.jsonl"), cli.USAGE, "a.jsonl: No such file"),
+    (
+        ("bxb", "{toy}/mitdb/101", "{toy}/mitdb", "--test-annotator", "atr", "--start", -1),
+        cli.USAGE,
+        "should be greater than or equal to 0",
     ),
 ]  # fmt: skip
 

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, autograd, nn
 from torch.nn import functional
 
-from beatgan.model import expect, log_mean, squared_error
+from beatgan.model import log_mean, squared_error
 from beatgan.nets import Discriminator, Generator, initialise
+from beatgan.passes import expect
 from beatgan.types import Floats, Ints
 from beatgan_train.augment import Augmentation
 from beatgan_train.fit import State, set_rate

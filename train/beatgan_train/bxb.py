@@ -1,18 +1,22 @@
 """Beat-by-beat comparison of a detector with a reference, after ANSI/AAMI EC57.
 
-Works on sample indices alone; it knows neither waveforms nor scores.
+Works on sample indices alone; it knows neither waveforms nor scores, and no file.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import Self
 
 import numpy as np
 
-from beatgan.types import Doubles, Ints
+from beatgan.types import Bools, Doubles, Ints
 from beatgan_train.annotations import Reference
 
 WINDOW_S = 0.15  # EC57: a detection within 150 ms of a reference beat is that beat
+NARROW_S = 0.05  # the stricter window that shows whether apexes are exact
+
+Spans = Sequence[tuple[int, int]]  # [first, last) in samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +29,17 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """How well beats were found. ``errors_ms`` are the matched apexes' signed errors."""
+    """How well beats were found. ``errors_ms`` are the matched apexes' signed errors.
+
+    ``in_shutdown``: how many of the ``fn`` missed beats lie in declared shutdowns. As in EC57 they
+    count against the sensitivity, and are told apart from those missed unawares.
+    """
 
     tp: int
     fp: int
     fn: int
     errors_ms: Doubles
+    in_shutdown: int = 0
 
     @property
     def sensitivity(self) -> float:
@@ -60,6 +69,7 @@ class Detection:
             self.fp + other.fp,
             self.fn + other.fn,
             np.concatenate([self.errors_ms, other.errors_ms]),
+            self.in_shutdown + other.in_shutdown,
         )
 
 
@@ -88,18 +98,53 @@ def match(reference: Ints, detected: Ints, within: float) -> Pairs:
     return Pairs(ref[kept].astype(np.int64), det[kept].astype(np.int64))
 
 
-def compare(reference: Reference, detected: Ints, window_s: float = WINDOW_S) -> Detection:
+def compare(
+    reference: Reference,
+    detected: Ints,
+    window_s: float = WINDOW_S,
+    *,
+    start_s: float = 0.0,
+    shutdowns: Spans = (),
+) -> Detection:
     """Compare detections with the reference beats of the same record, in its samples.
 
-    What was detected inside flutter counts neither for nor against the detector.
+    What was detected inside flutter counts neither for nor against the detector. Beats before
+    ``start_s`` (seconds) are matched, so that none is torn from its pair there, but not counted.
+    ``shutdowns`` are the spans in which the detector said that it does not look.
     """
     detected = np.sort(detected[~reference.in_flutter(detected)])
     pairs = match(reference.sample, detected, window_s * reference.fs)
-    errors = detected[pairs.detected] - reference.sample[pairs.reference]
-    found = len(errors)
+    start = start_s * reference.fs
+    counted = reference.sample[pairs.reference] >= start
+    missed = _others(reference.sample, pairs.reference, start)
+    errors = (detected[pairs.detected] - reference.sample[pairs.reference])[counted]
     return Detection(
-        tp=found,
-        fp=len(detected) - found,
-        fn=len(reference.sample) - found,
+        tp=len(errors),
+        fp=len(_others(detected, pairs.detected, start)),
+        fn=len(missed),
         errors_ms=errors.astype(np.float64) * (1000.0 / reference.fs),
+        in_shutdown=int(_inside(missed, shutdowns).sum()),
     )
+
+
+def seconds_in(spans: Spans, fs: float, start_s: float, end_s: float) -> float:
+    """How many of the seconds from ``start_s`` to ``end_s`` lie in any of ``spans``."""
+    total, told = 0.0, start_s
+    for first, last in sorted(spans):
+        until = min(last / fs, end_s)
+        total += max(0.0, until - max(first / fs, told))
+        told = max(told, until)
+    return total
+
+
+def _others(samples: Ints, paired: Ints, start: float) -> Ints:
+    """Those of ``samples`` from ``start`` on that have no pair."""
+    alone = np.delete(samples, paired)
+    return alone[alone >= start]
+
+
+def _inside(samples: Ints, spans: Spans) -> Bools:
+    inside = np.zeros(len(samples), dtype=np.bool_)
+    for first, last in spans:
+        inside |= (first <= samples) & (samples < last)
+    return inside

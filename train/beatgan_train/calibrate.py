@@ -5,6 +5,7 @@ Made from normal beats alone, of patients that the network was not fitted to. Se
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from statistics import NormalDist
 from typing import Literal
 
@@ -13,6 +14,7 @@ import numpy as np
 from beatgan.errors import UsageError
 from beatgan.model import Calibration, reconstruct
 from beatgan.nets import Autoencoder
+from beatgan.passes import expect
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles
 from beatgan_train.dataset import BeatSet
@@ -52,8 +54,9 @@ def spec_of(mode: Mode) -> PreprocessSpec:
 
 def components(network: Autoencoder, beats: BeatSet, spec: PreprocessSpec) -> dict[str, Doubles]:
     """The components of the score of each of ``beats``, each (n,); ``network`` in eval mode."""
+    found = reconstruct(partial(expect, network), beats.window, beats.reference, spec)
     return {
-        "error": reconstruct(network, beats.window, beats.reference, spec).surprise,
+        "error": found.surprise,
         "distance": beats.distance,
         "prematurity": beats.prematurity,
     }

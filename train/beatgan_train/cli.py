@@ -9,9 +9,11 @@ import typer
 from rich.console import Console
 
 from beatgan.errors import ArtifactError, BeatganError, UsageError
+from beatgan_train import beat_by_beat
 from beatgan_train import evaluate as evaluation
 from beatgan_train import fetch as fetching
 from beatgan_train.adversarial import Precision, TeacherOptions
+from beatgan_train.bxb import WINDOW_S
 from beatgan_train.calibrate import FLAGGED, Mode
 from beatgan_train.card import fill_in
 from beatgan_train.dataset import Protocol
@@ -199,7 +201,6 @@ def evaluate(
 ) -> None:
     """Measure a model on beats of patients it never saw, the trivial baselines beside it."""
     _use(threads)
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     found = evaluation.run(
         model,
         data,
@@ -208,10 +209,40 @@ def evaluate(
         report_dir=report,
         scores=scores,
         one_lead=one_lead,
-        console=console,
+        console=_console(),
     )
     if card is not None:
         fill_in(card, found)
+
+
+@app.command()
+def bxb(
+    reference: Annotated[Path, typer.Argument(help="Annotated WFDB record, or folder of them.")],
+    test: Annotated[
+        Path,
+        typer.Argument(help="JSON Lines of `beatgan-daemon score`; or as --test-annotator says."),
+    ],
+    annotator: Annotated[str, typer.Option(help="Suffix of the reference.")] = ANNOTATOR,
+    test_annotator: Annotated[
+        str | None, typer.Option(help="TEST is a WFDB record or folder annotated in this suffix.")
+    ] = None,
+    window_ms: Annotated[
+        float, typer.Option(min=1, help="How far a detection may be from its beat.")
+    ] = 1000 * WINDOW_S,
+    start: Annotated[float, typer.Option(min=0, help="Count from this second on; EC57: 300.")] = 0,
+    json: Annotated[Path | None, typer.Option(help="Write all figures here.")] = None,
+) -> None:
+    """Compare beats with a reference, beat by beat, after ANSI/AAMI EC57."""
+    beat_by_beat.run(
+        reference,
+        test,
+        annotator=annotator,
+        test_annotator=test_annotator,
+        window_s=window_ms / 1000,
+        start_s=start,
+        json_file=json,
+        console=_console(),
+    )
 
 
 @app.command()
@@ -252,6 +283,10 @@ def main() -> None:
 def _complain(error: BeatganError, code: int) -> int:
     typer.echo(f"beatgan-train: {error}", err=True)
     return code
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else WIDTH)
 
 
 def _use(threads: int | None) -> None:

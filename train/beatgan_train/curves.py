@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from beatgan.model import expect, squared_error
+from beatgan.model import squared_error
 from beatgan.nets import Autoencoder
+from beatgan.passes import expect
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats
 from beatgan_train.fit import Line

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, autograd
 
 from beatgan.errors import UsageError
-from beatgan.model import Calibration, expect, log_mean, squared_error
+from beatgan.model import Calibration, log_mean, squared_error
 from beatgan.nets import Autoencoder, Student
+from beatgan.passes import expect
 from beatgan.types import Doubles, Floats, Ints
 from beatgan_train.calibrate import FLAGGED, calibrate
 from beatgan_train.fit import State, set_rate

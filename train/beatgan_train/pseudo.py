@@ -172,7 +172,9 @@ def _one(case: Case, families: Sequence[str]) -> tuple[Floats, Span, str]:
         if np.abs(altered - case.beat).max() >= NOTICEABLE * case.beat.std():
             break
     if case.spec.scale == "beat":
-        altered = to_unit_range(altered.astype(np.float64))
+        unit = np.empty(altered.shape, np.float32)
+        to_unit_range(altered.astype(np.float64), unit)
+        altered = unit
     return altered, span, name
 
 

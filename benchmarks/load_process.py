@@ -1,0 +1,191 @@
+"""The processes of a load run: started on chosen cores, asked what they cost, ended.
+
+Knows files of /proc and the daemon's HTTP; nothing of ECG.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from beatgan.errors import BeatganError, UsageError
+
+START_S = 180.0  # where nothing is compiled yet
+STOP_S = 60.0
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Cores:
+    """The one core of the process that is measured, and those of all others."""
+
+    measured: int
+    others: frozenset[int]
+
+
+def cores() -> Cores:
+    """The last core that this process may use, and the rest; raises UsageError with only one."""
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) < 2:
+        raise UsageError("a load run needs two cores: one for the daemon, one for who feeds it")
+    return Cores(usable[-1], frozenset(usable[:-1]))
+
+
+@contextmanager
+def started(
+    arguments: Sequence[str | Path], on: set[int] | frozenset[int], log: Path, **settings: str
+) -> Iterator[subprocess.Popen[str]]:
+    """A process on these cores alone, every thread of it; killed at the end if it still runs.
+
+    Its stdout is a pipe, its stderr goes to ``log``. No setting of the daemon's but ``settings``.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BEATGAN_")}
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, on)  # inherited: a process that has begun has threads to chase
+    try:
+        with log.open("w") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, *map(str, arguments)],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                env={**kept, "OMP_NUM_THREADS": "1", **settings},
+            )
+    finally:
+        os.sched_setaffinity(0, before)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    """The next line that a process of ours prints; raises BeatganError if it ended instead."""
+    line = process.stdout.readline() if process.stdout else ""
+    if not line:
+        raise BeatganError(f"{process.args!r} ended with {process.wait(STOP_S)}")
+    return line
+
+
+def finished(process: subprocess.Popen[str]) -> str:
+    """The last line of a process that is told to end."""
+    process.terminate()
+    return said(process)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process has used so far, ``at`` a monotonic time in ns: seconds of CPU, bytes.
+
+    ``threads``: the same CPU time by thread. ``core``: what all processes have used of its cores.
+    """
+
+    at: int
+    cpu: float
+    memory: int
+    threads: dict[str, float]
+    core: float
+
+
+def usage(pid: int) -> Usage:
+    """From /proc: user and system time of every thread, and resident memory."""
+    folder = Path(f"/proc/{pid}")
+    resident = int((folder / "statm").read_text().split()[1])
+    threads: dict[str, float] = {}
+    for task in (folder / "task").iterdir():
+        name, seconds = _times(task / "stat")
+        threads[name] = threads.get(name, 0.0) + seconds
+    return Usage(
+        at=time.monotonic_ns(),
+        cpu=_times(folder / "stat")[1],
+        memory=resident * os.sysconf("SC_PAGE_SIZE"),
+        threads=threads,
+        core=sum(map(_busy, os.sched_getaffinity(pid))),
+    )
+
+
+def _busy(core: int) -> float:
+    """Seconds that a core has worked for processes, their system calls included."""
+    lines = Path("/proc/stat").read_text().splitlines()
+    fields = next(line.split() for line in lines if line.startswith(f"cpu{core} "))
+    return sum(int(field) for field in fields[1:4]) / TICKS  # user, nice, system
+
+
+def _times(stat: Path) -> tuple[str, float]:
+    """A thread's or a process's name, and its seconds of CPU, utime + stime."""
+    head, _, rest = stat.read_text().rpartition(") ")
+    fields = rest.split()
+    return head.partition("(")[2], (int(fields[11]) + int(fields[12])) / TICKS
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A daemon that said it is ready."""
+
+    process: subprocess.Popen[str]
+    log: Path
+    ingest: str
+    publish: str
+    http: str
+
+    def metrics(self) -> dict[str, float]:
+        """All its samples but buckets; those with labels by name{value,...}."""
+        with urlopen(f"{self.http}/metrics", timeout=30) as page:
+            families = text_string_to_metric_families(page.read().decode())
+        found: dict[str, float] = {}
+        for sample in (sample for family in families for sample in family.samples):
+            if not sample.name.endswith(("_bucket", "_info")):
+                labels = ",".join(sample.labels.values())
+                found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+        return found
+
+    def ready(self) -> str:
+        """What /readyz says: its status and text."""
+        try:
+            with urlopen(f"{self.http}/readyz", timeout=30) as page:
+                return f"{page.status} {page.read().decode().strip()}"
+        except HTTPError as error:
+            return f"{error.code} {error.read().decode().strip()}"
+
+    def logged(self) -> list[dict[str, Any]]:
+        """Every line that it has written to its log."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def stop(self) -> int:
+        """End it as systemd would; its exit code."""
+        self.process.terminate()
+        return self.process.wait(STOP_S)
+
+
+@contextmanager
+def daemon(model: Path, core: int, folder: Path, streams: int) -> Iterator[Daemon]:
+    """The real daemon, with room for so many streams, as shipped in all else."""
+    log = folder / "daemon.log"
+    arguments: list[str | Path] = [
+        *("-m", "beatgan_daemon.cli", "run", "--model", model, "--device", "cpu"),
+        *("--ingest-bind", "tcp://127.0.0.1:*", "--publish-bind", "tcp://127.0.0.1:*"),
+        *("--http", "127.0.0.1:0", "--set", f"streams.max={max(streams, 10_000)}"),
+    ]
+    with started(arguments, {core}, log, BEATGAN_LOG__FORMAT="json") as process:
+        yield _ready(process, log)
+
+
+def _ready(process: subprocess.Popen[str], log: Path) -> Daemon:
+    end = time.monotonic() + START_S
+    while time.monotonic() < end and process.poll() is None:
+        for line in log.read_text().splitlines():
+            if line.startswith("{") and (event := json.loads(line))["event"] == "ready":
+                return Daemon(process, log, event["ingest"][0], event["publish"], event["http"])
+        time.sleep(0.05)
+    raise BeatganError(f"the daemon did not start: {log.read_text()}")

@@ -1,0 +1,105 @@
+"""benchmarks/load.py measures what it says: which frame a beat waits for, and what is missing.
+
+No figure is judged here: how fast the daemon is, is for the benchmark itself to say.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from beatgan.frontend import Frontend
+from beatgan.records import SAMPLE, read_recording
+from beatgan.types import Beat
+from beatgan_daemon.wire import decode_frame
+from benchmarks import load_plan
+from benchmarks.load import Load, recordings
+from benchmarks.load_figures import faults, latency, missing, told
+from benchmarks.load_generator import SPACING, Sources
+from benchmarks.load_overload import storm
+from benchmarks.load_plan import SCALE, Plan
+from benchmarks.load_run import serve
+
+
+def plan(streams: int = 3, frame: int = 90, leads: int = 1, intervals: int = 20) -> Plan:
+    return Plan(frame, 360.0, load_plan.lead_names(leads), 1, [0] * streams, [intervals] * streams)
+
+
+@pytest.fixture(scope="module")
+def load(model_file: Path) -> Load:
+    return Load(model_file, 10, 1, 1, 1.0, 3.0, recordings(None, 1))
+
+
+@pytest.mark.parametrize("frame", [1, 36, 360])
+def test_a_beat_is_known_with_the_frame_that_its_latency_counts_from(
+    load: Load, frame: int
+) -> None:
+    samples = load.recordings[0][:7200].astype(np.float32) * SCALE
+    frontend = Frontend(load.spec(), 360.0, ("MLII",))
+    came = [
+        (event.sample, start // frame)
+        for start in range(0, 7200, frame)
+        for event in frontend.push(samples[start : start + frame])
+        if isinstance(event, Beat)
+    ]
+    beats, frames = np.array(came).T
+    assert len(beats) > 20
+    assert frames.tolist() == load_plan.frame_of(beats, load.needed(), plan(1, frame)).tolist()
+
+
+def test_frames_follow_one_another_and_carry_the_recording_round_and_round() -> None:
+    sent = load_plan.as_sent(read_recording(SAMPLE).samples[:1000, 0], 2)
+    sources = Sources(plan(leads=2), [sent], epoch=7)
+    for stream in range(3):
+        chunks = [decode_frame(sources.frame(stream, interval)) for interval in range(20)]
+        assert [chunk.first for chunk in chunks] == list(range(0, 1800, 90))
+        assert {chunk.stream for chunk in chunks} == {f"s{stream}"}
+        values = np.concatenate([chunk.samples for chunk in chunks]) / SCALE
+        expected = np.take(sent, np.arange(1800) + SPACING * stream, axis=0, mode="wrap")
+        assert np.array_equal(np.rint(values), expected)
+
+
+def test_streams_are_spread_over_the_interval_and_begin_one_by_one() -> None:
+    assert plan(streams=4, frame=360).phases == [0, 250_000_000, 500_000_000, 750_000_000]
+    starts = load_plan.admitted(1000, 10)
+    assert np.bincount(starts).tolist() == [100] * 10
+    assert load_plan.admitted(5, 0) == [0] * 5
+
+
+def test_latency_counts_from_the_frame_that_completes_the_beat() -> None:
+    sent_at = np.zeros((20, 3), np.int64)
+    sent_at[4, 2] = 1_000_000
+    beats = np.array([[2, 0, 360, 3_500_000, 1]])  # needs samples 360 to 449: frame 4
+    waits = latency(plan(), sent_at, beats, needed=90)
+    assert (waits.sent.tolist(), waits.ms.tolist()) == ([1_000_000], [2.5])
+    assert latency(plan(), sent_at, beats, needed=91).sent.tolist() == [0]  # and now frame 5
+
+
+def test_missing_beats_are_counted_whatever_order_they_came_in() -> None:
+    def rows(*pairs: tuple[int, int]) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+        return np.array([(stream, n, 0, 0, 1) for stream, n in pairs])
+
+    assert missing(rows((0, 1), (0, 0), (4, 0))) == 0
+    assert missing(rows((0, 3), (0, 0), (4, 1), (4, 1))) == 3
+
+
+def test_a_storm_leaves_half_the_capacity_running_all_the_time() -> None:
+    made, whole = storm(100, 2.0, admitted_s=1.0, frames=1)
+    always = np.array(whole.stops) > made.ends
+    assert np.array_equal(always, made.always)
+    assert always.sum() == 50
+    assert max(np.array(whole.starts)[always]) < made.opens
+    assert min(np.array(whole.starts)[~always]) >= int(made.begins)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a load run needs two cores")
+def test_a_run_of_the_real_daemon_accounts_for_every_sample_and_every_beat(load: Load) -> None:
+    run = serve(load.plan(6, 4.0), load.recordings, load.model, (2.0, 4.0))
+    assert faults(run) == []
+    assert run.sent.frames == (run.sent_at > 0).sum()
+    assert told(run.metrics) == len(run.beats) > 6
+    assert missing(run.beats) == 0
+    waits = latency(run.plan, run.sent_at, run.beats, load.needed())
+    assert (waits.sent > 0).all()
+    assert (waits.ms > 0).all()
