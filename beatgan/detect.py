@@ -84,8 +84,7 @@ def _clear_signal(s: Record) -> None:
     s.peak = 0.0
     s.peak_at = -1
     s.last = -1
-    for i in range(RING):
-        s.rectified[i] = 0.0
+    s.rectified[:] = 0.0
     matched.clear(s.usual)
 
 
@@ -134,8 +133,7 @@ def _is_t_wave(s: Record, start: int, since: int, steepness: float) -> bool:
         return False
     top, bottom = _extremes(s, start, s.peak_at + 1)
     extent = s.signal[top & LAST] - s.signal[bottom & LAST]
-    dull: bool = steepness < max(T_SHARPNESS * extent, T_STEEPNESS * s.steepness)
-    return dull
+    return bool(steepness < max(T_SHARPNESS * extent, T_STEEPNESS * s.steepness))
 
 
 @compiled
@@ -176,13 +174,12 @@ def _mean_peak(s: Record, first: int, now: int) -> float:
 @compiled
 def _learn_qrs(s: Record, steepness: float, since: int, height: float) -> None:
     """Take the peak, whose mean is ``height``, into the running estimates of a QRS."""
+    since = matched.between(s.usual, s.last, since)
     if s.last >= 0 and since < 2 * RATE:
         s.rr += FORGET * (min(max(since, 0.5 * s.rr), 1.6 * s.rr) - s.rr)
     if s.beats == 0:
         s.qrs = height
-    weight = QUICK if s.beats < FIRST else FORGET
-    if height < SUNK * s.qrs:
-        weight = SINK
+    weight = SINK if height < SUNK * s.qrs else QUICK if s.beats < FIRST else FORGET
     s.qrs += weight * (min(height, 2.5 * s.qrs) - s.qrs)
     s.beats += 1
     s.last = s.peak_at
@@ -247,9 +244,11 @@ def _height(s: Record, i: int, mean: float) -> float:
         matched.take(s.usual, i, s.signal[i & LAST] - 2 * middle + before)
     if s.usual.beats <= matched.KNOWN:
         return mean
-    matched.listen(s.usual, mean, s.qrs)
+    matched.listen(s.usual, mean, s.qrs, s.rr)
     if s.usual.trust == 0:
         return mean
+    if s.run > LEAD_IN:
+        matched.watch(s.usual, i, mean, s.qrs, s.last, s.rr)
     return mean + float(s.usual.trust * (s.qrs * matched.fit(s.usual, i) - mean))
 
 
@@ -284,8 +283,6 @@ def run(band: Doubles, signal: Doubles, start: int, s: Record, found: Record) ->
 
 class Detector:
     """R apexes of one lead's band-passed signal at ``RATE`` Hz; NaN marks lost samples."""
-
-    latest = LATEST
 
     def __init__(self) -> None:
         self._band = BandPass(RATE, *BAND_HZ)

@@ -5,6 +5,7 @@ One object serves one stream. The same events in the same order give the same al
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import inf
 
 from msgspec.structs import replace
 
@@ -42,6 +43,7 @@ class Episode:
     spoke_at: int  # sample count at which its last message was due
     last: int  # apex of its latest anomalous beat
     untold: list[Score] = field(default_factory=list)  # anomalous beats since its last message
+    peak: float = -inf  # the highest score told so far
     normal: int = 0  # normal beats in a row
 
 
@@ -134,7 +136,10 @@ class EpisodePolicy:
         untold, episode.untold = episode.untold, []
         episode.spoke_at = known_at
         event = episode.onset if phase is Phase.START else episode.last
-        worst = max(untold, key=lambda score: score.value or 0.0, default=None)
+        worst = max(untold, key=_height, default=None)
+        explains = worst is not None and _height(worst) > episode.peak
+        if worst is not None:
+            episode.peak = max(episode.peak, _height(worst))
         return Alert(
             episode=episode.number,
             kind=Kind.PHYSIOLOGICAL,
@@ -148,6 +153,7 @@ class EpisodePolicy:
             suspended=self._suspended,
             beats=tuple(score.beat.sample for score in untold),
             worst=worst,
+            explains=explains,
             condition_ms=1000 * (known_at - event) / self._fs,
         )
 
@@ -175,8 +181,14 @@ class EpisodePolicy:
             suspended=self._suspended,
             beats=(),
             worst=None,
+            explains=False,
             condition_ms=1000 * (known_at - at) / self._fs,
         )
+
+
+def _height(score: Score) -> float:
+    """The value of an anomalous beat's score."""
+    return -inf if score.value is None else score.value
 
 
 def _certain(score: Score) -> bool:

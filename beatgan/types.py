@@ -141,7 +141,8 @@ class Alert:
     """One message about one episode; ``episode`` counts the stream's episodes from 0.
 
     ``beats`` are the apexes (source samples) of the anomalous beats new since the last message.
-    ``worst`` is the score that the explanation is drawn from; None for technical alerts.
+    ``worst`` is the highest score among them; None for technical alerts. It explains the episode,
+    if ``explains``: it is the highest so far.
     What the message says holds from sample ``at`` on; ``condition_ms``: from there to the moment
     it could be recognised. ``lead``: the one that it is about, None for all or none.
     ``suspended``: whether no lead is usable, so that no beat can be scored.
@@ -159,4 +160,5 @@ class Alert:
     suspended: bool
     beats: tuple[int, ...]
     worst: Score | None
+    explains: bool
     condition_ms: float

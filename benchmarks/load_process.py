@@ -88,30 +88,35 @@ def finished(process: subprocess.Popen[str]) -> str:
 class Usage:
     """What a process has used so far, ``at`` a monotonic time in ns: seconds of CPU, bytes.
 
-    ``threads``: the same CPU time by thread. ``core``: what all processes have used of its cores.
+    ``threads``: the same CPU time by thread. ``others``: what others have used of its cores.
     """
 
     at: int
     cpu: float
     memory: int
     threads: dict[str, float]
-    core: float
+    others: float
 
 
 def usage(pid: int) -> Usage:
-    """From /proc: user and system time of every thread, and resident memory."""
+    """From /proc: what every thread has run, and resident memory.
+
+    By the scheduler's own clock: the times in /proc/PID/stat are sampled by a tick on many kernels,
+    and a process that wakes often and briefly is then billed wrongly.
+    """
     folder = Path(f"/proc/{pid}")
     resident = int((folder / "statm").read_text().split()[1])
     threads: dict[str, float] = {}
     for task in (folder / "task").iterdir():
-        name, seconds = _times(task / "stat")
+        name = (task / "comm").read_text().strip()
+        seconds = int((task / "schedstat").read_text().split()[0]) / 1e9
         threads[name] = threads.get(name, 0.0) + seconds
     return Usage(
         at=time.monotonic_ns(),
-        cpu=_times(folder / "stat")[1],
+        cpu=sum(threads.values()),
         memory=resident * os.sysconf("SC_PAGE_SIZE"),
         threads=threads,
-        core=sum(map(_busy, os.sched_getaffinity(pid))),
+        others=sum(map(_busy, os.sched_getaffinity(pid))) - _billed(folder / "stat"),
     )
 
 
@@ -122,11 +127,10 @@ def _busy(core: int) -> float:
     return sum(int(field) for field in fields[1:4]) / TICKS  # user, nice, system
 
 
-def _times(stat: Path) -> tuple[str, float]:
-    """A thread's or a process's name, and its seconds of CPU, utime + stime."""
-    head, _, rest = stat.read_text().rpartition(") ")
-    fields = rest.split()
-    return head.partition("(")[2], (int(fields[11]) + int(fields[12])) / TICKS
+def _billed(stat: Path) -> float:
+    """A process's seconds of CPU by the kernel's tick, to be compared with `_busy`."""
+    fields = stat.read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 @dataclass(frozen=True)

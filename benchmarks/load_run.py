@@ -57,7 +57,7 @@ class Window:
     @property
     def foreign(self) -> float:
         """Seconds that other processes took of its core."""
-        return max(0.0, self.closed.core - self.opened.core - self.cpu)
+        return max(0.0, self.closed.others - self.opened.others)
 
     @property
     def seconds(self) -> float:

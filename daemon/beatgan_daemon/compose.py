@@ -59,7 +59,7 @@ def alert_message(
         threshold=None if worst is None else worst.threshold,
         beats=alert.beats,
         delay_ms=Delay(round(alert.condition_ms, 3), round(1000 * signal_s, 3)),
-        explanation=None if worst is None else _explanation(worst, rate),
+        explanation=_explanation(worst, rate) if worst is not None and alert.explains else None,
     )
 
 

@@ -195,6 +195,7 @@ class Engine:
             suspended=True,
             beats=(),
             worst=None,
+            explains=False,
             condition_ms=1000 * self._silence,
         )
 

@@ -126,7 +126,7 @@ class ModelFile(Section):
 class Batch(Section):
     """Beats of all streams are scored together."""
 
-    size: int = Field(64, ge=1, le=65_536, description="score as soon as this many beats wait")
+    size: int = Field(256, ge=1, le=65_536, description="score as soon as this many beats wait")
     age_ms: float = Field(10.0, ge=0, le=10_000, description="or as soon as one has waited so long")
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from beatgan import detect
@@ -46,8 +46,8 @@ def test_every_beat_is_confirmed_in_time(ecg: Doubles) -> None:
     signal, detector = filtered(ecg), Detector()
     for i, sample in enumerate(signal):
         for apex, _ in detector.push(np.array([sample]), i):
-            assert 0 < i - apex <= detector.latest
-    assert detector.latest <= 0.4 * RATE
+            assert 0 < i - apex <= detect.LATEST
+    assert detect.LATEST <= 0.4 * RATE
 
 
 def test_silence_and_noise_alone_have_no_beats() -> None:
@@ -156,6 +156,68 @@ def test_in_motion_noise_beats_are_known_by_their_shape(ecg: Doubles) -> None:
     false = missed((quiet + 2).astype(int).tolist(), np.array(found, float) - 2)
     assert len(false) < 0.1 * len(quiet)  # its height alone would let pass a third
     assert len(missed(found, quiet)) < 0.2 * len(quiet)
+
+
+Waves = tuple[tuple[float, float, float], ...]
+NARROW: Waves = ((-0.03, 0.009, -0.12), (0.0, 0.011, 1.1), (0.03, 0.010, -0.22), (0.22, 0.045, 0.2))
+
+
+def broad(sigma_s: float) -> Waves:
+    """A broad beat of the other polarity: (seconds from the apex, sigma in s, mV) a wave."""
+    return ((0.0, sigma_s, -1.2), (2.4 * sigma_s, sigma_s, 0.5), (0.2 + 2 * sigma_s, 0.05, 0.3))
+
+
+def rhythm(bpm: float, shapes: tuple[Waves, ...], seed: int) -> tuple[Doubles, Doubles]:
+    """A minute of each shape, slightly irregular, and the beats' apexes in samples."""
+    rng = np.random.default_rng(seed)
+    size = 60 * RATE * len(shapes)
+    steps = 60 / bpm * (1 + 0.02 * rng.normal(size=int(2 * bpm * len(shapes))))
+    times = 0.5 + np.cumsum(steps)
+    times = times[times < 60 * len(shapes) - 0.6]
+    signal = 0.01 * rng.normal(size=size)
+    for time in times:
+        for offset, sigma, height in shapes[int(time // 60)]:
+            first = max(0, int((time + offset - 6 * sigma) * RATE))
+            near = np.arange(first, min(size, first + int(12 * sigma * RATE)))
+            signal[near] += height * np.exp(-0.5 * ((near / RATE - time - offset) / sigma) ** 2)
+    return signal, times * RATE
+
+
+def missed_late(noisy: Doubles, truth: Doubles) -> float:
+    """The share of beats that are missed more than five seconds into the second shape."""
+    late = truth[truth > 65 * RATE]
+    return len(missed(apexes(noisy), late)) / len(late)
+
+
+@given(st.floats(50, 150), st.floats(0.02, 0.036), st.integers(0, 999))
+@example(60, 0.026, 1)
+@example(110, 0.026, 1)
+@example(150, 0.026, 1)
+@settings(max_examples=12, deadline=None)
+def test_a_qrs_that_changes_is_never_lost_for_long(bpm: float, sigma: float, seed: int) -> None:
+    signal, truth = rhythm(bpm, (NARROW, broad(sigma)), seed)
+    assert missed_late(signal, truth) <= 0.05
+    # 6 dB: with nothing but the former shape to trust four of five were lost for good
+    assert missed_late(signal + motion(len(signal), 0.25), truth) <= 0.2
+
+
+def test_a_qrs_that_changes_in_strong_noise_is_learnt_anew() -> None:
+    signal, truth = rhythm(80, (NARROW, broad(0.026)), 3)
+    assert missed_late(signal + motion(len(signal), 0.45), truth) <= 0.25
+
+
+@pytest.mark.parametrize("bpm", [60, 110, 130, 150])
+@pytest.mark.parametrize("sigma", [0.020, 0.025, 0.029])
+def test_broad_beats_of_a_fast_heart_are_no_noise(bpm: float, sigma: float) -> None:
+    signal, _ = rhythm(bpm, (broad(sigma),), 1)
+    signal = filtered(signal)
+    band = BandPass(RATE, *detect.BAND_HZ).push(signal)
+    state, found = np.zeros(1, detect.STATE), np.zeros(2 * (signal.size // HOLD + 1), FOUND)
+    detect.begin(state[0])
+    for start in range(0, signal.size, RATE):
+        part = slice(start, start + RATE)
+        detect.run(band[part], signal[part], start, state[0], found)
+        assert state["usual"]["trust"][0] == 0
 
 
 @pytest.mark.parametrize("height", [3.0, 100.0, 3000.0])

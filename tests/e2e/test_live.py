@@ -154,15 +154,16 @@ def test_samples_sent_are_received_or_lost_or_repeated(daemon: Any) -> None:
             frame("bed-10", 360),
             frame("bed-10", 360),  # again: 360 repeated
             frame("bed-10", 180),  # late: 360 more
-            frame("bed-10", 4320),  # a hole of 10 s
+            frame("bed-10", 540),  # 180 known already, 180 new
+            frame("bed-10", 4320),  # a hole of 9.5 s
             encode_frame(Chunk("bed-10", 1, 0, 4680, 0, 360.0, ("II",), lost)),
-            frame("bed-10", 4600),  # 180 known already, 180 new
+            frame("bed-10", 4780),
         ],
     )
-    daemon.until(RECEIVED, before[RECEIVED] + 1260)
+    daemon.until(RECEIVED, before[RECEIVED] + 1620)
     after = daemon.metrics()
-    assert after[RECEIVED] - before[RECEIVED] == 1260
-    assert after[LOST] - before[LOST] == 3600 + 100
+    assert after[RECEIVED] - before[RECEIVED] == 1620
+    assert after[LOST] - before[LOST] == 3420 + 100
     assert after[REPEATED] - before[REPEATED] == 720 + 180
 
 
