@@ -19,6 +19,7 @@ from beatgan.records.recording import faults_of
 from beatgan_train.annotations import Reference, read_reference
 from beatgan_train.bxb import NARROW_S, NOTHING, WINDOW_S, Detection, compare, seconds_in
 from beatgan_train.detections import Detections, read_annotations, read_streams, stream_of
+from beatgan_train.outfile import write
 from beatgan_train.own import ANNOTATOR
 
 SAME_RATE = 1e-3  # rates that differ by less, relatively, are one rate told by two clocks
@@ -138,7 +139,7 @@ def run(
     )
     show(comparison, console or Console())
     if json_file:
-        _write(json_file, as_json(comparison))
+        write(json_file, as_json(comparison))
     return comparison
 
 
@@ -275,11 +276,3 @@ def _some(names: Iterable[str]) -> str:
     """The first few names."""
     listed = list(names)
     return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}") from error

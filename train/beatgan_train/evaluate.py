@@ -24,6 +24,7 @@ from beatgan_train.dataset import BeatSet, Protocol
 from beatgan_train.examples import Choice
 from beatgan_train.export import read
 from beatgan_train.measures import Row, Scored, by_record, gains, measure
+from beatgan_train.outfile import write
 from beatgan_train.page import Material, page
 from beatgan_train.ranking import flagged
 from beatgan_train.report import HARD, DetectionRow, Evaluation, FalseDetections, as_json
@@ -102,12 +103,12 @@ def run(
     )
     show(found, console)
     if json_file:
-        _write(json_file, as_json(found))
+        write(json_file, as_json(found))
     if report_dir:
         choice = Choice(beats, rows.test, values, threshold)
         galleries = examples.galleries(scorer, choice, found.worst)
-        _write(report_dir / "index.html", page(Material(found, scored, galleries, artifact.spec)))
-        _write(report_dir / "evaluation.json", as_json(found))
+        write(report_dir / "index.html", page(Material(found, scored, galleries, artifact.spec)))
+        write(report_dir / "evaluation.json", as_json(found))
         console.print(f"report: {report_dir / 'index.html'}")
     return found
 
@@ -225,11 +226,3 @@ def _false_detections(
     nowhere = values[tested & np.equal(beats.label, "")]
     share = flagged(nowhere, threshold)
     return FalseDetections(len(nowhere), round(share * len(nowhere)) if len(nowhere) else 0)
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}") from error
