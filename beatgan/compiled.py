@@ -30,6 +30,14 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 @cache
+def source_digest() -> str:
+    """Short, and another one for any other version of the core's source."""
+    package = Path(__file__).parent
+    source = b"".join(path.read_bytes() for path in sorted(package.glob("*.py")))
+    return sha256(source).hexdigest()[:12]
+
+
+@cache
 def _folder() -> str:
     """Where machine code lies: in NUMBA_CACHE_DIR, beside the source, or in the user's cache.
 
@@ -37,9 +45,7 @@ def _folder() -> str:
     called, but not in those that this one calls.
     """
     settings: Any = numba.config
-    package = Path(__file__).parent
-    source = b"".join(path.read_bytes() for path in sorted(package.glob("*.py")))
-    beside = package / "__pycache__"
+    beside = Path(__file__).parent / "__pycache__"
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     base = beside if os.access(beside, os.W_OK) else Path(home) / "beatgan"
-    return str(Path(settings.CACHE_DIR or base) / f"compiled-{sha256(source).hexdigest()[:12]}")
+    return str(Path(settings.CACHE_DIR or base) / f"compiled-{source_digest()}")

@@ -5,10 +5,11 @@ the same to the bit for any cutting of the signal. After a lost sample (NaN) the
 in the steady state of the next sample's level, so that a restart makes no step.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
-from scipy import signal
+from numpy.typing import NDArray
 
 from beatgan.compiled import compiled
 from beatgan.types import Doubles
@@ -44,28 +45,51 @@ def run(x: Doubles, y: Doubles, sos: Doubles, steady: Doubles, state: Doubles) -
 
 
 @lru_cache(maxsize=64)
-def design(rate: int, low: float, high: float, order: int) -> tuple[Doubles, Doubles, int]:
+def design(rate: int, low: float, high: float) -> tuple[Doubles, Doubles, int]:
     """Sections, their steady state, and the delay at 10 Hz, where a QRS has its energy."""
-    sos = np.vstack(
-        [
-            signal.butter(order, low, "highpass", fs=rate, output="sos"),
-            signal.butter(order, high, "lowpass", fs=rate, output="sos"),
-        ]
-    )
-    hz, response = signal.freqz_sos(sos, worN=np.array([8.0, 12.0]), fs=rate)
-    turn = np.diff(np.unwrap(np.angle(response)))[0] / (2 * np.pi)
-    delay = round(-rate * float(turn) / float(hz[1] - hz[0]))
-    return sos, np.asarray(signal.sosfilt_zi(sos)), delay
+    sos = np.array([_butterworth(low / rate, highpass=True), _butterworth(high / rate)])
+    turn = np.diff(np.unwrap(np.angle(_response(sos, np.array([8.0, 12.0]) / rate))))[0]
+    return sos, _steady(sos), round(-rate * float(turn) / (2 * np.pi * 4.0))
+
+
+def _butterworth(corner: float, highpass: bool = False) -> list[float]:
+    """A second-order section (b0, b1, b2, 1, a1, a2); ``corner`` in cycles per sample.
+
+    The analogue prototype by the bilinear transform, its corner prewarped. Written out here: with
+    scipy's signal package a daemon starts most of a second later.
+    """
+    k = math.tan(math.pi * corner)
+    norm = 1 + math.sqrt(2) * k + k * k
+    b = [1.0, -2.0, 1.0] if highpass else [k * k, 2 * k * k, k * k]
+    a = [1.0, 2 * (k * k - 1) / norm, (1 - math.sqrt(2) * k + k * k) / norm]
+    return [each / norm for each in b] + a
+
+
+def _response(sos: Doubles, cycles: Doubles) -> NDArray[np.complex128]:
+    """The sections' response in a row at ``cycles`` per sample."""
+    z = np.exp(-2j * np.pi * cycles)[:, None] ** np.arange(3)
+    response: NDArray[np.complex128] = ((z @ sos[:, :3].T) / (z @ sos[:, 3:].T)).prod(axis=1)
+    return response
+
+
+def _steady(sos: Doubles) -> Doubles:
+    """The state of each section under a constant input of 1 to the first."""
+    states, level = [], 1.0
+    for b0, b1, b2, _, a1, a2 in sos:
+        out = (b0 + b1 + b2) / (1 + a1 + a2)
+        states.append([level * (out - b0), level * (b2 - a2 * out)])
+        level *= out
+    return np.array(states)
 
 
 class BandPass:
-    """Butterworth high-pass and low-pass of ``order`` each, in Hz, for samples at ``rate``.
+    """Butterworth high-pass and low-pass of second order each, in Hz, for samples at ``rate``.
 
     ``delay``: how many samples late a QRS comes out.
     """
 
-    def __init__(self, rate: int, low: float, high: float, order: int = 2) -> None:
-        self._sos, self._steady, self.delay = design(rate, low, high, order)
+    def __init__(self, rate: int, low: float, high: float) -> None:
+        self._sos, self._steady, self.delay = design(rate, low, high)
         self._state = np.full((len(self._sos), 2), np.nan)
 
     def restart(self) -> None:

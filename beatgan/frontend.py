@@ -1,23 +1,27 @@
-"""One stream's samples in, its beats and signal changes out, each beat in its patient's context.
+"""One stream's samples in; beats, each in its patient's context, signal changes and strips out.
 
 Training and the daemon both get their beats from here and nowhere else. The beats are the same to
 the bit for any cutting of the signal, and no beat depends on samples after its own window. The work
 is done by ``stream.py``; this file chooses leads and makes values of what comes back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from functools import lru_cache
+from hashlib import sha256
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from beatgan import lead, quality, resample, stream, telling
-from beatgan.errors import StreamError
+from beatgan.compiled import source_digest
+from beatgan.errors import ArtifactError, StreamError
 from beatgan.leads import is_other, lead_name
 from beatgan.noise import GRADES, UNUSABLE
 from beatgan.spec import PreprocessSpec
-from beatgan.types import MAX_FS, MIN_FS, Beat, Floats, SignalChange
+from beatgan.types import MAX_FS, MIN_FS, Beat, Condition, Floats, SignalChange, Strip
 
-Event = Beat | SignalChange
+Event = Beat | SignalChange | Strip
 
 FORGOTTEN_S = 4.0  # of lost signal: after this, more of it changes nothing but the counts
 FRAME = 400  # model-rate samples taken in at once: bounds the events that one call can make
@@ -36,8 +40,23 @@ def choose_leads(leads: Sequence[str], preferred: Sequence[str], count: int) -> 
     return list(dict.fromkeys([*wanted, *ecg]))[:count]
 
 
+@lru_cache(maxsize=64)
+def _named(*kind: Hashable) -> str:
+    """A short name for what a saved state's bytes mean, and for the code that reads them."""
+    return sha256(repr((*kind, source_digest())).encode()).hexdigest()[:16]
+
+
+class FrontendState(Struct, frozen=True):
+    """All that a front end remembers, as bytes; ``layout`` names whose memory it is."""
+
+    layout: str
+    stream: bytes
+    leads: bytes
+    spare: tuple[int, ...]
+
+
 class Frontend:
-    """Beats and signal changes of one stream from its samples. ``first``: see Chunk."""
+    """Beats, signal changes and strips of one stream from its samples. ``first``: see Chunk."""
 
     def __init__(
         self, spec: PreprocessSpec, fs: float, leads: Sequence[str], first: int = 0
@@ -48,7 +67,7 @@ class Frontend:
             raise StreamError("leads", "a stream needs at least one lead, got none")
         columns = choose_leads(leads, spec.leads, len(leads))
         used = 1 + (spec.second_lead > 0)
-        self._rate, self._length, self._fs = spec.rate, spec.length, fs
+        self._spec, self._rate, self._length, self._fs = spec, spec.rate, spec.length, fs
         self._width = len(leads)
         self._names = tuple(leads)
         self._spare = np.array(columns[used:], np.int64)
@@ -63,6 +82,27 @@ class Frontend:
     def lead(self) -> str:
         """The lead in use: beats come from it."""
         return self._names[int(self._leads["column"][int(self._state["used"][0])])]
+
+    @property
+    def suspended(self) -> bool:
+        """Whether no lead is well, so that no beat can be scored."""
+        return bool(self._state["suspended"][0])
+
+    @property
+    def calm(self) -> bool:
+        """Whether no strip is of interest, so that none is told."""
+        return not self._state["strips"][0]
+
+    def conditions(self) -> set[tuple[Condition, str]]:
+        """What ails which lead, as far as it was told."""
+        told = dict(zip(self._leads["column"].tolist(), self._leads["told"].tolist(), strict=True))
+        told |= {column: int(self._state["parked"][0, column]) for column in self._spare.tolist()}
+        return {
+            (condition, self._names[column])
+            for column, bits in told.items()
+            for bit, condition in CONDITIONS.items()
+            if bits & bit
+        }
 
     def push(self, samples: Floats) -> list[Event]:
         """Events that ``samples``, shape (n, leads) in millivolt, NaN where lost, make known."""
@@ -89,6 +129,29 @@ class Frontend:
         events, windows = self._room()
         count = stream.close(self._state, self._leads, self._plan, events, windows)
         return self._values(events[:count], windows)
+
+    def save(self) -> FrontendState:
+        """All that it remembers, for another front end of the same stream to go on with."""
+        spare = tuple(self._spare.tolist())
+        return FrontendState(self._layout(), self._state.tobytes(), self._leads.tobytes(), spare)
+
+    def restore(self, state: FrontendState) -> None:
+        """Go on, to the bit, where the front end was that saved ``state``.
+
+        Raises ArtifactError where that one was of another spec, rate or set of leads, or of another
+        version of this code; nothing is changed then.
+        """
+        if state.layout != self._layout():
+            raise ArtifactError(
+                "the front end's state is of another version, spec, rate or set of leads"
+            )
+        self._state = np.frombuffer(state.stream, self._state.dtype).copy()
+        self._leads = np.frombuffer(state.leads, self._leads.dtype).copy()
+        self._spare = np.array(state.spare, np.int64)
+
+    def _layout(self) -> str:
+        kind = (self._spec, self._fs, self._names, self._state.dtype, self._leads.dtype)
+        return _named(*kind)
 
     def _push(self, samples: Floats) -> list[Event]:
         events, windows = self._room()
@@ -124,6 +187,9 @@ class Frontend:
                     CONDITIONS[n], bool(begins), lead, sample, known_at, bool(suspended)
                 )
                 told.append(change)
+                continue
+            if kind == telling.STRIP:
+                told.append(Strip(sample, known_at, n, bool(begins), distance))
                 continue
             pair = next(pairs)
             window, reference = (EMPTY, EMPTY) if grade == UNUSABLE else pair.copy()

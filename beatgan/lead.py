@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from beatgan import detect, filters, noise, quality, reference, resample
+from beatgan import detect, filters, noise, quality, reference, resample, strip
 from beatgan.compiled import compiled
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles, Ints, Record
@@ -46,8 +46,8 @@ PLAN = np.dtype(
 def plan(spec: PreprocessSpec, fs: float) -> NDArray[np.void]:
     """The constants of streams at ``fs`` Hz, one record of type PLAN."""
     ratio = resample.design(fs, spec.rate)
-    sos, steady, late = filters.design(spec.rate, spec.highpass_hz, spec.lowpass_hz, 2)
-    band_sos, band_steady, _ = filters.design(detect.RATE, *detect.BAND_HZ, 2)
+    sos, steady, late = filters.design(spec.rate, spec.highpass_hz, spec.lowpass_hz)
+    band_sos, band_steady, _ = filters.design(detect.RATE, *detect.BAND_HZ)
     made = np.zeros(1, PLAN)
     for name in ("before", "length", "align", "reference_beats", "reference_bound", "second_lead"):
         made[name] = getattr(spec, name)
@@ -76,6 +76,7 @@ def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
             ("beats", "i8"),  # that it has taken in
             ("usual", "f8", (spec.reference_beats,)),  # latest distances, the newest last
             ("noise", noise.STATE),
+            ("strip", strip.STATE),
             ("told", "i8"),  # conditions whose beginning was told, as bits
             ("ill", "i8"),  # conditions that hold, as bits (see quality.py), noise among them ...
             ("well_since", "i8"),  # ... and since when just these
@@ -94,6 +95,7 @@ def begin(lead: Record, column: int) -> None:
     quality.begin(lead.gate)
     detect.begin(lead.detector)
     noise.begin(lead.noise)
+    strip.begin(lead.strip)
     lead.usual[:] = np.nan
     lead.filter[:] = np.nan
     lead.band[:] = np.nan
@@ -106,6 +108,7 @@ def forget_signal(lead: Record) -> None:
     """All signal so far counts as lost."""
     lead.resampler[:] = np.nan
     lead.history[:] = np.nan
+    strip.forget_signal(lead.strip)
 
 
 @compiled
@@ -128,21 +131,27 @@ def push(
     made: int,
     changes: Record,
     idle: Ints,
+    looks: Record,
 ) -> tuple[int, int]:
     """Take in ``x``; how many outputs there are then, and how many changes of the signal come.
 
-    ``seen``, ``made``: see `resample.run`. Writes ``changes`` and ``idle`` (see `quality.run`).
+    ``seen``, ``made``: see `resample.run`. Writes ``changes`` and ``idle`` (see `quality.run`), and
+    ``looks``, one for each tick (see `strip.run`).
     """
     room = np.empty(BLOCK)
     count = resample.run(x, room, lead.resampler, taps, seen, made, plan.num, plan.den)
     signal = room[:count]
     changed = quality.run(signal, made, lead.gate, changes, idle)
+    strip.keep(lead.strip, signal)
     filters.run(signal, signal, plan.sos, plan.steady, lead.filter)
     _remember(lead.history, signal)
     band = np.empty(count)
     filters.run(signal, band, plan.band_sos, plan.band_steady, lead.band)
     found = lead.found[lead.waiting :]
-    lead.waiting += detect.run(band, signal, made, lead.detector, found)
+    confirmed = detect.run(band, signal, made, lead.detector, found)
+    end, found = made + count, found[:confirmed]
+    strip.run(lead.strip, lead.history, made, end, found, plan.late, looks)
+    lead.waiting += confirmed
     return made + count, changed
 
 

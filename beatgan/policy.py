@@ -1,201 +1,208 @@
-"""From scores and signal changes to alerts: episodes, not beats. A pure fold; knows no clock.
+"""From evidence to alerts: what the judges say, numbered, and not more often than bearable.
 
-One object serves one stream. The same events in the same order give the same alerts.
+A pure fold; knows no clock and not how a judge comes to its verdict. One object serves one stream.
 """
 
-from collections import deque
-from dataclasses import dataclass, field
 from math import inf
+from typing import cast
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
-from beatgan.errors import UsageError
-from beatgan.types import Alert, Condition, Kind, Phase, Priority, Quality, Score, SignalChange
+from beatgan import anomalous, fibrillation, rate, runs, standstill, technical
+from beatgan.judge import Judge
+from beatgan.limits import AlarmLimits
+from beatgan.types import Alert, Evidence, Kind, Phase, Priority, Score, SignalChange, Turn
 
-ANOMALOUS = "beat.anomalous"
-
-
-@dataclass(frozen=True, slots=True)
-class AlarmLimits:
-    """When an episode of anomalous beats begins, speaks again and ends."""
-
-    anomalous_beats: int = 3  # this many anomalous beats of good signal ...
-    among_beats: int = 10  # ... among this many scored beats in a row begin an episode
-    clear_beats: int = 10  # this many normal beats in a row end it
-    update_s: float = 10.0  # an episode speaks again, at most this often, while beats are added
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.anomalous_beats <= self.among_beats:
-            raise UsageError(
-                "alarms: need 1 <= anomalous_beats <= among_beats, "
-                f"got {self.anomalous_beats} and {self.among_beats}"
-            )
-        if self.clear_beats < 1 or self.update_s < 0:
-            raise UsageError("alarms: need clear_beats >= 1 and update_s >= 0")
+JUDGES = (
+    anomalous.Anomalous,
+    technical.Technical,
+    standstill.Standstill,
+    fibrillation.Fibrillation,
+    runs.Runs,
+    rate.Rate,
+)
+JudgeStates = tuple[
+    anomalous.State,
+    technical.State,
+    standstill.State,
+    fibrillation.State,
+    runs.State,
+    rate.State,
+]
 
 
-@dataclass(slots=True)
-class Episode:
-    """An episode under way."""
+class Budget(Struct):
+    """How many more episodes of one code may begin."""
 
-    number: int
-    onset: int
-    spoke_at: int  # sample count at which its last message was due
-    last: int  # apex of its latest anomalous beat
-    untold: list[Score] = field(default_factory=list)  # anomalous beats since its last message
-    peak: float = -inf  # the highest score told so far
-    normal: int = 0  # normal beats in a row
+    left: float
+    counted: int  # sample count up to which ``left`` has grown
+    ended: int | None = None  # sample count at which one was last told to be over
+    suppressed: int = 0  # not told since the code's last message
+
+
+class PolicyState(Struct):
+    """All that a policy remembers, for a checkpoint."""
+
+    judges: JudgeStates
+    episodes: int = 0  # that were numbered so far
+    suspended: bool = False
+    told: dict[str, int] = field(default_factory=dict)  # numbers of those under way
+    held: dict[str, Turn] = field(default_factory=dict)  # under way, but held back
+    budgets: dict[str, Budget] = field(default_factory=dict)  # by code
 
 
 class EpisodePolicy:
-    """Alerts of one stream. Push scores and signal changes in the order they became known."""
+    """Alerts of one stream. Push its evidence in the order it became known.
+
+    An episode that begins too soon after another of its code, is one too many, or is of a lead that
+    can be spared, is held back: told late if it lasts, else counted. Never one of high priority.
+    """
 
     def __init__(self, limits: AlarmLimits, fs: float) -> None:
         self._limits, self._fs = limits, fs
-        # None for a beat that cannot begin an episode: its arrays need not be kept.
-        self._recent: deque[Score | None] = deque(maxlen=limits.among_beats)
-        self._anomalous: Episode | None = None
-        self._signal: dict[tuple[Condition, str], Episode] = {}  # by condition and lead
-        self._suspended = False
-        self._episodes = 0
+        self._judges: list[Judge] = [judge(limits, fs) for judge in JUDGES]
+        self._state = PolicyState(self._judge_states())
+        self.suppressed: list[str] = []  # codes of episodes never told; whoever counts them clears
 
-    def push(self, event: Score | SignalChange) -> list[Alert]:
+    def push(self, event: Evidence) -> list[Alert]:
         """The alerts that this event gives rise to."""
         if isinstance(event, SignalChange):
-            return self._push_change(event)
-        return [] if event.value is None else self._push_score(event)
+            self._state.suspended = event.suspended
+        alerts: list[Alert] = []
+        for judge in self._judges:
+            for turn in judge.push(event):
+                alerts += self._weigh(turn)
+        if self._state.held:
+            alerts += self._release(_known_at(event))
+        return alerts
 
     def close(self, sample: int) -> list[Alert]:
         """The stream ends at ``sample``: so does every episode under way."""
-        alerts = [
-            self._technical(*which, episode, Phase.END, sample, sample)
-            for which, episode in self._signal.items()
+        return [
+            alert
+            for judge in self._judges
+            for turn in judge.close(sample)
+            for alert in self._weigh(turn)
         ]
-        if self._anomalous is not None:
-            alerts.append(self._tell(self._anomalous, Phase.END, sample))
-        self._signal.clear()
-        self._anomalous = None
+
+    def replace_limits(self, limits: AlarmLimits) -> None:
+        """From now on, other limits; episodes under way go on."""
+        self._limits = limits
+        for judge in self._judges:
+            judge.limits = limits
+
+    def save(self) -> PolicyState:
+        """All that it remembers; to be encoded before the next event."""
+        self._state.judges = self._judge_states()
+        return self._state
+
+    def restore(self, state: PolicyState) -> None:
+        """Go on where the policy was that saved ``state``."""
+        self._state = state
+        for judge, remembered in zip(self._judges, state.judges, strict=True):
+            judge.state = remembered
+
+    def _judge_states(self) -> JudgeStates:
+        return cast(JudgeStates, tuple(judge.state for judge in self._judges))
+
+    # --- episodes are numbered, or held back --------------------------------------------------
+
+    def _weigh(self, turn: Turn) -> list[Alert]:
+        """A judge's word as an alert, unless the episode is held back."""
+        held = self._state.held
+        if turn.phase is Phase.START:
+            held[turn.episode] = turn
+            return self._release(turn.known_at, turn.episode)
+        if turn.episode not in held:
+            return [self._alert(turn)]
+        if turn.phase is Phase.UPDATE:
+            held[turn.episode] = _merged(held[turn.episode], turn)
+            return []
+        del held[turn.episode]
+        self._budget(turn).suppressed += 1
+        self.suppressed.append(turn.code)
+        return []
+
+    def _release(self, known_at: int, only: str | None = None) -> list[Alert]:
+        """Tell of the beginning of those that are held and may be told at ``known_at``."""
+        alerts: list[Alert] = []
+        for episode in tuple(self._state.held) if only is None else (only,):
+            turn = replace(self._state.held[episode], known_at=known_at)
+            if self._may_begin(turn):
+                del self._state.held[episode]
+                self._state.told[episode] = self._state.episodes
+                self._state.episodes += 1
+                alerts.append(self._alert(turn))
         return alerts
 
-    def _open(self, onset: int, known_at: int) -> Episode:
-        self._episodes += 1
-        return Episode(self._episodes - 1, onset, known_at, onset)
+    def _may_begin(self, turn: Turn) -> bool:
+        """Whether an episode may be told, which takes one from its code's budget."""
+        if turn.priority is Priority.HIGH:
+            return True
+        if self._too_soon(turn):
+            return False
+        limits, budget = self._limits, self._budget(turn)
+        grown = (turn.known_at - budget.counted) / self._fs * limits.most_per_hour / 3600
+        budget.left = min(budget.left + grown, limits.burst)
+        budget.counted = turn.known_at
+        if budget.left < 1:
+            return False
+        budget.left -= 1
+        return True
 
-    def _push_change(self, change: SignalChange) -> list[Alert]:
-        """The change itself; then, where it decides whether scoring goes on, all that hold on."""
-        which, at, known_at = (change.condition, change.lead), change.sample, change.known_at
-        others = dict(self._signal) if change.suspended != self._suspended else {}
-        self._suspended = change.suspended
-        others.pop(which, None)
-        alerts: list[Alert] = []
-        if change.begins:
-            episode = self._signal[which] = self._open(at, known_at)
-            alerts.append(self._technical(*which, episode, Phase.START, at, known_at))
-        elif (ended := self._signal.pop(which, None)) is not None:
-            alerts.append(self._technical(*which, ended, Phase.END, at, known_at))
-        return alerts + [
-            self._technical(*other, episode, Phase.UPDATE, at, known_at)
-            for other, episode in others.items()
-        ]
+    def _too_soon(self, turn: Turn) -> bool:
+        """Whether an episode has to last, or to wait for the last one to be some time ago."""
+        limits, budget = self._limits, self._budget(turn)
+        if turn.kind is Kind.TECHNICAL:
+            lasts = turn.known_at - turn.onset
+            return turn.priority is Priority.LOW and lasts < limits.patience_s * self._fs
+        ended = budget.ended
+        return ended is not None and turn.known_at - ended < limits.refractory_s * self._fs
 
-    def _push_score(self, score: Score) -> list[Alert]:
-        self._recent.append(_kept(score) if _certain(score) else None)
-        if self._anomalous is None:
-            return self._begin(score)
-        return self._go_on(self._anomalous, score)
+    def _budget(self, turn: Turn) -> Budget:
+        budgets = self._state.budgets
+        if turn.code not in budgets:
+            budgets[turn.code] = Budget(self._limits.burst, turn.known_at)
+        return budgets[turn.code]
 
-    def _begin(self, score: Score) -> list[Alert]:
-        if self._recent[-1] is None:
-            return []
-        found = [recent for recent in self._recent if recent is not None]
-        if len(found) < self._limits.anomalous_beats:
-            return []
-        episode = self._open(found[0].beat.sample, score.beat.known_at)
-        episode.last = score.beat.sample
-        episode.untold = found
-        self._anomalous = episode
-        return [self._tell(episode, Phase.START, score.beat.known_at)]
-
-    def _go_on(self, episode: Episode, score: Score) -> list[Alert]:
-        if score.anomalous:
-            episode.normal = 0
-            episode.last = score.beat.sample
-            episode.untold.append(_kept(score))
-        else:
-            episode.normal += 1
-        known_at = score.beat.known_at
-        if episode.normal >= self._limits.clear_beats:
-            self._anomalous = None
-            self._recent.clear()
-            return [self._tell(episode, Phase.END, known_at)]
-        due = known_at - episode.spoke_at >= self._limits.update_s * self._fs
-        return [self._tell(episode, Phase.UPDATE, known_at)] if due and episode.untold else []
-
-    def _tell(self, episode: Episode, phase: Phase, known_at: int) -> Alert:
-        """A message about an episode of anomalous beats, with what is new since the last one."""
-        untold, episode.untold = episode.untold, []
-        episode.spoke_at = known_at
-        event = episode.onset if phase is Phase.START else episode.last
-        worst = max(untold, key=_height, default=None)
-        explains = worst is not None and _height(worst) > episode.peak
-        if worst is not None:
-            episode.peak = max(episode.peak, _height(worst))
+    def _alert(self, turn: Turn) -> Alert:
+        number = self._state.told[turn.episode]
+        budget = self._budget(turn)
+        suppressed, budget.suppressed = budget.suppressed, 0
+        if turn.phase is Phase.END:
+            del self._state.told[turn.episode]
+            budget.ended = turn.known_at
         return Alert(
-            episode=episode.number,
-            kind=Kind.PHYSIOLOGICAL,
-            code=ANOMALOUS,
-            priority=Priority.MEDIUM,
-            phase=phase,
-            onset=episode.onset,
-            end=episode.last if phase is Phase.END else None,
-            at=event,
-            lead=None if worst is None else worst.beat.lead,
-            suspended=self._suspended,
-            beats=tuple(score.beat.sample for score in untold),
-            worst=worst,
-            explains=explains,
-            condition_ms=1000 * (known_at - event) / self._fs,
-        )
-
-    def _technical(
-        self,
-        condition: Condition,
-        lead: str,
-        episode: Episode,
-        phase: Phase,
-        at: int,
-        known_at: int,
-    ) -> Alert:
-        """A message about a lead's signal, whose state holds from ``at`` on."""
-        ends = phase is Phase.END
-        return Alert(
-            episode=episode.number,
-            kind=Kind.TECHNICAL,
-            code=f"signal.{condition}",
-            priority=Priority.MEDIUM if self._suspended else Priority.LOW,
-            phase=phase,
-            onset=episode.onset,
-            end=at if ends else None,
-            at=at,
-            lead=lead,
-            suspended=self._suspended,
-            beats=(),
-            worst=None,
-            explains=False,
-            condition_ms=1000 * (known_at - at) / self._fs,
+            episode=number,
+            kind=turn.kind,
+            code=turn.code,
+            priority=turn.priority,
+            phase=turn.phase,
+            onset=turn.onset,
+            end=turn.end,
+            at=turn.at,
+            lead=turn.lead,
+            suspended=self._state.suspended,
+            beats=turn.beats,
+            worst=turn.worst,
+            explains=turn.explains,
+            condition_ms=1000 * (turn.known_at - turn.at) / self._fs,
+            suppressed=suppressed,
         )
 
 
-def _height(score: Score) -> float:
-    """The value of an anomalous beat's score."""
-    return -inf if score.value is None else score.value
+def _known_at(event: Evidence) -> int:
+    return event.beat.known_at if isinstance(event, Score) else event.known_at
 
 
-def _certain(score: Score) -> bool:
-    """Whether the beat may begin an episode: a poor signal's beats only prolong one."""
-    return score.anomalous and score.beat.quality is Quality.GOOD
+def _merged(start: Turn, update: Turn) -> Turn:
+    """The beginning of an episode that is held back, with what has become known since."""
+    worst = max(start.worst, update.worst, key=_height)
+    at = update.at if start.kind is Kind.TECHNICAL else start.at  # since when scoring is suspended
+    beats = start.beats + update.beats
+    return replace(start, priority=update.priority, at=at, beats=beats, worst=worst)
 
 
-def _kept(score: Score) -> Score:
-    """The same with arrays of its own: as scored, they are parts of a whole batch's."""
-    return replace(score, expected=score.expected.copy(), error=score.error.copy())
+def _height(score: Score | None) -> float:
+    return -inf if score is None else score.height

@@ -1,4 +1,4 @@
-"""One stream's fold over samples: beats and signal changes, in the order of their time.
+"""One stream's fold over samples: beats, signal changes and strips, in the order of their time.
 
 Signal goes through each lead a block at a time. What is found there is then taken in the order in
 which it became known, so that neither blocks nor chunks leave a trace.
@@ -6,11 +6,11 @@ which it became known, so that neither blocks nor chunks leave a trace.
 
 import numpy as np
 
-from beatgan import changeover, detect, lead, noise, quality, resample, telling
+from beatgan import changeover, detect, lead, noise, quality, resample, strip, telling
 from beatgan.compiled import compiled
 from beatgan.types import Doubles, Floats, Ints, Record
 
-NOTHING = -1  # beside telling.BEAT and telling.CHANGE
+NOTHING = -1  # beside telling.BEAT, telling.CHANGE and telling.STRIP
 ELSEWHERE = -1  # the latest beat was another lead's than those that there are
 
 
@@ -23,6 +23,9 @@ def begin(states: Record, leads: Record, columns: Ints, first: int, made: int) -
     s = states[0]
     s.first = first
     s.last = -1
+    s.beat = -1
+    s.absent = made
+    s.chaos = strip.LOWEST
     s.intervals[:] = np.nan
     for k in range(leads.size):
         lead.begin(leads[k], columns[k])
@@ -66,13 +69,17 @@ def _due(each: Record, plan: Record) -> int:
 
 @compiled
 def _next(
-    leads: Record, plan: Record, changes: Record, taken: Ints, changed: Ints, end: int
+    leads: Record, plan: Record, changes: Record, taken: Ints, changed: Ints, tick: int, end: int
 ) -> tuple[int, int, int]:
-    """What comes next before sample ``end`` (CHANGE, BEAT, NOTHING), on which lead, and when."""
+    """What comes next before sample ``end``, on which lead, and when: CHANGE, STRIP (at ``tick``),
+    BEAT or NOTHING.
+    """
     what, which, when = NOTHING, 0, end
     for k in range(leads.size):
         if taken[k] < changed[k] and changes[k, taken[k]].known < when:
             what, which, when = telling.CHANGE, k, changes[k, taken[k]].known
+    if tick < when:
+        what, which, when = telling.STRIP, 0, tick
     for k in range(leads.size):
         if leads[k].waiting and _due(leads[k], plan) < when:
             what, which, when = telling.BEAT, k, _due(leads[k], plan)
@@ -138,23 +145,32 @@ def _block(
     changes = np.empty((leads.size, quality.MOST_CHANGES), quality.CHANGE)
     idle = np.empty((leads.size, lead.BLOCK), np.int64)
     taken, changed = np.zeros(leads.size, np.int64), np.empty(leads.size, np.int64)
+    looks, looked = np.empty((strip.MOST_TICKS, leads.size), strip.LOOK), 0
     x = np.empty(samples.shape[0])
     start = made = s.made
     for k in range(leads.size):
         for i in range(x.size):
             x[i] = samples[i, leads[k].column]
-        made, changed[k] = lead.push(leads[k], plan, taps, x, s.seen, start, changes[k], idle[k])
+        made, changed[k] = lead.push(
+            leads[k], plan, taps, x, s.seen, start, changes[k], idle[k], looks[:, k]
+        )
     s.made = made
     s.seen += x.size
-    what, which, now = _next(leads, plan, changes, taken, changed, made)
+    tick = strip.next_tick(start)
+    what, which, now = _next(leads, plan, changes, taken, changed, tick, made)
     while what != NOTHING:
         if what == telling.CHANGE:
             _take_change(s, leads, plan, which, changes[which, taken[which]], events)
             taken[which] += 1
+        elif what == telling.STRIP:
+            if telling.is_due(s, now):
+                telling.tell_strip(s, leads, plan, looks[looked], now, _arrival(plan, now), events)
+            looked += 1
+            tick += strip.TICK
         else:
             _take_beat(s, leads, plan, which, now, idle[:, now - start], events, windows)
             _drop_first(leads[which])
-        what, which, now = _next(leads, plan, changes, taken, changed, made)
+        what, which, now = _next(leads, plan, changes, taken, changed, tick, made)
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""What is told of one stream: a beat in its patient's context, a change of a lead's signal.
+"""What is told of one stream: beats in their patient's context, changes of its signal, strips.
 
 Knows the stream's state and its leads' as they are at that moment. When that is, stream.py decides.
 """
@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from beatgan import changeover, lead, noise, reference, resample
+from beatgan import changeover, lead, noise, quality, reference, resample, strip
 from beatgan.compiled import compiled
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles, Floats, Ints, Record
@@ -15,25 +15,29 @@ from beatgan.window import by_patient, patient_scale, to_unit_range
 
 FREE = 1 << 20  # no lag: the window is moved so as to match best
 
-BEAT, CHANGE = 0, 1
+BEAT, CHANGE, STRIP = 0, 1, 2
 EVENT = np.dtype(
     [
-        ("kind", "i8"),  # BEAT or CHANGE
+        ("kind", "i8"),  # BEAT, CHANGE or STRIP
         ("lead", "i8"),  # its column
         ("sample", "i8"),
         ("known_at", "i8"),
-        ("n", "i8"),  # of a beat; of a change its condition, a bit of quality's
+        ("n", "i8"),  # of a beat; of a change its condition, a bit of quality's; how quiet a strip
         ("interval", "f8"),  # RR, or NaN
         ("grade", "i8"),
-        ("distance", "f8"),
+        ("distance", "f8"),  # or a strip's chaos
         ("prematurity", "f8"),
-        ("begins", "i8"),
+        ("begins", "i8"),  # or whether a strip is present
         ("suspended", "i8"),
     ]
 )
 MOST_BEATS = 24  # in one call of at most a frontend.FRAME
 MOST_EVENTS = 160
 MOST_LEADS = 16  # that a stream may have
+
+QUIET = 720  # samples (2 s) without a beat are of interest ...
+CHAOTIC = 0.0  # ... and so is more chaos than this
+SMOOTH = 0.25  # weight of the newest in the running chaos
 
 
 @lru_cache(maxsize=16)
@@ -50,6 +54,10 @@ def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
             ("last", "i8"),  # the latest one's apex, -1 for none ...
             ("last_lead", "i8"),  # ... and the lead that had it
             ("suspended", "i8"),  # 1 while no lead is well
+            ("beat", "i8"),  # apex of the latest beat that any lead's strip has, -1 for none
+            ("absent", "i8"),  # the latest tick at which no lead had a signal
+            ("chaos", "f8"),  # running, of the least chaotic lead
+            ("strips", "i8"),  # 1 while they are told
             ("events", "i8"),  # written in this call ...
             ("windows", "i8"),  # ... and the beats among them
             ("intervals", "f8", (spec.rr_beats,)),  # see reference.prematurity
@@ -182,3 +190,50 @@ def tell_change(
     event.begins = begins
     event.suspended = s.suspended
     s.events += 1
+
+
+@compiled
+def _least_chaos(looks: Record) -> float:
+    """Of the leads that have signal; where none has, as little as there can be."""
+    least = np.inf
+    for look in looks:
+        least = min(least, look.chaos)  # a comparison with NaN leaves it
+    return strip.LOWEST if np.isinf(least) else least
+
+
+@compiled
+def is_due(s: Record, tick: int) -> bool:
+    """Whether the strips are to be looked at: not at each tick, while beats come."""
+    waited = tick - max(s.beat, s.absent) > QUIET - strip.RENEWED
+    due: bool = waited or s.strips != 0 or (tick + 1) % strip.RENEWED == 0
+    return due
+
+
+@compiled
+def tell_strip(
+    s: Record, leads: Record, plan: Record, looks: Record, tick: int, known_at: int, events: Record
+) -> None:
+    """Write what the leads' strips look like at sample ``tick``, while that is of interest."""
+    arrives, present = False, False
+    for which in range(leads.size):
+        s.beat = max(s.beat, looks[which].beat)
+        if not leads[which].ill & (quality.IN_GAP | quality.IN_SATURATED):
+            arrives = True
+            present = present or not looks[which].masked
+    if not arrives:
+        s.absent = tick
+    if (tick + 1) % strip.RENEWED == 0:
+        s.chaos += SMOOTH * (_least_chaos(looks) - s.chaos)
+    since = max(s.beat, s.absent)
+    telling = tick - since > QUIET or s.chaos > CHAOTIC
+    if telling or s.strips:
+        event = events[s.events]
+        event.kind = STRIP
+        event.lead = leads[s.used].column
+        event.sample = source(s, plan, tick)
+        event.known_at = known_at
+        event.n = event.sample - source(s, plan, since)
+        event.distance = s.chaos
+        event.begins = present
+        s.events += 1
+    s.strips = telling

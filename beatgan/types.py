@@ -4,12 +4,13 @@ Times are sample indices of the source unless a name says otherwise (``_ns``, ``
 Nothing here knows a socket, a file or a clock.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from math import inf
+from typing import Any, Self
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
@@ -91,6 +92,22 @@ class SignalChange(Struct, frozen=True, gc=False):
     suspended: bool  # whether from then on no lead is usable, so that no beat can be scored
 
 
+class Strip(Struct, frozen=True, gc=False):
+    """What the latest stretch of a stream's signal is like by itself, while that is of interest.
+
+    ``quiet``: source samples since the latest beat that any lead had, or since signal arrived, if
+    that is later. ``present``: whether a beat would have been seen: some lead carries signal, be it
+    a flat line, which is neither lost nor at its rail, nor moves so much that one might hide in it.
+    ``chaos``: running log odds that this is fibrillation, on the lead that looks least like it.
+    """
+
+    sample: int
+    known_at: int
+    quiet: int
+    present: bool
+    chaos: float
+
+
 class Score(Struct, frozen=True, eq=False, gc=False):
     """What the model says of one beat: higher is more anomalous; None where it cannot say.
 
@@ -111,6 +128,15 @@ class Score(Struct, frozen=True, eq=False, gc=False):
     def anomalous(self) -> bool:
         """Whether the beat was scored and lies above the threshold."""
         return self.value is not None and self.value > self.threshold
+
+    @property
+    def height(self) -> float:
+        """The value, by which scores are ordered; -inf where there is none."""
+        return -inf if self.value is None else self.value
+
+    def kept(self) -> Self:
+        """The same with arrays of its own: as scored, they are parts of a whole batch's."""
+        return replace(self, expected=self.expected.copy(), error=self.error.copy())
 
 
 class Kind(StrEnum):
@@ -136,8 +162,41 @@ class Phase(StrEnum):
     END = "end"
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+Evidence = Score | SignalChange | Strip  # what alarms are judged by
+
+
+class Turn(Struct, frozen=True, eq=False, gc=False):
+    """A judge's word about an episode of its own: it begins, has more to tell, or is over.
+
+    ``beats`` are the apexes of the beats that belong to it and are new since the word before;
+    ``worst`` is the highest score among them, which explains the episode if it ``explains``. What
+    is said holds from sample ``at`` on, and could be known with ``known_at`` of the samples.
+    """
+
+    code: str
+    phase: Phase
+    priority: Priority
+    onset: int
+    at: int
+    known_at: int
+    end: int | None = None
+    lead: str | None = None
+    beats: tuple[int, ...] = ()
+    worst: Score | None = None
+    explains: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it speaks of the patient or of the signal."""
+        return Kind.TECHNICAL if self.code.startswith("signal.") else Kind.PHYSIOLOGICAL
+
+    @property
+    def episode(self) -> str:
+        """What tells this episode from all others of its stream that are under way."""
+        return f"{self.code}/{self.lead}" if self.kind is Kind.TECHNICAL else self.code
+
+
+class Alert(Struct, frozen=True, kw_only=True):
     """One message about one episode; ``episode`` counts the stream's episodes from 0.
 
     ``beats`` are the apexes (source samples) of the anomalous beats new since the last message.
@@ -145,7 +204,8 @@ class Alert:
     if ``explains``: it is the highest so far.
     What the message says holds from sample ``at`` on; ``condition_ms``: from there to the moment
     it could be recognised. ``lead``: the one that it is about, None for all or none.
-    ``suspended``: whether no lead is usable, so that no beat can be scored.
+    ``suspended``: whether no lead is usable, so that no beat can be scored. ``suppressed``: how
+    many episodes of this code were held back since the last message of this code.
     """
 
     episode: int
@@ -162,3 +222,4 @@ class Alert:
     worst: Score | None
     explains: bool
     condition_ms: float
+    suppressed: int = 0

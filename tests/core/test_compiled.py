@@ -12,15 +12,21 @@ from beatgan.compiled import compiled
 from beatgan.quality import run
 
 
+def forget() -> None:
+    """What was found out of the package's source."""
+    door.source_digest.cache_clear()
+    door._folder.cache_clear()
+
+
 def folder_of(package: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the code of a package in that place would lie."""
     monkeypatch.setattr(door, "__file__", str(package / "compiled.py"))
-    door._folder.cache_clear()
+    forget()
     try:
         return Path(door._folder())
     finally:
         monkeypatch.undo()
-        door._folder.cache_clear()
+        forget()
 
 
 @pytest.fixture

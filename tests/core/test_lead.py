@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from beatgan import filters, lead, noise, quality
+from beatgan import filters, lead, noise, quality, strip
 from beatgan.lead import BLOCK, SETTLE
 from beatgan.spec import PreprocessSpec
 from beatgan.synthetic import beat_times, synthetic_ecg
@@ -45,7 +45,10 @@ class Lead:
     def block(self, x: Doubles) -> list[int]:
         changes = np.empty(quality.MOST_CHANGES, quality.CHANGE)
         idle, taps = np.empty(x.size, np.int64), np.zeros((1, 1))
-        made, _ = lead.push(self.record, self.plan, taps, x, self.end, self.end, changes, idle)
+        looks = np.empty(strip.MOST_TICKS, strip.LOOK)
+        made, _ = lead.push(
+            self.record, self.plan, taps, x, self.end, self.end, changes, idle, looks
+        )
         assert made == self.end + x.size
         self.end = made
         apexes: list[int] = self.record["found"]["apex"][: self.record["waiting"]].tolist()
@@ -117,7 +120,7 @@ def test_a_leads_first_beat_is_its_own_reference(begun: tuple[Lead, list[int]]) 
 
 
 def test_a_beat_is_compared_with_the_reference_before_it_was_learnt() -> None:
-    each, signal, late = Lead(), ecg(60), filters.design(360, 0.5, 40.0, 2)[2]
+    each, signal, late = Lead(), ecg(60), filters.design(360, 0.5, 40.0)[2]
     shape = None
     for apex in (round(t * FS) + late for t in beat_times(60)[1:20]):
         each.push(signal[each.end : apex + SPEC.after + SPEC.align])

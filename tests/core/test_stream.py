@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import astuple
 
 from beatgan import lead, telling
+from beatgan.errors import ArtifactError
 from beatgan.frontend import Event, Frontend
 from beatgan.records import SAMPLE, read_recording
 from beatgan.spec import PreprocessSpec
@@ -105,6 +107,13 @@ def test_any_cutting_gives_the_same_bits(
     assert same(run(samples, fs, cuts_of(data, len(samples))), run(samples, fs))
 
 
+def test_an_apex_that_lost_signal_confirms_is_judged_alike(two_leads: TwoLeads) -> None:
+    damages = [("flat", 0, 5.0, 5.0), ("lost", 1, 8.984375, 1.0)]  # 70 ms after an apex
+    samples = damaged(two_leads(SECONDS, 500.0), 500.0, damages)
+    for cut in range(1700, 1750):
+        assert same(run(samples, 500.0, [cut]), run(samples, 500.0))
+
+
 @given(st.sampled_from(RATES), DAMAGES)
 @settings(max_examples=12, deadline=None)
 def test_one_sample_at_a_time_too(
@@ -112,6 +121,37 @@ def test_one_sample_at_a_time_too(
 ) -> None:
     samples = damaged(hearts(fs), fs, damages)
     assert same(run(samples, fs, range(1, len(samples))), run(samples, fs))
+
+
+@given(st.sampled_from(RATES), DAMAGES, st.data())
+@settings(max_examples=60, deadline=None)
+def test_another_front_end_goes_on_with_what_one_has_saved(
+    hearts: Callable[[float], Floats], fs: float, damages: Damages, data: st.DataObject
+) -> None:
+    samples = damaged(hearts(fs), fs, damages)
+    edges = [0, *cuts_of(data, len(samples)), len(samples)]
+    frontend, events = Frontend(SPEC, fs, LEADS), []
+    for start, stop in pairwise(edges):
+        saved, frontend = frontend.save(), Frontend(SPEC, fs, LEADS)
+        frontend.restore(saved)
+        events += frontend.push(samples[start:stop])
+        assert frontend.lead in LEADS
+    assert same(events + frontend.close(), run(samples, fs))
+
+
+def test_a_front_end_takes_no_other_ones_state() -> None:
+    saved = Frontend(SPEC, 360.0, LEADS).save()
+    others = [
+        Frontend(SPEC, 250.0, LEADS),
+        Frontend(SPEC, 360.0, ("MLII",)),
+        Frontend(SPEC, 360.0, ("MLII", "V2")),
+        Frontend(replace(SPEC, highpass_hz=0.4), 360.0, LEADS),
+    ]
+    for other in others:
+        before = other.save()
+        with pytest.raises(ArtifactError, match="another version, spec, rate or set of leads"):
+            other.restore(saved)
+        assert other.save() == before
 
 
 @given(st.sampled_from(RATES), DAMAGES, DAMAGES, st.floats(1, SECONDS))

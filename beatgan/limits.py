@@ -1,0 +1,51 @@
+"""When alarms begin, speak again and end: every limit there is, with its default.
+
+The defaults were chosen on DS1 and, for fibrillation, on the odd records of cudb
+(docs/operations.md tells what each means). Knows no alarm's logic.
+"""
+
+from dataclasses import dataclass
+
+from beatgan.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmLimits:
+    """The limits of one stream's alarms; lengths of time in seconds, rates in beats a minute."""
+
+    anomalous_beats: int = 5  # this many anomalous beats of good signal ...
+    among_beats: int = 10  # ... among this many scored beats in a row begin an episode
+    clear_beats: int = 10  # this many normal beats in a row end it
+    run_beats: int = 3  # this many ventricular beats in a row ...
+    run_rate: float = 100.0  # ... this fast are a run
+    asystole_s: float = 4.0  # without a beat
+    tachycardia_rate: float = 140.0  # a faster heart is told
+    bradycardia_rate: float = 40.0  # a slower one, too
+    rate_s: float = 10.0  # for how long it must be so
+    update_s: float = 10.0  # an episode speaks again, at most this often, while it has news
+    patience_s: float = 60.0  # a lead that fails while another is well is told after so long
+    refractory_s: float = 60.0  # after an episode, until the next of its kind may begin
+    burst: int = 10  # so many episodes of one kind may begin at once, ...
+    most_per_hour: float = 30.0  # ... and in the long run so many an hour
+    latch: bool = True  # an episode of high priority does not end before it is acknowledged
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.anomalous_beats <= self.among_beats:
+            raise UsageError(
+                "alarms: need 1 <= anomalous_beats <= among_beats, "
+                f"got {self.anomalous_beats} and {self.among_beats}"
+            )
+        if self.bradycardia_rate >= self.tachycardia_rate:
+            raise UsageError(
+                "alarms: need bradycardia_rate < tachycardia_rate, "
+                f"got {self.bradycardia_rate:g} and {self.tachycardia_rate:g}"
+            )
+        for name in ("clear_beats", "run_beats", "burst"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"alarms: {name} must be 1 or more, got {getattr(self, name)}")
+        for name in ("run_rate", "asystole_s", "bradycardia_rate", "most_per_hour"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"alarms: {name} must be above 0, got {getattr(self, name):g}")
+        for name in ("rate_s", "update_s", "patience_s", "refractory_s"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"alarms: {name} must be 0 or more, got {getattr(self, name):g}")
