@@ -3,13 +3,18 @@
 Knows what libzmq's error numbers mean; knows nothing of what travels through a socket.
 """
 
+from collections.abc import Callable
 from errno import ENODEV
+from ipaddress import ip_address
+from time import monotonic, sleep
 
 import zmq
 
 from beatgan.errors import BeatganError, UsageError
 from beatgan_daemon.exits import StartError
 
+Binding = Callable[[zmq.Socket[bytes], str, str], str]  # `bind` or `bind_again`
+REBIND_S = 2.0  # in which libzmq gives an endpoint free that was just closed
 _MALFORMED: dict[int | None, str] = {
     zmq.EINVAL: "is not of the form tcp://HOST:PORT or ipc://PATH",
     zmq.EPROTONOSUPPORT: "names a transport that ZeroMQ does not have (tcp, ipc, inproc)",
@@ -37,6 +42,18 @@ def bind(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> str:
     return socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
 
 
+def bind_again(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> str:
+    """As `bind`, for an endpoint that this process has just closed."""
+    end = monotonic() + REBIND_S
+    while True:
+        try:
+            return bind(socket, endpoint, purpose)
+        except StartError:
+            if monotonic() > end:
+                raise
+            sleep(0.001)
+
+
 def connect(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> None:
     """Connect; raises as `bind` does. That nobody listens there yet is no error in ZeroMQ."""
     what = f"cannot connect the {purpose} endpoint {endpoint!r}"
@@ -45,6 +62,18 @@ def connect(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> None:
         socket.connect(endpoint)
     except zmq.ZMQError as error:
         raise _explained(error, what) from None
+
+
+def is_local(endpoint: str) -> bool:
+    """Whether nothing but this machine can be at the other end of ``endpoint``."""
+    scheme, _, rest = endpoint.partition("://")
+    host = rest.rpartition(":")[0].strip("[]")
+    if scheme in ("ipc", "inproc") or host in ("localhost", "lo"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name or *: it may be any machine's
+        return False
 
 
 def _prepare(socket: zmq.Socket[bytes], endpoint: str, what: str) -> None:

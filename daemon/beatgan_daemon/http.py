@@ -1,25 +1,32 @@
-"""/metrics, /livez and /readyz in a thread of their own. Knows nothing of ECG."""
+"""/metrics, /livez and /readyz in threads of their own. Knows nothing of ECG.
+
+Whoever can reach it can read it; what a client can cost is bounded in number and in time.
+"""
 
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 from threading import Thread
-from typing import ClassVar
+from time import monotonic
+from typing import Any, ClassVar
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from beatgan_daemon import log
 from beatgan_daemon.exits import StartError
-from beatgan_daemon.settings import Address
+from beatgan_daemon.sections import Address
 
-PATIENCE_S = 5.0  # a client that sends or reads slower than this is cut off
-CLOSE_S = 0.2  # how soon `close` is seen
+PATIENCE_S = 5.0  # a client that is not served within this is cut off
+MOST_CLIENTS = 16  # at a time; further ones are turned away
+CLOSE_S = 0.2  # how soon `close` is seen, and a client's time is over
 
 Page = tuple[HTTPStatus, str, bytes]
 Check = Callable[[], str | None]  # what is wrong, or None
+Request = socket.socket | tuple[bytes, socket.socket]  # as socketserver has it: UDP's is a tuple
 
 
 class _Listener(ThreadingTCPServer):
@@ -29,7 +36,32 @@ class _Listener(ThreadingTCPServer):
 
     def __init__(self, address: Address, handler: type[BaseHTTPRequestHandler]) -> None:
         self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        self._since: dict[socket.socket, float] = {}  # connections, and when they were made
         super().__init__((address.host, address.port), handler)
+
+    def verify_request(self, *_: object) -> bool:
+        """Whether there is room for one more."""
+        return len(self._since) < MOST_CLIENTS
+
+    def process_request(self, request: Request, client_address: Any) -> None:
+        """Serve it in a thread."""
+        if isinstance(request, socket.socket):
+            self._since[request] = monotonic()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Request) -> None:
+        """One client less, however it ended."""
+        super().shutdown_request(request)
+        if isinstance(request, socket.socket):
+            self._since.pop(request, None)
+
+    def service_actions(self) -> None:
+        """Cut off those that take too long: one byte every second is not patience's due."""
+        late = monotonic() - PATIENCE_S
+        for request, since in tuple(self._since.items()):
+            if since < late:
+                with suppress(OSError):
+                    request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, *_: object) -> None:
         """A client that hung up is no news; anything else is a bug, and the log must have it."""

@@ -26,12 +26,19 @@ def configure(level: Level = "info", form: Format = "auto", stream: TextIO | Non
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *(_pretty(out) if pretty else _json()),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[level.upper()]
-        ),
+        wrapper_class=_filtering(level),
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
+
+
+def set_level(level: Level) -> None:
+    """Say more, or less, from now on; lines go where they went."""
+    structlog.configure(wrapper_class=_filtering(level))
+
+
+def _filtering(level: Level) -> type[FilteringBoundLogger]:
+    return structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()])
 
 
 def _pretty(out: TextIO) -> list[Processor]:
@@ -62,11 +69,17 @@ class Rejections:
     """Says that input was rejected, at most once per reason and ``interval`` seconds.
 
     A broken sender can send thousands of bad frames a second; the operator needs to hear of it
-    at once, then how many there were. The time comes in as an argument.
+    at once, then how many there were. The time comes in as an argument; ``event`` is what to call
+    it.
     """
 
-    def __init__(self, logger: FilteringBoundLogger, interval: float = 10.0) -> None:
-        self._logger = logger
+    def __init__(
+        self,
+        logger: FilteringBoundLogger,
+        interval: float = 10.0,
+        event: str = "frames rejected",
+    ) -> None:
+        self._logger, self._event = logger, event
         self._interval = interval
         self._unsaid: Counter[str] = Counter()
         self._last: dict[str, str] = {}
@@ -88,7 +101,7 @@ class Rejections:
             return
         self._next[reason] = now + self._interval
         self._logger.warning(
-            "frames rejected", reason=reason, count=self._unsaid.pop(reason), why=self._last[reason]
+            self._event, reason=reason, count=self._unsaid.pop(reason), why=self._last[reason]
         )
 
 

@@ -7,8 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from beatgan_daemon.wire import VERSION
-
+VERSION = 1  # of the protocol, both ways
 _encoder = msgspec.json.Encoder()
 
 
@@ -66,6 +65,9 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     sample: int
     lead: str | None
     suspended: bool
+    latched: bool = False
+    acknowledged: bool = False
+    suppressed: int = 0
     raised_ns: int
     score: float | None
     threshold: float | None
@@ -82,7 +84,9 @@ class Totals(msgspec.Struct, frozen=True):
     repeated: int
 
 
-State = Literal["started", "gap", "restarted", "leads-changed", "clock", "shed", "resumed", "ended"]
+State = Literal[
+    "started", "gap", "restarted", "leads-changed", "clock", "shed", "resumed", "restored", "ended"
+]
 
 
 class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):

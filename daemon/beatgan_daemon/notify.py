@@ -5,13 +5,18 @@ Knows the notification socket only: what there is to tell is decided by the serv
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import Event, Thread
+from time import CLOCK_MONOTONIC, clock_gettime_ns
 
 PATIENCE_S = 0.2  # with a manager that does not read what it is told
+EXTENSION_S = 30.0  # how much longer systemd is to wait for READY=1 each time
+EXTENSIONS = 30  # a start that takes longer hangs, and is systemd's to end
 
 
 class Notifier:
-    """Sends state lines to the socket that systemd named in ``NOTIFY_SOCKET``."""
+    """Sends state lines to the socket that systemd named in ``NOTIFY_SOCKET``; any thread may."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
@@ -28,6 +33,33 @@ class Notifier:
             try:
                 channel.sendto("\n".join(lines).encode(), self._address)
             except OSError:
+                return
+
+    def reloading(self) -> None:
+        """Say that a reload begins. Its end is told by ``READY=1``, whatever came of it."""
+        now = clock_gettime_ns(CLOCK_MONOTONIC) // 1000
+        self.send("RELOADING=1", f"MONOTONIC_USEC={now}", "STATUS=reloading")
+
+    @contextmanager
+    def warming_up(self, text: str) -> Iterator[None]:
+        """Say what is being done, and that it needs time, until the block is left."""
+        self.send(f"STATUS={text}")
+        if not self._address:
+            yield
+            return
+        done = Event()
+        asking = Thread(target=self._ask_for_time, args=(done,), name="warming-up", daemon=True)
+        asking.start()
+        try:
+            yield
+        finally:
+            done.set()
+            asking.join()
+
+    def _ask_for_time(self, done: Event) -> None:
+        for _ in range(EXTENSIONS):
+            self.send(f"EXTEND_TIMEOUT_USEC={round(1e6 * EXTENSION_S)}")
+            if done.wait(EXTENSION_S / 2):
                 return
 
 

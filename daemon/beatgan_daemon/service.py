@@ -1,55 +1,66 @@
 """The daemon's life in three calls: start, serve, stop. The one place where all rooms meet.
 
-One thread owns both sockets and the engine; HTTP has its own and only reads. All queues are
-bounded: what overflows is a hole in the sample count, and holes are counted. Long before,
-overload.py says that frames wait too long. Nothing here knows what a beat is.
+The pipeline, this thread, owns the socket for ECG and the engine; the outlet tells and keeps. HTTP,
+the doorkeeper and the watchdog have threads of their own. All queues are bounded: what overflows is
+counted. Nothing here knows what a beat is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
-from time import monotonic
-
-import zmq
+from itertools import starmap, zip_longest
+from queue import Empty, SimpleQueue
+from time import monotonic, time_ns
 
 from beatgan.errors import StreamError
 from beatgan_daemon import log
-from beatgan_daemon.engine import Engine
+from beatgan_daemon.assembly import make_engine, open_memory, open_sockets, start_outlet
+from beatgan_daemon.door.keyring import Role
+from beatgan_daemon.endpoints import is_local
 from beatgan_daemon.exits import Exit
 from beatgan_daemon.http import Server
-from beatgan_daemon.intake import Frame, Intake
+from beatgan_daemon.ingest.intake import Frame, Intake
+from beatgan_daemon.ingest.overload import Overload
+from beatgan_daemon.ingest.shedding import Shedding
+from beatgan_daemon.ingest.wire import decode_frame, decode_topic
 from beatgan_daemon.loading import Loaded, load_model
-from beatgan_daemon.messages import Message, StatusMessage
+from beatgan_daemon.messages import AlertMessage, Message, StatusMessage
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.notify import Notifier
-from beatgan_daemon.overload import Overload
-from beatgan_daemon.progress import Progress
+from beatgan_daemon.outlet.handover import Outgoing
+from beatgan_daemon.outlet.outlet import Keep
+from beatgan_daemon.pipeline.compose import journal_alert
+from beatgan_daemon.pipeline.keeper import Keeper, Kept
+from beatgan_daemon.progress import Progress, Watchdog
+from beatgan_daemon.reload import Prepared, Reload
 from beatgan_daemon.settings import Settings
-from beatgan_daemon.shedding import Shedding
-from beatgan_daemon.signals import stop_signals
-from beatgan_daemon.sink import Sink
-from beatgan_daemon.source import Source
-from beatgan_daemon.wire import decode_frame, decode_topic
+from beatgan_daemon.signals import reload_signal, stop_signals
 
+NOTHING = Kept({}, [])
 FRAMES_PER_TURN = 32  # then beats that are due are scored, even if more frames wait
 TURN_S = 0.02  # likewise, where frames are so large that fewer take as long
-LONGEST_WAIT_S = 0.2  # for a frame: how soon a signal to stop is seen
-DRAIN_S = 2.0  # for frames that had arrived when the signal to stop came
+LONGEST_WAIT_S = 0.2  # for a frame: how soon a signal is seen
+# A signal to stop is obeyed within 5 s, with assembly.LINGER_S and reload.JOIN_S.
+DRAIN_S = 1.5  # for frames that had arrived by then
+FLUSH_S = 1.5  # for the outlet to tell and keep everything ...
+GIVE_UP_S = 0.1  # ... and once more, should it not have been asked or not have ended
 
 
-def run(settings: Settings) -> Exit:
-    """Serve until SIGTERM or SIGINT. Raises what keeps it from starting.
+def run(settings: Settings, read: Callable[[], Settings]) -> Exit:
+    """Serve until SIGTERM or SIGINT; on SIGHUP ``read`` the settings anew.
 
-    A crash is logged with its traceback and ends in `Exit.CRASH`, for a supervisor to restart.
+    Raises what keeps it from starting. A crash is logged with its traceback and ends in
+    `Exit.CRASH`, for a supervisor to restart.
     """
     logger = log.get()
-    with stop_signals() as stopping, ExitStack() as resources:
+    with stop_signals() as stopping, reload_signal() as reloading, ExitStack() as resources:
         notifier = Notifier()
-        notifier.send("STATUS=loading and testing the model")
-        loaded = load_model(settings.model.path, settings.model.device)
-        service = Service(settings, loaded, resources, notifier)
+        with notifier.warming_up("loading and testing the model"):
+            loaded = load_model(settings.model.path, settings.model.device)
+            service = Service(settings, loaded, resources, notifier, read)
+        service.announce()
         try:
-            service.serve(stopping)
+            service.serve(stopping, reloading)
         except Exception:  # the one place: what nobody foresaw must reach the log
             logger.exception("crashed")
             return Exit.CRASH
@@ -66,25 +77,47 @@ class Service:
         loaded: Loaded,
         resources: ExitStack,
         notifier: Notifier,
+        read: Callable[[], Settings],
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """Start; what is opened is closed by ``resources``, last opened first closed.
 
-        Raises StartError where an endpoint is not to be had.
+        Raises StartError where an endpoint, the state directory or a key is not to be had.
         """
+        self._settings, self._loaded, self._resources = settings, loaded, resources
         self._clock, self._notifier, self._log = clock, notifier, log.get()
         self.metrics = Metrics(version("beatgan"), loaded.digest)
-        self._engine = _engine(settings, loaded, self.metrics, clock)
-        self.metrics.clock_drift = self._engine.clock_drift_ppm
+        self._engine = make_engine(settings, loaded, self.metrics, clock)
+        desk, self.metrics.clock_drift = self._engine.desk, self._engine.clock_drift_ppm
+        self.metrics.active, self.metrics.latched = desk.counts, desk.latched
         self._rejections = log.Rejections(self._log)
-        self.source, self.sink = _sockets(settings, resources)
+        self._acknowledged: SimpleQueue[str] = SimpleQueue()  # ids, from the control socket
+        memory = open_memory(settings.state.dir)
+        resources.callback(memory.close)
+        self.sockets = open_sockets(settings, resources, self.metrics, self._acknowledged.put)
+        over = memory.recall(self._engine, clock())
+        self._outlet = start_outlet(settings, self.sockets, memory, self.metrics)
+        resources.callback(self._outlet.close, GIVE_UP_S)
+        self._keeper = None
+        if settings.state.dir is not None:
+            self._keeper = Keeper(self._engine, settings.state.checkpoint_s, clock())
+        self._journal_alert: AlertMessage | None = None
+        self._publish(over)
         self.progress = Progress(self.metrics, notifier, clock, settings.log.status_s)
-        self._intake = Intake(self.source, settings.ingest.high_water, clock)
-        limit = settings.overload.behind_ms / 1000
-        self._overload = Overload(limit, settings.streams.max, clock())
+        self.progress.watch("outlet", self._outlet.moved)
+        if self.sockets.doorkeeper is not None:
+            self.progress.watch("doorkeeper", self.sockets.doorkeeper.moved)
+        self._intake = Intake(self.sockets.source, settings.ingest.high_water, clock)
+        self._overload = Overload(*_limits(settings), clock())
         self._shedding = Shedding(
-            self._overload, self._engine, self.metrics, self.progress, self._log
+            self._overload,
+            self._engine,
+            self.metrics,
+            self.progress,
+            self._log,
+            settings.ingest.frames_per_s,
         )
+        self._reload = Reload(settings, loaded, read, self._apply, self.metrics, notifier)
         self.http = Server(
             settings.http.listen,
             self.metrics.exposition,
@@ -92,9 +125,33 @@ class Service:
             ready=self.progress.unready,
         )
         resources.callback(self.http.close)
-        self._announce(settings, loaded)
 
-    def serve(self, stopping: Callable[[], bool]) -> None:
+    def announce(self) -> None:
+        """Say where everything is, to the log and to systemd, and from now on that it moves."""
+        settings, sockets = self._settings, self.sockets
+        if not is_local(f"tcp://{settings.http.listen}"):
+            why = "metrics and health are not encrypted and anybody may read them"
+            self._log.warning("HTTP is open to other machines", why=why)
+        self._log.info(
+            "ready",
+            model=str(settings.model.path),
+            digest=self._loaded.digest,
+            device=self._loaded.device,
+            ingest=[*self.sockets.source.bound, *settings.ingest.connect],
+            publish=sockets.sink.bound,
+            control=sockets.control.bound,
+            http=f"http://{self.http.address}",
+            encrypted=sockets.doorkeeper is not None,
+            state="in memory" if settings.state.dir is None else str(settings.state.dir),
+            restored=len(self._engine.streams()),
+            version=version("beatgan"),
+        )
+        self._notifier.send("READY=1", "STATUS=ready, no stream yet")
+        self._resources.enter_context(Watchdog(self.progress, self._notifier))
+
+    def serve(
+        self, stopping: Callable[[], bool], reloading: Callable[[], bool] = lambda: False
+    ) -> None:
         """Take turns until ``stopping`` says so, then finish what had arrived."""
         while not stopping():
             began = self._clock()
@@ -102,29 +159,12 @@ class Service:
             now = self._clock()
             self._overload.turn(now - began - idle, idle, caught_up=len(self._intake) == 0)
             self._shedding.balance(now, self._intake)
+            self._attend()
+            self._reload.turn(reloading())
         self.progress.trouble = "stopping"
         self._notifier.send("STOPPING=1", "STATUS=finishing what has arrived")
         self._log.info("stopping")
         self._finish()
-
-    def _announce(self, settings: Settings, loaded: Loaded) -> None:
-        """Say where everything is, to the log and to systemd."""
-        for endpoint in exposed(settings):
-            self._log.warning(
-                "reachable from other machines, without encryption or authentication",
-                endpoint=endpoint,
-            )
-        self._log.info(
-            "ready",
-            model=str(settings.model.path),
-            digest=loaded.digest,
-            device=loaded.device,
-            ingest=[*self.source.bound, *settings.ingest.connect],
-            publish=self.sink.bound,
-            http=f"http://{self.http.address}",
-            version=version("beatgan"),
-        )
-        self._notifier.send("READY=1", "STATUS=ready, no stream yet")
 
     def _patience(self) -> float:
         """Seconds to wait for a frame until the engine has something to do of its own."""
@@ -144,7 +184,7 @@ class Service:
             if (frame := self._intake.take()) is None or self._take(frame) > end:
                 break
         now = self._clock()
-        self._publish(self._engine.poll(now, self._intake.heard()))
+        self._publish(self._engine.poll(now, self._intake.heard()), self._engine.arrivals())
         self._rejections.flush(now)
         self.progress.turn(now)
         return idle
@@ -160,63 +200,78 @@ class Service:
             self._rejections.add(error.reason, f"{_sender(parts)}: {error}", frame.came)
         return self._clock()
 
-    def _publish(self, messages: list[Message]) -> None:
+    def _publish(self, messages: Sequence[Message], arrivals: Sequence[float | None] = ()) -> None:
+        """Hand over messages, and what is to be kept of the streams after them."""
+        kept = NOTHING if self._keeper is None else self._keeper.kept(messages, self._clock())
+        timed = zip_longest(messages, arrivals if messages else ())
+        self._outlet.put(list(starmap(Outgoing, timed)), kept.alarms, kept.checkpoints)
         for message in messages:
-            self.sink.send(message)
             if isinstance(message, StatusMessage):
                 self._log.debug(message.text, stream=message.stream, state=message.state)
+
+    def _attend(self) -> None:
+        """What others ask of the alarms: acknowledgements, and a word about the journal."""
+        desk = self._engine.desk
+        told: list[AlertMessage] = []
+        while True:
+            try:
+                told += desk.acknowledge(self._acknowledged.get_nowait())
+            except Empty:
+                break
+        trouble = self._outlet.trouble
+        if (trouble is None) != (self._journal_alert is None):
+            alert = journal_alert(self._journal_alert, time_ns())
+            told += desk.take(alert)
+            self._journal_alert = None if trouble is None else alert
+        for message in told:
+            self.metrics.alerted(message.code, message.priority)
+        if told:
+            self._publish(told)
+
+    def _apply(self, prepared: Prepared) -> None:
+        """Go on with other settings, another model, another allow-list: between two turns."""
+        settings = prepared.settings
+        self._loaded = prepared.loaded or self._loaded
+        self.metrics.model = self._loaded.digest
+        self._engine.adjust(
+            self._loaded.scorer,
+            settings.alarms,
+            batch_size=settings.batch.size,
+            batch_age=settings.batch.age_ms / 1000,
+            silence=settings.streams.silence_s,
+            max_streams=settings.streams.max,
+            reorder=settings.streams.reorder_ms / 1000,
+        )
+        self._outlet.keep = Keep(settings.state.keep_days, settings.state.keep_mb)
+        self._overload.adjust(*_limits(settings))
+        self._shedding.adjust(settings.ingest.frames_per_s)
+        self.progress.status_s = settings.log.status_s
+        log.set_level(settings.log.level)
+        door = self.sockets.doorkeeper
+        if door is not None and prepared.keyring is not None:
+            revoked = door.replace(prepared.keyring)
+            if Role.INGEST in revoked:
+                self.sockets.source.reopen()
+            if revoked - {Role.INGEST}:
+                self._outlet.reopen()
 
     def _finish(self) -> None:
         """Take what was queued before the end, for a bounded time, and score what waits."""
         end = self._clock() + DRAIN_S
         while not self._intake.empty() and self._clock() < end:
             self._turn(0.0)
-        self._publish(self._engine.drain(self._clock()))
+        self._publish(self._engine.drain(self._clock()), self._engine.arrivals())
+        if self._keeper is not None:
+            self._outlet.put(checkpoints=self._keeper.all())
+        self._reload.close()
+        if not self._outlet.close(FLUSH_S):
+            self._log.error("not everything could be told and kept in time", seconds=FLUSH_S)
         self.progress.report(self._clock())
 
 
-def _engine(
-    settings: Settings, loaded: Loaded, metrics: Metrics, clock: Callable[[], float]
-) -> Engine:
-    return Engine(
-        loaded.spec,
-        loaded.scorer,
-        settings.alarms,
-        batch_size=settings.batch.size,
-        batch_age=settings.batch.age_ms / 1000,
-        silence=settings.streams.silence_s,
-        max_streams=settings.streams.max,
-        reorder=settings.streams.reorder_ms / 1000,
-        observer=metrics,
-        clock=clock,
-    )
-
-
-def _sockets(settings: Settings, resources: ExitStack) -> tuple[Source, Sink]:
-    """Both sockets, bound; on leaving ``resources`` subscribers may take what is queued."""
-    context = resources.enter_context(zmq.Context[zmq.Socket[bytes]]())
-    sink = Sink(context, settings.publish.bind, high_water=settings.publish.high_water)
-    resources.enter_context(sink)
-    source = Source(
-        context,
-        settings.ingest.bind,
-        settings.ingest.connect,
-        high_water=settings.ingest.high_water,
-        max_part=settings.ingest.max_message,
-    )
-    return resources.enter_context(source), sink
-
-
-def exposed(settings: Settings) -> list[str]:
-    """The endpoints on which machines other than this one could call."""
-    bound = [*settings.ingest.bind, settings.publish.bind, f"http://{settings.http.listen}"]
-    return [endpoint for endpoint in bound if not _is_local(endpoint)]
-
-
-def _is_local(endpoint: str) -> bool:
-    scheme, _, rest = endpoint.partition("://")
-    host = rest.rpartition(":")[0].strip("[]")
-    return scheme == "ipc" or host in ("localhost", "::1", "lo") or host.startswith("127.")
+def _limits(settings: Settings) -> tuple[float, int]:
+    """What overload goes by: seconds that a frame may wait, and streams."""
+    return settings.overload.behind_ms / 1000, settings.streams.max
 
 
 def _sender(parts: list[bytes]) -> str:

@@ -1,4 +1,7 @@
-"""SIGTERM and SIGINT as a flag that a loop looks at between turns. Knows no loop."""
+"""Signals as flags that a loop looks at between turns. Knows no loop.
+
+Only a process's main thread may enter the blocks.
+"""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -8,10 +11,7 @@ from types import FrameType
 
 @contextmanager
 def stop_signals() -> Iterator[Callable[[], bool]]:
-    """Whether SIGTERM or SIGINT came while the block runs; a second Ctrl-C interrupts as usual.
-
-    Only a process's main thread may enter the block.
-    """
+    """Whether SIGTERM or SIGINT came while the block runs; a second Ctrl-C interrupts as usual."""
     caught: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
@@ -24,3 +24,21 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def reload_signal() -> Iterator[Callable[[], bool]]:
+    """Whether SIGHUP came since this was last asked, while the block runs."""
+    caught: list[int] = []
+
+    def asked() -> bool:
+        came = bool(caught)
+        if came:
+            caught.clear()  # one that comes between these two lines is of the same reload
+        return came
+
+    before = signal.signal(signal.SIGHUP, lambda number, _: caught.append(number))
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGHUP, before)

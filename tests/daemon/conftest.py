@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from beatgan.policy import AlarmLimits
+from beatgan.limits import AlarmLimits
 from beatgan.scoring import Scorer
 from beatgan.spec import PreprocessSpec
 from beatgan.synthetic import synthetic_ecg
 from beatgan.types import Beat, Floats, Quality, Score
-from beatgan_daemon.engine import Engine
-from beatgan_daemon.observer import Observer
+from beatgan_daemon.pipeline.engine import Engine
+from beatgan_daemon.pipeline.observer import Observer
 
 FS = 360.0
 
@@ -67,8 +67,17 @@ class CountingObserver:
     def unscored(self, reason: str) -> None:
         self._counts[f"unscored[{reason}]"] += 1
 
+    def graded(self, quality: str, beats: int) -> None:
+        self._counts[f"graded[{quality}]"] += beats
+
     def alerted(self, code: str, priority: str) -> None:
         self._counts[f"alerted[{code}]"] += 1
+
+    def suppressed(self, code: str) -> None:
+        self._counts[f"suppressed[{code}]"] += 1
+
+    def restored(self, streams: int) -> None:
+        self._counts["restored"] += streams
 
     def streams(self, active: int) -> None:
         self._counts["streams"] = active

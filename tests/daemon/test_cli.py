@@ -87,7 +87,8 @@ def test_refusals_are_one_line_with_their_code(
 def test_flags_reach_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen: list[Settings] = []
 
-    def run(settings: Settings) -> Exit:
+    def run(settings: Settings, read: Callable[[], Settings]) -> Exit:
+        assert read() == settings  # as it will be read again on SIGHUP
         seen.append(settings)
         return Exit.DONE
 

@@ -3,7 +3,11 @@
 import http.client
 import io
 import json
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from select import select
+from time import monotonic
 
 import pytest
 import structlog
@@ -11,7 +15,7 @@ import structlog
 from beatgan_daemon import log
 from beatgan_daemon.exits import StartError
 from beatgan_daemon.http import Server
-from beatgan_daemon.settings import Address
+from beatgan_daemon.sections import Address
 
 LOOPBACK = Address("127.0.0.1", 0)
 
@@ -77,6 +81,38 @@ def test_port_is_free_again_after_close() -> None:
     first.close()
     again = Server(first.address, lambda: b"", lambda: None, lambda: None)
     again.close()
+
+
+def test_a_client_that_dawdles_is_cut_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beatgan_daemon.http.PATIENCE_S", 0.5)
+    with socket.create_connection(server.address, timeout=5) as client:
+        began = monotonic()
+        with suppress(ConnectionError):  # that is what being cut off may look like
+            while monotonic() < began + 5:
+                client.sendall(b"G")  # never idle for long, never done
+                if select([client], [], [], 0.05)[0] and not client.recv(10):
+                    break
+        assert monotonic() < began + 3
+    assert get(server, "/livez")[0] == 200
+
+
+def test_no_more_clients_than_there_is_room_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beatgan_daemon.http.MOST_CLIENTS", 3)
+    monkeypatch.setattr("beatgan_daemon.http.PATIENCE_S", 1.0)
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(socket.create_connection(server.address, timeout=5))
+        with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+            get(server, "/livez")
+    end = monotonic() + 5
+    while True:  # once they have gone, or their time is over, there is room again
+        try:
+            assert get(server, "/livez")[0] == 200
+            break
+        except OSError:
+            assert monotonic() < end
 
 
 def test_a_bug_behind_a_page_reaches_the_log_and_harms_no_other_page() -> None:

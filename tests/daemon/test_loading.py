@@ -1,5 +1,7 @@
 """Devices and model files that are not there."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,11 @@ def test_with_gpus(gpus: int) -> None:
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"none\.pt: cannot open the model: No such file"):
         load_model(tmp_path / "none.pt", "cpu")
+
+
+def test_a_daemon_starts_without_what_is_slow_to_import_and_of_no_use() -> None:
+    code = "import sys, beatgan_daemon.cli, beatgan_daemon.service; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "torch" in loaded
+    assert not loaded & {"scipy.signal", "scipy.stats", "wfdb", "edfio", "pandas", "matplotlib"}

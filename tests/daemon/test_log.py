@@ -43,6 +43,16 @@ def test_level_filters(out: io.StringIO) -> None:
     assert [line["event"] for line in lines(out)] == ["heard"]
 
 
+def test_the_level_may_change_while_it_runs(out: io.StringIO) -> None:
+    log.configure("warning", stream=out)
+    logger = log.get()
+    log.set_level("debug")
+    logger.debug("heard")
+    log.set_level("error")
+    logger.warning("unheard")
+    assert [line["event"] for line in lines(out)] == ["heard"]
+
+
 def test_a_crash_is_one_line_with_its_traceback(out: io.StringIO) -> None:
     log.configure(stream=out)
     try:

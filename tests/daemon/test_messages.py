@@ -45,7 +45,8 @@ ALERT = messages.AlertMessage(
 KEYS = {
     "beat": "v type stream epoch n sample time_ns lead rr_ms score threshold anomalous quality",
     "alert": "v type id n stream epoch kind code priority phase onset_sample onset_ns end_sample "
-    "sample lead suspended raised_ns score threshold beats delay_ms explanation",
+    "sample lead suspended latched acknowledged suppressed raised_ns score threshold "
+    "beats delay_ms explanation",
 }
 
 

@@ -1,8 +1,40 @@
-"""The metric names that others rely on, and what they count."""
+"""The metric names that others rely on, what they count, and that each is explained."""
 
+import re
+from pathlib import Path
+
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from beatgan_daemon.metrics import LATENCY_BUCKETS, Metrics
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+# What Prometheus's own guide takes for units that are not base units, or for types in a name.
+UNUSUAL = re.compile(
+    r"_(ms|us|ns|milliseconds|minutes|hours|days|ppm|percent|kilobytes|megabytes|kb|mb"
+    r"|gauge|counter|histogram|count)(_|$)"
+)
+LABELS = {  # values of each are of a short fixed list
+    *("reason", "quality", "code", "priority", "type", "role", "outcome", "version", "model", "le"),
+}
+
+
+def used() -> Metrics:
+    """Metrics of which each has counted something, so that all of them are told."""
+    metrics = Metrics("1.2.3", "abc123")
+    metrics.rejected("header")
+    metrics.unscored("unusable")
+    metrics.graded("good", 7)
+    metrics.alerted("beat.anomalous", "medium")
+    metrics.suppressed("beat.anomalous")
+    metrics.dropped("beat", 5)
+    metrics.checkpointed(0)
+    metrics.refused("ingest", "unknown-key")
+    metrics.requested("alerts", "ok")
+    metrics.reloaded("applied")
+    metrics.active = lambda: {("rhythm.asystole", "high"): 2}
+    metrics.latched = lambda: 1
+    return metrics
 
 
 def scraped(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -37,7 +69,7 @@ def test_every_promised_metric_is_there_and_counts() -> None:
     assert samples["beatgan_frames_shed_total", ()] == 11
     assert samples["beatgan_streams_shed", ()] == 3
     assert samples["beatgan_clock_steps_total", ()] == 1
-    assert samples["beatgan_clock_drift_ppm", ()] == 0
+    assert samples["beatgan_clock_drift_ratio", ()] == 0
     assert samples["beatgan_frames_rejected_total", (("reason", "header"),)] == 2
     assert samples["beatgan_beats_scored_total", ()] == 5
     assert samples["beatgan_beats_unscored_total", (("reason", "unusable"),)] == 1
@@ -49,10 +81,97 @@ def test_every_promised_metric_is_there_and_counts() -> None:
     assert samples["beatgan_build_info", (("model", "abc123"), ("version", "1.2.3"))] == 1
 
 
-def test_names_have_the_prefix_and_no_stream() -> None:
-    for name, labels in scraped(Metrics("1", "2")):
-        assert name.startswith("beatgan_")
-        assert "stream" not in dict(labels)
+def test_what_is_kept_and_who_calls_is_counted() -> None:
+    metrics = used()
+    metrics.restored(3)
+    metrics.journal(1000, 65536, backlog=2, lost=4)
+    metrics.journal_failed()
+    samples = scraped(metrics)
+    assert samples["beatgan_beats_by_quality_total", (("quality", "good"),)] == 7
+    assert samples["beatgan_alerts_suppressed_total", (("code", "beat.anomalous"),)] == 1
+    assert samples["beatgan_messages_dropped_total", (("type", "beat"),)] == 5
+    labels = (("code", "rhythm.asystole"), ("priority", "high"))
+    assert samples["beatgan_alerts_active", labels] == 2
+    assert samples["beatgan_alerts_latched", ()] == 1
+    assert samples["beatgan_streams_restored_total", ()] == 3
+    assert samples["beatgan_journal_alerts", ()] == 1000
+    assert samples["beatgan_journal_bytes", ()] == 65536
+    assert samples["beatgan_journal_backlog", ()] == 2
+    assert samples["beatgan_journal_failures_total", ()] == 1
+    assert samples["beatgan_journal_lost_total", ()] == 4
+    labels = (("reason", "unknown-key"), ("role", "ingest"))
+    assert samples["beatgan_connections_refused_total", labels] == 1
+    labels = (("outcome", "ok"), ("type", "alerts"))
+    assert samples["beatgan_control_requests_total", labels] == 1
+    assert samples["beatgan_reloads_total", (("outcome", "applied"),)] == 1
+
+
+def test_checkpoints_have_an_age_once_there_are_to_be_any() -> None:
+    now = [100.0]
+    metrics = Metrics("1", "2", clock=lambda: now[0])
+    assert ("beatgan_checkpoint_age_seconds", ()) not in scraped(metrics)
+    metrics.checkpointed(0)
+    now[0] += 40
+    assert scraped(metrics)["beatgan_checkpoint_age_seconds", ()] == 40
+    metrics.checkpointed(12)
+    samples = scraped(metrics)
+    assert samples["beatgan_checkpoint_age_seconds", ()] == 0
+    assert samples["beatgan_checkpoints_total", ()] == 12
+
+
+def test_it_is_ready_when_who_knows_says_so() -> None:
+    metrics = Metrics("1", "2")
+    assert scraped(metrics)["beatgan_ready", ()] == 0
+    metrics.ready = lambda: True
+    assert scraped(metrics)["beatgan_ready", ()] == 1
+
+
+def test_what_an_operator_waits_for_is_there_before_it_happens() -> None:
+    samples = scraped(Metrics("1", "2"))
+    assert samples["beatgan_reloads_total", (("outcome", "refused"),)] == 0
+    labels = (("reason", "unknown-key"), ("role", "control"))
+    assert samples["beatgan_connections_refused_total", labels] == 0
+
+
+def test_another_model_may_take_over() -> None:
+    metrics = Metrics("1", "0ld")
+    metrics.model = "n3w"
+    assert scraped(metrics)["beatgan_build_info", (("model", "n3w"), ("version", "1"))] == 1
+
+
+def test_names_and_labels_are_as_prometheus_wants_them() -> None:
+    for family in used().registry.collect():
+        name = family.name
+        assert re.fullmatch(r"beatgan(_[a-z]+)+", name)
+        assert not UNUSUAL.search(name), name
+        assert family.documentation
+        for sample in family.samples:
+            if family.type == "counter":
+                assert sample.name == f"{name}_total"
+            elif family.type != "histogram":
+                assert not sample.name.endswith(("_total", "_sum", "_bucket"))
+            assert set(sample.labels) <= LABELS, "a stream or a patient is no label"
+
+
+def families() -> dict[str, tuple[str, str]]:
+    """Type and labels of each metric, under the name that a query uses."""
+    found = {}
+    for family in used().registry.collect():
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+        kind = "gauge" if family.type == "info" else family.type
+        found[family.name + suffix] = kind, ", ".join(sorted(labels))
+    return found
+
+
+def test_each_metric_is_explained_and_no_other() -> None:
+    rows = re.findall(r"^\| `(beatgan_\w+)` \| (\w+) \|([^|]*)\|", DOCS.read_text(), re.MULTILINE)
+    told = {
+        name: (kind, ", ".join(sorted(re.findall(r"`(\w+)`", labels))))
+        for name, kind, labels in rows
+    }
+    assert told == families()
+    assert len(rows) == len(told), "a metric is explained once"
 
 
 def test_latency_is_laid_out_from_a_millisecond_to_ten_seconds() -> None:
@@ -86,8 +205,8 @@ def test_every_message_is_in_one_bucket_and_all_above_it() -> None:
 
 
 def test_drift_is_asked_for_when_somebody_looks() -> None:
-    drifts = iter([12.5, 99.0, 99.0])
+    drifts = iter([12.5, 99.0])
     metrics = Metrics("1", "2")
-    metrics.clock_drift = lambda: next(drifts)
-    assert metrics.total("clock_drift_ppm") == 12.5
-    assert scraped(metrics)["beatgan_clock_drift_ppm", ()] == 99.0
+    metrics.clock_drift = lambda: next(drifts)  # ppm
+    assert metrics.total("clock_drift_ratio") == pytest.approx(12.5e-6)
+    assert scraped(metrics)["beatgan_clock_drift_ratio", ()] == pytest.approx(99e-6)

@@ -4,7 +4,8 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic
+from threading import enumerate as enumerate_threads
+from time import monotonic, monotonic_ns
 
 import pytest
 
@@ -45,6 +46,43 @@ def test_a_manager_that_does_not_listen_holds_nothing_up(
     for _ in range(20):  # more than the socket's queue holds
         notifier.send("WATCHDOG=1")
     assert monotonic() - began < 10
+
+
+def test_a_reload_tells_when_it_began(manager: tuple[socket.socket, str]) -> None:
+    end, address = manager
+    before = monotonic_ns() // 1000
+    Notifier({"NOTIFY_SOCKET": address}).reloading()
+    said = dict(line.split("=") for line in end.recv(1024).decode().split("\n"))
+    assert said["RELOADING"] == "1"
+    assert before <= int(said["MONOTONIC_USEC"]) <= monotonic_ns() // 1000
+
+
+def test_while_it_warms_up_it_asks_for_time_and_not_for_ever(
+    manager: tuple[socket.socket, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end, address = manager
+    monkeypatch.setattr("beatgan_daemon.notify.EXTENSION_S", 0.1)
+    monkeypatch.setattr("beatgan_daemon.notify.EXTENSIONS", 3)
+    notifier = Notifier({"NOTIFY_SOCKET": address})
+    with notifier.warming_up("thinking"):
+        assert end.recv(1024) == b"STATUS=thinking"
+        for _ in range(3):
+            assert end.recv(1024) == b"EXTEND_TIMEOUT_USEC=100000"
+        end.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            end.recv(1024)
+    with notifier.warming_up("again"):
+        pass
+    assert end.recv(1024) == b"STATUS=again"
+
+
+def test_warming_up_ends_with_what_went_wrong(manager: tuple[socket.socket, str]) -> None:
+    with (
+        pytest.raises(ZeroDivisionError),
+        Notifier({"NOTIFY_SOCKET": manager[1]}).warming_up("thinking"),
+    ):
+        raise ZeroDivisionError
+    assert not [thread for thread in enumerate_threads() if thread.name == "warming-up"]
 
 
 @pytest.mark.parametrize(

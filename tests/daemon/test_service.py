@@ -22,19 +22,19 @@ from beatgan.synthetic import synthetic_ecg
 from beatgan.types import Chunk
 from beatgan_daemon import log
 from beatgan_daemon.exits import Exit, StartError
+from beatgan_daemon.ingest.wire import encode_frame
 from beatgan_daemon.loading import Loaded
 from beatgan_daemon.notify import Notifier
-from beatgan_daemon.service import Service, exposed, run
+from beatgan_daemon.service import Service, run
 from beatgan_daemon.settings import Settings, load
-from beatgan_daemon.wire import encode_frame
 
 FS = 360.0
 
 
 class Clock:
-    """Time that passes only when told to."""
+    """Time that passes only when told to; behind the true one, by which the outlet goes."""
 
-    now = 1000.0
+    now = -1e6
 
     def __call__(self) -> float:
         return self.now
@@ -45,6 +45,7 @@ def settings(**flags: Any) -> Settings:
         "model.path": "none.pt",
         "ingest.bind": "tcp://127.0.0.1:*",
         "publish.bind": "tcp://127.0.0.1:*",
+        "control.bind": "tcp://127.0.0.1:*",
         "http.listen": "127.0.0.1:0",
         "log.status_s": "60",
     }
@@ -86,12 +87,12 @@ class Peer:
         context = resources.enter_context(zmq.Context[zmq.Socket[bytes]]())
         self.source = resources.enter_context(context.socket(zmq.XPUB))
         self.source.linger = 0
-        self.source.connect(service.source.bound[0])
+        self.source.connect(service.sockets.source.bound[0])
         self.messages = resources.enter_context(context.socket(zmq.SUB))
         self.messages.subscribe("")
-        self.messages.connect(service.sink.bound)
+        self.messages.connect(service.sockets.sink.bound)
         while not self.source.poll(10):  # ZeroMQ subscribes only while its owner looks at it
-            service.source.wait(0.01)
+            service.sockets.source.wait(0.01)
 
     def received(self) -> list[dict[str, Any]]:
         found = []
@@ -123,7 +124,7 @@ def service(
     clock: Clock,
     logged: Callable[[], list[dict[str, Any]]],
 ) -> Service:
-    return Service(settings(), loaded, resources, Notifier({}), clock)
+    return Service(settings(), loaded, resources, Notifier({}), settings, clock)
 
 
 def turns(count: int, between: Callable[[int], None] = lambda _: None) -> Callable[[], bool]:
@@ -137,6 +138,13 @@ def turns(count: int, between: Callable[[int], None] = lambda _: None) -> Callab
         return turn is None
 
     return stopping
+
+
+def events(lines: list[dict[str, Any]]) -> list[str]:
+    """What was said, but for the warning of a daemon without a state directory."""
+    first, *rest = [line["event"] for line in lines]
+    assert first == "alerts are kept in memory only: state.dir is not set"
+    return rest
 
 
 def frames(seconds: int) -> list[list[bytes]]:
@@ -157,7 +165,7 @@ def test_ecg_in_beats_out(service: Service, resources: ExitStack, clock: Clock) 
     def feed(turn: int) -> None:
         clock.now += 1.0
         peer.source.send_multipart(sent[turn])
-        assert service.source.wait(5.0)
+        assert service.sockets.source.wait(5.0)
 
     service.serve(turns(20, feed))
     messages = peer.received()
@@ -180,7 +188,7 @@ def test_malformed_frames_are_counted_and_the_daemon_goes_on(
         for parts in bad if turn == 1 else []:
             peer.source.send_multipart(parts)
         peer.source.send_multipart(good[turn])
-        assert service.source.wait(5.0)
+        assert service.sockets.source.wait(5.0)
 
     service.serve(turns(3, feed))
     assert service.metrics.total("frames_rejected_total") == len(bad)
@@ -217,31 +225,32 @@ def test_what_had_arrived_is_finished_on_the_way_out(
     peer = Peer(service, resources)
     for parts in frames(20):
         peer.source.send_multipart(parts)
-    assert service.source.wait(5.0)
+    assert service.sockets.source.wait(5.0)
     sleep(0.5)  # for the rest to arrive: ZeroMQ does not tell how many have
     service.serve(lambda: True)
     assert service.metrics.total("samples_received_total") == 20 * FS
     assert [m["n"] for m in peer.received() if m["type"] == "beat"][-1] > 15
 
 
-def test_systemd_hears_of_every_stage_and_of_progress_only(
+def test_systemd_hears_of_every_stage_and_how_it_goes(
     resources: ExitStack,
     loaded: Loaded,
     manager: tuple[Notifier, Callable[[], list[str]]],
     clock: Clock,
 ) -> None:
     notifier, heard = manager
-    service = Service(settings(), loaded, resources, notifier, clock)
+    service = Service(settings(), loaded, resources, notifier, settings, clock)
+    service.announce()
 
     def tick(turn: int) -> None:
-        clock.now += 0.5
+        clock.now += 5.0
 
-    service.serve(turns(8, tick))
-    said = heard()
-    keys = [line for line in said if not line.startswith("STATUS=")]
-    assert keys == ["READY=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "STOPPING=1"]
-    clock.now += 100  # the loop no longer turns: nothing pings
-    assert heard() == said
+    service.serve(turns(5, tick))
+    assert [line for line in heard() if line != "WATCHDOG=1"] == [
+        *("READY=1", "STATUS=ready, no stream yet"),
+        *("STATUS=0 streams, 0.0 beats/s, 0 samples lost",) * 2,
+        *("STOPPING=1", "STATUS=finishing what has arrived"),
+    ]
 
 
 def test_health_tells_of_a_stall_and_of_stopping(service: Service, clock: Clock) -> None:
@@ -273,7 +282,7 @@ def test_status_line_once_a_minute(
     def feed(turn: int) -> None:
         clock.now += 1
         peer.source.send_multipart(sent[turn])
-        assert service.source.wait(5.0)
+        assert service.sockets.source.wait(5.0)
 
     service.serve(turns(60, feed))
     lines = [line for line in logged() if line["event"] == "status"]
@@ -283,27 +292,31 @@ def test_status_line_once_a_minute(
     assert lines[0]["beats_per_s"] == pytest.approx(lines[0]["beats"] / 60, abs=0.1)
 
 
-@pytest.mark.parametrize("key", ["ingest.bind", "publish.bind", "http.listen"])
+@pytest.mark.parametrize("key", ["ingest.bind", "publish.bind", "control.bind", "http.listen"])
 def test_a_port_in_use_is_refused_by_name(service: Service, loaded: Loaded, key: str) -> None:
     taken = {
-        "ingest.bind": service.source.bound[0],
-        "publish.bind": service.sink.bound,
+        "ingest.bind": service.sockets.source.bound[0],
+        "publish.bind": service.sockets.sink.bound,
+        "control.bind": service.sockets.control.bound,
         "http.listen": str(service.http.address),
     }[key]
     with ExitStack() as stack, pytest.raises(StartError, match=f"{taken}.*in use"):
-        Service(settings(**{key: taken}), loaded, stack, Notifier({}))
+        Service(settings(**{key: taken}), loaded, stack, Notifier({}), settings)
 
 
-def test_open_endpoints_are_named() -> None:
-    assert exposed(settings()) == []
-    everywhere = settings(
-        **{
-            "ingest.bind": "tcp://0.0.0.0:5555,tcp://127.0.0.2:1,ipc:///run/ecg,tcp://[::1]:5",
-            "publish.bind": "tcp://*:5556",
-            "http.listen": "[::]:80",
-        }
-    )
-    assert exposed(everywhere) == ["tcp://0.0.0.0:5555", "tcp://*:5556", "http://[::]:80"]
+@pytest.mark.parametrize("key", ["ingest.bind", "publish.bind", "control.bind"])
+def test_without_keys_no_endpoint_is_open_to_other_machines(loaded: Loaded, key: str) -> None:
+    opened = settings(**{key: "tcp://0.0.0.0:*"})
+    with ExitStack() as stack, pytest.raises(StartError, match=f"{key}: .*keygen"):
+        Service(opened, loaded, stack, Notifier({}), settings)
+
+
+def test_open_http_is_said(
+    resources: ExitStack, loaded: Loaded, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+    opened = settings(**{"http.listen": "0.0.0.0:0"})
+    Service(opened, loaded, resources, Notifier({}), settings).announce()
+    assert "HTTP is open to other machines" in [line["event"] for line in logged()]
 
 
 def test_a_crash_is_logged_with_its_traceback_and_has_code_1(
@@ -316,8 +329,8 @@ def test_a_crash_is_logged_with_its_traceback_and_has_code_1(
 
     monkeypatch.setattr("beatgan_daemon.service.load_model", lambda *_: loaded)
     monkeypatch.setattr(Service, "serve", fail)
-    assert run(settings()) == Exit.CRASH
-    assert [line["event"] for line in logged()] == ["ready", "crashed"]
+    assert run(settings(), settings) == Exit.CRASH
+    assert events(logged()) == ["ready", "crashed"]
     assert "ZeroDivisionError: a bug" in logged()[-1]["exception"]
 
 
@@ -332,6 +345,6 @@ def test_being_told_to_stop_has_code_0(
 
     monkeypatch.setattr("beatgan_daemon.service.load_model", load_and_be_told)
     before = signal.getsignal(signal.SIGTERM)
-    assert run(settings()) == Exit.DONE
-    assert [line["event"] for line in logged()] == ["ready", "stopping", "status", "stopped"]
+    assert run(settings(), settings) == Exit.DONE
+    assert events(logged()) == ["ready", "stopping", "status", "stopped"]
     assert signal.getsignal(signal.SIGTERM) is before

@@ -25,7 +25,7 @@ from beatgan.spec import PreprocessSpec
 COMMAND = (sys.executable, "-m", "beatgan_daemon.cli")
 LOOPBACK = (
     *("--ingest-bind", "tcp://127.0.0.1:*", "--publish-bind", "tcp://127.0.0.1:*"),
-    *("--http", "127.0.0.1:0"),
+    *("--http", "127.0.0.1:0", "--set", "control.bind=tcp://127.0.0.1:*"),
 )
 START_S = 120.0  # where nothing is compiled yet
 
@@ -38,6 +38,7 @@ class Running:
     log: Path
     ingest: str
     publish: str
+    control: str
     http: str
 
     def logged(self) -> list[dict[str, Any]]:
@@ -161,6 +162,8 @@ def _ready(process: subprocess.Popen[str], log: Path) -> Running:
     while monotonic() < end and process.poll() is None:
         for line in log.read_text().splitlines():
             if line.startswith("{") and (said := json.loads(line))["event"] == "ready":
-                return Running(process, log, said["ingest"][0], said["publish"], said["http"])
+                said["ingest"] = said["ingest"][0]
+                where = (said[key] for key in ("ingest", "publish", "control", "http"))
+                return Running(process, log, *where)
         sleep(0.05)
     pytest.fail(f"the daemon did not start: {log.read_text()}")

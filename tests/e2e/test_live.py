@@ -16,8 +16,8 @@ import zmq
 
 from beatgan.records import SAMPLE, read_recording
 from beatgan.types import Chunk
-from beatgan_daemon.replay import Plan, Publisher, replay
-from beatgan_daemon.wire import encode_frame
+from beatgan_daemon.ingest.wire import encode_frame
+from beatgan_daemon.playback.replay import Plan, Publisher, replay
 
 RECEIVED = "beatgan_samples_received_total"
 LOST = "beatgan_samples_lost_total"

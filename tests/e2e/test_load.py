@@ -12,7 +12,7 @@ import pytest
 from beatgan.frontend import Frontend
 from beatgan.records import SAMPLE, read_recording
 from beatgan.types import Beat
-from beatgan_daemon.wire import decode_frame
+from beatgan_daemon.ingest.wire import decode_frame
 from benchmarks import load_plan
 from benchmarks.load import Load, recordings
 from benchmarks.load_figures import faults, latency, missing, told

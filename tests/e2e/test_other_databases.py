@@ -16,12 +16,12 @@ import wfdb
 from edfio import Edf, EdfSignal
 from scipy.signal import resample_poly
 
-from beatgan.policy import AlarmLimits
+from beatgan.limits import AlarmLimits
 from beatgan.records import Recording, read_recording
 from beatgan.types import Doubles
 from beatgan_daemon.loading import load_model
 from beatgan_daemon.messages import BeatMessage
-from beatgan_daemon.offline import score_recordings
+from beatgan_daemon.playback.offline import score_recordings
 from beatgan_train.annotations import read_reference
 from beatgan_train.bxb import match
 from beatgan_train.ranking import auc

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from beatgan.policy import AlarmLimits
+from beatgan.limits import AlarmLimits
 from beatgan.records import read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Score
-from beatgan_daemon.chunks import cut
-from beatgan_daemon.engine import Engine
-from beatgan_daemon.observer import Unobserved
-from beatgan_daemon.wire import decode_frame, encode_frame
+from beatgan_daemon.ingest.wire import decode_frame, encode_frame
+from beatgan_daemon.pipeline.engine import Engine
+from beatgan_daemon.pipeline.observer import Unobserved
+from beatgan_daemon.playback.chunks import cut
 from beatgan_train.dataset import load
 
 SPEC = PreprocessSpec()

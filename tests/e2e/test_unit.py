@@ -1,4 +1,4 @@
-"""The systemd unit, as systemd itself judges it."""
+"""The systemd units, as systemd itself judges them."""
 
 import re
 import shutil
@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
-UNIT = Path(__file__).resolve().parents[2] / "systemd" / "beatgan-daemon.service"
+from beatgan_daemon.settings import keys
+
+UNITS = Path(__file__).resolve().parents[2] / "systemd"
+PLAIN, TEMPLATE = "beatgan-daemon.service", "beatgan-daemon@.service"
 MOST_EXPOSED = 1.5
+
+both = pytest.mark.parametrize("name", [PLAIN, TEMPLATE])
 
 
 @pytest.fixture(scope="module")
@@ -20,21 +25,41 @@ def systemd_analyze() -> str:
     return program
 
 
-def test_the_unit_is_valid(systemd_analyze: str, tmp_path: Path) -> None:
-    text = UNIT.read_text().replace("/opt/beatgan/bin/beatgan-daemon", sys.executable)
-    (tmp_path / UNIT.name).write_text(text)
-    verified = subprocess.run(
-        [systemd_analyze, "verify", "--man=no", str(tmp_path / UNIT.name)],
-        capture_output=True,
-        text=True,
-        check=False,
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The units and their drop-ins, with a program that is there."""
+    shutil.copytree(UNITS, tmp_path / "units")
+    for unit in (tmp_path / "units").glob("*.service"):
+        text = unit.read_text()
+        unit.write_text(text.replace("/opt/beatgan/bin/beatgan-daemon", sys.executable))
+    return tmp_path / "units"
+
+
+def verified(program: str, unit: Path) -> tuple[int, str]:
+    done = subprocess.run(
+        [program, "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False
     )
-    assert (verified.returncode, verified.stderr) == (0, "")
+    return done.returncode, done.stderr
 
 
-def test_the_unit_is_hardened(systemd_analyze: str) -> None:
+@both
+def test_the_unit_is_valid_with_its_drop_ins(
+    systemd_analyze: str, installed: Path, name: str
+) -> None:
+    assert verified(systemd_analyze, installed / name) == (0, "")
+
+
+@both
+def test_drop_ins_are_looked_at(systemd_analyze: str, installed: Path, name: str) -> None:
+    keys_conf = installed / f"{name}.d" / "keys.conf"
+    keys_conf.write_text(keys_conf.read_text() + "Nonsense=1\n")
+    assert "Unknown key 'Nonsense'" in verified(systemd_analyze, installed / name)[1]
+
+
+@both
+def test_the_unit_is_hardened(systemd_analyze: str, name: str) -> None:
     judged = subprocess.run(
-        [systemd_analyze, "security", "--offline=true", str(UNIT)],
+        [systemd_analyze, "security", "--offline=true", str(UNITS / name)],
         capture_output=True,
         text=True,
         check=True,
@@ -44,12 +69,42 @@ def test_the_unit_is_hardened(systemd_analyze: str) -> None:
     assert float(level[1]) <= MOST_EXPOSED
 
 
-def test_the_unit_and_the_daemon_agree() -> None:
-    lines = UNIT.read_text().splitlines()
+@both
+def test_the_unit_and_the_daemon_agree(name: str) -> None:
+    lines = (UNITS / name).read_text().splitlines()
+    of = "-%i" if name == TEMPLATE else ""
     for line in (
         "Type=notify",
+        "NotifyAccess=main",
+        "ExecReload=/bin/kill -HUP $MAINPID",
         "RestartPreventExitStatus=2 3",
-        "Environment=NUMBA_CACHE_DIR=%C/beatgan",
+        f"StateDirectory=beatgan{of}",
+        "StateDirectoryMode=0700",
+        f"CacheDirectory=beatgan{of}",
+        f"Environment=NUMBA_CACHE_DIR=%C/beatgan{of}",
         "DynamicUser=yes",
     ):
         assert line in lines
+
+
+@both
+def test_a_drop_in_sets_what_the_daemon_reads(name: str) -> None:
+    text = (UNITS / f"{name}.d" / "keys.conf").read_text()
+    credential = re.search(r"^LoadCredential=([^:]+):", text, re.MULTILINE)
+    assert credential is not None
+    assert f"Environment=BEATGAN_SECURITY__KEY=%d/{credential[1]}\n" in text
+    for variable in re.findall(r"^Environment=BEATGAN_(\w+)=", text, re.MULTILINE):
+        assert variable.lower().replace("__", ".") in keys()
+
+
+def test_the_template_is_the_plain_unit_with_a_name() -> None:
+    """What systemd reads of both is the same but for the instance."""
+
+    def directives(name: str) -> list[str]:
+        text = (UNITS / name).read_text()
+        return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+    plain = [line.replace("beatgan/daemon.toml", "beatgan/%i.toml") for line in directives(PLAIN)]
+    template = directives(TEMPLATE)
+    assert len(plain) == len(template)
+    assert [line.replace("-%i", "").replace(", %i)", ")") for line in template] == plain

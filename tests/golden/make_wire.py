@@ -126,7 +126,7 @@ def messages() -> list[dict[str, str]]:
     alert |= {"n": 0, **head, "kind": "physiological", "code": "beat.anomalous"}
     alert |= {"priority": "medium", "phase": "start", "onset_sample": 5673}
     alert |= {"onset_ns": EPOCH + 15758333333, "end_sample": None, "sample": 5673, "lead": "II"}
-    alert |= {"suspended": False}
+    alert |= {"suspended": False, "latched": False, "acknowledged": False, "suppressed": 0}
     alert |= {"raised_ns": EPOCH + 18004000000, "score": 3.25, "threshold": 2.5}
     alert |= {"beats": [5673, 5855, 6250], "delay_ms": {"condition": 2125.0, "signal": 120.667}}
     ticks = {"window": [0.1, 2.05], "expected": [0.1, 1.05], "error": [0.0, 1.0]}

@@ -82,8 +82,8 @@ def test_records_gross_and_average(tmp_path: Path) -> None:
 def test_a_shutdown_is_told_apart(tmp_path: Path) -> None:
     record = annotated(tmp_path, "a")
     alert = {"type": "alert", "stream": "a", "epoch": 0, "id": "1", "kind": "technical"}
-    alert |= {"onset_sample": 3000}
-    begins = alert | {"phase": "start", "end_sample": None, "sample": 3100, "suspended": True}
+    alert |= {"onset_sample": 2900}
+    begins = alert | {"phase": "start", "end_sample": None, "sample": 3000, "suspended": True}
     ends = alert | {"phase": "end", "end_sample": 4440, "sample": 4440, "suspended": False}
     test = tmp_path / "out.jsonl"
     seen = [each for each in BEATS.tolist() if not 2900 < each < 5000]  # 9 to 13 s are missed

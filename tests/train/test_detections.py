@@ -64,9 +64,9 @@ def test_a_status_message_may_stand_between(tmp_path: Path) -> None:
 
 SHUTDOWNS: list[tuple[str, list[str], list[tuple[int, int]]]] = [
     (
-        "from onset to end",
+        "from the sample that it holds from to its end",
         [alert("start", suspended=True, sample=1100), alert("end", end_sample=2000, sample=2000)],
-        [(1000, 2000)],
+        [(1100, 2000)],
     ),
     (
         "from the update that suspends to the one that resumes",
@@ -79,7 +79,7 @@ SHUTDOWNS: list[tuple[str, list[str], list[tuple[int, int]]]] = [
         ],
         [(1500, 1800)],
     ),
-    ("never ended", [alert("start", suspended=True, sample=1100)], [(1000, END)]),
+    ("never ended", [alert("start", suspended=True, sample=1100)], [(1100, END)]),
     (
         "two alerts at once",
         [

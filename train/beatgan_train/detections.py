@@ -90,7 +90,8 @@ class _Stream:
         """A shutdown begins with an alert that starts or becomes suspended, and ends likewise."""
         ends = alert.phase == "end"
         if alert.suspended and not ends:
-            begins = alert.onset_sample if alert.phase == "start" else _state_from(alert)
+            old = alert.sample is None and alert.phase == "start"
+            begins = alert.onset_sample if old else _state_from(alert)
             self.open.setdefault(alert.id, begins)
         elif alert.id in self.open:
             last = alert.end_sample if ends else _state_from(alert)

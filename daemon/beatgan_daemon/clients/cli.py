@@ -1,0 +1,167 @@
+"""The commands of those who talk to a daemon: parse, call. What they do is written elsewhere."""
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from beatgan.errors import UsageError
+from beatgan.records import Recording, read_recording
+from beatgan_daemon.clients import client
+from beatgan_daemon.clients import watch as watching
+from beatgan_daemon.door import curve
+from beatgan_daemon.playback import replay as replaying
+from beatgan_daemon.sections import Control, Publish
+from beatgan_daemon.signals import stop_signals
+
+PLAN = replaying.Plan()  # its defaults are ours
+PUBLISH, CONTROL = Publish().bind, Control().bind
+
+app = typer.Typer()
+
+Records = Annotated[
+    list[str],
+    typer.Argument(metavar="RECORD", help="WFDB, EDF or CSV; `sample` is the bundled one"),
+]
+Key = Annotated[
+    Path | None, typer.Option("--key", metavar="FILE", help="your own secret key, of keygen")
+]
+ServerKey = Annotated[
+    str | None,
+    typer.Option("--server-key", metavar="KEY", help="the daemon's public key, or its file"),
+]
+ControlEndpoint = Annotated[
+    str, typer.Option("--connect", metavar="EP", help="the daemon's control endpoint")
+]
+
+
+@app.command()
+def replay(
+    records: Records,
+    bind: Annotated[
+        str | None, typer.Option("--bind", metavar="EP", help="listen for a daemon here")
+    ] = None,
+    connect: Annotated[
+        str | None, typer.Option("--connect", metavar="EP", help="connect to the daemon here")
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(help="1 is real time, 0 as fast as the daemon takes it")
+    ] = PLAN.speed,
+    chunk_ms: Annotated[float, typer.Option(help="signal in each frame, ms")] = PLAN.chunk_ms,
+    copies: Annotated[int, typer.Option(help="streams made of each recording")] = PLAN.copies,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="begin each recording anew at its end")
+    ] = PLAN.loop,
+    key: Key = None,
+    server_key: ServerKey = None,
+) -> None:
+    """Send recordings as live ECG streams."""
+    plan = replaying.Plan(speed=speed, chunk_ms=chunk_ms, copies=copies, loop=loop)
+    secure = _secure(key, server_key)
+    if secure is not None and bind is not None:
+        raise UsageError("--key: with --connect only; a daemon that connects is not let in here")
+    with suppress(KeyboardInterrupt):
+        sent = replaying.replay(
+            [*map(opened, records)], plan, bind=bind, connect=connect, secure=secure
+        )
+        typer.echo(
+            f"sent {sent.samples} samples in {sent.frames} frames of {sent.streams} stream(s); "
+            f"at worst {1000 * sent.behind:.0f} ms behind",
+            err=True,
+        )
+
+
+@app.command()
+def watch(
+    connect: Annotated[
+        str, typer.Option("--connect", metavar="EP", help="the daemon's publish endpoint")
+    ] = PUBLISH,
+    control: Annotated[
+        str | None,
+        typer.Option(metavar="EP", help="its control endpoint, to fetch what was missed"),
+    ] = None,
+    key: Key = None,
+    server_key: ServerKey = None,
+) -> None:
+    """Print the alarms under way, then alerts as they come, until Ctrl-C."""
+    typer.echo(f"waiting for {connect}; Ctrl-C ends", err=True)
+    console = Console(highlight=False, markup=False)
+    secure = _secure(key, server_key)
+    with stop_signals() as stopping:
+        watching.watch(connect, console, stopping, control=control, secure=secure)
+
+
+@app.command()
+def alerts(
+    since: Annotated[int, typer.Option(min=0, help="the first alert's `n`")] = 0,
+    connect: ControlEndpoint = CONTROL,
+    follow: Annotated[bool, typer.Option("--follow", help="go on with those that come")] = False,
+    active: Annotated[
+        bool, typer.Option("--active", help="the last alert of each episode under way instead")
+    ] = False,
+    key: Key = None,
+    server_key: ServerKey = None,
+) -> None:
+    """Print the alerts that the daemon has kept, as JSON Lines."""
+    secure = _secure(key, server_key)
+    with stop_signals() as stopping:
+        if active:
+            found = client.active(connect, secure=secure)
+        elif follow:
+            found = client.follow_alerts(connect, since, stopping, secure=secure)
+        else:
+            found = client.fetch_alerts(connect, since, secure=secure)
+        for body in found:
+            sys.stdout.buffer.write(body + b"\n")
+            sys.stdout.buffer.flush()
+
+
+@app.command()
+def acknowledge(
+    episode: Annotated[str, typer.Argument(metavar="ID", help="the alert's `id`")],
+    connect: ControlEndpoint = CONTROL,
+    key: Key = None,
+    server_key: ServerKey = None,
+) -> None:
+    """Say that somebody has seen an alarm."""
+    client.acknowledge(connect, episode, secure=_secure(key, server_key))
+    typer.echo(f"acknowledged {episode}")
+
+
+@app.command()
+def keygen(
+    name: Annotated[
+        Path, typer.Argument(metavar="NAME", help="makes NAME.key and NAME.key_secret")
+    ],
+) -> None:
+    """Make a key pair for a daemon or a client."""
+    pair = curve.keygen(name)
+    public = pair.public.decode()
+    typer.echo(f"secret key, for its owner alone: {name}.key_secret")
+    typer.echo(f"public key: {public}  (in {name}.key)")
+    typer.echo("a client's line in the daemon's allow-list, with the roles that it needs:")
+    typer.echo(f"{public} ingest,subscribe,control {name.name}")
+
+
+def opened(name: str) -> Recording:
+    """The recording, what of its file is not used or not as it was being told on stderr."""
+    recording = read_recording(name)
+    for fact in recording.left_out:
+        typer.echo(f"beatgan-daemon: {name}: not used: {fact}", err=True)
+    for lead in recording.scaled:
+        typer.echo(
+            f"beatgan-daemon: {name}: {lead} has no voltage, scaled to a usual one", err=True
+        )
+    return recording
+
+
+def _secure(key: Path | None, server: str | None) -> curve.Secure | None:
+    """What makes a socket speak CURVE to the daemon; None without keys."""
+    if key is None and server is None:
+        return None
+    if key is None or server is None:
+        raise UsageError("--key and --server-key: give both or none")
+    return curve.client(curve.load_key(key), curve.load_public(server))

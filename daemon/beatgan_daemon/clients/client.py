@@ -1,0 +1,193 @@
+"""Asking a daemon for its alerts, and acknowledging them: the other end of control.py.
+
+Knows the wire and nothing of the daemon.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from time import sleep
+from typing import Any, NamedTuple, Self
+
+import msgspec
+import zmq
+
+from beatgan.errors import UsageError
+from beatgan_daemon import endpoints
+from beatgan_daemon.door.curve import Secure
+from beatgan_daemon.messages import VERSION, AlertMessage
+
+TIMEOUT_S = 5.0  # without an answer: nobody is there
+FOLLOW_S = 0.5  # between questions for newer alerts
+STEP_S = 0.1  # how soon a signal to stop is seen
+
+
+class Received(AlertMessage, frozen=True, kw_only=True):
+    """An alert message as it comes; ``repeat``: told again, for somebody who joined late."""
+
+    repeat: bool = False
+
+
+class NoAnswerError(UsageError):
+    """Nobody answered, or not with what was asked for."""
+
+
+class Header(msgspec.Struct, frozen=True):
+    """The first frame of an answer; of an error its word and text."""
+
+    v: int
+    type: str
+    next: int = 0
+    oldest: int = 0
+    more: bool = False
+    error: str = ""
+    text: str = ""
+
+
+class Page(NamedTuple):
+    """Alerts as JSON, and where they stand among all."""
+
+    header: Header
+    bodies: list[bytes]
+
+
+class Client:
+    """A connection to a daemon's control socket; used by one thread."""
+
+    def __init__(
+        self, endpoint: str, *, secure: Secure | None = None, timeout: float = TIMEOUT_S
+    ) -> None:
+        """``secure`` is called with the socket before it connects; ``timeout``: seconds that an
+        answer may take. Nobody need be there yet. Raises UsageError on an impossible endpoint."""
+        self._endpoint, self._timeout_ms = endpoint, round(1000 * timeout)
+        self._secure = secure
+        self._context = zmq.Context[zmq.Socket[bytes]]()
+        try:
+            self._socket = self._connected()
+        except BaseException:
+            self._context.term()
+            raise
+
+    def _connected(self) -> zmq.Socket[bytes]:
+        socket = self._context.socket(zmq.DEALER)
+        socket.linger = 0
+        endpoints.keep_alive(socket)
+        try:
+            if self._secure is not None:
+                self._secure(socket)
+            endpoints.connect(socket, self._endpoint, "control")
+        except BaseException:
+            socket.close()
+            raise
+        return socket
+
+    def alerts(self, since: int) -> Page:
+        """Alerts from number ``since`` on, as many as come in one answer."""
+        return self._ask("alerts", {"since": since})
+
+    def active(self, since: int = 0) -> Page:
+        """Likewise, of the episodes under way the last alert of each."""
+        return self._ask("active", {"since": since})
+
+    def acknowledge(self, episode: str) -> None:
+        """Say that somebody has seen the episode. Raises UsageError if it is not under way."""
+        self._ask("acknowledge", {"id": episode})
+
+    def _ask(self, kind: str, what: Mapping[str, Any]) -> Page:
+        self._socket.send(msgspec.json.encode({"v": VERSION, "type": kind, **what}), zmq.NOBLOCK)
+        if not self._socket.poll(self._timeout_ms):
+            self._socket.close()  # an answer that comes after all must not be taken for another's
+            self._socket = self._connected()
+            raise NoAnswerError(f"{self._endpoint}: no answer within {self._timeout_ms / 1000:g} s")
+        first, *bodies = self._socket.recv_multipart()
+        return Page(self._checked(first, kind), bodies)
+
+    def _checked(self, first: bytes, kind: str) -> Header:
+        try:
+            header = msgspec.json.decode(first, type=Header)
+        except msgspec.MsgspecError as error:
+            raise NoAnswerError(f"{self._endpoint}: not an answer: {error}") from None
+        if header.type == "error":
+            raise UsageError(f"{self._endpoint}: {header.error}: {header.text}")
+        if header.v != VERSION or header.type != kind:
+            text = f"expected {kind} of version {VERSION}, got {header.type} of {header.v}"
+            raise NoAnswerError(f"{self._endpoint}: {text}")
+        return header
+
+    def close(self) -> None:
+        """End the connection."""
+        self._socket.close()
+        self._context.term()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def fetch_alerts(
+    endpoint: str, since: int = 0, *, secure: Secure | None = None, timeout: float = TIMEOUT_S
+) -> Iterator[bytes]:
+    """The JSON of every alert that the daemon kept from number ``since`` on, in order.
+
+    Raises UsageError where nobody answers.
+    """
+    with Client(endpoint, secure=secure, timeout=timeout) as client:
+        yield from _pages(client.alerts, since)
+
+
+def active(
+    endpoint: str, *, secure: Secure | None = None, timeout: float = TIMEOUT_S
+) -> Iterator[bytes]:
+    """The JSON of the last alert of every episode under way. Raises as `fetch_alerts` does."""
+    with Client(endpoint, secure=secure, timeout=timeout) as client:
+        yield from _pages(client.active, 0)
+
+
+def _pages(ask: Callable[[int], Page], since: int) -> Iterator[bytes]:
+    more = True
+    while more:
+        header, bodies = ask(since)
+        yield from bodies
+        since, more = header.next, header.more
+
+
+def follow_alerts(
+    endpoint: str,
+    since: int,
+    stopping: Callable[[], bool],
+    *,
+    secure: Secure | None = None,
+    timeout: float = TIMEOUT_S,
+) -> Iterator[bytes]:
+    """As `fetch_alerts`, then those that come, until ``stopping`` says so.
+
+    A daemon that is away is waited for; one that counts anew is followed from its beginning.
+    """
+    with Client(endpoint, secure=secure, timeout=timeout) as client:
+        while not stopping():
+            try:
+                header, bodies = client.alerts(since)
+            except NoAnswerError:
+                continue
+            if header.next < since:
+                since = 0
+                continue
+            yield from bodies
+            since = header.next
+            if not header.more:
+                _rest(stopping)
+
+
+def _rest(stopping: Callable[[], bool]) -> None:
+    for _ in range(round(FOLLOW_S / STEP_S)):
+        if not stopping():
+            sleep(STEP_S)
+
+
+def acknowledge(
+    endpoint: str, episode: str, *, secure: Secure | None = None, timeout: float = TIMEOUT_S
+) -> None:
+    """Say that somebody has seen the episode. Raises UsageError if it is not under way, or where
+    nobody answers."""
+    with Client(endpoint, secure=secure, timeout=timeout) as client:
+        client.acknowledge(episode)

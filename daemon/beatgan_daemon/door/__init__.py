@@ -1,0 +1,1 @@
+"""Who may connect: keys, lists, and the one who asks for them."""

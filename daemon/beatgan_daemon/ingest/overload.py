@@ -1,0 +1,106 @@
+"""More ECG than can be served: how far behind the daemon is, and which streams it serves then.
+
+A monitor that serves most patients fully is better than one that serves all by halves: streams
+are shed whole, the newest first. Knows no socket and no frame. No clock: the time (monotonic
+seconds) comes in.
+"""
+
+from collections.abc import Sequence
+from math import ceil, inf
+
+SHED = 0.25  # of the streams that are served, when the daemon is too far behind
+READMITTED = 0.1  # of all streams, when there is time again
+IDLE = 0.3  # of a probation: so much time must have been left before streams are readmitted
+PROBATION_S = 5.0
+LONGEST_PROBATION_S = 320.0
+
+
+class Overload:
+    """Which streams are shed, and when some may return."""
+
+    def __init__(self, limit: float, most: int, now: float) -> None:
+        """``limit``: seconds that a frame may wait; with 0, nothing is ever shed. ``most``: the
+        streams that there may be."""
+        self.shed: dict[str, None] = {}  # a set that keeps its order
+        self._limit, self._most = limit or inf, most
+        self._served: set[str] = set()
+        self._began, self._idle = now, 0.0  # how much time is left has been measured since
+        self._paused = False
+        self._probation = PROBATION_S
+        self._on_trial = False  # streams have been readmitted, and it is not known how that goes
+
+    def adjust(self, limit: float, most: int) -> None:
+        """Go by other limits from now on."""
+        self._limit, self._most = limit or inf, most
+
+    def turn(self, busy: float, idle: float, caught_up: bool) -> None:
+        """A turn of the daemon's loop took ``busy`` seconds, and ``idle`` ones for waiting.
+
+        One that took very long was a pause of the machine (a suspended machine, a stopped
+        process): until a later one has ``caught_up``, what waits says nothing of the load.
+        """
+        self._idle += idle
+        self._paused = busy > self._limit or (self._paused and not caught_up)
+
+    def too_far_behind(self, behind: float) -> bool:
+        """Whether a frame that has waited for ``behind`` seconds has waited too long."""
+        return behind > self._limit
+
+    def falls_behind(self, behind: float) -> bool:
+        """Whether that is so much that it is time to see why; a pause of the machine is known."""
+        return behind > self._limit / 2 and not self._paused
+
+    def refuses(self, stream: str) -> bool:
+        """Whether a frame of ``stream`` is not to be read: it is shed, or would be a new one.
+
+        New ones stand in line behind those that are shed.
+        """
+        if not self.shed or stream in self._served:
+            return False
+        if len(self.shed) + len(self._served) < self._most:
+            self.shed[stream] = None
+        return True
+
+    def shed_more(self, streams: Sequence[str], now: float) -> list[str]:
+        """Those to shed now of ``streams``, which are all that are known, the oldest first.
+
+        The last one is never shed, and none after a pause: to throw away what waits is enough. If
+        this comes while the readmitted are on trial, the next ones wait twice as long.
+        """
+        if self._paused:
+            return []
+        if self._on_trial:
+            self._probation = min(2 * self._probation, LONGEST_PROBATION_S)
+        self._on_trial = False
+        self._measure(now)
+        served = [each for each in streams if each not in self.shed]
+        count = min(ceil(SHED * len(served)), len(served) - 1)
+        newest = served[-count:] if count > 0 else []
+        self._served = set(served).difference(newest)
+        line = [*newest, *self.shed]
+        self.shed = dict.fromkeys(line)
+        return newest
+
+    def probation_over(self, now: float) -> bool:
+        """Whether it is time to call `readmit`."""
+        return now - self._began >= self._probation
+
+    def readmit(self, now: float) -> list[str]:
+        """Those that are served from now on."""
+        calm = self._idle >= IDLE * (now - self._began)
+        self._measure(now)
+        self._on_trial = False
+        if not self.shed:
+            self._probation = PROBATION_S
+        if not self.shed or not calm:
+            return []
+        count = ceil(READMITTED * (len(self.shed) + len(self._served)))
+        oldest = list(self.shed)[:count]
+        self._served.update(oldest)
+        for stream in oldest:
+            del self.shed[stream]
+        self._on_trial = True
+        return oldest
+
+    def _measure(self, now: float) -> None:
+        self._began, self._idle = now, 0.0

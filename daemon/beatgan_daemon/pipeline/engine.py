@@ -1,0 +1,292 @@
+"""Chunks in, messages out: many streams, one scorer, beats scored in batches across streams.
+
+Law: a stream's messages depend on its samples alone, not on how they were cut, on other streams
+or on the batches; only ``n``, ``raised_ns`` and ``delay_ms.signal`` of alerts tell of the moment.
+No socket and no clock of its own: the time (monotonic seconds) comes in as an argument.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from beatgan.errors import StreamError
+from beatgan.limits import AlarmLimits
+from beatgan.scoring import Scorer
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Alert, Chunk, Kind, Phase, Priority
+from beatgan_daemon.messages import Message, State
+from beatgan_daemon.pipeline.desk import Desk
+from beatgan_daemon.pipeline.observer import Observer
+from beatgan_daemon.pipeline.reorder import Arrival, Reorder
+from beatgan_daemon.pipeline.snapshot import Snapshot
+from beatgan_daemon.pipeline.streams import Stream
+from beatgan_daemon.pipeline.teller import Teller
+
+NO_DATA = "signal.no-data"
+FORGET_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A stream of which nothing new was heard since ``heard``; its alert is under way."""
+
+    heard: float
+    alert: Alert
+
+
+class Engine:
+    """All streams of one daemon, or of one offline run."""
+
+    def __init__(
+        self,
+        spec: PreprocessSpec,
+        scorer: Scorer,
+        limits: AlarmLimits,
+        *,
+        batch_size: int,
+        batch_age: float,
+        silence: float,
+        max_streams: int,
+        observer: Observer,
+        desk: Desk | None = None,
+        reorder: float = 0.0,
+        forget: float = FORGET_S,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        """Beats are scored as soon as ``batch_size`` wait or one has waited ``batch_age`` seconds.
+
+        A frame that comes too early waits ``reorder`` seconds for those that belong before it.
+        A stream without a new sample for ``silence`` seconds raises `signal.no-data`, and is
+        forgotten after ``forget`` seconds. ``clock`` is asked for the time again after scoring, so
+        that delays include it; without one, delays end at the time given to `poll`.
+        """
+        self._spec, self._limits = spec, limits
+        self._silence, self._forget = silence, max(forget, silence)
+        self._max_streams, self._observer = max_streams, observer
+        self._streams: dict[str, Stream] = {}
+        self._heard: OrderedDict[str, float] = OrderedDict()  # longest without news first
+        self._silent: OrderedDict[str, Silence] = OrderedDict()  # likewise
+        self._reorder = Reorder(reorder, observer)
+        self.desk = Desk(limits.latch) if desk is None else desk
+        self._teller = Teller(scorer, spec.rate, self.desk, batch_size, batch_age, observer, clock)
+
+    def receive(self, chunk: Chunk, now: float) -> None:
+        """Take in one chunk that arrived at ``now``.
+
+        Raises StreamError, which the caller counts: ``streams`` (too many), or what `Stream.push`
+        refuses. A refused chunk changes no count and no state.
+        """
+        stream = self._streams.get(chunk.stream)
+        if stream is None:
+            self._admit(chunk, now)
+            return
+        stream.examine(chunk)
+        if not stream.brings_news(chunk):
+            stream.repeat(len(chunk.samples))  # repeated samples do not end a silence
+        elif chunk.first == stream.expected and not self._reorder.holds(chunk.stream):
+            self._use(stream, chunk, now)
+        else:
+            self._put_in_order(stream, chunk, now)
+
+    def _put_in_order(self, stream: Stream, chunk: Chunk, now: float) -> None:
+        """Use the frames whose turn has come with ``chunk``, which may have to wait itself."""
+        if chunk.epoch != stream.segment.epoch or stream.jumps(chunk):
+            ready = [*self._reorder.release(chunk.stream), Arrival(chunk, now)]
+        elif self._reorder.repeats(chunk):
+            stream.repeat(len(chunk.samples))
+            return
+        else:
+            ready = self._reorder.sort(chunk, stream.expected, now)
+        for arrival in ready:
+            self._use(stream, *arrival)
+        if chunk.stream in self._heard:  # a frame that waits is no silence
+            self._hear(chunk.stream, now)
+
+    def _use(self, stream: Stream, chunk: Chunk, arrived: float) -> None:
+        if chunk.stream in self._silent:
+            self._end_silence(stream, chunk, arrived)
+        if steps := stream.use(chunk):
+            self._teller.wait(steps, arrived)
+        self._hear(chunk.stream, arrived)
+
+    def _hear(self, name: str, now: float) -> None:
+        self._heard[name] = now
+        self._heard.move_to_end(name)
+
+    def poll(self, now: float, heard: float | None = None) -> list[Message]:
+        """The messages that are due at ``now``, each stream's in the order of its life.
+
+        All frames that came until ``heard`` have been received, all there are unless given. Later
+        ones may wait, so that since then no stream has been silent and no frame is too late.
+        """
+        heard = now if heard is None else heard
+        for arrival in self._reorder.due(heard):
+            self._use(self._streams[arrival.chunk.stream], *arrival)
+        fell_silent = self._look_for_silence(heard)
+        return self._teller.tell(now) if fell_silent or self._teller.due(now) else []
+
+    def deadline(self) -> float | None:
+        """When `poll` next has something to do, if no chunk arrives; None if never."""
+        known = (self._teller.deadline(), self._reorder.deadline())
+        times = [each for each in known if each is not None]
+        if self._heard:
+            times.append(next(iter(self._heard.values())) + self._silence)
+        if self._silent:
+            times.append(next(iter(self._silent.values())).heard + self._forget)
+        return min(times, default=None)
+
+    def arrivals(self) -> list[float | None]:
+        """When the samples arrived that each of the messages told last had needed, in order.
+
+        None for status messages.
+        """
+        return self._teller.arrivals
+
+    def drain(self, now: float) -> list[Message]:
+        """All that waits, scored and told now. Streams and their episodes stay as they are."""
+        for arrival in self._reorder.release_all():
+            self._use(self._streams[arrival.chunk.stream], *arrival)
+        return self._teller.tell(now)
+
+    def end(self, stream: str, now: float) -> None:
+        """Forget ``stream``, because its recording is over: its open episodes end there."""
+        self._leave(stream, "the recording is over", now, over=True)
+
+    def adjust(
+        self,
+        scorer: Scorer,
+        limits: AlarmLimits,
+        *,
+        batch_size: int,
+        batch_age: float,
+        silence: float,
+        max_streams: int,
+        reorder: float,
+    ) -> None:
+        """Go on with other settings: beats that wait are scored by ``scorer``, each one once."""
+        self._teller.scorer, self._limits, self.desk.latch = scorer, limits, limits.latch
+        self._teller.batch_size, self._teller.batch_age = batch_size, batch_age
+        self._silence, self._forget = silence, max(self._forget, silence)
+        self._max_streams, self._reorder.patience = max_streams, reorder
+        for stream in self._streams.values():
+            stream.replace_limits(limits)
+
+    def knows(self, stream: str) -> bool:
+        """Whether ``stream`` is one of `streams`."""
+        return stream in self._streams
+
+    def streams(self) -> tuple[str, ...]:
+        """The streams that are known, in the order in which they came."""
+        return tuple(self._streams)
+
+    def notice(self, stream: str, state: State, text: str, now: float) -> None:
+        """Tell of a turn in the life of ``stream`` that lies outside its samples."""
+        if stream in self._streams:
+            self._teller.wait([self._streams[stream].notice(state, text)], now)
+
+    def clock_drift_ppm(self) -> float:
+        """The largest drift of a source's clock against its samples; any thread may ask."""
+        streams = tuple(self._streams.values())
+        return max((abs(each.segment.timeline.drift_ppm) for each in streams), default=0.0)
+
+    # --- what survives a restart --------------------------------------------------------------
+
+    def idle(self) -> bool:
+        """Whether all that became known was told, so that `save` leaves nothing out."""
+        return not self._teller.waits()
+
+    def changed(self, stream: str) -> bool:
+        """Whether ``stream`` is known, and has gone on since its latest checkpoint."""
+        return stream in self._streams and self._streams[stream].changed
+
+    def save(self, stream: str, *, checkpoint: bool) -> Snapshot:
+        """What a restart needs of ``stream``, see `Stream.save`; only while `idle`."""
+        return self._streams[stream].save(stream in self._silent, checkpoint=checkpoint)
+
+    def restore(self, snapshot: Snapshot, now: float) -> None:
+        """Go on with the stream that ``snapshot`` is of, as if heard at ``now``."""
+        stream = Stream.restore(snapshot, self._spec, self._limits, self._observer)
+        self._streams[snapshot.stream] = stream
+        if snapshot.silent:
+            self._silent[snapshot.stream] = Silence(now, self._no_data(stream))
+        else:
+            self._hear(snapshot.stream, now)
+        self._teller.wait([stream.notice("restored", "goes on after a restart")], now)
+        self._observer.restored(1)
+        self._observer.streams(len(self._streams))
+
+    def episodes(self) -> set[str]:
+        """The ids of all episodes that somebody here will end."""
+        ids = {each for stream in self._streams.values() for each in stream.segment.episodes()}
+        for name, silence in self._silent.items():
+            ids.add(self._streams[name].segment.episode_id(NO_DATA, silence.alert.episode))
+        return ids
+
+    # --- streams come, fall silent, return and go ---------------------------------------------
+
+    def _admit(self, chunk: Chunk, now: float) -> None:
+        if len(self._streams) >= self._max_streams:
+            raise StreamError("streams", f"at most {self._max_streams} streams are served at once")
+        stream = Stream(chunk, self._spec, self._limits, self._observer)
+        self._streams[chunk.stream] = stream
+        self._heard[chunk.stream] = now
+        self._teller.wait([stream.notice("started", "first frame seen"), *stream.push(chunk)], now)
+        self._observer.streams(len(self._streams))
+
+    def _look_for_silence(self, now: float) -> bool:
+        """Whether a stream fell silent or was forgotten by ``now``."""
+        found = False
+        while self._heard and now >= next(iter(self._heard.values())) + self._silence:
+            name, heard = self._heard.popitem(last=False)
+            alert = self._no_data(self._streams[name])
+            self._silent[name] = Silence(heard, alert)
+            self._teller.wait([self._streams[name].alert(alert)], heard + self._silence)
+            found = True
+        while self._silent and now >= next(iter(self._silent.values())).heard + self._forget:
+            name = next(iter(self._silent))
+            self._leave(name, f"nothing new for {self._forget:g} s", now)
+            found = True
+        return found
+
+    def _no_data(self, stream: Stream) -> Alert:
+        return Alert(
+            episode=stream.expected,  # the next silence begins at a later sample
+            kind=Kind.TECHNICAL,
+            code=NO_DATA,
+            priority=Priority.MEDIUM,
+            phase=Phase.START,
+            onset=stream.expected,
+            end=None,
+            at=stream.expected,
+            lead=None,
+            suspended=True,
+            beats=(),
+            worst=None,
+            explains=False,
+            condition_ms=1000 * self._silence,
+        )
+
+    def _end_silence(self, stream: Stream, chunk: Chunk, arrived: float) -> None:
+        """Because ``chunk``, still to be used, brings something new."""
+        alert = self._silent.pop(chunk.stream).alert
+        known = chunk.epoch == stream.segment.epoch
+        end = max(chunk.first, stream.expected) if known else stream.expected
+        self._teller.wait([stream.alert(_ended(alert, end))], arrived)
+
+    def _leave(self, name: str, why: str, now: float, over: bool = False) -> None:
+        stream = self._streams[name]
+        for arrival in self._reorder.release(name):
+            self._use(stream, *arrival)
+        del self._streams[name]
+        self._heard.pop(name, None)
+        silence = self._silent.pop(name, None)
+        if silence is not None:
+            self._teller.wait([stream.alert(_ended(silence.alert, stream.expected))], now)
+        self._teller.wait(stream.end(why, over), now)
+        self._observer.streams(len(self._streams))
+
+
+def _ended(alert: Alert, sample: int) -> Alert:
+    return replace(alert, phase=Phase.END, end=sample, at=sample, suspended=False, condition_ms=0.0)

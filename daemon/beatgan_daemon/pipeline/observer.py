@@ -1,0 +1,98 @@
+"""What the engine tells about its work. Metrics implement it; it knows nothing of them."""
+
+from typing import Protocol
+
+
+class Observer(Protocol):
+    """Hears every count as it happens; must return at once and never raise.
+
+    Samples are instants, whatever the number of leads.
+    """
+
+    def received(self, samples: int) -> None:
+        """So many new samples arrived with a value on at least one lead."""
+
+    def lost(self, samples: int) -> None:
+        """So many samples never arrived, or arrived marked as lost on every lead."""
+
+    def repeated(self, samples: int) -> None:
+        """So many samples came again, or too late to be used, and were dropped."""
+
+    def reordered(self) -> None:
+        """One frame came late, and found its place because those behind it had waited."""
+
+    def clock_stepped(self) -> None:
+        """A source's clock jumped against its samples."""
+
+    def rejected(self, reason: str) -> None:
+        """One frame was refused; ``reason`` is that of its StreamError."""
+
+    def scored(self, beats: int) -> None:
+        """So many beats were given a score."""
+
+    def unscored(self, reason: str) -> None:
+        """One beat was reported without a score; ``reason`` is its quality."""
+
+    def graded(self, quality: str, beats: int) -> None:
+        """So many beats, scored or not, were found in signal of this quality."""
+
+    def alerted(self, code: str, priority: str) -> None:
+        """One alert message was handed out."""
+
+    def suppressed(self, code: str) -> None:
+        """One episode was held back and will never be told."""
+
+    def restored(self, streams: int) -> None:
+        """So many streams go on where a checkpoint left them."""
+
+    def streams(self, active: int) -> None:
+        """So many streams are known now."""
+
+    def latency(self, seconds: float) -> None:
+        """From the arrival of the last needed sample to its beat or alert message."""
+
+
+class Unobserved:
+    """An Observer for those who do not count."""
+
+    def received(self, samples: int) -> None:
+        """Not counted."""
+
+    def lost(self, samples: int) -> None:
+        """Not counted."""
+
+    def repeated(self, samples: int) -> None:
+        """Not counted."""
+
+    def reordered(self) -> None:
+        """Not counted."""
+
+    def clock_stepped(self) -> None:
+        """Not counted."""
+
+    def rejected(self, reason: str) -> None:
+        """Not counted."""
+
+    def scored(self, beats: int) -> None:
+        """Not counted."""
+
+    def unscored(self, reason: str) -> None:
+        """Not counted."""
+
+    def graded(self, quality: str, beats: int) -> None:
+        """Not counted."""
+
+    def alerted(self, code: str, priority: str) -> None:
+        """Not counted."""
+
+    def suppressed(self, code: str) -> None:
+        """Not counted."""
+
+    def restored(self, streams: int) -> None:
+        """Not counted."""
+
+    def streams(self, active: int) -> None:
+        """Not counted."""
+
+    def latency(self, seconds: float) -> None:
+        """Not counted."""

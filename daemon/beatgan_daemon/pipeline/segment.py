@@ -1,0 +1,91 @@
+"""An unbroken part of a stream: one epoch, one rate, one set of leads, one front end, one policy.
+
+Knows what of it goes on after a restart; not what is expected next, nor what was counted.
+"""
+
+import numpy as np
+
+from beatgan import technical
+from beatgan.errors import ArtifactError
+from beatgan.frontend import Event, Frontend
+from beatgan.limits import AlarmLimits
+from beatgan.policy import EpisodePolicy
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Beat, Chunk, SignalChange, Strip
+from beatgan_daemon.pipeline.snapshot import Front, Snapshot
+from beatgan_daemon.pipeline.timeline import Timeline
+
+CALM = -1.0  # log odds of fibrillation where nothing looks like it
+
+
+class Segment:
+    """The state of one segment, which begins with ``chunk``."""
+
+    def __init__(self, chunk: Chunk, spec: PreprocessSpec, limits: AlarmLimits) -> None:
+        self.stream, self.epoch = chunk.stream, chunk.epoch
+        self.fs, self.leads = chunk.fs, chunk.leads
+        self.first = chunk.first  # sample that it begins with
+        self.frontend = Frontend(spec, chunk.fs, chunk.leads, chunk.first)
+        self.policy = EpisodePolicy(limits, chunk.fs)
+        self.timeline = Timeline(chunk.fs, chunk.first, chunk.t_ns)
+        self.beats_before = 0  # beats of this epoch in earlier segments, or before a restart
+
+    def episode_id(self, code: str, number: int) -> str:
+        """The id of the segment's episode of ``code`` with ``number``, the same over restarts."""
+        return f"{self.stream}/{self.epoch}/{self.first}/{code}/{number}"
+
+    def episodes(self) -> set[str]:
+        """The ids of the episodes that its policy has told of and will end."""
+        told = self.policy.save().told
+        return {self.episode_id(key.partition("/")[0], number) for key, number in told.items()}
+
+    def recall(self, snapshot: Snapshot) -> bool:
+        """Go on, under the same ids, with what ``snapshot`` remembers of this segment.
+
+        Whether front end and policy are of the same moment. If not, `reconcile` them when what
+        ails the signal has had time to show.
+        """
+        self.first = snapshot.first
+        self.timeline.restore(snapshot.clock)
+        self.policy.restore(snapshot.policy)
+        front = snapshot.front
+        if front is None or not self._recall_front(front, snapshot):
+            self.beats_before = snapshot.beats
+            return False
+        return front.expected == snapshot.expected
+
+    def _recall_front(self, front: Front, snapshot: Snapshot) -> bool:
+        """Whether the saved front end is of use here."""
+        try:
+            self.frontend.restore(front.state)
+        except ArtifactError:
+            return False
+        told = front.told
+        if unseen := snapshot.expected - front.expected:  # its beats were told before the restart
+            told += sum(isinstance(event, Beat) for event in self.frontend.skip(unseen))
+        self.beats_before = snapshot.beats - told
+        return True
+
+    def reconcile(self, sample: int) -> list[Event]:
+        """At ``sample``, the end of what holds for the policy but not for the front end.
+
+        That tells of a change only, and what has changed meanwhile it does not know.
+        """
+        judges = self.policy.save().judges
+        held = next(each.since for each in judges if isinstance(each, technical.State))
+        suspended = self.frontend.suspended
+        over: list[Event] = [
+            SignalChange(condition, False, lead, sample, sample, suspended)
+            for condition, lead in sorted(held.keys() - self.frontend.conditions())
+        ]
+        if self.frontend.calm:
+            calm = Strip(sample=sample, known_at=sample, quiet=0, present=not suspended, chaos=CALM)
+            over.append(calm)
+        return over
+
+
+def nothing_of(snapshot: Snapshot) -> Chunk:
+    """A chunk without samples where the stream of ``snapshot`` goes on."""
+    samples = np.empty((0, len(snapshot.leads)), np.float32)
+    first, leads = snapshot.expected, snapshot.leads
+    return Chunk(snapshot.stream, snapshot.epoch, 0, first, 0, snapshot.fs, leads, samples)

@@ -1,0 +1,59 @@
+"""Recordings through the very engine that the daemon runs, without a socket and a clock.
+
+Bounded memory: one recording, one stream and one batch at a time.
+"""
+
+from collections.abc import Iterable, Iterator
+from math import inf
+
+from beatgan.limits import AlarmLimits
+from beatgan.records import Recording
+from beatgan.scoring import Scorer
+from beatgan.spec import PreprocessSpec
+from beatgan_daemon.messages import AlertMessage, BeatMessage, Message, StatusMessage
+from beatgan_daemon.pipeline.engine import Engine
+from beatgan_daemon.pipeline.observer import Observer, Unobserved
+from beatgan_daemon.playback.chunks import cut, stream_name
+
+CHUNK_S = 1.0
+
+
+def score_recordings(
+    recordings: Iterable[Recording],
+    spec: PreprocessSpec,
+    scorer: Scorer,
+    limits: AlarmLimits,
+    *,
+    batch_size: int = 256,
+    observer: Observer | None = None,
+) -> Iterator[BeatMessage | AlertMessage]:
+    """The beats and alerts of each recording, as the daemon would have told them.
+
+    ``recordings`` may be lazy: each is let go before the next is asked for. A stream's name is its
+    recording's, made distinct; its epoch and times start at ``start_ns`` (0, so 1970, where
+    unknown). Raises RecordError on a recording that no stream can carry.
+    """
+    engine = Engine(
+        spec,
+        scorer,
+        limits,
+        batch_size=batch_size,
+        batch_age=inf,
+        silence=inf,
+        max_streams=1,
+        observer=observer or Unobserved(),
+    )
+    taken: set[str] = set()
+    for recording in recordings:
+        name = stream_name(recording, taken)
+        sizes = [max(1, round(CHUNK_S * recording.fs))]
+        start = recording.start_ns
+        for chunk in cut(recording, name, sizes, epoch=start, start_ns=start):
+            engine.receive(chunk, 0.0)
+            yield from _told(engine.poll(0.0))
+        engine.end(name, 0.0)
+        yield from _told(engine.drain(0.0))
+
+
+def _told(messages: Iterable[Message]) -> Iterator[BeatMessage | AlertMessage]:
+    return (m for m in messages if not isinstance(m, StatusMessage))

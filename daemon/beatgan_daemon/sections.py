@@ -1,0 +1,185 @@
+"""The tables of the config file, and what each option may be: its type, bounds, unit and default.
+
+In prose the options stand in ``configs/daemon.toml``; a test keeps the two equal. How the values
+are found is settings.py's.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, NamedTuple, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    model_validator,
+)
+
+from beatgan_daemon.log import Format, Level
+
+
+class Address(NamedTuple):
+    """Where the HTTP server listens; port 0 lets the system choose one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """``127.0.0.1:9464``, ``[::1]:9464`` or ``localhost:9464``."""
+        match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:\[\]/]+)):(\d{1,5})", str(text))
+        if match is None or int(match[3]) > 65535:
+            raise ValueError("expected HOST:PORT, for example 127.0.0.1:9464")
+        return cls(match[1] or match[2], int(match[3]))
+
+
+def _endpoint(text: str) -> str:
+    if not re.fullmatch(r"tcp://(\[[0-9a-fA-F:.]+\]|[^\s:\[\]/]+):(\d{1,5}|\*)|ipc://\S+", text):
+        raise ValueError("expected tcp://HOST:PORT or ipc://PATH")
+    return text
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
+        raise ValueError("expected auto, cpu, cuda or cuda:N")
+    return text
+
+
+def _split(value: object) -> object:
+    """A list from the environment or a flag is written with commas; the empty text is no item."""
+    return [item for item in value.split(",") if item] if isinstance(value, str) else value
+
+
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+Endpoints = Annotated[tuple[Endpoint, ...], BeforeValidator(_split)]
+Device = Annotated[str, AfterValidator(_device)]
+
+
+class Section(BaseModel):
+    """One table of the config file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Ingest(Section):
+    """Where ECG frames come from."""
+
+    bind: Endpoints = Field(("tcp://127.0.0.1:5555",), description="listen for ECG sources here")
+    connect: Endpoints = Field((), description="connect to ECG sources that listen themselves")
+    high_water: int = Field(
+        100_000, ge=1, le=10_000_000, description="frames queued per source before loss"
+    )
+    max_message: int = Field(
+        4_194_304, ge=4096, le=2**30, description="largest frame part accepted, bytes"
+    )
+    frames_per_s: float = Field(
+        200.0, gt=0, le=1e6, description="frames of one stream to serve when there are too many"
+    )
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if not self.bind and not self.connect:
+            raise ValueError("bind and connect are both empty: no ECG could ever arrive")
+        return self
+
+
+class Publish(Section):
+    """Where beats, alerts and status messages go."""
+
+    bind: Endpoint = Field("tcp://127.0.0.1:5556", description="publish messages here")
+    high_water: int = Field(
+        10_000, ge=1, le=10_000_000, description="messages queued per subscriber before loss"
+    )
+
+
+class Control(Section):
+    """Where clients ask for alerts and acknowledge them."""
+
+    bind: Endpoint = Field("tcp://127.0.0.1:5557", description="answer clients' requests here")
+
+
+class State(Section):
+    """What survives a restart: the journal of alerts, and each stream's context."""
+
+    dir: Path | None = Field(None, description="directory for it; in memory only unless given")
+    checkpoint_s: float = Field(
+        30.0, gt=0, le=86_400, description="how often each stream's context is saved"
+    )
+    keep_days: float = Field(30.0, gt=0, le=36_500, description="older alerts are deleted")
+    keep_mb: float = Field(
+        256.0, ge=1, le=1_000_000, description="and the oldest, when the journal is larger"
+    )
+
+
+class Security(Section):
+    """Who may connect: CURVE keys, as beatgan-daemon keygen makes them."""
+
+    key: Path | None = Field(None, description="this daemon's secret key file; none: no encryption")
+    clients: Path | None = Field(None, description="list of the public keys that may connect")
+    servers: Path | None = Field(None, description="public keys of the sources to connect to")
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.key is None and (self.clients or self.servers):
+            raise ValueError("clients and servers need key, this daemon's own secret key file")
+        if self.key is not None and self.clients is None:
+            raise ValueError("key needs clients, the list of the public keys that may connect")
+        return self
+
+
+class Http(Section):
+    """Metrics and health."""
+
+    listen: Annotated[Address, PlainValidator(Address.parse)] = Field(
+        Address("127.0.0.1", 9464), description="serve /metrics, /livez and /readyz here"
+    )
+
+
+class ModelFile(Section):
+    """The student that scores. Its preprocessing and threshold travel in the file itself."""
+
+    path: Path = Field(description="model file made by beatgan-train distill")
+    device: Device = Field("auto", description="auto|cpu|cuda[:N]; auto takes a GPU if usable")
+
+
+class Batch(Section):
+    """Beats of all streams are scored together."""
+
+    size: int = Field(256, ge=1, le=65_536, description="score as soon as this many beats wait")
+    age_ms: float = Field(10.0, ge=0, le=10_000, description="or as soon as one has waited so long")
+
+
+class Streams(Section):
+    """Bounds on the patients' streams."""
+
+    max: int = Field(10_000, ge=1, le=1_000_000, description="streams at the same time")
+    silence_s: float = Field(
+        5.0, gt=0, le=86_400, description="seconds without a new sample before signal.no-data"
+    )
+    reorder_ms: float = Field(
+        200.0, ge=0, le=60_000, description="how long an early frame waits for those before it"
+    )
+
+
+class Overload(Section):
+    """What is given up when more ECG comes than can be served."""
+
+    behind_ms: float = Field(
+        500.0, ge=0, le=600_000, description="the oldest frame that may wait; 0 sheds nothing"
+    )
+
+
+class Log(Section):
+    """What is said on stderr."""
+
+    level: Level = Field("info", description="debug|info|warning|error")
+    format: Format = Field("auto", description="auto|json|pretty; auto is pretty on a terminal")
+    status_s: float = Field(
+        60.0, ge=0, le=86_400, description="seconds between status lines; 0 for none"
+    )

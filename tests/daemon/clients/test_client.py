@@ -1,0 +1,177 @@
+"""Asking a daemon's control socket: pages, silence, nonsense, and a daemon that comes back."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from threading import Event, Thread
+from typing import Self
+
+import pytest
+import zmq
+
+from beatgan.errors import UsageError
+from beatgan_daemon.clients.client import (
+    Client,
+    NoAnswerError,
+    acknowledge,
+    active,
+    fetch_alerts,
+    follow_alerts,
+)
+from beatgan_daemon.outlet.control import Control
+from beatgan_daemon.outlet.journal import Journal
+from beatgan_daemon.outlet.ledger import Entry
+
+ANY = "tcp://127.0.0.1:*"
+Socket = zmq.Socket[bytes]
+
+
+def entry(n: int, episode: str = "") -> Entry:
+    return Entry(n, episode or f"e{n}", "bed", "start", b'{"n":%d}' % n)
+
+
+class Served:
+    """A control socket with a journal behind it, served by a thread of its own."""
+
+    def __init__(self, alerts: int, endpoint: str = ANY) -> None:
+        self.seen: list[str] = []
+        self._pending: list[Entry] = [entry(n) for n in range(alerts)]
+        self._endpoint, self._ready, self._over = endpoint, Event(), Event()
+        self._thread = Thread(target=self._run)
+
+    def append(self, *entries: Entry) -> None:
+        self._pending += entries
+
+    def _run(self) -> None:
+        journal = Journal(None, lambda text: None)
+        with (
+            zmq.Context[Socket]() as context,
+            Control(
+                context,
+                self._endpoint,
+                acknowledge=self.seen.append,
+                requested=lambda kind, outcome: None,
+            ) as control,
+        ):
+            self.endpoint = control.bound
+            self._ready.set()
+            while not self._over.is_set():
+                pending, self._pending = self._pending, []
+                journal.append(pending, {}, 0)
+                if control.socket.poll(10):
+                    control.serve(journal, 1.0)
+        journal.close()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(5.0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with Served(2500) as served:
+        yield served
+
+
+def test_all_pages_come(served: Served) -> None:
+    assert [json.loads(body)["n"] for body in fetch_alerts(served.endpoint)] == list(range(2500))
+    assert list(fetch_alerts(served.endpoint, 2498)) == [b'{"n":2498}', b'{"n":2499}']
+    assert list(fetch_alerts(served.endpoint, 2500)) == []
+    assert len(list(active(served.endpoint))) == 2500
+
+
+def test_an_episode_is_acknowledged_or_unknown(served: Served) -> None:
+    acknowledge(served.endpoint, "e7")
+    assert served.seen == ["e7"]
+    with pytest.raises(UsageError, match="unknown-episode: no episode of that id"):
+        acknowledge(served.endpoint, "e9999")
+
+
+def test_silence_is_an_error_in_time() -> None:
+    with zmq.Context[Socket]() as context, context.socket(zmq.ROUTER) as mute:
+        mute.linger = 0
+        endpoint = f"tcp://127.0.0.1:{mute.bind_to_random_port('tcp://127.0.0.1')}"
+        with pytest.raises(NoAnswerError, match=r"no answer within 0\.05 s"):
+            list(fetch_alerts(endpoint, timeout=0.05))
+    with pytest.raises(UsageError, match="control endpoint 'nonsense'"):
+        list(fetch_alerts("nonsense"))
+
+
+def test_a_late_answer_is_not_taken_for_the_next_ones() -> None:
+    with zmq.Context[Socket]() as context, context.socket(zmq.ROUTER) as slow:
+        slow.linger = 0
+        endpoint = f"tcp://127.0.0.1:{slow.bind_to_random_port('tcp://127.0.0.1')}"
+        with Client(endpoint, timeout=0.1) as client:
+            with pytest.raises(NoAnswerError):
+                client.alerts(0)
+            caller, _ = slow.recv_multipart()
+            slow.send_multipart([caller, b'{"v":1,"type":"alerts","next":1}', b"late"])
+            with pytest.raises(NoAnswerError):
+                client.alerts(0)
+
+
+@pytest.mark.parametrize(
+    ("frame", "text"),
+    [
+        (b"\xff", "not an answer"),
+        (b"[]", "not an answer"),
+        (b'{"v":2,"type":"alerts"}', "expected alerts of version 1, got alerts of 2"),
+        (b'{"v":1,"type":"active"}', "expected alerts of version 1, got active of 1"),
+        (b'{"v":1,"type":"error","error":"word","text":"why"}', "word: why"),
+    ],
+)
+def test_nonsense_is_an_error(frame: bytes, text: str) -> None:
+    with ExitStack() as resources:
+        context = resources.enter_context(zmq.Context[Socket]())
+        fake = resources.enter_context(context.socket(zmq.ROUTER))
+        endpoint = f"tcp://127.0.0.1:{fake.bind_to_random_port('tcp://127.0.0.1')}"
+
+        def reply() -> None:
+            caller, _ = fake.recv_multipart()
+            fake.send_multipart([caller, frame])
+
+        thread = Thread(target=reply)
+        thread.start()
+        resources.callback(thread.join)
+        with pytest.raises(UsageError, match=text):
+            list(fetch_alerts(endpoint))
+
+
+def test_following_goes_on_over_a_restart() -> None:
+    over, found = Event(), list[bytes]()
+
+    def until(number: int) -> None:
+        for _ in range(1000):
+            if len(found) >= number:
+                return
+            time.sleep(0.01)
+        pytest.fail(f"only {len(found)} of {number}")
+
+    with Served(3) as first:
+        endpoint = first.endpoint
+
+        def follow() -> None:
+            found.extend(follow_alerts(endpoint, 1, over.is_set, timeout=0.2))
+
+        thread = Thread(target=follow)
+        thread.start()
+        until(2)
+        first.append(entry(3))
+        until(3)
+    with Served(1, endpoint):  # a journal in memory: it counts anew
+        until(4)
+        over.set()
+        thread.join()
+    assert found == [b'{"n":1}', b'{"n":2}', b'{"n":3}', b'{"n":0}']
+
+
+def test_the_socket_is_secured_before_it_connects(served: Served) -> None:
+    seen: list[Socket] = []
+    list(fetch_alerts(served.endpoint, secure=seen.append))
+    assert len(seen) == 1

@@ -1,0 +1,221 @@
+"""Alerts as a person reads them."""
+
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Thread
+from typing import Any
+
+import pytest
+import zmq
+from rich.console import Console
+
+from beatgan.errors import UsageError
+from beatgan_daemon.clients.client import Header, Page, Received
+from beatgan_daemon.clients.watch import Listener, describe, watch
+from beatgan_daemon.messages import Delay, encode_json
+from beatgan_daemon.outlet.sink import Sink
+
+ONSET = 1_790_000_000_250_000_000
+
+
+def alert(n: int = 0, phase: str = "start", score: float | None = 5.25, **more: Any) -> Received:
+    return Received(
+        id=more.pop("id", "bed-1/0/0"),
+        n=n,
+        stream="bed-1",
+        epoch=0,
+        kind="physiological",
+        code="beat.anomalous",
+        priority="medium",
+        phase=phase,
+        onset_sample=100,
+        onset_ns=ONSET,
+        end_sample=None,
+        sample=100,
+        lead="II",
+        suspended=False,
+        raised_ns=ONSET + 1_500_000_000,
+        score=score,
+        threshold=None if score is None else 3.5,
+        beats=(100, 420) if score else (),
+        delay_ms=Delay(1400.0, 100.0),
+        explanation=None,
+        **more,
+    )
+
+
+def test_a_line_says_when_who_what_how_sure_and_how_late() -> None:
+    line = describe(alert()).plain
+    raised = datetime.fromtimestamp(ONSET // 10**9 + 1)
+    assert f"{raised:%Y-%m-%d %H:%M:%S}.750" in line
+    for word in ["● ", "bed-1", "MEDIUM", "beat.anomalous", "start", "score 5.250 > 3.500"]:
+        assert word in line
+    assert "2 beats" in line
+    assert "delay 1500 ms" in line
+
+
+def test_a_technical_alert_needs_no_score() -> None:
+    line = describe(alert(phase="end", score=None)).plain
+    assert line.startswith("○ ")
+    assert "score" not in line
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"latched": True}, "over, not acknowledged"),
+        ({"acknowledged": True}, "  acknowledged"),
+        ({"suppressed": 3}, "3 more held back"),
+        ({"repeat": True}, "↻ "),
+    ],
+)
+def test_a_line_says_how_the_episode_stands(more: dict[str, Any], text: str) -> None:
+    assert text in describe(alert(**more)).plain
+    assert text not in describe(alert()).plain
+
+
+@dataclass
+class Watching:
+    sink: Sink
+    out: io.StringIO
+
+    def send(self, alert: Received) -> None:
+        self.sink.send(b"alert.bed-1", encode_json(alert))
+
+    def until(self, text: str) -> None:
+        """Wait for the watcher to print ``text``."""
+        for _ in range(500):
+            if text in self.out.getvalue():
+                return
+            time.sleep(0.02)
+        pytest.fail(f"never said {text!r}, but: {self.out.getvalue()}")
+
+
+def watched(act: Callable[[Watching], None]) -> list[str]:
+    """The lines that a watcher prints while ``act`` publishes."""
+    out, ended = io.StringIO(), False
+    with (
+        zmq.Context[zmq.Socket[bytes]]() as context,
+        Sink(context, "tcp://127.0.0.1:*") as sink,
+    ):
+        console = Console(file=out, width=40)
+        watcher = Thread(target=watch, args=(sink.bound, console, lambda: ended))
+        watcher.start()
+        try:
+            act(Watching(sink, out))
+        finally:
+            ended = True
+            watcher.join()
+    return out.getvalue().splitlines()
+
+
+def test_alerts_come_out_as_plain_lines_and_losses_are_told() -> None:
+    def act(watching: Watching) -> None:
+        watching.until("connected to")
+        for _ in range(200):  # until the subscription has arrived too
+            watching.send(alert(n=0))
+            time.sleep(0.02)
+            if "bed-1" in watching.out.getvalue():
+                break
+        watching.send(alert(n=5, phase="end"))
+        watching.until(" end ")
+
+    lines = watched(act)
+    assert lines[0].startswith("connected to tcp://127.0.0.1:")
+    assert lines[-2] == "4 alert message(s) lost on the way"
+    assert lines[-1] == describe(alert(n=5, phase="end")).plain  # in one piece, uncoloured
+
+
+def test_what_is_no_alert_is_said_and_survived() -> None:
+    def act(watching: Watching) -> None:
+        watching.until("connected to")
+        for _ in range(200):
+            watching.sink.socket.send_multipart([b"alert.x", b'{"v":2}'])
+            time.sleep(0.02)
+            if "not an alert" in watching.out.getvalue():
+                break
+        watching.send(alert())
+        watching.until("bed-1")
+
+    assert "not an alert that this version can read" in "\n".join(watched(act))
+
+
+def test_an_impossible_endpoint_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="'nonsense'"):
+        watch("nonsense", Console(file=io.StringIO()), lambda: True)
+
+
+# --- what is said of what was missed --------------------------------------------------------------
+
+
+class Kept:
+    """A client that answers with what a daemon kept; a daemon that is away is None."""
+
+    def __init__(self, *kept: Received) -> None:
+        self.kept: list[Received] | None = list(kept)
+
+    def alerts(self, since: int) -> Page:
+        if self.kept is None:
+            raise UsageError("nobody is there")
+        bodies = [encode_json(each) for each in self.kept if each.n >= since]
+        following = self.kept[-1].n + 1 if self.kept else 0
+        return Page(Header(v=1, type="alerts", next=following), bodies)
+
+
+def heard(listener: Listener, *alerts: Received) -> list[str]:
+    return [line.plain for each in alerts for line in listener.hear(encode_json(each))]
+
+
+def test_episodes_under_way_come_first_and_once() -> None:
+    listener = Listener(None)
+    again = alert(n=7, repeat=True), alert(n=9, id="other", repeat=True)
+    assert heard(listener, *again, *again) == [describe(each).plain for each in again]
+    assert heard(listener, alert(n=12)) == [describe(alert(n=12)).plain]  # nothing is lost
+    assert heard(listener, alert(n=12, repeat=True)) == []  # for somebody else
+    assert heard(listener, alert(n=13, phase="end")) == [describe(alert(n=13, phase="end")).plain]
+
+
+def test_what_was_missed_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Kept(*(alert(n=n) for n in range(6)))
+    listener = Listener(kept)
+    assert heard(listener, alert(n=1), alert(n=5)) == [describe(alert(n=1)).plain] * 5
+    assert heard(listener, alert(n=4)) == []  # it was fetched
+
+
+def test_what_is_kept_no_more_is_lost() -> None:
+    listener = Listener(Kept(*(alert(n=n) for n in (3, 4, 5))))
+    lines = heard(listener, alert(n=0), alert(n=5))
+    assert lines[1] == "2 alert message(s) are kept no more"
+    assert len(lines) == 5
+
+
+def test_a_daemon_that_does_not_answer_is_named() -> None:
+    kept = Kept()
+    kept.kept = None
+    listener = Listener(kept)
+    lines = heard(listener, alert(n=0), alert(n=5))
+    assert lines[1] == "4 alert message(s) lost on the way (nobody is there)"
+    assert list(listener.connected()) == []
+
+
+def test_after_a_connection_what_was_missed_is_fetched() -> None:
+    kept = Kept(alert(n=0))
+    listener = Listener(kept)
+    assert list(listener.connected()) == []  # the first: only what is under way is of interest
+    heard(listener, alert(n=0))
+    kept.kept = [alert(n=n) for n in range(3)]
+    assert len(list(listener.connected())) == 2
+    assert heard(listener, alert(n=1), alert(n=2), alert(n=3)) == [describe(alert(n=3)).plain]
+
+
+def test_a_daemon_that_counts_anew_is_followed() -> None:
+    for client in (None, Kept(alert(n=0))):
+        listener = Listener(client)
+        heard(listener, alert(n=10))
+        lines = [line.plain for line in listener.connected()] if client else []
+        lines += heard(listener, alert(n=0), alert(n=1))
+        assert lines[0] == "the daemon counts its alerts anew"
+        assert len(lines) == 3

@@ -1,0 +1,278 @@
+"""A reload is all or nothing, and one at a time: what is read, refused, handed over and said."""
+
+import io
+import json
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+import structlog
+
+from beatgan.errors import ArtifactError
+from beatgan.scoring import Scorer
+from beatgan.spec import PreprocessSpec
+from beatgan_daemon import log
+from beatgan_daemon.loading import Loaded
+from beatgan_daemon.metrics import Metrics
+from beatgan_daemon.notify import Notifier
+from beatgan_daemon.reload import LIVE, Prepared, Reload, changes
+from beatgan_daemon.settings import Settings, keys, load
+
+BEGUN = ("RELOADING=1", "STATUS=reloading")
+
+
+@dataclass
+class Daemon:
+    """A reload, what it reads and loads, and what it puts in place."""
+
+    config: Path
+    model: Loaded
+    notifier: Notifier = field(default_factory=lambda: Notifier({}))
+    metrics: Metrics = field(default_factory=lambda: Metrics("1", "2"))
+    applied: list[Prepared] = field(default_factory=list)
+    loads: int = 0
+    hold: Event = field(default_factory=Event)
+
+    def __post_init__(self) -> None:
+        self.hold.set()
+        self.write("")
+        self.running = self.read()
+        self.reload = Reload(
+            self.running,
+            self.model,
+            self.read,
+            self.applied.append,
+            self.metrics,
+            self.notifier,
+            self.load,
+        )
+
+    def write(self, text: str) -> None:
+        self.config.write_text(text)
+
+    def read(self) -> Settings:
+        return load(self.config, {"model.path": "model.pt"}, {})
+
+    def load(self, path: Path, device: str) -> Loaded:
+        self.hold.wait(10)
+        self.loads += 1
+        return self.model
+
+    def finish(self, count: int) -> None:
+        """Take turns until so many reloads have come to their end."""
+        end = monotonic() + 10
+        while self.metrics.total("reloads_total") < count:
+            assert monotonic() < end
+            self.reload.turn(False)
+            sleep(0.005)
+
+    def once(self) -> list[Prepared]:
+        """One whole reload."""
+        self.reload.turn(True)
+        self.finish(int(self.metrics.total("reloads_total")) + 1)
+        return self.applied
+
+    def outcomes(self) -> dict[str, int]:
+        return {
+            sample.labels["outcome"]: int(sample.value)
+            for family in self.metrics.collect()
+            for sample in family.samples
+            if sample.name == "beatgan_reloads_total" and sample.value
+        }
+
+
+@pytest.fixture
+def model(new_scorer: Callable[[], Scorer]) -> Loaded:
+    return Loaded("student", "0ld", PreprocessSpec(), new_scorer(), "cpu")
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, model: Loaded) -> Daemon:
+    return Daemon(tmp_path / "daemon.toml", model)
+
+
+@pytest.fixture
+def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    out = io.StringIO()
+    log.configure("debug", "json", out)
+    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
+    structlog.reset_defaults()
+
+
+def test_what_changed_is_handed_over_and_said(
+    daemon: Daemon, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+    daemon.write("[alarms]\nanomalous_beats = 4\n[batch]\nsize = 32\n")
+    daemon.model = replace(daemon.model, digest="n3w")
+    (prepared,) = daemon.once()
+    assert prepared.settings.alarms.anomalous_beats == 4
+    assert set(prepared.changes) == {"alarms.anomalous_beats", "batch.size"}
+    assert prepared.loaded is daemon.model
+    (line,) = logged()
+    assert (line["event"], line["model"]) == ("reloaded", "n3w")
+    assert "batch.size = 32 (was 256)" in line["changed"]
+    assert daemon.outcomes() == {"applied": 1}
+
+
+def test_without_a_change_nothing_is_swapped(daemon: Daemon) -> None:
+    (prepared,) = daemon.once()
+    assert prepared.changes == {}
+    assert prepared.loaded is None
+
+
+def test_the_next_reload_is_compared_with_the_last_that_was_applied(daemon: Daemon) -> None:
+    daemon.write("[batch]\nsize = 32\n")
+    daemon.once()
+    _, second = daemon.once()
+    assert second.changes == {}
+    daemon.write("")
+    assert daemon.once()[-1].changes == {"batch.size": (32, 256)}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[batch]\nsise = 32\n", "unknown key 'batch.sise'; did you mean 'batch.size'"),
+        ("[batch]\nsize = 0\n", "batch.size = 0: "),
+        ("[alarms]\nanomalous_beats = 0\n", "anomalous_beats"),
+        ("batch = [\n", "cannot read the configuration"),
+        (
+            "[batch]\nsize = 32\n[publish]\nbind = 'tcp://127.0.0.1:7'\n",
+            "needs a restart: publish.bind = tcp://127.0.0.1:7 (was tcp://127.0.0.1:5556)",
+        ),
+        ("[state]\ndir = '/somewhere'\n", "needs a restart: state.dir"),
+        ("[http]\nlisten = '127.0.0.1:1'\n", "needs a restart: http.listen = 127.0.0.1:1 (was"),
+    ],
+)
+def test_bad_settings_are_refused_whole_with_the_reason(
+    daemon: Daemon, logged: Callable[[], list[dict[str, Any]]], text: str, why: str
+) -> None:
+    daemon.write(text)
+    assert daemon.once() == []
+    (line,) = logged()
+    assert (line["event"], line["level"]) == ("reload refused", "error")
+    assert why in line["why"]
+    assert daemon.outcomes() == {"refused": 1}
+    daemon.write("[batch]\nsize = 16\n")
+    assert daemon.once()[0].changes == {"batch.size": (256, 16)}
+
+
+def test_a_missing_config_is_refused(daemon: Daemon) -> None:
+    daemon.config.unlink()
+    assert daemon.once() == []
+    assert daemon.outcomes() == {"refused": 1}
+
+
+def test_a_bad_model_is_refused_and_settings_with_it(
+    daemon: Daemon,
+    logged: Callable[[], list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def bad(*_: object) -> Loaded:
+        raise ArtifactError("model.pt: not what was written")
+
+    monkeypatch.setattr(daemon.reload, "_load", bad)
+    daemon.write("[batch]\nsize = 32\n")
+    assert daemon.once() == []
+    assert logged()[0]["why"] == "model.pt: not what was written"
+
+
+def test_a_model_that_wants_other_windows_needs_a_restart(
+    daemon: Daemon, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+    spec = replace(daemon.model.spec, second_lead=0.123)
+    daemon.model = replace(daemon.model, digest="n3w", spec=spec)
+    assert daemon.once() == []
+    assert "needs a restart: model.pt wants" in logged()[0]["why"]
+
+
+def test_a_bug_is_logged_with_its_traceback_and_the_old_goes_on(
+    daemon: Daemon,
+    logged: Callable[[], list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(daemon.reload, "_load", lambda *_: 1 / 0)
+    assert daemon.once() == []
+    assert logged()[0]["event"] == "reload failed"
+    assert "ZeroDivisionError" in logged()[0]["exception"]
+    assert daemon.outcomes() == {"failed": 1}
+
+
+def test_the_allow_list_is_read_again_even_where_its_path_stays(
+    daemon: Daemon, tmp_path: Path, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+    clients = tmp_path / "clients"
+    key = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
+    secured = {"model.path": "model.pt", "security.key": "key", "security.clients": str(clients)}
+    running = load(None, secured, {})
+    reload = Reload(
+        running,
+        daemon.model,
+        lambda: running,
+        daemon.applied.append,
+        daemon.metrics,
+        daemon.notifier,
+        daemon.load,
+    )
+    daemon.reload = reload
+    clients.write_text(f"{key} ingest bed-9\n")
+    (prepared,) = daemon.once()
+    assert prepared.keyring is not None
+    assert [client.name for client in prepared.keyring.clients.values()] == ["bed-9"]
+    clients.write_text("nonsense\n")
+    assert len(daemon.once()) == 1
+    assert f"{clients}, line 1" in logged()[-1]["why"]
+
+
+def test_signals_that_come_while_one_runs_make_one_more(daemon: Daemon) -> None:
+    daemon.hold.clear()
+    for _ in range(5):
+        daemon.reload.turn(True)
+    daemon.hold.set()
+    daemon.finish(2)
+    sleep(0.05)
+    daemon.reload.turn(False)
+    assert (daemon.loads, len(daemon.applied)) == (2, 2)
+
+
+def test_the_pipeline_never_waits(daemon: Daemon) -> None:
+    daemon.hold.clear()
+    began = monotonic()
+    for _ in range(1000):
+        daemon.reload.turn(True)
+    assert monotonic() - began < 5  # a load takes up to 10 here
+    daemon.hold.set()
+    daemon.reload.close()
+    assert daemon.applied == []  # nothing comes of what was under way at the end
+
+
+def test_systemd_hears_when_a_reload_begins_and_ends(tmp_path: Path, model: Loaded) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(5)
+        manager.bind(str(tmp_path / "notify"))
+        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        daemon = Daemon(tmp_path / "daemon.toml", model, notifier)
+        for text, status in (("", "applied"), ("[batch]\nsize = 0\n", "refused")):
+            daemon.write(text)
+            daemon.once()
+            begun = manager.recv(1024).decode().split("\n")
+            assert (begun[0], begun[2]) == BEGUN
+            assert begun[1].startswith("MONOTONIC_USEC=")
+            assert manager.recv(1024) == f"READY=1\nSTATUS=reload {status}".encode()
+
+
+def test_what_may_change_while_it_runs_exists() -> None:
+    known = keys()
+    assert {key for key in LIVE if "." in key} <= set(known)
+    assert {key for key in LIVE if "." not in key} <= {key.split(".")[0] for key in known}
+
+
+def test_changes_are_by_key() -> None:
+    one = load(None, {"model.path": "a"}, {})
+    other = load(None, {"model.path": "b", "alarms.update_s": "7"}, {})
+    assert set(changes(one, other)) == {"model.path", "alarms.update_s"}

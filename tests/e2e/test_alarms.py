@@ -1,0 +1,252 @@
+"""benchmarks/alarms.py judges as it says: what it takes for true, false, early, late and missed.
+
+No figure is judged here: how good the alarms are, is for the benchmark itself to say.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from beatgan.errors import UsageError
+from beatgan.limits import AlarmLimits
+from beatgan.records import SAMPLE, Recording, read_recording
+from beatgan_daemon.loading import load_model
+from beatgan_daemon.messages import AlertMessage
+from benchmarks import alarms_asystole, alarms_fibrillation, alarms_noise, alarms_quiet, alarms_runs
+from benchmarks.alarms import Figures, limits_of
+from benchmarks.alarms_print import Spread, clock, columns
+from benchmarks.alarms_told import ASYSTOLE, FIBRILLATION, RUN, Bench, Episode, episodes
+from benchmarks.alarms_truth import Span, Truth, common, length, read_truth, union
+
+FS = 100.0
+
+
+def truth(symbols: str, every: float = 0.5, flutter: tuple[Span, ...] = ()) -> Truth:
+    """A beat each ``every`` seconds, from 0 on, and as long again after the last."""
+    times = tuple(every * k for k in range(len(symbols)))
+    return Truth("r", every * len(symbols), times, tuple(symbols), flutter)
+
+
+def alarm(code: str, raised: float, onset: float, end: float, priority: str = "high") -> Episode:
+    return Episode("r", code, "physiological", priority, raised, onset, end)
+
+
+def message(phase: str, sample: int, known: int, **changed: Any) -> AlertMessage:
+    """A message about an episode that began at sample 100; it left 0.25 s after it was known."""
+    at_ns = 1_700_000_000 * 10**9  # when the recording began
+    fields = {
+        **{"id": "a", "n": 0, "stream": "r", "epoch": 1, "kind": "technical"},
+        **{"code": "signal.noise", "priority": "low", "phase": phase, "onset_sample": 100},
+        **{"onset_ns": at_ns + 10**9, "end_sample": None, "sample": sample, "lead": "II"},
+        **{"suspended": False, "raised_ns": at_ns + known * 10**7 + 250_000_000},
+        **{"score": None, "threshold": None, "beats": (), "explanation": None},
+        "delay_ms": {"condition": (known - sample) * 10.0, "signal": 250.0},
+    }
+    return msgspec.convert({**fields, **changed}, AlertMessage)
+
+
+def test_three_v_in_a_row_are_a_run() -> None:
+    runs = truth("VVNVVVNNVVVVFVVFVVV").runs()
+    assert [(run.beats, run.begin, run.third, run.end) for run in runs] == [
+        (3, 1.5, 2.5, 2.5),
+        (4, 4.0, 5.0, 5.5),
+        (3, 8.0, 9.0, 9.0),
+    ]
+    assert {run.rate for run in runs} == {120.0}
+
+
+def test_a_pause_lies_between_two_beats_and_outside_flutter() -> None:
+    assert truth("NNN", 5.0).pauses(4.0) == (Span(0, 5), Span(5, 10))
+    assert truth("NNN", 5.0, (Span(6, 9),)).pauses(4.0) == (Span(0, 5),)
+    assert truth("NNN", 3.9).pauses(4.0) == ()
+
+
+def test_annotations_are_read_as_they_stand(tmp_path: Path) -> None:
+    wfdb = pytest.importorskip("wfdb")
+    samples = np.zeros((1000, 1))
+    wfdb.wrsamp("x", 100, ["mV"], ["II"], samples, fmt=["16"], write_dir=str(tmp_path))
+    marks = [(100, "N"), (200, "+"), (300, "V"), (400, "["), (450, "!"), (500, "]"), (600, "[")]
+    places, symbols = zip(*marks, strict=True)
+    wfdb.wrann("x", "atr", np.array(places), list(symbols), write_dir=str(tmp_path))
+    found = read_truth(tmp_path / "x")
+    assert (found.record, found.seconds) == ("x", 10.0)
+    assert (found.time, found.symbol) == ((1.0, 3.0), ("N", "V"))
+    assert found.flutter == (Span(4, 5), Span(6, 10))
+    assert found.abnormal_share() == 0.5
+
+
+def test_the_beats_around_an_alarm_are_shown() -> None:
+    record = truth("NNNNNNNNVVNNNNNNNN")
+    assert record.around(Span(4, 4.5)) == "NNNNNN<VV>NNNNNN"
+    assert truth("N" * 100).around(Span(10, 30)) == f"NNNNNN<{'N' * 12}..{'N' * 12}>NNNNNN"
+
+
+def test_spans_that_touch_become_one() -> None:
+    spans = union([Span(5, 6), Span(0, 2), Span(1, 3), Span(3, 4)])
+    assert spans == (Span(0, 4), Span(5, 6))
+    assert length(spans) == 5
+    assert common(spans, [Span(3, 5.5), Span(8, 9)]) == (Span(3, 4), Span(5, 5.5))
+
+
+def test_an_episode_is_made_of_its_messages() -> None:
+    told = [
+        message("start", 100, 150),
+        message("update", 300, 320, priority="medium", suspended=True),
+        message("start", 350, 360, id="b", onset_sample=350),
+        message("update", 400, 440, suppressed=2),
+        message("end", 500, 520, end_sample=500),
+    ]
+    first, second = episodes(told, "r", FS, 9.0)
+    assert (first.raised, first.onset, first.end, first.priority) == (1.5, 1.0, 5.0, "medium")
+    assert first.silent == (Span(3, 4),)
+    assert (first.suppressed, second.suppressed) == (2, 0)
+    assert second.end == 9.0, "still under way when the record ends"
+
+
+def test_an_alarm_that_latches_ends_where_its_condition_does() -> None:
+    told = [
+        message("start", 100, 150),
+        message("update", 300, 320, end_sample=300),
+        message("end", 800, 800, end_sample=300),
+    ]
+    assert [each.end for each in episodes(told, "r", FS, 9.0)] == [3.0]
+
+
+def test_a_run_is_found_by_an_alarm_that_touches_it() -> None:
+    (run,) = truth("NNNNNNNNNNVVVVNNNN").runs()
+    assert alarms_runs.find(run, []).delay is None
+    assert alarms_runs.find(run, [alarm(ASYSTOLE, 5.5, 5, 7)]).delay is None
+    assert alarms_runs.find(run, [alarm(RUN, 9, 7.6, 9)]).delay is None
+    late, early = alarm(RUN, 9.0, 7.4, 9), alarm(FIBRILLATION, 5.5, 3, 5.5)
+    assert alarms_runs.find(run, [late]).delay == 3.0
+    found = alarms_runs.find(run, [late, early])
+    assert (found.code, found.delay) == (FIBRILLATION, 0.0)
+
+
+def test_a_high_alarm_is_true_where_what_it_says_was_so() -> None:
+    record = truth("NNVVVNNNN", 5.0, (Span(32, 38),))
+    true = [alarm(RUN, 22, 12, 18), alarm(FIBRILLATION, 31, 31, 36), alarm(ASYSTOLE, 4, 0, 5)]
+    assert alarms_runs.false(record, true, 4.0) == []
+    wrong = [alarm(ASYSTOLE, 36, 33, 33.5), alarm(RUN, 5, 2, 3), alarm(FIBRILLATION, 26, 25, 27)]
+    assert [each.episode for each in alarms_runs.false(record, wrong, 6.0)] == wrong
+    slow = alarms_runs.false(record, [alarm(ASYSTOLE, 4, 0, 5)], 6.0)
+    assert [each.beats for each in slow] == ["<NN>"]
+
+
+def test_what_is_quiet() -> None:
+    assert alarms_quiet.is_quiet(truth("N" * 101 + "V"))
+    assert not alarms_quiet.is_quiet(truth("N" * 98 + "V"))
+    assert not alarms_quiet.is_quiet(truth("N" * 200, flutter=(Span(1, 2),)))
+
+
+@pytest.mark.parametrize(
+    ("raised", "outcome", "delay"),
+    [
+        ([89.9], "masked", None),
+        ([90.1], "in time", 0.0),
+        ([105.0, 92.0], "in time", 0.0),
+        ([110.0], "in time", 10.0),
+        ([110.1], "late", 10.1),
+        ([131.0], "missed", None),
+        ([], "missed", None),
+    ],
+)
+def test_fibrillation_is_told_in_time_or_not(
+    raised: list[float], outcome: str, delay: float | None
+) -> None:
+    record = replace(truth("N" * 400), flutter=(Span(100, 130),))
+    alarms = [alarm(FIBRILLATION, moment, moment, 140) for moment in raised]
+    (told,) = alarms_fibrillation.tell(record, alarms, (FIBRILLATION,))
+    assert told.outcome == outcome
+    assert told.delay == (None if delay is None else pytest.approx(delay))
+
+
+def test_an_alarm_of_the_episode_before_stands_but_does_not_count() -> None:
+    record = replace(truth("N" * 400), flutter=(Span(100, 110), Span(121, 130)))
+    standing, ended = alarm(FIBRILLATION, 105, 100, 135), alarm(FIBRILLATION, 105, 100, 118)
+    for first, outcome in ((standing, "standing"), (ended, "missed")):
+        told = alarms_fibrillation.tell(record, [first], (FIBRILLATION,))
+        assert [each.outcome for each in told] == ["in time", outcome]
+    wrong = alarm(FIBRILLATION, 60, 60, 135)
+    told = alarms_fibrillation.tell(record, [wrong], (FIBRILLATION,))
+    assert [each.outcome for each in told] == ["masked", "masked"]
+
+
+def test_a_false_fibrillation_was_raised_far_from_any() -> None:
+    spans = [Span(100, 110)]
+    alarms = [alarm(FIBRILLATION, moment, moment, 150) for moment in (89, 91, 119, 121)]
+    other = alarm(RUN, 50, 50, 60)
+    found = alarms_fibrillation.false(spans, [*alarms, other])
+    assert [each.raised for each in found] == [89, 121]
+
+
+def test_a_record_is_cut_to_the_level_it_rested_at() -> None:
+    samples = np.full((9000, 2), [0.3, -0.2], np.float32)
+    samples[::50] = 1.0
+    recording = Recording("r", FS, ("II", "V5"), samples)
+    for noise in (0.0, 0.01):
+        cut = alarms_asystole.cut_off(recording, 70.0, noise, np.random.default_rng(0)).samples
+        assert np.array_equal(cut[:6000], samples[1000:7000])
+        assert len(cut) == 7500
+        assert np.abs(cut[6000:] - [0.3, -0.2]).max() == pytest.approx(noise, rel=0.05, abs=1e-6)
+
+
+def test_points_of_cuts_lie_beside_no_beat_and_are_the_same_at_every_run() -> None:
+    record = truth("N" * 400)
+    points, again = (alarms_asystole.draw(record, np.random.default_rng(3)) for _ in range(2))
+    assert points == again
+    apart = np.abs(np.array(points)[:, None] - np.array(record.time)).min(axis=1)
+    assert (apart > alarms_asystole.CLEAR_S).all()
+
+
+def test_the_delay_of_asystole_counts_from_the_last_beat() -> None:
+    before, there = alarm(ASYSTOLE, 3, 0, 11), alarm(ASYSTOLE, 14, 10, 20)
+    other = alarm(RUN, 12, 11, 13)
+    assert alarms_asystole.delay_of([other, there], 10.0) == (4.0, False)
+    assert alarms_asystole.delay_of([other, before], 10.0) == (None, True)
+    assert alarms_asystole.delay_of([], 10.0) == (None, False)
+
+
+def test_noise_lies_on_every_other_two_minutes() -> None:
+    spans = alarms_noise.noisy_spans(900.0)
+    assert spans == (Span(300, 420), Span(540, 660), Span(780, 900))
+    assert alarms_noise.noisy_spans(200.0) == ()
+
+
+def test_limits_come_from_the_command_line() -> None:
+    limits = limits_of(["alarms.run_beats=4", "alarms.run_rate=110"])
+    assert limits == replace(AlarmLimits(), run_beats=4, run_rate=110.0)
+    for wrong in ("run_beats=4", "alarms.runbeats=4", "alarms.run_beats=x", "alarms.run_beats=0"):
+        with pytest.raises(UsageError, match="run"):
+            limits_of([wrong])
+
+
+def test_figures_as_text() -> None:
+    assert str(Spread.of([3.0, 1.0, 2.0])) == "least 1.00, median 2.00, p90 3.00, most 3.00 (3)"
+    assert str(Spread.of([])) == "none"
+    assert columns(("a", "bb"), [("ccc", 1.0)]) == ["a      bb", "ccc  1.00"]
+    assert clock(119.96) == "2:00.0"
+
+
+def test_every_section_says_what_it_found(model_file: Path, tmp_path: Path) -> None:
+    bench = Bench(tmp_path, load_model(model_file, "cpu"), AlarmLimits())
+    told = bench.stream(read_recording(SAMPLE))
+    assert {each.code for each in told} >= {"beat.anomalous"}
+    assert all(each.onset <= each.raised <= 301 for each in told)
+    record = replace(truth("N" * 400), flutter=(Span(10, 20),))
+    by, by_any = (alarms_fibrillation.tell(record, told, (code,)) for code in (RUN, ASYSTOLE))
+    sections: list[Figures] = [
+        alarms_runs.Runs(["r"], 1.0, [], alarms_runs.false(record, told, 4.0), 0.0, 0),
+        alarms_quiet.Quiet(["r"], [0.0], 1.0, told, ["<N>"] * len(told)),
+        alarms_asystole.Asystole(4.0, [alarms_asystole.Cut("r", 1, 0.5, 1, 0.0, 4.4, False)]),
+        alarms_fibrillation.Set("cudb", 1, by, by_any, 1.0, told, [None] * len(told)),
+        alarms_noise.Noise([alarms_noise.Stressed("r", 10, 5, 5, told, [], [""] * len(told))]),
+    ]
+    for section in sections:
+        lines = list(section.lines())
+        assert lines
+        assert msgspec.json.encode(section)
