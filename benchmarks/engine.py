@@ -14,14 +14,14 @@ import numpy as np
 import typer
 
 from beatgan.frontend import Frontend
-from beatgan.policy import AlarmLimits
+from beatgan.limits import AlarmLimits
 from beatgan.records import SAMPLE, Recording, read_recording
-from beatgan_daemon.chunks import cut
-from beatgan_daemon.engine import Engine
+from beatgan_daemon.ingest.wire import decode_frame, encode_frame
 from beatgan_daemon.loading import Loaded, load_model
 from beatgan_daemon.messages import encode_message
-from beatgan_daemon.observer import Unobserved
-from beatgan_daemon.wire import decode_frame, encode_frame
+from beatgan_daemon.pipeline.engine import Engine
+from beatgan_daemon.pipeline.observer import Unobserved
+from beatgan_daemon.playback.chunks import cut
 
 Frame = list[bytes]
 

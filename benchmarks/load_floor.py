@@ -16,8 +16,8 @@ import zmq
 from beatgan.artifact import load
 from beatgan.nets import Autoencoder
 from beatgan.types import Floats
+from beatgan_daemon.ingest.wire import Header
 from beatgan_daemon.signals import stop_signals
-from beatgan_daemon.wire import Header
 
 BATCH = 64
 TICK_MS = 100

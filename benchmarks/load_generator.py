@@ -15,7 +15,8 @@ import zmq
 
 from beatgan.errors import UsageError
 from beatgan.types import Ints
-from beatgan_daemon.wire import VERSION, Header
+from beatgan_daemon.ingest.wire import Header
+from beatgan_daemon.messages import VERSION
 from benchmarks import load_plan
 from benchmarks.load_plan import SCALE, SECOND, Plan, Samples
 

@@ -17,12 +17,12 @@ import numpy as np
 import typer
 from scipy.signal import resample_poly
 
-from beatgan.policy import AlarmLimits
+from beatgan.limits import AlarmLimits
 from beatgan.records import Recording, read_recording
 from beatgan.types import Doubles
 from beatgan_daemon.loading import Loaded, load_model
 from beatgan_daemon.messages import BeatMessage
-from beatgan_daemon.offline import score_recordings
+from beatgan_daemon.playback.offline import score_recordings
 from beatgan_train import bxb
 from beatgan_train.annotations import Reference, read_reference
 from beatgan_train.dataset import locate

@@ -24,17 +24,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from beatgan.limits import AlarmLimits
 from beatgan.nets import Generator
-from beatgan.policy import AlarmLimits
 from beatgan.records import SAMPLE, Recording, only, read_recording
 from beatgan.types import Doubles, Floats, Ints
-from beatgan_daemon.chunks import cut
-from beatgan_daemon.engine import Engine
+from beatgan_daemon.ingest.wire import decode_frame, encode_frame
 from beatgan_daemon.loading import Loaded, load_model
 from beatgan_daemon.messages import BeatMessage, Message, encode_json, encode_message
-from beatgan_daemon.observer import Unobserved
-from beatgan_daemon.offline import score_recordings
-from beatgan_daemon.wire import decode_frame, encode_frame
+from beatgan_daemon.pipeline.engine import Engine
+from beatgan_daemon.pipeline.observer import Unobserved
+from beatgan_daemon.playback.chunks import cut
+from beatgan_daemon.playback.offline import score_recordings
 from benchmarks.beats import Detector, signal, sleepecg, xqrs
 
 Frame = list[bytes]
