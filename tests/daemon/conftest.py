@@ -82,10 +82,6 @@ class CountingObserver:
     def streams(self, active: int) -> None:
         self._counts["streams"] = active
 
-    def latency(self, seconds: float) -> None:
-        self._counts["latencies"] += 1
-        self._counts["latency_us"] += round(1e6 * seconds)
-
 
 @pytest.fixture(scope="session")
 def new_scorer() -> Callable[[], Scorer]:

@@ -48,9 +48,6 @@ class Observer(Protocol):
     def streams(self, active: int) -> None:
         """So many streams are known now."""
 
-    def latency(self, seconds: float) -> None:
-        """From the arrival of the last needed sample to its beat or alert message."""
-
 
 class Unobserved:
     """An Observer for those who do not count."""
@@ -92,7 +89,4 @@ class Unobserved:
         """Not counted."""
 
     def streams(self, active: int) -> None:
-        """Not counted."""
-
-    def latency(self, seconds: float) -> None:
         """Not counted."""
