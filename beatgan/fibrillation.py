@@ -12,9 +12,9 @@ from beatgan.limits import AlarmLimits
 from beatgan.types import Evidence, Phase, Priority, Strip, Turn
 
 CODE = "rhythm.fibrillation"
-# Running log odds with which it is told and is over. Chosen on the odd records of cudb and DS1,
-# clean and with nstdb's noises mixed in: see benchmarks/fibrillation.py.
-BEGINS, ENDS = 1.75, 0.0
+# Running log odds with which it is over. With which it begins was chosen on the odd records of cudb
+# and DS1, clean and with nstdb's noises mixed in: see benchmarks/fibrillation.py.
+ENDS = 0.0
 REACH_S = 3.0  # a strip is of this long, so the chaos began this much before it shows
 
 
@@ -41,7 +41,7 @@ class Fibrillation:
         state = self.state
         if state.since is None:
             state.since = max(0, event.sample - round(REACH_S * self._fs))
-        if state.told or event.chaos < BEGINS:
+        if state.told or event.chaos < self.limits.fibrillation_odds:
             return ()
         state.told = True
         return (self._turn(Phase.START, state.since, state.since, event.known_at),)

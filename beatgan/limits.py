@@ -18,7 +18,8 @@ class AlarmLimits:
     clear_beats: int = 10  # this many normal beats in a row end it
     run_beats: int = 3  # this many ventricular beats in a row ...
     run_rate: float = 100.0  # ... this fast are a run
-    asystole_s: float = 4.0  # without a beat
+    asystole_s: float = 4.0  # without a beat; the signal is judged 3.5 s after one at the earliest
+    fibrillation_odds: float = 1.75  # log odds of chaos that begin an episode; it ends at 0
     tachycardia_rate: float = 140.0  # a faster heart is told
     bradycardia_rate: float = 40.0  # a slower one, too
     rate_s: float = 10.0  # for how long it must be so
@@ -43,7 +44,9 @@ class AlarmLimits:
         for name in ("clear_beats", "run_beats", "burst"):
             if getattr(self, name) < 1:
                 raise UsageError(f"alarms: {name} must be 1 or more, got {getattr(self, name)}")
-        for name in ("run_rate", "asystole_s", "bradycardia_rate", "most_per_hour"):
+        if not self.asystole_s >= 3.5:
+            raise UsageError(f"alarms: asystole_s must be 3.5 or more, got {self.asystole_s:g}")
+        for name in ("run_rate", "fibrillation_odds", "bradycardia_rate", "most_per_hour"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"alarms: {name} must be above 0, got {getattr(self, name):g}")
         for name in ("rate_s", "update_s", "patience_s", "refractory_s"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from beatgan.errors import RecordError
-from beatgan.fibrillation import BEGINS, CODE, ENDS, Fibrillation
+from beatgan.fibrillation import CODE, ENDS, Fibrillation
 from beatgan.frontend import Frontend
 from beatgan.limits import AlarmLimits
 from beatgan.records import read_recording
@@ -16,6 +16,8 @@ from beatgan_train.annotations import read_reference
 
 FS = 360
 LIMITS = AlarmLimits()
+
+BEGINS = AlarmLimits().fibrillation_odds
 
 
 def chaotic(at_s: float, chaos: float) -> Strip:

@@ -305,7 +305,7 @@ def test_other_limits_hold_from_then_on() -> None:
 def test_limits_of_rates_and_times_are_checked() -> None:
     cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"burst": 0}, "burst must be 1 or more"),
-        ({"asystole_s": 0.0}, "asystole_s must be above 0"),
+        ({"asystole_s": 3.0}, "asystole_s must be 3.5 or more"),
         ({"refractory_s": -1.0}, "refractory_s must be 0 or more"),
         ({"bradycardia_rate": 150.0}, "bradycardia_rate < tachycardia_rate"),
     )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from beatgan import fibrillation, strip
 from beatgan.frontend import Event, Frontend
+from beatgan.limits import AlarmLimits
 from beatgan.spec import PreprocessSpec
 from beatgan.synthetic import beat_times, synthetic_ecg
 from beatgan.types import Beat, Doubles, Floats, Record, Strip
@@ -67,7 +68,7 @@ def test_nothing_is_told_of_a_normal_rhythm(two_leads: TwoLeads) -> None:
 def test_fibrillation_is_chaotic_whatever_the_rate_of_the_source(fs: float) -> None:
     signal = np.concatenate([synthetic_ecg(20, fs), waves(20, fs), synthetic_ecg(20, fs)])
     found = strips(told(signal, fs))
-    chaotic = [s for s in found if s.chaos >= fibrillation.BEGINS]
+    chaotic = [s for s in found if s.chaos >= AlarmLimits().fibrillation_odds]
     assert 20 * fs < chaotic[0].sample < 27 * fs
     assert 38 * fs < chaotic[-1].sample < 44 * fs
     assert found[-1].chaos <= fibrillation.ENDS  # told once more: it is over
@@ -96,7 +97,7 @@ def test_a_chaotic_lead_beside_a_calm_one_is_no_fibrillation(two_leads: TwoLeads
     assert not [s for s in strips(told(samples, leads=LEADS)) if s.chaos > 0]
     samples[8 * FS :, 0] = np.nan  # where there is no other, it is all that is known
     found = strips(told(samples, leads=LEADS))
-    assert max(s.chaos for s in found) > fibrillation.BEGINS
+    assert max(s.chaos for s in found) > AlarmLimits().fibrillation_odds
 
 
 @pytest.mark.parametrize("fs", [128.0, 250.0, 360.0, 1000.0])
