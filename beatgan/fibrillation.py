@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from beatgan.judge import turn
 from beatgan.limits import AlarmLimits
 from beatgan.types import Evidence, Phase, Priority, Strip, Turn
 
@@ -44,7 +45,7 @@ class Fibrillation:
         if state.told or event.chaos < self.limits.fibrillation_odds:
             return ()
         state.told = True
-        return (self._turn(Phase.START, state.since, state.since, event.known_at),)
+        return (turn(CODE, Priority.HIGH, Phase.START, state.since, state.since, event.known_at),)
 
     def close(self, sample: int) -> Sequence[Turn]:
         """The stream ends at ``sample``."""
@@ -55,15 +56,4 @@ class Fibrillation:
         before, self.state = self.state, State()
         if before.since is None or not before.told:
             return ()
-        return (self._turn(Phase.END, before.since, at, known_at),)
-
-    def _turn(self, phase: Phase, onset: int, at: int, known_at: int) -> Turn:
-        return Turn(
-            code=CODE,
-            phase=phase,
-            priority=Priority.HIGH,
-            onset=onset,
-            at=at,
-            known_at=known_at,
-            end=at if phase is Phase.END else None,
-        )
+        return (turn(CODE, Priority.HIGH, Phase.END, before.since, at, known_at),)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from beatgan.limits import AlarmLimits
-from beatgan.types import Evidence, Turn
+from beatgan.types import Evidence, Phase, Priority, Turn
 
 
 class Judge(Protocol):
@@ -26,3 +26,9 @@ class Judge(Protocol):
 
     def close(self, sample: int) -> Sequence[Turn]:
         """The stream ends at ``sample``: so does every episode under way."""
+
+
+def turn(code: str, priority: Priority, phase: Phase, onset: int, at: int, known_at: int) -> Turn:
+    """A word about an episode that no beats belong to."""
+    end = at if phase is Phase.END else None
+    return Turn(code, phase, priority, onset, at, known_at, end)

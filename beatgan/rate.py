@@ -8,6 +8,7 @@ from statistics import median
 
 from msgspec import Struct, field
 
+from beatgan.judge import turn
 from beatgan.limits import AlarmLimits
 from beatgan.types import Evidence, Phase, Priority, Quality, Score, Turn
 
@@ -62,7 +63,7 @@ class Rate:
         before, self.state = self.state, State()
         sides = ((TACHYCARDIA, before.fast), (BRADYCARDIA, before.slow))
         return [
-            _turn(code, Phase.END, side.onset, before.last, sample)
+            turn(code, Priority.MEDIUM, Phase.END, side.onset, before.last, sample)
             for code, side in sides
             if side.onset is not None
         ]
@@ -93,18 +94,6 @@ class Rate:
         turned, side.turned = side.turned, None
         if side.onset is None:
             side.onset = turned
-            return (_turn(code, Phase.START, turned, turned, known_at),)
+            return (turn(code, Priority.MEDIUM, Phase.START, turned, turned, known_at),)
         onset, side.onset = side.onset, None
-        return (_turn(code, Phase.END, onset, turned, known_at),)
-
-
-def _turn(code: str, phase: Phase, onset: int, at: int, known_at: int) -> Turn:
-    return Turn(
-        code=code,
-        phase=phase,
-        priority=Priority.MEDIUM,
-        onset=onset,
-        at=at,
-        known_at=known_at,
-        end=at if phase is Phase.END else None,
-    )
+        return (turn(code, Priority.MEDIUM, Phase.END, onset, turned, known_at),)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from beatgan.judge import turn
 from beatgan.limits import AlarmLimits
 from beatgan.types import Evidence, Phase, Priority, Score, Strip, Turn
 
@@ -55,7 +56,7 @@ class Standstill:
             if not (still and state.beaten and strip.chaos <= CHAOTIC):
                 return ()
             state.onset = last
-            return (self._turn(Phase.START, last, last, strip.known_at),)
+            return (turn(CODE, Priority.HIGH, Phase.START, last, last, strip.known_at),)
         if still:
             state.returned = None
         elif state.returned is None and last > state.onset:
@@ -72,15 +73,4 @@ class Standstill:
     def _end(self, at: int, known_at: int) -> Turn:
         onset = at if self.state.onset is None else self.state.onset
         self.state.onset = self.state.returned = None
-        return self._turn(Phase.END, onset, at, known_at)
-
-    def _turn(self, phase: Phase, onset: int, at: int, known_at: int) -> Turn:
-        return Turn(
-            code=CODE,
-            phase=phase,
-            priority=Priority.HIGH,
-            onset=onset,
-            at=at,
-            known_at=known_at,
-            end=at if phase is Phase.END else None,
-        )
+        return turn(CODE, Priority.HIGH, Phase.END, onset, at, known_at)
