@@ -74,7 +74,7 @@ class EpisodePolicy:
             for turn in judge.push(event):
                 alerts += self._weigh(turn)
         if self._state.held:
-            alerts += self._release(_known_at(event))
+            alerts += self._release(event.known_at)
         return alerts
 
     def close(self, sample: int) -> list[Alert]:
@@ -190,10 +190,6 @@ class EpisodePolicy:
             condition_ms=1000 * (turn.known_at - turn.at) / self._fs,
             suppressed=suppressed,
         )
-
-
-def _known_at(event: Evidence) -> int:
-    return event.beat.known_at if isinstance(event, Score) else event.known_at
 
 
 def _merged(start: Turn, update: Turn) -> Turn:

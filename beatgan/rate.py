@@ -43,8 +43,7 @@ class Rate:
 
     def push(self, event: Evidence) -> Sequence[Turn]:
         """What is to be told after this event."""
-        state = self.state
-        known_at = event.beat.known_at if isinstance(event, Score) else event.known_at
+        state, known_at = self.state, event.known_at
         if state.intervals and known_at - state.last > UNKNOWN_S * self._fs:
             return self.close(known_at)
         if not isinstance(event, Score):

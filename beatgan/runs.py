@@ -89,7 +89,7 @@ class Runs:
 
     def _confirm(self, event: Evidence) -> Sequence[Turn]:
         self.state.waits = False
-        return self._begin(_known_at(event)) if _well(event) else ()
+        return self._begin(event.known_at) if _well(event) else ()
 
     def _begin(self, known_at: int) -> Sequence[Turn]:
         row = self.state.row
@@ -201,7 +201,3 @@ def _well(event: Evidence) -> bool:
     if isinstance(event, Score):
         return event.beat.quality is Quality.GOOD
     return isinstance(event, Strip)
-
-
-def _known_at(event: Evidence) -> int:
-    return event.beat.known_at if isinstance(event, Score) else event.known_at

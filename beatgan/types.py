@@ -130,6 +130,11 @@ class Score(Struct, frozen=True, eq=False, gc=False):
         return self.value is not None and self.value > self.threshold
 
     @property
+    def known_at(self) -> int:
+        """As of the beat: a score needs nothing more."""
+        return self.beat.known_at
+
+    @property
     def height(self) -> float:
         """The value, by which scores are ordered; -inf where there is none."""
         return -inf if self.value is None else self.value

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import msgspec
 import zmq
@@ -34,6 +35,27 @@ from beatgan_daemon.settings import Settings
 LINGER_S = 1.0  # at the end, for subscribers to take what is queued for them
 
 
+class Pace(TypedDict):
+    """What of an engine's settings may change while it runs; see `Engine`."""
+
+    batch_size: int
+    batch_age: float
+    silence: float
+    max_streams: int
+    reorder: float
+
+
+def pace(settings: Settings) -> Pace:
+    """The settings in the engine's units: seconds."""
+    return Pace(
+        batch_size=settings.batch.size,
+        batch_age=settings.batch.age_ms / 1000,
+        silence=settings.streams.silence_s,
+        max_streams=settings.streams.max,
+        reorder=settings.streams.reorder_ms / 1000,
+    )
+
+
 def make_engine(
     settings: Settings, loaded: Loaded, metrics: Metrics, clock: Callable[[], float]
 ) -> Engine:
@@ -42,13 +64,9 @@ def make_engine(
         loaded.spec,
         loaded.scorer,
         settings.alarms,
-        batch_size=settings.batch.size,
-        batch_age=settings.batch.age_ms / 1000,
-        silence=settings.streams.silence_s,
-        max_streams=settings.streams.max,
-        reorder=settings.streams.reorder_ms / 1000,
         observer=metrics,
         clock=clock,
+        **pace(settings),
     )
 
 
@@ -175,9 +193,15 @@ def open_sockets(
     return Sockets(resources.enter_context(source), sink, control, door)
 
 
+def keep(settings: Settings) -> Keep:
+    """How long alerts are kept."""
+    return Keep(settings.state.keep_days, settings.state.keep_mb)
+
+
 def start_outlet(settings: Settings, sockets: Sockets, memory: Memory, metrics: Metrics) -> Outlet:
     """The thread that tells and keeps; it owns sink, control, journal and store from now on."""
     if memory.store is not None:
         metrics.checkpointed(0)
-    keep = Keep(settings.state.keep_days, settings.state.keep_mb)
-    return Outlet(sockets.sink, sockets.control, memory.journal, memory.store, metrics, keep)
+    return Outlet(
+        sockets.sink, sockets.control, memory.journal, memory.store, metrics, keep(settings)
+    )

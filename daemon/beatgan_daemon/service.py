@@ -14,7 +14,14 @@ from time import monotonic, time_ns
 
 from beatgan.errors import StreamError
 from beatgan_daemon import log
-from beatgan_daemon.assembly import make_engine, open_memory, open_sockets, start_outlet
+from beatgan_daemon.assembly import (
+    keep,
+    make_engine,
+    open_memory,
+    open_sockets,
+    pace,
+    start_outlet,
+)
 from beatgan_daemon.door.keyring import Role
 from beatgan_daemon.endpoints import is_local
 from beatgan_daemon.exits import Exit
@@ -28,7 +35,6 @@ from beatgan_daemon.messages import AlertMessage, Message, StatusMessage
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.notify import Notifier
 from beatgan_daemon.outlet.handover import Outgoing
-from beatgan_daemon.outlet.outlet import Keep
 from beatgan_daemon.pipeline.compose import journal_alert
 from beatgan_daemon.pipeline.keeper import Keeper, Kept
 from beatgan_daemon.progress import Progress, Watchdog
@@ -233,16 +239,8 @@ class Service:
         settings = prepared.settings
         self._loaded = prepared.loaded or self._loaded
         self.metrics.model = self._loaded.digest
-        self._engine.adjust(
-            self._loaded.scorer,
-            settings.alarms,
-            batch_size=settings.batch.size,
-            batch_age=settings.batch.age_ms / 1000,
-            silence=settings.streams.silence_s,
-            max_streams=settings.streams.max,
-            reorder=settings.streams.reorder_ms / 1000,
-        )
-        self._outlet.keep = Keep(settings.state.keep_days, settings.state.keep_mb)
+        self._engine.adjust(self._loaded.scorer, settings.alarms, **pace(settings))
+        self._outlet.keep = keep(settings)
         self._overload.adjust(*_limits(settings))
         self._shedding.adjust(settings.ingest.frames_per_s)
         self.progress.status_s = settings.log.status_s
