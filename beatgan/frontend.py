@@ -13,11 +13,12 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from beatgan import lead, quality, resample, stream, telling
-from beatgan.compiled import source_digest
+from beatgan.beats import emit, lead_pipeline, stream
+from beatgan.beats.beat_quality import GRADES, UNUSABLE
 from beatgan.errors import ArtifactError, StreamError
-from beatgan.leads import is_other, lead_name
-from beatgan.noise import GRADES, UNUSABLE
+from beatgan.jit import source_digest
+from beatgan.lead_names import is_other, lead_name
+from beatgan.signal import resample, signal_quality
 from beatgan.spec import PreprocessSpec
 from beatgan.types import MAX_FS, MIN_FS, Beat, Condition, Floats, SignalChange, Strip
 
@@ -25,14 +26,16 @@ Event = Beat | SignalChange | Strip
 
 FORGOTTEN_S = 4.0  # of lost signal: after this, more of it changes nothing but the counts
 FRAME = 400  # model-rate samples taken in at once: bounds the events that one call can make
-CONDITIONS = {1 << place: condition for place, condition in enumerate(quality.CONDITIONS)}
+CONDITIONS = {1 << place: condition for place, condition in enumerate(signal_quality.CONDITIONS)}
 EMPTY: Floats = np.empty(0, np.float32)
 
 
 def choose_leads(leads: Sequence[str], preferred: Sequence[str], count: int) -> list[int]:
-    """Indices of the ``count`` best leads, best first: the preferred, whatever their case and
-    whatever is written round their names (see ``beatgan.leads``), then the others in their order,
-    without those that call themselves something else than ECG.
+    """Indices of the ``count`` best leads, best first.
+
+    The preferred ones, whatever their case and whatever is written round their names (see
+    ``beatgan.lead_names``), then the others in their order, without those that call themselves
+    something else than ECG.
     """
     names = [lead_name(lead).upper() for lead in leads]
     wanted = [names.index(name.upper()) for name in preferred if name.upper() in names]
@@ -71,10 +74,10 @@ class Frontend:
         self._width = len(leads)
         self._names = tuple(leads)
         self._spare = np.array(columns[used:], np.int64)
-        self._ratio, self._plan = resample.design(fs, spec.rate), lead.plan(spec, fs)
+        self._ratio, self._plan = resample.design(fs, spec.rate), lead_pipeline.plan(spec, fs)
         self._step = max(1, int(FRAME * fs / spec.rate) - 1)
-        self._state = np.zeros(1, telling.layout(spec))
-        self._leads = np.zeros(len(columns[:used]), lead.layout(spec))
+        self._state = np.zeros(1, emit.layout(spec))
+        self._leads = np.zeros(len(columns[:used]), lead_pipeline.layout(spec))
         columns_used = np.array(columns[:used])
         stream.begin(self._state, self._leads, columns_used, first, self._ready(first))
 
@@ -169,8 +172,8 @@ class Frontend:
 
     def _room(self) -> tuple[NDArray[np.void], Floats]:
         """For what one call can tell."""
-        windows = np.empty((telling.MOST_BEATS, 2, self._length), np.float32)
-        return np.empty(telling.MOST_EVENTS, telling.EVENT), windows
+        windows = np.empty((emit.MOST_BEATS, 2, self._length), np.float32)
+        return np.empty(emit.MOST_EVENTS, emit.EVENT), windows
 
     def _ready(self, seen: int) -> int:
         return resample.ready(seen, self._ratio.num, self._ratio.den, self._ratio.delay)
@@ -182,13 +185,13 @@ class Frontend:
         for kind, which, sample, known_at, n, interval, grade, *rest in events.tolist():
             distance, prematurity, begins, suspended = rest
             lead = self._names[which]
-            if kind == telling.CHANGE:
+            if kind == emit.CHANGE:
                 change = SignalChange(
                     CONDITIONS[n], bool(begins), lead, sample, known_at, bool(suspended)
                 )
                 told.append(change)
                 continue
-            if kind == telling.STRIP:
+            if kind == emit.STRIP:
                 told.append(Strip(sample, known_at, n, bool(begins), distance))
                 continue
             pair = next(pairs)

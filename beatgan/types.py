@@ -66,7 +66,7 @@ class Beat(Struct, frozen=True, eq=False, gc=False):
     energy, less a share of this patient's usual distance; of two leads where there are two; None
     where there is nothing yet to compare with. ``prematurity``: how much shorter the RR interval is
     than a long one of this patient, as a logarithm, relative to the patient's irregularity; 0 where
-    no RR is known (see ``beatgan.reference``).
+    no RR is known (see ``beatgan.beats.template``).
     """
 
     n: int

@@ -16,9 +16,9 @@ from typing import Annotated, Protocol
 import msgspec
 import typer
 
+from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import UsageError
-from beatgan.limits import AlarmLimits
-from beatgan_daemon.loading import load_model
+from beatgan_daemon.model_loading import load_model
 from benchmarks import (
     alarms_asystole,
     alarms_fibrillation,

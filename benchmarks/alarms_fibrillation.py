@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from beatgan_train.dataset import locate
+from beatgan_train.data.beat_set import locate
 from benchmarks.alarms_print import Spread, clock, columns, per_hour, share
 from benchmarks.alarms_told import ASYSTOLE, FIBRILLATION, RUN, Bench, Episode
 from benchmarks.alarms_truth import Span, Truth, length

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from beatgan.limits import AlarmLimits
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.protocol.messages import AlertMessage
 from beatgan.records import Recording, read_recording
-from beatgan_daemon.loading import Loaded
-from beatgan_daemon.messages import AlertMessage
+from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.playback.offline import score_recordings
-from beatgan_train.annotations import DS1, DS2
-from beatgan_train.dataset import locate
+from beatgan_train.data.beat_set import locate
+from beatgan_train.ec57.annotations import DS1, DS2
 from benchmarks.alarms_truth import Span, Truth, read_truth
 
 RUN = "rhythm.ventricular-run"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from beatgan_train.annotations import CLASS_OF, flutter_spans
+from beatgan_train.ec57.annotations import CLASS_OF, flutter_spans
 
 RUN_BEATS = 3  # consecutive beats annotated V
 ABOUT_S = 3.0  # how far around an alarm `Truth.around` shows the annotations

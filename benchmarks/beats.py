@@ -2,7 +2,7 @@
 
     python benchmarks/beats.py --data DIR                  mitdb's 48 records, nstdb by SNR
     python benchmarks/beats.py --data DIR --only ours      without the others (xqrs takes minutes)
-One lead, MLII where there is one; flutter excluded; `beatgan_train.bxb` judges all alike. The
+One lead, MLII where there is one; flutter excluded; `beatgan_train.ec57.bxb` judges all alike. The
 others' beats are also moved to the extreme of the signal near them, lest a peak of another
 definition count as an error. The last column is process CPU time for each hour of ECG.
 """
@@ -22,10 +22,10 @@ from beatgan.frontend import Frontend
 from beatgan.records import Recording, only, read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Doubles, Ints
-from beatgan_train.annotations import Reference, read_reference
-from beatgan_train.beat_by_beat import Figures, figures
-from beatgan_train.dataset import locate
-from beatgan_train.detections import Detections
+from beatgan_train.data.beat_set import locate
+from beatgan_train.ec57.annotations import Reference, read_reference
+from beatgan_train.ec57.beat_matching import Figures, figures
+from beatgan_train.ec57.detections import Detections
 
 Detector = Callable[[Recording], Ints]
 Trial = tuple[Recording, Reference]

@@ -13,13 +13,13 @@ import numpy as np
 import typer
 import zmq
 
+from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk
-from beatgan_daemon.door import curve
-from beatgan_daemon.door.curve import KeyPair
-from beatgan_daemon.door.doorkeeper import Doorkeeper
-from beatgan_daemon.door.keyring import Client, Keyring, Role
-from beatgan_daemon.ingest.source import Source
-from beatgan_daemon.ingest.wire import encode_frame
+from beatgan_daemon.security import curve
+from beatgan_daemon.security.allow_list import Client, Keyring, Role
+from beatgan_daemon.security.curve import KeyPair
+from beatgan_daemon.security.zap_authenticator import Doorkeeper
+from beatgan_daemon.sockets.ingest_socket import Source
 
 
 def send(endpoint: str, frames: int, samples: int, *keys: str) -> None:

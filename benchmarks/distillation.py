@@ -20,12 +20,9 @@ import torch
 import typer
 from rich.console import Console
 
-from beatgan.artifact import Artifact
+from beatgan.model.artifact import Artifact
 from beatgan.types import Doubles, Ints
-from beatgan_train.bootstrap import aucs, draw, interval
-from beatgan_train.calibrate import calibrate, components, spec_of
-from beatgan_train.dataset import FOLDS, BeatSet, split
-from beatgan_train.distill import (
+from beatgan_train.commands.student import (
     Components,
     Curriculum,
     common_source,
@@ -33,12 +30,15 @@ from beatgan_train.distill import (
     open_teacher,
     prepare,
 )
-from beatgan_train.distillation import DistilOptions, Ensemble
-from beatgan_train.export import Source
-from beatgan_train.material import SPLIT_SEED, Loaded, Material, load_beats, material
+from beatgan_train.commands.teacher import Place
+from beatgan_train.data.beat_set import FOLDS, BeatSet, split
+from beatgan_train.data.training_set import SPLIT_SEED, Loaded, Material, load_beats, material
+from beatgan_train.evaluation.bootstrap import aucs, draw, interval
+from beatgan_train.evaluation.ranking import auc, average_precision
 from beatgan_train.progress import Terminal
-from beatgan_train.ranking import auc, average_precision
-from beatgan_train.teacher import Place
+from beatgan_train.training.calibrate import calibrate, components, spec_of
+from beatgan_train.training.distillation import DistilOptions, Ensemble
+from beatgan_train.training.model_file import Source
 
 HEAD = ("error AUC", "AP", "full AUC", "AP", "spread", "minus first, 95 % interval")
 

@@ -13,12 +13,12 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from beatgan.alarms.limits import AlarmLimits
 from beatgan.frontend import Frontend
-from beatgan.limits import AlarmLimits
+from beatgan.protocol.frames import decode_frame, encode_frame
+from beatgan.protocol.messages import encode_message
 from beatgan.records import SAMPLE, Recording, read_recording
-from beatgan_daemon.ingest.wire import decode_frame, encode_frame
-from beatgan_daemon.loading import Loaded, load_model
-from beatgan_daemon.messages import encode_message
+from beatgan_daemon.model_loading import Loaded, load_model
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.pipeline.observer import Unobserved
 from beatgan_daemon.playback.chunks import cut

@@ -1,11 +1,11 @@
 """Does the error of each tick point at what is wrong with a beat?
 
 Normal beats of patients that the model has not seen are altered in a known span of ticks, without
-a label (beatgan_train.pseudo). The figure is the share of the five ticks with the largest error
-that lie in that span. Beside what the model gives with its score: the square of what it did not
-expect; the square of the difference to the patient's own reference beat, which needs no network;
-the same relative to its mean over normal beats of DS1, tick by tick; and that without the ticks
-behind the scored ones, where the next beat begins when the heart is fast.
+a label (beatgan_train.training.pseudo_anomalies). The figure is the share of the five ticks with
+the largest error that lie in that span. Beside what the model gives with its score: the square of
+what it did not expect; the square of the difference to the patient's own reference beat, which
+needs no network; the same relative to its mean over normal beats of DS1, tick by tick; and that
+without the ticks behind the scored ones, where the next beat begins when the heart is fast.
     python benchmarks/explanation.py --model models/student.pt --data DIR
 """
 
@@ -15,13 +15,13 @@ from typing import Annotated, Literal
 import numpy as np
 import typer
 
-from beatgan.model import Model
+from beatgan.model.model import Model
 from beatgan.types import Doubles, Floats
-from beatgan_train.annotations import DS1, DS2
-from beatgan_train.bootstrap import draw, interval
-from beatgan_train.dataset import BeatSet, load
-from beatgan_train.export import read
-from beatgan_train.pseudo import FAMILIES, PseudoBeats, make
+from beatgan_train.data.beat_set import BeatSet, load
+from beatgan_train.ec57.annotations import DS1, DS2
+from beatgan_train.evaluation.bootstrap import draw, interval
+from beatgan_train.training.model_file import read
+from beatgan_train.training.pseudo_anomalies import FAMILIES, PseudoBeats, make
 
 LARGEST = 5  # ticks
 BEATS = 300  # of each patient

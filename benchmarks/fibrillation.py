@@ -2,7 +2,7 @@
 
     python benchmarks/fibrillation.py --data DIR            odd records of cudb, DS1, nstdb
     python benchmarks/fibrillation.py --data DIR --final    even records of cudb, all of mitdb
-    python benchmarks/fibrillation.py --data DIR --choose   what beatgan/strip.py was chosen by
+    python benchmarks/fibrillation.py --data DIR --choose   how vf_features.py was chosen
 The last fits the weights to the odd records of cudb and to DS1, clean and with nstdb's noises, and
 prints what they give by five-fold cross-validation over records.
 """
@@ -14,14 +14,14 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from beatgan import fibrillation, standstill
+from beatgan.alarms import asystole, ventricular_fibrillation
+from beatgan.alarms.detector import Judge
+from beatgan.alarms.limits import AlarmLimits
 from beatgan.frontend import EMPTY, Frontend
-from beatgan.judge import Judge
-from beatgan.limits import AlarmLimits
 from beatgan.records import Recording, read_recording
 from beatgan.types import Beat, Phase, Score, SignalChange, Strip
-from beatgan_train.annotations import DS1, DS2, PACED
-from beatgan_train.dataset import locate
+from beatgan_train.data.beat_set import locate
+from beatgan_train.ec57.annotations import DS1, DS2, PACED
 from benchmarks.fibrillation_weights import (
     IN_TIME_S,
     ODD,
@@ -41,8 +41,14 @@ def heard(recording: Recording) -> dict[str, Spans]:
     """When each code's episodes were told to begin and to be over, in s."""
     fs, limits = recording.fs, AlarmLimits()
     frontend = Frontend(SPEC, fs, recording.leads)
-    judges: list[Judge] = [fibrillation.Fibrillation(limits, fs), standstill.Standstill(limits, fs)]
-    told: dict[str, list[tuple[float, float]]] = {fibrillation.CODE: [], standstill.CODE: []}
+    judges: list[Judge] = [
+        ventricular_fibrillation.Fibrillation(limits, fs),
+        asystole.Standstill(limits, fs),
+    ]
+    told: dict[str, list[tuple[float, float]]] = {
+        ventricular_fibrillation.CODE: [],
+        asystole.CODE: [],
+    }
     end = len(recording.samples)
     for start in range(0, end, round(fs)):
         for event in frontend.push(recording.samples[start : start + round(fs)]):
@@ -63,14 +69,14 @@ def unscored(event: Beat | SignalChange | Strip) -> Score | SignalChange | Strip
 def report(data: Path, title: str, names: Sequence[str]) -> None:
     """Print what is told of these records, alarm by alarm where it is false or late."""
     found, hours = [], 0.0
-    false: dict[str, list[str]] = {fibrillation.CODE: [], standstill.CODE: []}
+    false: dict[str, list[str]] = {ventricular_fibrillation.CODE: [], asystole.CODE: []}
     for name in names:
         path = locate(data, name)
         recording = read_recording(path)
         seconds = len(recording.samples) / recording.fs
         hours += seconds / 3600
         spans, told = spans_of(path, seconds), heard(recording)
-        here = delays(spans, told[fibrillation.CODE])
+        here = delays(spans, told[ventricular_fibrillation.CODE])
         found += here
         late = [
             f"{s:.0f} s ({d:.1f})" for (s, _), d in zip(spans, here, strict=True) if d > IN_TIME_S
@@ -78,7 +84,7 @@ def report(data: Path, title: str, names: Sequence[str]) -> None:
         if late:
             typer.echo(f"{name}: late or missed, at {', '.join(late)}")
         for code in false:
-            wrong = astray(spans if code == fibrillation.CODE else [], told[code])
+            wrong = astray(spans if code == ventricular_fibrillation.CODE else [], told[code])
             false[code] += [f"{name} {began:.0f}-{ended:.0f} s" for began, ended in wrong]
     typer.echo(f"{title}: {len(names)} records, {hours:.2f} h")
     if found:

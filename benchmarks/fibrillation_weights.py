@@ -1,4 +1,4 @@
-"""How the weights of beatgan/strip.py are fitted, and what weights of other records would give.
+"""How the weights of vf_features.py are fitted, and what weights of other records would give.
 
 Knows strips, annotations and nstdb's noises; knows no judge but by its limits. Run by
 benchmarks/fibrillation.py.
@@ -12,19 +12,21 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from beatgan import fibrillation, filters, quality, resample, strip, telling
-from beatgan.compiled import compiled
+from beatgan.alarms import ventricular_fibrillation
+from beatgan.beats import emit
 from beatgan.frontend import choose_leads
+from beatgan.jit import compiled
 from beatgan.records import Recording, read_recording
+from beatgan.signal import filters, resample, signal_quality, vf_features
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles, Record
-from beatgan_train.annotations import DS1, read_reference
-from beatgan_train.dataset import locate
+from beatgan_train.data.beat_set import locate
+from beatgan_train.ec57.annotations import DS1, read_reference
 from benchmarks.noise import gain, noises
 
 ODD = tuple(f"cu{n:02d}" for n in range(1, 36, 2))
 SPEC = PreprocessSpec()
-STEP_S = strip.RENEWED / SPEC.rate  # from one renewal of the chaos to the next
+STEP_S = vf_features.RENEWED / SPEC.rate  # from one renewal of the chaos to the next
 IN_TIME_S = 10.0  # an alarm later than this is a miss
 BEFORE_S, AFTER_S = 20.0, 15.0  # an alarm so near to an annotated span belongs to it
 APART_S = (5.0, 10.0)  # strips so near before and after one are neither
@@ -77,14 +79,14 @@ def astray(spans: Spans, alarms: Spans) -> Spans:
 @compiled
 def measure(s: Record, signal: Doubles, features: Doubles) -> None:
     """Write the features of the strips of a whole signal."""
-    strip.begin(s)
-    for k in range(signal.size // strip.PART):
-        end = (k + 1) * strip.PART
-        strip.take(s, signal[end - strip.PART : end])
-        if end % strip.RENEWED == 0:
-            row = strip.features(s)
+    vf_features.begin(s)
+    for k in range(signal.size // vf_features.PART):
+        end = (k + 1) * vf_features.PART
+        vf_features.take(s, signal[end - vf_features.PART : end])
+        if end % vf_features.RENEWED == 0:
+            row = vf_features.features(s)
             for i in range(4):
-                features[end // strip.RENEWED - 1, i] = row[i]
+                features[end // vf_features.RENEWED - 1, i] = row[i]
 
 
 def features_of(x: Doubles, fs: float) -> Doubles:
@@ -95,13 +97,15 @@ def features_of(x: Doubles, fs: float) -> Doubles:
     made = resample.ready(0, num, den, ratio.delay)
     history = np.full(resample.MOST_TAPS, np.nan)
     y = y[: resample.run(x, y, history, ratio.taps, 0, made, num, den)]
-    gate = np.zeros(1, quality.STATE)[0]
-    quality.begin(gate)
-    quality.run(y, 0, gate, np.empty(y.size, quality.CHANGE), np.empty(y.size, np.int64))
+    gate = np.zeros(1, signal_quality.STATE)[0]
+    signal_quality.begin(gate)
+    signal_quality.run(
+        y, 0, gate, np.empty(y.size, signal_quality.CHANGE), np.empty(y.size, np.int64)
+    )
     sos, steady, _ = filters.design(SPEC.rate, SPEC.highpass_hz, SPEC.lowpass_hz)
     filters.run(y, y, sos, steady, np.full((2, 2), np.nan))
-    features = np.empty((y.size // strip.RENEWED, 4))
-    measure(np.zeros(1, strip.STATE)[0], y, features)
+    features = np.empty((y.size // vf_features.RENEWED, 4))
+    measure(np.zeros(1, vf_features.STATE)[0], y, features)
     return features
 
 
@@ -151,7 +155,7 @@ def material(data: Path) -> Iterator[Trial]:
 def labelled(trial: Trial) -> tuple[Mask, Mask]:
     """Which strips lie wholly in an annotated span, and which are far from all."""
     inside, far = np.zeros(trial.ends.size, np.bool_), np.ones(trial.ends.size, np.bool_)
-    starts = trial.ends - strip.BLOCKS * strip.PART / SPEC.rate
+    starts = trial.ends - vf_features.BLOCKS * vf_features.PART / SPEC.rate
     for first, last in trial.spans:
         inside |= (starts >= first) & (trial.ends <= last)
         far &= (trial.ends < first - APART_S[0]) | (starts > last + APART_S[1])
@@ -192,12 +196,14 @@ def fit(trials: Sequence[Trial]) -> Doubles:
 
 def running(each: Trial, weights: Doubles) -> Doubles:
     """The running chaos, as `telling.tell_strip` has it."""
-    odds = np.clip(each.features @ weights[:4] + weights[4], strip.LOWEST, strip.HIGHEST)
-    odds[np.isinf(each.features[..., 0])] = strip.LOWEST
+    odds = np.clip(
+        each.features @ weights[:4] + weights[4], vf_features.LOWEST, vf_features.HIGHEST
+    )
+    odds[np.isinf(each.features[..., 0])] = vf_features.LOWEST
     least = np.fmin.reduce(odds, axis=0)
-    chaos, values = strip.LOWEST, []
-    for value in np.where(np.isnan(least), strip.LOWEST, least):
-        chaos += telling.SMOOTH * (value - chaos)
+    chaos, values = vf_features.LOWEST, []
+    for value in np.where(np.isnan(least), vf_features.LOWEST, least):
+        chaos += emit.SMOOTH * (value - chaos)
         values.append(chaos)
     return np.array(values)
 
@@ -223,7 +229,7 @@ def alarms(each: Trial, chaos: Doubles, begins: float) -> Spans:
     for at, value in zip(each.ends.tolist(), chaos.tolist(), strict=True):
         if since is None and value >= begins:
             since = at
-        elif since is not None and value <= fibrillation.ENDS:
+        elif since is not None and value <= ventricular_fibrillation.ENDS:
             found.append((since, at))
             since = None
     return found if since is None else [*found, (since, float(each.ends[-1]))]

@@ -12,11 +12,11 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import StreamError
-from beatgan.limits import AlarmLimits
+from beatgan.protocol.frames import decode_frame
 from beatgan.records import SAMPLE, read_recording
-from beatgan_daemon.ingest.wire import decode_frame
-from beatgan_daemon.loading import load_model
+from beatgan_daemon.model_loading import load_model
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.pipeline.observer import Unobserved
 from benchmarks.fuzzer import Fuzzer

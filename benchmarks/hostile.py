@@ -27,9 +27,9 @@ import typer
 import zmq
 from prometheus_client.parser import text_string_to_metric_families
 
+from beatgan.protocol.frames import encode_frame
 from beatgan.records import SAMPLE, read_recording
 from beatgan.types import Chunk
-from beatgan_daemon.ingest.wire import encode_frame
 from benchmarks.fuzzer import Fuzzer
 from benchmarks.load_process import started
 

@@ -6,9 +6,9 @@ from time import monotonic, sleep, time_ns
 import numpy as np
 import zmq
 
-from beatgan.synthetic import synthetic_ecg
+from beatgan.model.synthetic_ecg import synthetic_ecg
+from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk, Floats
-from beatgan_daemon.ingest.wire import encode_frame
 
 FS = 360.0
 SPEED = 20.0  # times real life

@@ -17,13 +17,13 @@ import msgspec
 import numpy as np
 import typer
 
-from beatgan.artifact import load
 from beatgan.frontend import Frontend
+from beatgan.model.artifact import load
 from beatgan.records import SAMPLE, read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat
-from beatgan_train.annotations import DS1
-from beatgan_train.dataset import locate
+from beatgan_train.data.beat_set import locate
+from beatgan_train.ec57.annotations import DS1
 from benchmarks import load_overload, load_plan, load_report
 from benchmarks.load_figures import Figures, beats_a_frame, figures
 from benchmarks.load_plan import SCALE, Plan, Samples

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 import zmq
 
-from beatgan.artifact import load
-from beatgan.nets import Autoencoder
+from beatgan.model.artifact import load
+from beatgan.model.networks import Autoencoder
+from beatgan.protocol.frames import Header
 from beatgan.types import Floats
-from beatgan_daemon.ingest.wire import Header
 from beatgan_daemon.signals import stop_signals
 
 BATCH = 64

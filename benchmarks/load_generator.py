@@ -14,9 +14,9 @@ import numpy as np
 import zmq
 
 from beatgan.errors import UsageError
+from beatgan.protocol.frames import Header
+from beatgan.protocol.messages import VERSION
 from beatgan.types import Ints
-from beatgan_daemon.ingest.wire import Header
-from beatgan_daemon.messages import VERSION
 from benchmarks import load_plan
 from benchmarks.load_plan import SCALE, SECOND, Plan, Samples
 

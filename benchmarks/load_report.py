@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from beatgan_train import svg
-from beatgan_train.page_style import STYLE
-from beatgan_train.svg import Axis, Frame
+from beatgan_train.report import svg
+from beatgan_train.report.page_style import STYLE
+from beatgan_train.report.svg import Axis, Frame
 from benchmarks.load_figures import Figures
 
 ROWS: dict[str, Callable[[Figures], str]] = {

@@ -1,7 +1,7 @@
 """What noise does to the scores, and what is declared rather than scored.
 
     python benchmarks/noise.py --data DIR           nstdb's 118e and 119e; shares on clean records
-    python benchmarks/noise.py --data DIR --choose  what beatgan/noise.py was chosen by
+    python benchmarks/noise.py --data DIR --choose  what beatgan/beats/beat_quality.py was chosen by
 The second mixes nstdb's noises, by `nst`'s definition of SNR, into DS1 without 118 and 119.
 """
 
@@ -18,10 +18,10 @@ from beatgan.frontend import choose_leads
 from beatgan.records import Recording, read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles, Floats, Quality
-from beatgan_daemon.loading import Loaded, load_model
-from beatgan_train.annotations import DS1, DS2, Labels, Reference, read_reference
-from beatgan_train.dataset import beats_of, label_beats, locate
-from beatgan_train.ranking import auc
+from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_train.data.beat_set import beats_of, label_beats, locate
+from beatgan_train.ec57.annotations import DS1, DS2, Labels, Reference, read_reference
+from beatgan_train.evaluation.ranking import auc
 
 Mask = NDArray[np.bool_]
 

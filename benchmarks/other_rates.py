@@ -17,16 +17,16 @@ import numpy as np
 import typer
 from scipy.signal import resample_poly
 
-from beatgan.limits import AlarmLimits
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.protocol.messages import BeatMessage
 from beatgan.records import Recording, read_recording
 from beatgan.types import Doubles
-from beatgan_daemon.loading import Loaded, load_model
-from beatgan_daemon.messages import BeatMessage
+from beatgan_daemon.model_loading import Loaded, load_model
 from beatgan_daemon.playback.offline import score_recordings
-from beatgan_train import bxb
-from beatgan_train.annotations import Reference, read_reference
-from beatgan_train.dataset import locate
-from beatgan_train.ranking import auc, flagged
+from beatgan_train.data.beat_set import locate
+from beatgan_train.ec57 import bxb
+from beatgan_train.ec57.annotations import Reference, read_reference
+from beatgan_train.evaluation.ranking import auc, flagged
 
 RATES = (100, 128, 200, 250, 257, 360, 500, 1000)
 RECORDS = ("100", "105", "200", "213", "228", "233")

@@ -24,13 +24,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from beatgan.limits import AlarmLimits
-from beatgan.nets import Generator
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.model.networks import Generator
+from beatgan.protocol.frames import decode_frame, encode_frame
+from beatgan.protocol.messages import BeatMessage, Message, encode_json, encode_message
 from beatgan.records import SAMPLE, Recording, only, read_recording
 from beatgan.types import Doubles, Floats, Ints
-from beatgan_daemon.ingest.wire import decode_frame, encode_frame
-from beatgan_daemon.loading import Loaded, load_model
-from beatgan_daemon.messages import BeatMessage, Message, encode_json, encode_message
+from beatgan_daemon.model_loading import Loaded, load_model
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.pipeline.observer import Unobserved
 from beatgan_daemon.playback.chunks import cut

@@ -1,4 +1,4 @@
-"""What is left of abnormal beats where nobody annotated: the rule of `beatgan_train.own`, on DS1.
+"""What is left of abnormal beats where nobody annotated: the rule of own_recordings.py, on DS1.
 
 For several limits: the share of normal beats that is kept, the share of abnormal ones among the
 beats kept, and what is left of each class. Nothing is trained; labels are used to report alone.
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Quality
-from beatgan_train import own
-from beatgan_train.annotations import DS1
-from beatgan_train.dataset import BeatSet, load
+from beatgan_train.data import own_recordings
+from beatgan_train.data.beat_set import BeatSet, load
+from beatgan_train.ec57.annotations import DS1
 
 LIMITS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 
@@ -27,9 +27,9 @@ def usual(beats: BeatSet, farthest: float, each: bool) -> NDArray[np.bool_]:
     everything = np.ones(len(beats), dtype=np.bool_)
     parts = [beats.of([name]) for name in beats.records] if each else [everything]
     kept = ~everything
-    with patch.object(own, "FARTHEST", farthest):
+    with patch.object(own_recordings, "FARTHEST", farthest):
         for part in parts:
-            kept |= own.usual(beats, part)
+            kept |= own_recordings.usual(beats, part)
     return kept
 
 

@@ -16,13 +16,13 @@ import torch
 import typer
 from rich.progress import Progress
 
-from beatgan.model import Calibration
-from beatgan.nets import Student
+from beatgan.model.model import Calibration
+from beatgan.model.networks import Student
 from beatgan.types import Doubles
-from beatgan_train.calibrate import UNCAPPED, Mode, calibrate, components, spec_of
-from beatgan_train.dataset import FOLDS, BeatSet, split
-from beatgan_train.material import SPLIT_SEED, amplitude, load_beats
-from beatgan_train.ranking import auc, average_precision, flagged
+from beatgan_train.data.beat_set import FOLDS, BeatSet, split
+from beatgan_train.data.training_set import SPLIT_SEED, amplitude, load_beats
+from beatgan_train.evaluation.ranking import auc, average_precision, flagged
+from beatgan_train.training.calibrate import UNCAPPED, Mode, calibrate, components, spec_of
 
 MODE: Mode = "full"
 WAITING = (0.3, 3.0)  # weight and cap of the interval after the beat, where it is waited for

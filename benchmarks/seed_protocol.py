@@ -14,13 +14,13 @@ import typer
 from rich.progress import Progress
 
 from beatgan.types import Doubles
-from beatgan_train.bootstrap import aucs, average_precisions, draw, interval
-from beatgan_train.calibrate import components
-from beatgan_train.dataset import BeatSet, split
-from beatgan_train.evaluate import refuse_leak
-from beatgan_train.export import read
-from beatgan_train.material import load_beats
-from beatgan_train.ranking import auc, average_precision
+from beatgan_train.commands.evaluate import refuse_leak
+from beatgan_train.data.beat_set import BeatSet, split
+from beatgan_train.data.training_set import load_beats
+from beatgan_train.evaluation.bootstrap import aucs, average_precisions, draw, interval
+from beatgan_train.evaluation.ranking import auc, average_precision
+from beatgan_train.training.calibrate import components
+from beatgan_train.training.model_file import read
 
 
 def line(name: str, score: Doubles, beats: BeatSet) -> str:

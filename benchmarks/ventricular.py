@@ -1,7 +1,7 @@
 """Ventricular runs: how many are told, how many of those told are none; and how that was chosen.
 
     python benchmarks/ventricular.py --data DIR --model models/student.pt --choose
-        the weights of beatgan/ventricular.py, fitted to DS1; and, cross-validated by patient, what
+        the weights of ventricular_beat.py, fitted to DS1; and, cross-validated by patient, what
         a higher or lower offset would do (the network itself has learnt from all of DS1), there
         and in nstdb's noise, to whose patients the weights were not fitted either
     python benchmarks/ventricular.py --data DIR --model models/student.pt --patients DS2
@@ -22,16 +22,16 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from beatgan import ventricular
+from beatgan.alarms import ventricular_beat
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.ventricular_run import Runs
 from beatgan.frontend import Frontend
-from beatgan.limits import AlarmLimits
-from beatgan.model import Model
+from beatgan.model.model import Model
 from beatgan.records import read_recording
-from beatgan.runs import Runs
 from beatgan.types import Beat, Bools, Doubles, Evidence, Ints, Phase, Score
-from beatgan_train.annotations import DS1, DS2, PACED, Labels, Reference, read_reference
-from beatgan_train.dataset import label_beats, locate
-from beatgan_train.export import read
+from beatgan_train.data.beat_set import label_beats, locate
+from beatgan_train.ec57.annotations import DS1, DS2, PACED, Labels, Reference, read_reference
+from beatgan_train.training.model_file import read
 
 Group = Literal["DS1", "DS2", "paced", "noise"]
 GROUPS: dict[Group, tuple[str, ...]] = {
@@ -163,8 +163,12 @@ def _features(
     rows: list[tuple[float, ...]] = []
     which: list[bool] = []
     for score, label in zip(scores, labels.tolist(), strict=True):
-        if label in ("N", "S", "V") and score.value is not None and ventricular.suspicious(score):
-            rows.append(ventricular.features(score, score.value))
+        if (
+            label in ("N", "S", "V")
+            and score.value is not None
+            and ventricular_beat.suspicious(score)
+        ):
+            rows.append(ventricular_beat.features(score, score.value))
             which.append(label == "V")
     return rows, which
 
@@ -195,22 +199,22 @@ def fit(parts: Sequence[tuple[Doubles, Bools]]) -> Doubles:
 @contextmanager
 def as_if(weights: NDArray[np.float64]) -> Iterator[None]:
     """The judge with other weights and another offset."""
-    shipped = ventricular.WEIGHTS, ventricular.OFFSET
+    shipped = ventricular_beat.WEIGHTS, ventricular_beat.OFFSET
     one, two, three, four, offset = weights.tolist()
-    ventricular.WEIGHTS, ventricular.OFFSET = (one, two, three, four), offset
+    ventricular_beat.WEIGHTS, ventricular_beat.OFFSET = (one, two, three, four), offset
     try:
         yield
     finally:
-        ventricular.WEIGHTS, ventricular.OFFSET = shipped
+        ventricular_beat.WEIGHTS, ventricular_beat.OFFSET = shipped
 
 
 def choose(records: Sequence[Record], noisy: Sequence[Record]) -> None:
     """Print the weights, and what offsets would do to patients that they were not fitted to."""
     parts = [material(record) for record in records]
-    names = (*ventricular.Features._fields, "offset")
+    names = (*ventricular_beat.Features._fields, "offset")
     told = zip(names, fit(parts).round(2).tolist(), strict=True)
     typer.echo("fitted to all: " + ", ".join(f"{name} {value:g}" for name, value in told))
-    typer.echo(f"as shipped: {ventricular.WEIGHTS}, {ventricular.OFFSET:g}")
+    typer.echo(f"as shipped: {ventricular_beat.WEIGHTS}, {ventricular_beat.OFFSET:g}")
     left_out = {record.name: fit(parts[:k] + parts[k + 1 :]) for k, record in enumerate(records)}
     for shift in SHIFTS:
         found = [_shifted(record, left_out, shift) for record in records]

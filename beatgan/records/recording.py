@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beatgan.errors import RecordError
-from beatgan.leads import is_lead, is_other, lead_name
+from beatgan.lead_names import is_lead, is_other, lead_name
 from beatgan.types import Floats
 
 # Casefolded. The sign for micro as Latin-1, which no ASCII format allows, is read as U+FFFD.

@@ -17,12 +17,12 @@ import typer
 from rich.console import Console
 
 from beatgan.errors import BeatganError, UsageError
+from beatgan.protocol.messages import encode_json
 from beatgan.records import only
 from beatgan_daemon import log
 from beatgan_daemon.clients.cli import Records, opened
 from beatgan_daemon.clients.cli import app as clients
-from beatgan_daemon.exits import exit_code, one_line
-from beatgan_daemon.messages import encode_json
+from beatgan_daemon.exit_codes import exit_code, one_line
 from beatgan_daemon.settings import Settings, keys, load
 
 SHIPPED = Path("models/student.pt")  # in the project's folder
@@ -117,8 +117,8 @@ def check(
     """Validate the settings and the model without starting."""
     settings = _settings(config, set_, {"model.path": model, "model.device": device})
     with _without_collection():
-        from beatgan_daemon.assembly import credentials
-        from beatgan_daemon.loading import load_model
+        from beatgan_daemon.model_loading import load_model
+        from beatgan_daemon.wiring import credentials
 
     credentials(settings)
     loaded = load_model(settings.model.path, settings.model.device)
@@ -146,7 +146,7 @@ def score(
     """Score recordings with the daemon's own engine: beats and alerts as JSON Lines."""
     settings = _settings(config, set_, {"model.path": model, "model.device": device})
     with _without_collection():
-        from beatgan_daemon.loading import load_model
+        from beatgan_daemon.model_loading import load_model
         from beatgan_daemon.playback.offline import score_recordings
 
     loaded = load_model(settings.model.path, settings.model.device)

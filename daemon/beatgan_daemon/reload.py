@@ -12,12 +12,12 @@ from typing import Any
 
 from beatgan.errors import BeatganError
 from beatgan_daemon import log
-from beatgan_daemon.door.keyring import Keyring, read_clients
-from beatgan_daemon.exits import StartError, one_line
-from beatgan_daemon.loading import Loaded, load_model
+from beatgan_daemon.exit_codes import StartError, one_line
 from beatgan_daemon.metrics import Metrics
-from beatgan_daemon.notify import Notifier
+from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_daemon.security.allow_list import Keyring, read_clients
 from beatgan_daemon.settings import Settings, keys
+from beatgan_daemon.systemd import Notifier
 
 JOIN_S = 0.3  # for a reload that is under way when the daemon ends
 # What may change while the daemon runs, by key or by section. Everything else is bound to a socket,

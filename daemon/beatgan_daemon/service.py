@@ -13,34 +13,27 @@ from queue import Empty, SimpleQueue
 from time import monotonic, time_ns
 
 from beatgan.errors import StreamError
+from beatgan.protocol.frames import decode_frame, decode_topic
+from beatgan.protocol.messages import AlertMessage, Message, StatusMessage
 from beatgan_daemon import log
-from beatgan_daemon.assembly import (
-    keep,
-    make_engine,
-    open_memory,
-    open_sockets,
-    pace,
-    start_outlet,
-)
-from beatgan_daemon.door.keyring import Role
-from beatgan_daemon.endpoints import is_local
-from beatgan_daemon.exits import Exit
-from beatgan_daemon.http import Server
-from beatgan_daemon.ingest.intake import Frame, Intake
+from beatgan_daemon.exit_codes import Exit
+from beatgan_daemon.http_server import Server
+from beatgan_daemon.ingest.frame_queue import Frame, Intake
+from beatgan_daemon.ingest.load_shedding import Shedding
 from beatgan_daemon.ingest.overload import Overload
-from beatgan_daemon.ingest.shedding import Shedding
-from beatgan_daemon.ingest.wire import decode_frame, decode_topic
-from beatgan_daemon.loading import Loaded, load_model
-from beatgan_daemon.messages import AlertMessage, Message, StatusMessage
+from beatgan_daemon.liveness import Progress, Watchdog
 from beatgan_daemon.metrics import Metrics
-from beatgan_daemon.notify import Notifier
-from beatgan_daemon.outlet.handover import Outgoing
-from beatgan_daemon.pipeline.compose import journal_alert
-from beatgan_daemon.pipeline.keeper import Keeper, Kept
-from beatgan_daemon.progress import Progress, Watchdog
+from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_daemon.pipeline.checkpointing import Keeper, Kept
+from beatgan_daemon.pipeline.message_builder import journal_alert
+from beatgan_daemon.publishing.outgoing_queue import Outgoing
 from beatgan_daemon.reload import Prepared, Reload
+from beatgan_daemon.security.allow_list import Role
 from beatgan_daemon.settings import Settings
 from beatgan_daemon.signals import reload_signal, stop_signals
+from beatgan_daemon.systemd import Notifier
+from beatgan_daemon.wiring import keep, make_engine, open_memory, open_sockets, pace, start_outlet
+from beatgan_daemon.zmq_endpoints import is_local
 
 NOTHING = Kept({}, [])
 FRAMES_PER_TURN = 32  # then beats that are due are scored, even if more frames wait

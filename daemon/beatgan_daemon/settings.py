@@ -14,10 +14,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import UsageError
-from beatgan.limits import AlarmLimits
-from beatgan_daemon.exits import StartError
-from beatgan_daemon.sections import (
+from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.settings_schema import (
     Batch,
     Control,
     Http,

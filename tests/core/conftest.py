@@ -6,12 +6,12 @@ from functools import cache
 import numpy as np
 import pytest
 
-from beatgan.synthetic import beat_times, synthetic_ecg
+from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
 from beatgan.types import Doubles, Floats
 
 TwoLeads = Callable[[float, float], Floats]
 
-# The second lead's waves, as in beatgan.synthetic: upside down, and its apex 6 ms later.
+# The second lead's waves, as in beatgan.model.synthetic_ecg: upside down, and its apex 6 ms later.
 NORMAL = ((-0.17, 0.022, 0.10), (-0.02, 0.010, 0.25), (0.006, 0.012, -0.9), (0.032, 0.010, 0.20),
           (0.27, 0.045, -0.20))  # fmt: skip
 VENTRICULAR = ((0.008, 0.036, -1.3), (0.10, 0.040, 0.6), (0.33, 0.060, 0.35))

@@ -12,9 +12,9 @@ from scipy import signal
 
 from beatgan.errors import StreamError
 from beatgan.frontend import Event, Frontend, choose_leads
+from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
 from beatgan.records import SAMPLE, read_recording
 from beatgan.spec import PreprocessSpec
-from beatgan.synthetic import beat_times, synthetic_ecg
 from beatgan.types import Beat, Condition, Floats, Quality, SignalChange
 
 SPEC = PreprocessSpec()

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from beatgan.errors import ArtifactError
 from beatgan.frontend import Event, Frontend
+from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.spec import PreprocessSpec
-from beatgan.synthetic import synthetic_ecg
 from beatgan.types import Beat, Condition, Floats
 
 FS = 250.0

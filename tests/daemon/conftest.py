@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from beatgan.limits import AlarmLimits
-from beatgan.scoring import Scorer
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.model.scorer import Scorer
+from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.spec import PreprocessSpec
-from beatgan.synthetic import synthetic_ecg
 from beatgan.types import Beat, Floats, Quality, Score
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.pipeline.observer import Observer

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from beatgan.model.scorer import Scorer
+from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.records import SAMPLE
-from beatgan.scoring import Scorer
 from beatgan.spec import PreprocessSpec
-from beatgan.synthetic import synthetic_ecg
 from beatgan_daemon import cli
-from beatgan_daemon.exits import Exit
-from beatgan_daemon.loading import Loaded
+from beatgan_daemon.exit_codes import Exit
+from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.settings import Settings
 
 
@@ -114,7 +114,7 @@ def test_an_output_that_cannot_be_written_is_named(
     new_scorer: Callable[[], Scorer],
 ) -> None:
     loaded = Loaded("student", "d1gest", PreprocessSpec(), new_scorer(), "cpu")
-    monkeypatch.setattr("beatgan_daemon.loading.load_model", lambda *_: loaded)
+    monkeypatch.setattr("beatgan_daemon.model_loading.load_model", lambda *_: loaded)
     out = tmp_path / "nowhere" / "x.jsonl"
     assert outcome(monkeypatch, "score", "--model", "m.pt", SAMPLE, "--out", str(out)) == 2
     expected = f"beatgan-daemon: --out {out}: No such file or directory\n"
@@ -125,7 +125,7 @@ def test_score_writes_beats_and_alerts_as_json_lines(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, new_scorer: Callable[[], Scorer]
 ) -> None:
     loaded = Loaded("student", "d1gest", PreprocessSpec(), new_scorer(), "cpu")
-    monkeypatch.setattr("beatgan_daemon.loading.load_model", lambda *_: loaded)
+    monkeypatch.setattr("beatgan_daemon.model_loading.load_model", lambda *_: loaded)
     out = tmp_path / "x.jsonl"
     assert outcome(monkeypatch, "score", "--model", "m.pt", SAMPLE, "--out", str(out)) == 0
     found = Counter(json.loads(line)["type"] for line in out.read_text().splitlines())
@@ -140,7 +140,7 @@ def test_score_takes_one_lead_if_told_which(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     loaded = Loaded("student", "d1gest", PreprocessSpec(), new_scorer(), "cpu")
-    monkeypatch.setattr("beatgan_daemon.loading.load_model", lambda *_: loaded)
+    monkeypatch.setattr("beatgan_daemon.model_loading.load_model", lambda *_: loaded)
     ecg = synthetic_ecg(30, 250.0)
     file, out = tmp_path / "two.csv", tmp_path / "x.jsonl"
     rows = [f"{i / 250:.3f},{a:.4f},{-a:.4f}" for i, a in enumerate(ecg)]
@@ -160,7 +160,7 @@ def test_what_of_a_recording_is_not_used_is_told(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     loaded = Loaded("student", "d1gest", PreprocessSpec(), new_scorer(), "cpu")
-    monkeypatch.setattr("beatgan_daemon.loading.load_model", lambda *_: loaded)
+    monkeypatch.setattr("beatgan_daemon.model_loading.load_model", lambda *_: loaded)
     file = tmp_path / "x.csv"
     rows = [f"{i / 250:.3f},{a:.4f},1" for i, a in enumerate(synthetic_ecg(10, 250.0))]
     file.write_text("time,II (adu),Resp\n" + "\n".join(rows) + "\n")

@@ -16,14 +16,14 @@ from urllib.request import urlopen
 import pytest
 import structlog
 
-from beatgan.scoring import Scorer
+from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
 from beatgan_daemon import log
-from beatgan_daemon.loading import Loaded
-from beatgan_daemon.notify import Notifier
-from beatgan_daemon.outlet.journal import Journal
+from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.service import Service
 from beatgan_daemon.settings import load
+from beatgan_daemon.storage.journal import Journal
+from beatgan_daemon.systemd import Notifier
 
 LIMIT_S = 2.0  # the outlet moves once a second when it has nothing to do
 

@@ -13,11 +13,11 @@ import pytest
 import zmq
 
 from beatgan.errors import StreamError
-from beatgan_daemon import messages
-from beatgan_daemon.ingest import shedding, wire
-from beatgan_daemon.ingest.source import Source
-from beatgan_daemon.ingest.wire import decode_frame, encode_frame
-from beatgan_daemon.messages import Message, encode_message
+from beatgan.protocol import frames, messages
+from beatgan.protocol.frames import decode_frame, encode_frame
+from beatgan.protocol.messages import Message, encode_message
+from beatgan_daemon.ingest import load_shedding
+from beatgan_daemon.sockets.ingest_socket import Source
 
 ROOT = Path(__file__).resolve().parents[2]
 REFUSING = ("ingest/wire", "pipeline/streams", "pipeline/engine")
@@ -91,16 +91,16 @@ def test_the_page_shows_the_vectors() -> None:
 
 
 def test_the_page_explains_every_reason_that_the_code_can_give() -> None:
-    package = Path(wire.__file__).parents[1]
+    package = Path(frames.__file__).parents[1]
     source = "".join((package / f"{name}.py").read_text() for name in REFUSING)
     given = set(re.findall(r'StreamError\(\s*"([a-z]+)"', source))
     explained = set(re.findall(r"^\| `([a-z]+)` \|", section("What is refused"), re.MULTILINE))
-    assert given | {shedding.REASON} == explained
+    assert given | {load_shedding.REASON} == explained
     assert {vector["reason"] for vector in VECTORS["refused"]} < given
 
 
 def test_the_page_explains_every_key() -> None:
-    for name in msgspec.structs.fields(wire.Header):
+    for name in msgspec.structs.fields(frames.Header):
         assert f"\n| `{name.name}` |" in section("The frame")
     for title, kind in TYPES.items():
         text = section(title)

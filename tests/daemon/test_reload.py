@@ -14,14 +14,14 @@ import pytest
 import structlog
 
 from beatgan.errors import ArtifactError
-from beatgan.scoring import Scorer
+from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
 from beatgan_daemon import log
-from beatgan_daemon.loading import Loaded
 from beatgan_daemon.metrics import Metrics
-from beatgan_daemon.notify import Notifier
+from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.reload import LIVE, Prepared, Reload, changes
 from beatgan_daemon.settings import Settings, keys, load
+from beatgan_daemon.systemd import Notifier
 
 BEGUN = ("RELOADING=1", "STATUS=reloading")
 

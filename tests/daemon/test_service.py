@@ -16,17 +16,17 @@ import pytest
 import structlog
 import zmq
 
-from beatgan.scoring import Scorer
+from beatgan.model.scorer import Scorer
+from beatgan.model.synthetic_ecg import synthetic_ecg
+from beatgan.protocol.frames import encode_frame
 from beatgan.spec import PreprocessSpec
-from beatgan.synthetic import synthetic_ecg
 from beatgan.types import Chunk
 from beatgan_daemon import log
-from beatgan_daemon.exits import Exit, StartError
-from beatgan_daemon.ingest.wire import encode_frame
-from beatgan_daemon.loading import Loaded
-from beatgan_daemon.notify import Notifier
+from beatgan_daemon.exit_codes import Exit, StartError
+from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.service import Service, run
 from beatgan_daemon.settings import Settings, load
+from beatgan_daemon.systemd import Notifier
 
 FS = 360.0
 

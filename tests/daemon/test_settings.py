@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import UsageError
-from beatgan.limits import AlarmLimits
-from beatgan_daemon.exits import StartError
-from beatgan_daemon.sections import Address
+from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.settings import Settings, keys, load
+from beatgan_daemon.settings_schema import Address
 
 MODEL = {"model.path": "student.pt"}
 EXAMPLE = Path(__file__).resolve().parents[2] / "configs" / "daemon.toml"

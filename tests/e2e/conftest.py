@@ -17,9 +17,9 @@ import pytest
 import torch
 from prometheus_client.parser import text_string_to_metric_families
 
-from beatgan.artifact import build, save
-from beatgan.model import Calibration
-from beatgan.nets import Student
+from beatgan.model.artifact import build, save
+from beatgan.model.model import Calibration
+from beatgan.model.networks import Student
 from beatgan.spec import PreprocessSpec
 
 COMMAND = (sys.executable, "-m", "beatgan_daemon.cli")

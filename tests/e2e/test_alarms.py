@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import UsageError
-from beatgan.limits import AlarmLimits
+from beatgan.protocol.messages import AlertMessage
 from beatgan.records import SAMPLE, Recording, read_recording
-from beatgan_daemon.loading import load_model
-from beatgan_daemon.messages import AlertMessage
+from beatgan_daemon.model_loading import load_model
 from benchmarks import alarms_asystole, alarms_fibrillation, alarms_noise, alarms_quiet, alarms_runs
 from benchmarks.alarms import Figures, limits_of
 from benchmarks.alarms_print import Spread, clock, columns

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import zmq
 
-from beatgan.synthetic import synthetic_ecg
+from beatgan.model.synthetic_ecg import synthetic_ecg
+from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk
-from beatgan_daemon.ingest.wire import encode_frame
 from beatgan_daemon.playback.replay import Publisher
 
 SECONDS = 24

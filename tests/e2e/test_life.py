@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import zmq
 
-from beatgan.synthetic import synthetic_ecg
+from beatgan.model.synthetic_ecg import synthetic_ecg
+from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk
-from beatgan_daemon import assembly, http, notify, reload, service
-from beatgan_daemon.ingest.wire import encode_frame
+from beatgan_daemon import http_server, reload, service, systemd, wiring
 from beatgan_daemon.playback.replay import Publisher
 
 
@@ -56,7 +56,7 @@ def test_systemd_is_told_everything_in_order(start: Any, tmp_path: Path) -> None
 def test_it_stops_within_five_seconds_whoever_keeps_it() -> None:
     """Every wait on the way out has an end, and all of them together are short enough."""
     loop = service.LONGEST_WAIT_S + service.DRAIN_S + reload.JOIN_S + service.FLUSH_S
-    assert loop + assembly.LINGER_S + http.CLOSE_S + notify.PATIENCE_S <= 5.0
+    assert loop + wiring.LINGER_S + http_server.CLOSE_S + systemd.PATIENCE_S <= 5.0
 
 
 def test_told_to_stop_it_tells_what_had_arrived_though_somebody_does_not_listen(

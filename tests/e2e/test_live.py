@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import zmq
 
+from beatgan.protocol.frames import encode_frame
 from beatgan.records import SAMPLE, read_recording
 from beatgan.types import Chunk
-from beatgan_daemon.ingest.wire import encode_frame
 from beatgan_daemon.playback.replay import Plan, Publisher, replay
 
 RECEIVED = "beatgan_samples_received_total"

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from beatgan.frontend import Frontend
+from beatgan.protocol.frames import decode_frame
 from beatgan.records import SAMPLE, read_recording
 from beatgan.types import Beat
-from beatgan_daemon.ingest.wire import decode_frame
 from benchmarks import load_plan
 from benchmarks.load import Load, recordings
 from benchmarks.load_figures import faults, latency, missing, told

@@ -16,15 +16,15 @@ import wfdb
 from edfio import Edf, EdfSignal
 from scipy.signal import resample_poly
 
-from beatgan.limits import AlarmLimits
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.protocol.messages import BeatMessage
 from beatgan.records import Recording, read_recording
 from beatgan.types import Doubles
-from beatgan_daemon.loading import load_model
-from beatgan_daemon.messages import BeatMessage
+from beatgan_daemon.model_loading import load_model
 from beatgan_daemon.playback.offline import score_recordings
-from beatgan_train.annotations import read_reference
-from beatgan_train.bxb import match
-from beatgan_train.ranking import auc
+from beatgan_train.ec57.annotations import read_reference
+from beatgan_train.ec57.bxb import match
+from beatgan_train.evaluation.ranking import auc
 
 SECONDS, FS = 100, 360
 START = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from beatgan.limits import AlarmLimits
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.protocol.frames import decode_frame, encode_frame
 from beatgan.records import read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Score
-from beatgan_daemon.ingest.wire import decode_frame, encode_frame
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.pipeline.observer import Unobserved
 from beatgan_daemon.playback.chunks import cut
-from beatgan_train.dataset import load
+from beatgan_train.data.beat_set import load
 
 SPEC = PreprocessSpec()
 

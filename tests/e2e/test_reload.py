@@ -12,13 +12,13 @@ import pytest
 import torch
 import zmq
 
-from beatgan.artifact import build, save
-from beatgan.model import Calibration
-from beatgan.nets import Student
+from beatgan.model.artifact import build, save
+from beatgan.model.model import Calibration
+from beatgan.model.networks import Student
+from beatgan.model.synthetic_ecg import synthetic_ecg
+from beatgan.protocol.frames import encode_frame
 from beatgan.spec import PreprocessSpec
-from beatgan.synthetic import synthetic_ecg
 from beatgan.types import Chunk
-from beatgan_daemon.ingest.wire import encode_frame
 from beatgan_daemon.playback.replay import Publisher
 
 STREAMS = 1000

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import zmq
 
-from beatgan_daemon.door import curve
+from beatgan_daemon.security import curve
 
 Socket = zmq.Socket[bytes]
 REFUSED = "beatgan_connections_refused_total"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import wfdb
 
-from beatgan.synthetic import beat_times, synthetic_ecg
-from beatgan_train.annotations import DS1, DS2
+from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
+from beatgan_train.ec57.annotations import DS1, DS2
 
 SECONDS, FS, EVERY = 60.0, 360, 9
 

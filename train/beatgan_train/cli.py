@@ -9,19 +9,19 @@ import typer
 from rich.console import Console
 
 from beatgan.errors import ArtifactError, BeatganError, UsageError
-from beatgan_train import beat_by_beat
-from beatgan_train import evaluate as evaluation
-from beatgan_train import fetch as fetching
-from beatgan_train.adversarial import Precision, TeacherOptions
-from beatgan_train.bxb import WINDOW_S
-from beatgan_train.calibrate import FLAGGED, Mode
-from beatgan_train.card import fill_in
-from beatgan_train.dataset import Protocol
-from beatgan_train.distill import make_student
-from beatgan_train.distillation import DistilOptions
-from beatgan_train.own import ANNOTATOR
+from beatgan_train.commands import evaluate as evaluation
+from beatgan_train.commands.student import make_student
+from beatgan_train.commands.teacher import Place, make_teacher
+from beatgan_train.data import physionet as fetching
+from beatgan_train.data.beat_set import Protocol
+from beatgan_train.data.own_recordings import ANNOTATOR
+from beatgan_train.ec57 import beat_matching
+from beatgan_train.ec57.bxb import WINDOW_S
 from beatgan_train.progress import Terminal
-from beatgan_train.teacher import Place, make_teacher
+from beatgan_train.report.model_card import fill_in
+from beatgan_train.training.calibrate import FLAGGED, Mode
+from beatgan_train.training.distillation import DistilOptions
+from beatgan_train.training.gan import Precision, TeacherOptions
 
 USAGE, REFUSED = 2, 3  # exit codes; 0 is done, 1 a crash
 WIDTH = 140  # columns of a table that is written to a file
@@ -233,7 +233,7 @@ def bxb(
     json: Annotated[Path | None, typer.Option(help="Write all figures here.")] = None,
 ) -> None:
     """Compare beats with a reference, beat by beat, after ANSI/AAMI EC57."""
-    beat_by_beat.run(
+    beat_matching.run(
         reference,
         test,
         annotator=annotator,

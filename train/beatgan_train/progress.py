@@ -14,7 +14,7 @@ from rich.progress import (  # fmt: skip
     TimeRemainingColumn,
 )
 
-from beatgan_train.fit import Line
+from beatgan_train.training.loop import Line
 
 
 class Terminal:

@@ -12,9 +12,9 @@ from beatgan.errors import UsageError
 from beatgan.records import Recording, read_recording
 from beatgan_daemon.clients import client
 from beatgan_daemon.clients import watch as watching
-from beatgan_daemon.door import curve
 from beatgan_daemon.playback import replay as replaying
-from beatgan_daemon.sections import Control, Publish
+from beatgan_daemon.security import curve
+from beatgan_daemon.settings_schema import Control, Publish
 from beatgan_daemon.signals import stop_signals
 
 PLAN = replaying.Plan()  # its defaults are ours

@@ -11,9 +11,9 @@ import msgspec
 import zmq
 
 from beatgan.errors import UsageError
-from beatgan_daemon import endpoints
-from beatgan_daemon.door.curve import Secure
-from beatgan_daemon.messages import VERSION, AlertMessage
+from beatgan.protocol.messages import VERSION, AlertMessage
+from beatgan_daemon import zmq_endpoints
+from beatgan_daemon.security.curve import Secure
 
 TIMEOUT_S = 5.0  # without an answer: nobody is there
 FOLLOW_S = 0.5  # between questions for newer alerts
@@ -69,11 +69,11 @@ class Client:
     def _connected(self) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)
         socket.linger = 0
-        endpoints.keep_alive(socket)
+        zmq_endpoints.keep_alive(socket)
         try:
             if self._secure is not None:
                 self._secure(socket)
-            endpoints.connect(socket, self._endpoint, "control")
+            zmq_endpoints.connect(socket, self._endpoint, "control")
         except BaseException:
             socket.close()
             raise

@@ -24,7 +24,7 @@ from rich.console import Console
 from beatgan.errors import BeatganError, UsageError
 from beatgan.records import SAMPLE, read_recording
 from beatgan_daemon.clients.watch import watch
-from beatgan_daemon.exits import StartError
+from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.playback.replay import Plan, replay
 from beatgan_daemon.signals import stop_signals
 

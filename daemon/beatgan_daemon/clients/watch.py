@@ -12,9 +12,9 @@ from rich.text import Text
 from zmq.utils.monitor import recv_monitor_message
 
 from beatgan.errors import UsageError
-from beatgan_daemon import endpoints
+from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.clients.client import Client, Page, Received
-from beatgan_daemon.door.curve import Secure
+from beatgan_daemon.security.curve import Secure
 
 POLL_MS = 200  # how soon a signal to stop is seen
 ANSWER_S = 2.0  # for alerts that were missed
@@ -44,7 +44,7 @@ def watch(
         context = resources.enter_context(zmq.Context[zmq.Socket[bytes]]())
         socket = resources.enter_context(context.socket(zmq.SUB))
         socket.linger = 0
-        endpoints.keep_alive(socket)
+        zmq_endpoints.keep_alive(socket)
         if secure is not None:
             secure(socket)
         client = None
@@ -52,7 +52,7 @@ def watch(
             client = resources.enter_context(Client(control, secure=secure, timeout=ANSWER_S))
         monitor = resources.enter_context(socket.get_monitor_socket(sum(CONNECTION)))
         socket.subscribe("alert.")
-        endpoints.connect(socket, endpoint, "watch")
+        zmq_endpoints.connect(socket, endpoint, "watch")
         for line in _lines(socket, monitor, Listener(client), stopping):
             console.print(line, soft_wrap=True, highlight=False)
 

@@ -11,18 +11,18 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import StreamError
-from beatgan.limits import AlarmLimits
-from beatgan.scoring import Scorer
+from beatgan.model.scorer import Scorer
+from beatgan.protocol.messages import Message, State
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Alert, Chunk, Kind, Phase, Priority
-from beatgan_daemon.messages import Message, State
-from beatgan_daemon.pipeline.desk import Desk
+from beatgan_daemon.pipeline.active_alarms import Desk
+from beatgan_daemon.pipeline.batcher import Teller
 from beatgan_daemon.pipeline.observer import Observer
 from beatgan_daemon.pipeline.reorder import Arrival, Reorder
 from beatgan_daemon.pipeline.snapshot import Snapshot
-from beatgan_daemon.pipeline.streams import Stream
-from beatgan_daemon.pipeline.teller import Teller
+from beatgan_daemon.pipeline.stream import Stream
 
 NO_DATA = "signal.no-data"
 FORGET_S = 3600.0

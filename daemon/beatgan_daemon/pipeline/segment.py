@@ -5,15 +5,15 @@ Knows what of it goes on after a restart; not what is expected next, nor what wa
 
 import numpy as np
 
-from beatgan import technical
+from beatgan.alarms import technical
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.policy import EpisodePolicy
 from beatgan.errors import ArtifactError
 from beatgan.frontend import Event, Frontend
-from beatgan.limits import AlarmLimits
-from beatgan.policy import EpisodePolicy
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Chunk, SignalChange, Strip
 from beatgan_daemon.pipeline.snapshot import Front, Snapshot
-from beatgan_daemon.pipeline.timeline import Timeline
+from beatgan_daemon.pipeline.source_clock import Timeline
 
 CALM = -1.0  # log odds of fibrillation where nothing looks like it
 

@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from beatgan.alarms.policy import PolicyState
 from beatgan.errors import BeatganError
 from beatgan.frontend import FrontendState
-from beatgan.policy import PolicyState
 
 VERSION = 1  # of what the bytes mean: another is not read
 MARK = b"bgan"

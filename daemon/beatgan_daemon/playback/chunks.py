@@ -7,9 +7,9 @@ from itertools import cycle
 import numpy as np
 
 from beatgan.errors import RecordError, StreamError
+from beatgan.protocol.frames import MAX_NAME, MAX_SAMPLES, check_leads
 from beatgan.records import Recording
 from beatgan.types import MAX_FS, MIN_FS, Chunk, Floats
-from beatgan_daemon.ingest.wire import MAX_NAME, MAX_SAMPLES, check_leads
 
 
 def stream_name(recording: Recording, taken: set[str]) -> str:

@@ -6,11 +6,11 @@ Bounded memory: one recording, one stream and one batch at a time.
 from collections.abc import Iterable, Iterator
 from math import inf
 
-from beatgan.limits import AlarmLimits
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.model.scorer import Scorer
+from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, StatusMessage
 from beatgan.records import Recording
-from beatgan.scoring import Scorer
 from beatgan.spec import PreprocessSpec
-from beatgan_daemon.messages import AlertMessage, BeatMessage, Message, StatusMessage
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.pipeline.observer import Observer, Unobserved
 from beatgan_daemon.playback.chunks import cut, stream_name

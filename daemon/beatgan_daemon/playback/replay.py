@@ -13,12 +13,12 @@ from typing import Literal, Self
 import zmq
 
 from beatgan.errors import BeatganError, UsageError
+from beatgan.protocol.frames import MAX_SAMPLES, encode_frame
 from beatgan.records import Recording
 from beatgan.types import Chunk
-from beatgan_daemon import endpoints
-from beatgan_daemon.door.curve import Secure
-from beatgan_daemon.ingest.wire import MAX_SAMPLES, encode_frame
+from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.playback.chunks import cut, stream_name
+from beatgan_daemon.security.curve import Secure
 
 STALLED_S = 30.0  # a subscriber that takes nothing for so long is given up
 
@@ -85,14 +85,14 @@ class Publisher:
         self._socket = context.socket(zmq.XPUB)
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
         self._socket.sndtimeo = self._socket.linger = round(1000 * STALLED_S)
-        endpoints.keep_alive(self._socket)
+        zmq_endpoints.keep_alive(self._socket)
         try:
             if secure is not None:
                 secure(self._socket)
             if bind is not None:
-                self.endpoint = endpoints.bind(self._socket, bind, "replay")
+                self.endpoint = zmq_endpoints.bind(self._socket, bind, "replay")
             elif connect is not None:
-                endpoints.connect(self._socket, connect, "replay")
+                zmq_endpoints.connect(self._socket, connect, "replay")
                 self.endpoint = connect
         except BeatganError:
             self._socket.close(linger=0)

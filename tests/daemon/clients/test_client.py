@@ -11,6 +11,7 @@ import pytest
 import zmq
 
 from beatgan.errors import UsageError
+from beatgan.protocol.control import JournalEntry
 from beatgan_daemon.clients.client import (
     Client,
     NoAnswerError,
@@ -19,16 +20,15 @@ from beatgan_daemon.clients.client import (
     fetch_alerts,
     follow_alerts,
 )
-from beatgan_daemon.outlet.control import Control
-from beatgan_daemon.outlet.journal import Journal
-from beatgan_daemon.outlet.ledger import Entry
+from beatgan_daemon.sockets.control_socket import Control
+from beatgan_daemon.storage.journal import Journal
 
 ANY = "tcp://127.0.0.1:*"
 Socket = zmq.Socket[bytes]
 
 
-def entry(n: int, episode: str = "") -> Entry:
-    return Entry(n, episode or f"e{n}", "bed", "start", b'{"n":%d}' % n)
+def entry(n: int, episode: str = "") -> JournalEntry:
+    return JournalEntry(n, episode or f"e{n}", "bed", "start", b'{"n":%d}' % n)
 
 
 class Served:
@@ -36,11 +36,11 @@ class Served:
 
     def __init__(self, alerts: int, endpoint: str = ANY) -> None:
         self.seen: list[str] = []
-        self._pending: list[Entry] = [entry(n) for n in range(alerts)]
+        self._pending: list[JournalEntry] = [entry(n) for n in range(alerts)]
         self._endpoint, self._ready, self._over = endpoint, Event(), Event()
         self._thread = Thread(target=self._run)
 
-    def append(self, *entries: Entry) -> None:
+    def append(self, *entries: JournalEntry) -> None:
         self._pending += entries
 
     def _run(self) -> None:

@@ -13,10 +13,10 @@ import zmq
 from rich.console import Console
 
 from beatgan.errors import UsageError
+from beatgan.protocol.messages import Delay, encode_json
 from beatgan_daemon.clients.client import Header, Page, Received
 from beatgan_daemon.clients.watch import Listener, describe, watch
-from beatgan_daemon.messages import Delay, encode_json
-from beatgan_daemon.outlet.sink import Sink
+from beatgan_daemon.sockets.publish_socket import Sink
 
 ONSET = 1_790_000_000_250_000_000
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beatgan.errors import StreamError
+from beatgan.protocol.frames import decode_frame
+from beatgan.protocol.messages import BeatMessage, Message
 from beatgan.types import Floats
-from beatgan_daemon.ingest.wire import decode_frame
-from beatgan_daemon.messages import BeatMessage, Message
 from beatgan_daemon.pipeline.engine import Engine
 from benchmarks.fuzzer import KEYS, ODD, SIZE, Fuzzer
 

@@ -11,10 +11,10 @@ import pytest
 import zmq
 
 from beatgan.errors import StreamError
+from beatgan.protocol import frames
+from beatgan.protocol.frames import MAX_HEADER, decode_frame, decode_topic, encode_frame
 from beatgan.types import Chunk, Floats
-from beatgan_daemon.ingest import wire
-from beatgan_daemon.ingest.source import MAX_PARTS, Source
-from beatgan_daemon.ingest.wire import MAX_HEADER, decode_frame, decode_topic, encode_frame
+from beatgan_daemon.sockets.ingest_socket import MAX_PARTS, Source
 
 Socket = zmq.Socket[bytes]
 
@@ -63,7 +63,7 @@ def test_names_without_end_take_no_memory_without_end(
     new_engine: Callable[..., Any], patient: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Topics, leads and streams, each name new."""
-    monkeypatch.setattr(wire, "_MOST_KNOWN", 500)
+    monkeypatch.setattr(frames, "_MOST_KNOWN", 500)
     engine, _ = new_engine(max_streams=50)
     refused: Counter[str] = Counter()
     for k in range(2000):
@@ -73,8 +73,8 @@ def test_names_without_end_take_no_memory_without_end(
             engine.receive(decode_frame(encode_frame(chunk)), k * 1e-6)
         except StreamError as error:
             refused[error.reason] += 1
-        assert len(wire._topics) <= 500
-        assert len(wire._leads) <= 500
+        assert len(frames._topics) <= 500
+        assert len(frames._leads) <= 500
     assert refused == {"streams": 2000 - 50}
     assert len(engine.streams()) == 50
 

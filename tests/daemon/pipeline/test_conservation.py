@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beatgan.errors import StreamError
+from beatgan.protocol.messages import Message, StatusMessage, Totals
 from beatgan.types import Chunk
-from beatgan_daemon.messages import Message, StatusMessage, Totals
 from beatgan_daemon.pipeline.engine import Engine
 
 FS = 250.0

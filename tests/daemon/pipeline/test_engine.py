@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beatgan.errors import StreamError
-from beatgan.types import Chunk, Floats
-from beatgan_daemon.messages import (
+from beatgan.protocol.messages import (
     AlertMessage,
     BeatMessage,
     Delay,
@@ -21,6 +20,7 @@ from beatgan_daemon.messages import (
     StatusMessage,
     encode_json,
 )
+from beatgan.types import Chunk, Floats
 from beatgan_daemon.pipeline.engine import Engine
 
 FS = 360.0

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from beatgan.errors import StreamError
+from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, StatusMessage
 from beatgan.types import Chunk, Floats
-from beatgan_daemon.messages import AlertMessage, BeatMessage, Message, StatusMessage
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.pipeline.reorder import MOST_FRAMES, MOST_VALUES
 

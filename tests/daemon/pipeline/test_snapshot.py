@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from beatgan.limits import AlarmLimits
-from beatgan.scoring import Scorer
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Alert, Beat, Chunk, Floats, Phase
 from beatgan_daemon.pipeline.observer import Unobserved
 from beatgan_daemon.pipeline.snapshot import HEAD, Snapshot, SnapshotError, decode, encode, latest
-from beatgan_daemon.pipeline.streams import Closed, Notice, Step, Stream
+from beatgan_daemon.pipeline.stream import Closed, Notice, Step, Stream
 
 FS = 360.0
 START_NS = 1_700_000_000_000_000_000

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import RecordError
-from beatgan.limits import AlarmLimits
+from beatgan.model.scorer import Scorer
+from beatgan.protocol.frames import decode_frame, encode_frame
+from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, StatusMessage
 from beatgan.records import Recording, read_recording
-from beatgan.scoring import Scorer
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats
-from beatgan_daemon.ingest.wire import decode_frame, encode_frame
-from beatgan_daemon.messages import AlertMessage, BeatMessage, Message, StatusMessage
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.playback.chunks import cut, stream_name
 from beatgan_daemon.playback.offline import score_recordings

@@ -12,12 +12,12 @@ import pytest
 import zmq
 
 from beatgan.errors import BeatganError, RecordError, UsageError
+from beatgan.protocol.frames import decode_frame
 from beatgan.records import Recording
 from beatgan.types import Chunk, Floats
-from beatgan_daemon.exits import StartError
-from beatgan_daemon.ingest.source import Source
-from beatgan_daemon.ingest.wire import decode_frame
+from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.playback.replay import Plan, Replayed, replay
+from beatgan_daemon.sockets.ingest_socket import Source
 
 Context = zmq.Context[zmq.Socket[bytes]]
 

@@ -1,0 +1,1 @@
+"""From scores, signal changes and rhythm status to alarms: one detector for each family."""

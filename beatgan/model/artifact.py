@@ -1,0 +1,304 @@
+"""The model file: network, preprocessing spec, calibration, provenance and a self-test in one.
+
+Works on open binary files; knows no path (a name is passed in for its messages) and no daemon.
+Every leaf of the file has a SHA-256 digest, so that an altered one is named. The digests catch
+accidents and careless edits; they are no signature. The self-test catches what they cannot: a
+file whose parts are intact but do not give, on this machine and by this version of the front end,
+the scores they gave when it was written.
+"""
+
+import hashlib
+import json
+import pickle
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import IO, Any, Literal, Self
+
+import numpy as np
+import torch
+
+from beatgan.errors import ArtifactError, BeatganError
+from beatgan.frontend import Frontend
+from beatgan.model.model import Calibration, Model
+from beatgan.model.networks import Autoencoder, Generator, Student
+from beatgan.model.synthetic_ecg import synthetic_ecg
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Beat, Floats
+
+FORMAT = "beatgan-model"
+VERSION = 2
+NETWORKS: dict[str, type[Generator] | type[Student]] = {"Generator": Generator, "Student": Student}
+SECTIONS = ("kind", "spec", "network", "calibration", "provenance", "self_test")
+TOLERANCE = 1e-3  # of a self-test score: processors round differently, by about 1e-5
+ZIP = b"PK\x03\x04"
+# What torch.load was seen to raise on damaged files.
+DAMAGE = (
+    pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, AttributeError,
+    TypeError, OSError, AssertionError, ImportError, OverflowError, MemoryError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SelfTest:
+    """Raw ECG and what the model made of it when the file was written.
+
+    ``ecg`` (n,) counts in units of ``scale`` millivolt at ``fs`` Hz, synthetic: no patient's
+    signal is inside a model. ``peaks`` are the apexes of the scored beats, ``scores`` theirs.
+    """
+
+    ecg: np.ndarray[tuple[int], np.dtype[np.int16]]
+    fs: float
+    scale: float
+    peaks: tuple[int, ...]
+    scores: tuple[float, ...]
+
+    @classmethod
+    def record(cls, spec: PreprocessSpec, model: Model) -> Self:
+        """Write down what ``model`` makes of 40 s of synthetic ECG with ectopic beats."""
+        fs, scale = 250.0, 1 / 200
+        counts = np.round(synthetic_ecg(40.0, fs, seed=1) / scale).astype(np.int16)
+        peaks, scores = _scored(spec, model, counts, fs, scale)
+        return cls(counts, fs, scale, peaks, scores)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values and a tensor, as stored in a model file."""
+        return {
+            "ecg": torch.from_numpy(self.ecg),
+            "fs": self.fs,
+            "scale": self.scale,
+            "peaks": list(self.peaks),
+            "scores": list(self.scores),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The self-test stored as ``values``; raises ArtifactError on what is not one."""
+        try:
+            return cls(
+                ecg=values["ecg"].numpy(),
+                fs=float(values["fs"]),
+                scale=float(values["scale"]),
+                peaks=tuple(int(peak) for peak in values["peaks"]),
+                scores=tuple(float(score) for score in values["scores"]),
+            )
+        except KeyError as error:
+            raise ArtifactError(f"self_test: missing {error}") from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ArtifactError(f"self_test: {error}") from None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Artifact:
+    """All that a model file holds; ``digest`` is short and names the whole content."""
+
+    kind: Literal["student", "teacher"]
+    spec: PreprocessSpec
+    network: Autoencoder
+    calibration: Calibration
+    provenance: dict[str, Any]
+    test: SelfTest
+    digest: str
+
+
+def build(
+    kind: Literal["student", "teacher"],
+    spec: PreprocessSpec,
+    network: Autoencoder,
+    calibration: Calibration,
+    provenance: Mapping[str, Any],
+) -> Artifact:
+    """Put the parts together and record the self-test; the network is moved to the CPU.
+
+    ``provenance`` may hold only what JSON can. Raises ArtifactError if the parts do not fit.
+    """
+    _check(kind, spec, network, calibration)
+    test = SelfTest.record(spec, Model(spec, network, calibration))
+    if not test.peaks:
+        raise ArtifactError("the front end finds no beat in the self-test's ECG")
+    plain = json.loads(json.dumps(dict(provenance)))
+    unnamed = Artifact(kind, spec, network.cpu(), calibration, plain, test, digest="")
+    return replace(unnamed, digest=_short(leaf_digests(_sections(unnamed))))
+
+
+def save(file: IO[bytes], artifact: Artifact) -> None:
+    """Write ``artifact``: one plain dictionary, with tensors, in torch's own container."""
+    sections = _sections(artifact)
+    torch.save(
+        {"format": FORMAT, "version": VERSION, **sections, "digests": leaf_digests(sections)}, file
+    )
+
+
+def load(file: IO[bytes], name: str) -> Artifact:
+    """Read a model file, to the CPU and in eval mode, running no code from it.
+
+    Raises ArtifactError, beginning with ``name``, if it is not a model file, is of another format
+    version, lacks a part, or if a part is not what was written; the text says which.
+    """
+    try:
+        return _assemble(_verified(_content(file)))
+    except BeatganError as error:
+        raise ArtifactError(f"{name}: {error}") from None
+
+
+def self_test(artifact: Artifact, device: torch.device | str = "cpu") -> Model:
+    """The artifact's model on ``device``, proved to find and score its test ECG as when written.
+
+    Raises ArtifactError saying which peak or score differs.
+    """
+    model = Model(artifact.spec, artifact.network, artifact.calibration, device)
+    test = artifact.test
+    try:
+        peaks, scores = _scored(artifact.spec, model, test.ecg, test.fs, test.scale)
+    except (BeatganError, RuntimeError, ValueError) as error:
+        raise ArtifactError(f"self-test: {error}") from error
+    for index, (got, expected) in enumerate(zip(peaks, test.peaks, strict=False)):
+        if got != expected:
+            raise ArtifactError(f"self-test: peak {index}: got {got}, expected {expected}")
+    if len(peaks) != len(test.peaks):
+        raise ArtifactError(f"self-test: got {len(peaks)} beats, expected {len(test.peaks)}")
+    for index, (value, wanted) in enumerate(zip(scores, test.scores, strict=True)):
+        if not abs(value - wanted) <= TOLERANCE:
+            raise ArtifactError(f"self-test: score {index}: got {value:.6f}, expected {wanted:.6f}")
+    return model
+
+
+def _scored(
+    spec: PreprocessSpec,
+    model: Model,
+    counts: np.ndarray[tuple[int], np.dtype[np.int16]],
+    fs: float,
+    scale: float,
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """(apexes, scores) of the beats that can be scored in ``counts``."""
+    millivolt: Floats = (counts.astype(np.float32) * np.float32(scale))[:, np.newaxis]
+    frontend = Frontend(spec, fs, ["ECG"])
+    events = [*frontend.push(millivolt), *frontend.close()]
+    scores = model.score([event for event in events if isinstance(event, Beat)])
+    found = [(score.beat.sample, score.value) for score in scores if score.value is not None]
+    return tuple(sample for sample, _ in found), tuple(value for _, value in found)
+
+
+def _check(kind: str, spec: PreprocessSpec, network: Autoencoder, calibration: Calibration) -> None:
+    """Raise ArtifactError unless the parts fit together."""
+    if kind not in ("student", "teacher"):
+        raise ArtifactError(f"kind: expected student or teacher, got {kind!r}")
+    if type(network).__name__ not in NETWORKS:
+        raise ArtifactError(f"network: no {type(network).__name__} can be stored")
+    if network.length != spec.length:
+        raise ArtifactError(
+            f"network: takes {network.length} ticks where the spec's window has {spec.length}"
+        )
+    if calibration.usual and len(calibration.usual) != spec.length:
+        raise ArtifactError(
+            f"calibration: usual has {len(calibration.usual)} ticks where the spec's window has "
+            f"{spec.length}"
+        )
+
+
+def _sections(artifact: Artifact) -> dict[str, Any]:
+    """The parts as plain values and CPU tensors."""
+    network = artifact.network
+    return {
+        "kind": artifact.kind,
+        "spec": artifact.spec.to_dict(),
+        "network": {
+            "name": type(network).__name__,
+            "arguments": network.arguments,
+            "state": {key: tensor.detach().cpu() for key, tensor in network.state_dict().items()},
+        },
+        "calibration": artifact.calibration.to_dict(),
+        "provenance": artifact.provenance,
+        "self_test": artifact.test.to_dict(),
+    }
+
+
+def _content(file: IO[bytes]) -> dict[str, Any]:
+    """What is in the file, if it is one of ours."""
+    if not (start := file.read(len(ZIP))):
+        raise ArtifactError("not a beatgan model: the file is empty")
+    if start != ZIP:
+        raise ArtifactError("not a beatgan model (a bare pickle, for one, is never opened)")
+    file.seek(0)
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = "it holds pickled code" if "global" in str(error).lower() else "it is damaged"
+        raise ArtifactError(f"not a beatgan model: {reason}; nothing of it was run") from error
+    except DAMAGE as error:
+        raise ArtifactError(f"damaged: {str(error).split('. ')[0][:200]}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ArtifactError(f"not a beatgan model: it lacks the mark {FORMAT!r}")
+    if (version := content.get("version")) != VERSION:
+        raise ArtifactError(f"format version {version}; this beatgan reads version {VERSION}")
+    return content
+
+
+def _verified(content: dict[str, Any]) -> dict[str, Any]:
+    """The sections, once every leaf is what was written."""
+    if missing := [part for part in (*SECTIONS, "digests") if part not in content]:
+        raise ArtifactError(f"missing part(s): {', '.join(missing)}")
+    sections = {part: content[part] for part in SECTIONS}
+    found, written = leaf_digests(sections), content["digests"]
+    if not isinstance(written, dict):
+        raise ArtifactError("digests: not a table")
+    for key in sorted({*found, *written}, key=str):
+        if key not in found:
+            raise ArtifactError(f"{key}: missing")
+        if found[key] != written.get(key):
+            raise ArtifactError(f"{key}: not what was written (its digest differs)")
+    return sections
+
+
+def _assemble(sections: dict[str, Any]) -> Artifact:
+    """The artifact of verified sections."""
+    spec = PreprocessSpec.from_dict(_table(sections, "spec"))
+    network = _network(_table(sections, "network"))
+    calibration = Calibration.from_dict(_table(sections, "calibration"))
+    _check(sections["kind"], spec, network, calibration)
+    return Artifact(
+        kind=sections["kind"],
+        spec=spec,
+        network=network.eval(),
+        calibration=calibration,
+        provenance=_table(sections, "provenance"),
+        test=SelfTest.from_dict(_table(sections, "self_test")),
+        digest=_short(leaf_digests(sections)),
+    )
+
+
+def _table(sections: dict[str, Any], part: str) -> dict[str, Any]:
+    if not isinstance(table := sections[part], dict):
+        raise ArtifactError(f"{part}: expected a table, got {type(table).__name__}")
+    return table
+
+
+def _network(table: dict[str, Any]) -> Autoencoder:
+    """Rebuild the network from its name, arguments and state."""
+    try:
+        network = NETWORKS[table["name"]](**table["arguments"])
+        network.load_state_dict(table["state"])
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise ArtifactError(f"network: {str(error).splitlines()[0]}") from error
+    return network
+
+
+def leaf_digests(sections: Mapping[str, Any]) -> dict[str, str]:
+    """The SHA-256 of each leaf, by its dotted path."""
+    return {path: hashlib.sha256(content).hexdigest() for path, content in _leaves(sections, "")}
+
+
+def _short(digests: Mapping[str, str]) -> str:
+    """One short name for all of it."""
+    return hashlib.sha256(json.dumps(sorted(digests.items())).encode()).hexdigest()[:12]
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, bytes]]:
+    """Each leaf's path and its content as bytes that no two different leaves share."""
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, torch.Tensor):
+        header = f"{value.dtype} {tuple(value.shape)} "
+        yield path, header.encode() + value.contiguous().numpy().tobytes()
+    else:
+        yield path, repr(value).encode()

@@ -1,0 +1,1 @@
+"""The wire format, both ways, as bytes. Knows no socket."""

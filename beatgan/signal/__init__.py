@@ -1,0 +1,1 @@
+"""Raw samples of one lead: resampled, graded, filtered, searched for QRS complexes."""

@@ -1,0 +1,289 @@
+"""What the latest seconds of one lead are like by themselves: chaotic, or without any beat.
+
+Judged on the filtered signal, whatever is thought of the beats in it: fibrillation has none, and a
+detector finds some all the same. Knows no other lead, no clock and no alarm.
+"""
+
+import numpy as np
+
+from beatgan.jit import compiled
+from beatgan.types import Doubles, Record
+
+TICK = 45  # samples (0.125 s at 360 Hz) from one look to the next
+PART = 90  # samples that are taken in at once, ...
+RENEWED = 180  # ... and after which the chaos is judged anew
+THIN = 3  # samples that are averaged to one of the thinned signal
+BLOCK = PART // THIN  # thinned samples of a part
+BLOCKS = 12  # parts of a strip: 3 s
+LENGTH = BLOCK * BLOCKS
+MOST_TICKS = 3  # in one block of at most lead.BLOCK samples
+ENOUGH = 0.6  # share of a strip that must not be lost
+FAINT_MV = 0.15  # a strip within this is no fibrillation, but standstill
+
+# Log odds that a strip is of ventricular fibrillation or flutter: weights of four features and an
+# offset, by logistic regression on the odd records of cudb and DS1, clean and with nstdb's noises
+# mixed in: benchmarks/fibrillation.py --choose. Fibrillation has no complexes, so that neither it
+# nor its slope is peaked, and is nearly a sine, so that half a period later it is upside down (the
+# leakage of Kuo & Dillman's VF filter, Computers in Cardiology 1978).
+#          peakedness, leakage, peakedness of the slope, gathering of the slope, offset
+WEIGHTS = (-1.67, -13.59, -2.46, 4.16, 12.40)
+LOWEST, HIGHEST = -3.0, 6.0  # how much one strip can say
+
+KEPT = 320  # samples of signal before the filters: from an apex to its confirmation, and a block
+MEAN = 7  # of these, by which the mains' hum is taken out
+HALF = 27  # samples (75 ms) before and after an apex, by which the height of a beat is measured
+FAINT_BEAT_MV = 0.08  # what is lower is no beat ...
+FAINT_BEAT = 0.2  # ... nor what is lower than this share of the usual beat
+STILL = (36, 57)  # samples after an apex: where the line is still there, ...
+LAST_BEAT = 0.5  # ... no beat is lower than this share of the usual one
+FORGET = 0.125  # weight of the newest beat in the usual height
+LATELY = 12  # parts (3 s) whose range, baseline and all, tells whether they could hide a beat: ...
+MASKED = 0.8  # ... when it is this share of the usual beat
+
+SUMS = 7  # of a part: count, |x|, x^2, x^4, |slope|, slope^2, slope^4
+STATE = np.dtype(
+    [
+        ("signal", "f4", (LENGTH,)),  # thinned, the newest last
+        ("sums", "f8", (BLOCKS, SUMS)),
+        ("low", "f8", (BLOCKS,)),
+        ("high", "f8", (BLOCKS,)),
+        ("bottom", "f8", (LATELY,)),  # extremes of the latest parts before the filters
+        ("top", "f8", (LATELY,)),
+        ("kept", "f4", (KEPT,)),  # before the filters, whose high-pass makes a bump of a step
+        ("usual", "f8"),  # running height of a beat in millivolt, 0 before the first
+        ("beat", "i8"),  # apex of the latest that was high enough, -1 for none
+    ]
+)
+LOOK = np.dtype(
+    [
+        ("chaos", "f8"),  # log odds of fibrillation; NaN where not renewed, or too much is lost
+        ("beat", "i8"),  # the latest beat's apex, as far as confirmed, -1 for none
+        ("masked", "i8"),  # 1 where the signal moves so much that a beat may hide in it
+    ]
+)  # what is seen at a tick
+
+
+@compiled
+def begin(s: Record) -> None:
+    """A signal of which nothing is known."""
+    s.beat = -1
+    forget_signal(s)
+
+
+@compiled
+def forget_signal(s: Record) -> None:
+    """All signal so far counts as lost."""
+    s.signal[:] = np.nan
+    s.kept[:] = np.nan
+    s.sums[:] = 0.0
+    s.low[:] = np.inf
+    s.high[:] = -np.inf
+    s.bottom[:] = np.inf
+    s.top[:] = -np.inf
+
+
+@compiled
+def next_tick(start: int) -> int:
+    """The first tick at sample ``start`` or later."""
+    return start + TICK - 1 - start % TICK
+
+
+@compiled
+def keep(s: Record, signal: Doubles) -> None:
+    """Take in ``signal`` in millivolt as it is before the filters, at most a lead's block of it."""
+    stay = KEPT - signal.size
+    for i in range(stay):
+        s.kept[i] = s.kept[i + signal.size]
+    for i in range(signal.size):
+        s.kept[stay + i] = signal[i]
+
+
+@compiled
+def run(
+    s: Record, history: Doubles, start: int, end: int, found: Record, late: int, looks: Record
+) -> int:
+    """Look at the ticks from sample ``start`` to before ``end``; write looks, return how many.
+
+    ``history``: filtered signal in millivolt, up to before sample ``end``; ``found``: the apexes
+    confirmed by these samples, ``late`` samples behind those before the filters.
+    """
+    count, taken = 0, 0
+    for tick in range(next_tick(start), end, TICK):
+        while taken < found.size and found[taken].confirmed <= tick:
+            _note(s, found[taken].apex - late, found[taken].confirmed, end)
+            taken += 1
+        if (tick + 1) % PART == 0:
+            last = end - tick - 1
+            take(s, history[history.size - last - PART : history.size - last])
+            _measure(s, s.kept[KEPT - last - PART : KEPT - last])
+        _look(s, tick, looks[count])
+        count += 1
+    for k in range(taken, found.size):
+        _note(s, found[k].apex - late, found[k].confirmed, end)
+    return count
+
+
+@compiled
+def _look(s: Record, tick: int, look: Record) -> None:
+    """Write what is seen at a tick."""
+    look.beat = s.beat
+    look.masked = s.top.max() - s.bottom.min() >= MASKED * s.usual
+    look.chaos = chaos(s) if (tick + 1) % RENEWED == 0 else np.nan
+
+
+@compiled
+def _note(s: Record, apex: int, confirmed: int, end: int) -> None:
+    """An apex was ``confirmed``: it counts as a beat unless it is far lower than usual.
+
+    Its height is that above, or below, both ends of the stretch round it. So a step has none, such
+    as the one with which the signal breaks off. A P or T wave there has some: so where the line is
+    still after an apex, more is asked of it. What came after it was confirmed, which lost signal
+    can do early, must not matter: it may or may not have come in the same block.
+    """
+    middle, known = KEPT - (end - apex), s.kept[: KEPT - (end - confirmed) + 1]
+    before, after = _level(known, middle - HALF), _level(known, middle + HALF)
+    low, high = _extremes(known, middle - HALF, middle + HALF)
+    height = max(high - max(before, after), min(before, after) - low)
+    if np.isnan(height):  # next to lost signal
+        return
+    low, high = _extremes(known, middle + STILL[0], middle + STILL[1])
+    share = LAST_BEAT if high - low < FAINT_BEAT_MV else FAINT_BEAT
+    if height >= max(FAINT_BEAT_MV, share * s.usual):
+        s.beat = apex
+    s.usual += (FORGET if s.usual else 1.0) * (height - s.usual)
+
+
+@compiled
+def _extremes(x: Doubles, start: int, end: int) -> tuple[float, float]:
+    """The lowest and the highest level about the samples from ``start`` to ``end``."""
+    low = high = _level(x, start)
+    for i in range(start + 1, end + 1):
+        level = _level(x, i)
+        low = min(low, level)
+        high = max(high, level)
+    return low, high
+
+
+@compiled
+def _level(x: Doubles, middle: int) -> float:
+    """The mean of MEAN samples of ``x`` about the ``middle`` one; NaN beyond its end."""
+    if middle + MEAN // 2 >= x.size:
+        return np.nan
+    total = 0.0
+    for i in range(middle - MEAN // 2, middle + MEAN // 2 + 1):
+        total += x[i]
+    return total / MEAN
+
+
+@compiled
+def take(s: Record, signal: Doubles) -> None:
+    """Take in the samples of a part: thin them, and sum them up."""
+    for i in range(LENGTH - BLOCK):
+        s.signal[i] = s.signal[i + BLOCK]
+    for b in range(BLOCKS - 1):
+        s.sums[b] = s.sums[b + 1]
+        s.low[b] = s.low[b + 1]
+        s.high[b] = s.high[b + 1]
+    for i in range(BLOCK):
+        at = i * THIN
+        s.signal[LENGTH - BLOCK + i] = (signal[at] + signal[at + 1] + signal[at + 2]) / THIN
+    _sum_up(s, s.signal[LENGTH - BLOCK - 1 :])
+
+
+@compiled
+def _measure(s: Record, x: Doubles) -> None:
+    """The extremes of the newest part before the filters, ``x``."""
+    low, high = np.inf, -np.inf
+    for value in x:
+        low = min(low, value)  # a comparison with NaN leaves it
+        high = max(high, value)
+    for b in range(LATELY - 1):
+        s.bottom[b] = s.bottom[b + 1]
+        s.top[b] = s.top[b + 1]
+    s.bottom[LATELY - 1] = low
+    s.top[LATELY - 1] = high
+
+
+@compiled
+def _sum_up(s: Record, x: Doubles) -> None:
+    """The sums of the newest part, ``x[1:]``."""
+    count, level, squares, fourths = 0, 0.0, 0.0, 0.0
+    slope, slope_squares, slope_fourths = 0.0, 0.0, 0.0
+    low, high = np.inf, -np.inf
+    for i in range(1, x.size):
+        value = float(x[i])
+        if np.isnan(value):
+            continue
+        count += 1
+        level += abs(value)
+        squares += value**2
+        fourths += value**4
+        low = min(low, value)
+        high = max(high, value)
+        step = value - float(x[i - 1])
+        if not np.isnan(step):
+            slope += abs(step)
+            slope_squares += step**2
+            slope_fourths += step**4
+    sums = (float(count), level, squares, fourths, slope, slope_squares, slope_fourths)
+    for k in range(len(sums)):
+        s.sums[BLOCKS - 1, k] = sums[k]
+    s.low[BLOCKS - 1] = low
+    s.high[BLOCKS - 1] = high
+
+
+@compiled
+def _leakage(x: Doubles, half: int) -> float:
+    """How far ``x`` is from being upside down ``half`` a period later: 0 for a sine, up to 1."""
+    left, whole = 0.0, 0.0
+    for i in range(half, x.size):
+        both = x[i] + x[i - half]
+        if not np.isnan(both):
+            left += abs(both)
+            whole += abs(x[i]) + abs(x[i - half])
+    return left / whole if whole > 0 else 1.0
+
+
+@compiled
+def features(s: Record) -> tuple[float, float, float, float]:
+    """Those that `WEIGHTS` weighs, of the strip up to the latest tick; NaN where too much is lost.
+
+    Of a faint strip all are NaN but the first, which is infinite.
+    """
+    count, level, squares, fourths = 0.0, 0.0, 0.0, 0.0
+    slope, slope_squares, slope_fourths, most = 0.0, 0.0, 0.0, 0.0
+    for b in range(BLOCKS):
+        block = s.sums[b]
+        count += block[0]
+        level += block[1]
+        squares += block[2]
+        fourths += block[3]
+        slope += block[4]
+        slope_squares += block[5]
+        slope_fourths += block[6]
+        most = max(most, block[5])
+    if count < ENOUGH * LENGTH:
+        return np.nan, np.nan, np.nan, np.nan
+    if s.high.max() - s.low.min() < FAINT_MV or slope_squares <= 0.0:
+        return np.inf, np.nan, np.nan, np.nan
+    half = int(np.pi * level / slope + 0.5)
+    return (
+        np.log(count * fourths / squares**2),
+        _leakage(s.signal, max(1, min(half, LENGTH // 3))),
+        np.log(count * slope_fourths / slope_squares**2),
+        np.log(BLOCKS * most / slope_squares),
+    )
+
+
+@compiled
+def chaos(s: Record) -> float:
+    """Log odds that the strip is of fibrillation; NaN where too much of it is lost."""
+    parts = features(s)
+    if np.isnan(parts[0]):
+        return np.nan
+    if np.isinf(parts[0]):
+        return LOWEST
+    total = WEIGHTS[4]
+    for k in range(4):
+        total += WEIGHTS[k] * parts[k]
+    return min(max(total, LOWEST), HIGHEST)

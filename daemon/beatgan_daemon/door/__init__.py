@@ -1,1 +1,0 @@
-"""Who may connect: keys, lists, and the one who asks for them."""

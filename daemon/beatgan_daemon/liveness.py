@@ -1,0 +1,160 @@
+"""Proof that every thread moves, for all who ask: /livez, systemd's watchdog; the status line.
+
+A thread that hangs cannot claim to be well: all that is known of it is when it last moved.
+Knows no ECG, and not what the threads do.
+"""
+
+from collections.abc import Callable, Mapping
+from threading import Event, Thread
+from typing import NamedTuple, Self
+
+from beatgan_daemon import log
+from beatgan_daemon.metrics import Metrics
+from beatgan_daemon.systemd import Notifier
+
+STALL_S = 10.0  # a thread that has not moved for so long: no longer alive
+PINGS = 4  # in each of the watchdog's intervals, at the least
+LOOK_S = 1.0  # how often the watchdog's thread looks, at the least
+TELL_S = 10.0  # how often systemd's status line is renewed
+COUNTED = {  # word in the status line: metric
+    "beats": "beats_scored_total",
+    "alerts": "alerts_total",
+    "lost": "samples_lost_total",
+    "repeated": "samples_repeated_total",
+    "rejected": "frames_rejected_total",
+    "shed": "frames_shed_total",
+}
+
+
+class Lately(NamedTuple):
+    """What happened in so many seconds, in the words of `COUNTED`."""
+
+    seconds: float
+    streams: int
+    counts: Mapping[str, int]
+
+    @property
+    def beats_per_s(self) -> float:
+        """Beats scored each second."""
+        return round(self.counts["beats"] / self.seconds, 1) if self.seconds else 0.0
+
+
+class Progress:
+    """What the daemon's threads have done lately; may be asked from any thread."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        notifier: Notifier,
+        clock: Callable[[], float],
+        status_s: float,
+        limit: float = STALL_S,
+    ) -> None:
+        """``limit``: seconds within which each thread has to move. ``status_s``: seconds between
+        two status lines in the log, 0 for none. Both may be changed."""
+        self.trouble: str | None = None  # why no ECG should be sent here, besides a stall
+        self.status_s = status_s
+        self._notifier, self._clock, self.limit = notifier, clock, limit
+        self._turned = now = clock()
+        self._threads: dict[str, Callable[[], float]] = {"pipeline": lambda: self._turned}
+        self._logged, self._told = _Since(metrics, now), _Since(metrics, now)
+        metrics.ready = lambda: self.unready() is None
+
+    def watch(self, name: str, last_moved: Callable[[], float]) -> None:
+        """Ask one more thread when it last moved (monotonic s). Before the first look at it."""
+        self._threads[name] = last_moved
+
+    def turn(self, now: float) -> None:
+        """The pipeline has completed a turn: tell what happened, as often as each wants it."""
+        self._turned = now
+        if now - self._told.at >= TELL_S:
+            self._tell(now)
+        if self.status_s and now - self._logged.at >= self.status_s:
+            self.report(now)
+
+    def report(self, now: float) -> None:
+        """One line in the log of what happened since the last one."""
+        lately = self._logged.until(now)
+        log.get().info(
+            "status",
+            seconds=round(lately.seconds),
+            streams=lately.streams,
+            beats_per_s=lately.beats_per_s,
+            **lately.counts,
+        )
+
+    def hung(self) -> dict[str, float]:
+        """The threads that hang, and for how many seconds."""
+        now = self._clock()
+        ages = {name: now - moved() for name, moved in self._threads.items()}
+        return {name: age for name, age in ages.items() if age > self.limit}
+
+    def stalled(self) -> str | None:
+        """Which threads hang, in words; None while all of them move."""
+        hung = self.hung().items()
+        return ", ".join(f"the {name} has not moved for {age:.0f} s" for name, age in hung) or None
+
+    def unready(self) -> str | None:
+        """Why no ECG should be sent here now; None where there is no reason."""
+        return self.trouble or self.stalled()
+
+    def _tell(self, now: float) -> None:
+        lately = self._told.until(now)
+        lost = lately.counts["lost"]
+        self._notifier.send(
+            f"STATUS={lately.streams} streams, {lately.beats_per_s} beats/s, {lost} samples lost"
+        )
+
+
+class _Since:
+    """What was counted since it was last asked for."""
+
+    def __init__(self, metrics: Metrics, now: float) -> None:
+        self._metrics, self.at = metrics, now
+        self._before = metrics.totals()
+
+    def until(self, now: float) -> Lately:
+        before, self._before = self._before, self._metrics.totals()
+        seconds, self.at = now - self.at, now
+        counts = {word: int(self._before[key] - before[key]) for word, key in COUNTED.items()}
+        return Lately(seconds, int(self._before["streams_active"]), counts)
+
+
+class Watchdog:
+    """A thread that tells systemd of progress, as long as there is any, and the log when not.
+
+    It is none of those that are watched: it can say which of them hangs.
+    """
+
+    def __init__(self, progress: Progress, notifier: Notifier) -> None:
+        """Begin at once; leaving the block that this opens ends it."""
+        self._progress, self._notifier = progress, notifier
+        interval = notifier.watchdog_s
+        self._every = min(LOOK_S, interval / PINGS) if interval else LOOK_S
+        self._said: set[str] = set()
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="watchdog", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every):
+            self._look()
+
+    def _look(self) -> None:
+        """Ping if every thread has moved; say once of each that it hangs, or moves again."""
+        hung = self._progress.hung()
+        if not hung and self._notifier.watchdog_s is not None:
+            self._notifier.send("WATCHDOG=1")
+        for name in hung.keys() - self._said:
+            why = "systemd's watchdog is told of progress only while every thread moves"
+            log.get().error("a thread hangs", thread=name, seconds=round(hung[name]), why=why)
+        for name in self._said - hung.keys():
+            log.get().warning("a thread moves again", thread=name)
+        self._said = set(hung)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()

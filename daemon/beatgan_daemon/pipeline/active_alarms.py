@@ -1,0 +1,105 @@
+"""The alarms of all streams that are under way: numbered, latched, acknowledged, told again.
+
+A pure fold over alert messages: what it knows follows from those it has handed out, so that a
+journal of them is all that it needs to go on after a restart. Knows no signal and no socket.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from beatgan.protocol.messages import AlertMessage
+
+MOST_LATCHED = 100_000  # beyond, the oldest gives way: streams may come and go for ever
+
+
+class Desk:
+    """Every alert message passes over it once, in the order in which it was raised."""
+
+    def __init__(self, latch: bool) -> None:
+        """``latch``: an episode of high priority ends only when it is acknowledged."""
+        self.latch = latch
+        self.active: dict[str, AlertMessage] = {}  # of each episode under way, the last message
+        self._latched: dict[tuple[str, str], str] = {}  # ids by stream and code, the oldest first
+        self._next = 0
+
+    def restore(self, active: Iterable[AlertMessage], following: int) -> None:
+        """Go on after a restart: ``active`` as it was, ``following`` the next message's number."""
+        self.active = {message.id: _brief(message) for message in active}
+        self._latched = {_place(m): m.id for m in self.active.values() if m.latched}
+        self._next = following
+
+    def take(self, message: AlertMessage) -> list[AlertMessage]:
+        """What is to be told instead of ``message``, which is not numbered yet."""
+        if message.phase == "start":
+            return [*self._give_way(message), self._number(message)]
+        before = self.active.get(message.id)
+        acknowledged = before is not None and before.acknowledged
+        message = replace(message, acknowledged=acknowledged)
+        if message.phase != "end" or acknowledged or not self._latches(message):
+            return [self._number(message)]
+        self._latched[_place(message)] = message.id
+        crowd = len(self._latched) - MOST_LATCHED
+        released = [self._release(place) for place in list(self._latched)[: max(0, crowd)]]
+        return [self._number(replace(message, phase="update", latched=True)), *released]
+
+    def acknowledge(self, episode: str) -> list[AlertMessage]:
+        """Somebody has seen the episode: a latched one ends, another goes on without latching."""
+        message = self.active.get(episode)
+        if message is None or message.acknowledged:
+            return []
+        if message.latched:
+            return [self._release(_place(message), acknowledged=True)]
+        return [self._number(replace(message, phase="update", acknowledged=True))]
+
+    def end(self, messages: Iterable[AlertMessage]) -> list[AlertMessage]:
+        """These episodes are over, because nobody is left who could say so."""
+        return [self._end(message) for message in messages]
+
+    def release(self, stream: str) -> list[AlertMessage]:
+        """End what is latched of ``stream``: its recording is over."""
+        return [self._release(place) for place in list(self._latched) if place[0] == stream]
+
+    def counts(self) -> Counter[tuple[str, str]]:
+        """How many episodes are under way, by code and priority; any thread may ask."""
+        return Counter((m.code, m.priority) for m in tuple(self.active.values()))
+
+    def latched(self) -> int:
+        """How many wait to be acknowledged, their condition being over."""
+        return len(self._latched)
+
+    def _latches(self, message: AlertMessage) -> bool:
+        return self.latch and message.priority == "high"
+
+    def _give_way(self, message: AlertMessage) -> list[AlertMessage]:
+        """A latched episode ends when a newer one of the same stream and code begins."""
+        place = _place(message)
+        return [self._release(place)] if place in self._latched else []
+
+    def _release(self, place: tuple[str, str], acknowledged: bool = False) -> AlertMessage:
+        message = self.active[self._latched.pop(place)]
+        return self._end(replace(message, acknowledged=acknowledged))
+
+    def _end(self, message: AlertMessage) -> AlertMessage:
+        end = message.sample if message.end_sample is None else message.end_sample
+        ended = replace(message, phase="end", end_sample=end, sample=end, latched=False)
+        return self._number(replace(ended, suspended=False))
+
+    def _number(self, message: AlertMessage) -> AlertMessage:
+        message = replace(message, n=self._next)
+        self._next += 1
+        if message.phase == "end":
+            self.active.pop(message.id, None)
+        else:
+            self.active[message.id] = _brief(message)
+        return message
+
+
+def _place(message: AlertMessage) -> tuple[str, str]:
+    return message.stream, message.code
+
+
+def _brief(message: AlertMessage) -> AlertMessage:
+    """Without what only that message had to tell: beats, and what explains them."""
+    return replace(message, beats=(), score=None, threshold=None, explanation=None, suppressed=0)

@@ -1,0 +1,129 @@
+"""Values of the core as messages of the wire: times become UNIX times, arrays short lists.
+
+Pure; knows no socket and no clock.
+"""
+
+import numpy as np
+
+from beatgan.protocol.messages import AlertMessage, BeatMessage, Delay, Explanation, StatusMessage
+from beatgan.types import Alert, Floats, Kind, Phase, Priority, Score
+from beatgan_daemon.pipeline.segment import Segment
+from beatgan_daemon.pipeline.stream import Notice
+
+JOURNAL = "daemon.journal"
+UNNUMBERED = -1  # until it has passed the desk
+DECIMALS = 4  # of an explanation's values; amplitudes are around 1
+
+
+def beat_message(segment: Segment, score: Score) -> BeatMessage:
+    """The message for one beat, scored or not."""
+    beat = score.beat
+    return BeatMessage(
+        stream=segment.stream,
+        epoch=segment.epoch,
+        n=segment.beats_before + beat.n,
+        sample=beat.sample,
+        time_ns=segment.timeline.at(beat.sample),
+        lead=beat.lead,
+        rr_ms=beat.rr_ms,
+        score=score.value,
+        threshold=None if score.value is None else score.threshold,
+        anomalous=score.anomalous,
+        quality=beat.quality.value,
+    )
+
+
+def alert_message(
+    segment: Segment, alert: Alert, recognised: int, signal_s: float, rate: float
+) -> AlertMessage:
+    """The message for one phase of an episode, not yet numbered.
+
+    Its condition was recognised with the source's sample ``recognised``, ``signal_s`` seconds
+    before this message; ``rate`` is that of the explanation's ticks, in Hz.
+    """
+    worst = alert.worst
+    return AlertMessage(
+        id=segment.episode_id(alert.code, alert.episode),
+        n=UNNUMBERED,
+        stream=segment.stream,
+        epoch=segment.epoch,
+        kind=alert.kind.value,
+        code=alert.code,
+        priority=alert.priority.value,
+        phase=alert.phase.value,
+        onset_sample=alert.onset,
+        onset_ns=segment.timeline.at(alert.onset),
+        end_sample=alert.end,
+        sample=alert.at,
+        lead=alert.lead,
+        suspended=alert.suspended,
+        suppressed=alert.suppressed,
+        raised_ns=segment.timeline.at(recognised) + round(signal_s * 1e9),
+        score=None if worst is None else worst.value,
+        threshold=None if worst is None else worst.threshold,
+        beats=alert.beats,
+        delay_ms=Delay(round(alert.condition_ms, 3), round(1000 * signal_s, 3)),
+        explanation=_explanation(worst, rate) if worst is not None and alert.explains else None,
+    )
+
+
+def _explanation(score: Score, rate: float) -> Explanation:
+    return Explanation(
+        sample=score.beat.sample,
+        fs=rate,
+        window=_rounded(score.beat.window),
+        expected=_rounded(score.expected),
+        error=_rounded(score.error),
+    )
+
+
+def _rounded(values: Floats) -> list[float]:
+    rounded: list[float] = np.round(values.astype(np.float64), DECIMALS).tolist()
+    return rounded
+
+
+def status_message(segment: Segment, notice: Notice) -> StatusMessage:
+    """The message for a turn in a stream's life."""
+    return StatusMessage(
+        stream=segment.stream,
+        epoch=segment.epoch,
+        state=notice.state,
+        sample=notice.sample,
+        time_ns=segment.timeline.at(notice.sample),
+        fs=segment.fs,
+        leads=segment.leads,
+        lead=segment.frontend.lead,
+        lost=notice.lost,
+        totals=notice.totals,
+        text=notice.text,
+    )
+
+
+def journal_alert(before: AlertMessage | None, now_ns: int) -> AlertMessage:
+    """An alert about the daemon itself: alerts cannot be written to the disk.
+
+    Its beginning, or its end if ``before`` was that; ``now_ns`` is UNIX time.
+    """
+    onset_ns = now_ns if before is None else before.onset_ns
+    return AlertMessage(
+        id=f"/{onset_ns}/0/{JOURNAL}/0",
+        n=UNNUMBERED,
+        stream="",
+        epoch=0,
+        kind=Kind.TECHNICAL.value,
+        code=JOURNAL,
+        priority=Priority.MEDIUM.value,
+        phase=(Phase.START if before is None else Phase.END).value,
+        onset_sample=0,
+        onset_ns=onset_ns,
+        end_sample=None if before is None else 0,
+        sample=0,
+        lead=None,
+        suspended=False,
+        raised_ns=now_ns,
+        score=None,
+        threshold=None,
+        beats=(),
+        delay_ms=Delay(0.0, 0.0),
+        explanation=None,
+    )

@@ -1,0 +1,299 @@
+"""One stream's life by its sample count: what is new, missing, repeated, or begun anew.
+
+Turns chunks into steps: beats, signal changes and turns in the stream's life, in the order in
+which they became known. Knows no model, no message and no clock.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, NoReturn, Self
+
+import numpy as np
+
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.errors import StreamError
+from beatgan.frontend import Event
+from beatgan.protocol.messages import State, Totals
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Alert, Beat, Chunk, Floats
+from beatgan_daemon.pipeline.observer import Observer
+from beatgan_daemon.pipeline.segment import Segment, nothing_of
+from beatgan_daemon.pipeline.snapshot import Front, Snapshot
+
+LONGEST_HOLE_S = 3600.0  # a longer one is believed only when a second frame confirms it
+SETTLED_S = 10.0  # of signal after a restart: by then whatever ails it still was told anew
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The segment is over: what is under way ends at ``sample``.
+
+    ``over``: and nobody is there to acknowledge what was, because it is a recording's end.
+    """
+
+    sample: int
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A turn in the stream's life, for a status message."""
+
+    state: State
+    sample: int
+    lost: int
+    totals: Totals
+    text: str
+
+
+class Step(NamedTuple):
+    """Something that became known of ``segment`` once ``until`` of its samples had arrived."""
+
+    segment: Segment
+    what: Event | Closed | Notice | Alert
+    until: int
+
+
+class Stream:
+    """The state of one stream: the segment under way, what is expected next, what was counted."""
+
+    def __init__(
+        self, chunk: Chunk, spec: PreprocessSpec, limits: AlarmLimits, observer: Observer
+    ) -> None:
+        """A stream first heard with ``chunk``, whose samples are still to be pushed."""
+        self._spec, self._limits, self._observer = spec, limits, observer
+        self.segment = Segment(chunk, spec, limits)
+        self.expected = chunk.first  # index of the next new sample
+        self._beats = 0  # of this epoch
+        self._previous_epoch: int | None = None
+        self._doubted: tuple[int, int] | None = None  # epoch, end of a frame not believed
+        self._received = self._lost = self._repeated = 0
+        self._born_ns, self._revision = chunk.t_ns, 0  # of this life; of the latest snapshot
+        self._checkpoint: tuple[int, int] | None = None  # epoch, expected when it was taken
+        self._unsettled = 0  # samples until policy and front end, of different moments, must agree
+
+    def save(self, silent: bool, *, checkpoint: bool) -> Snapshot:
+        """What a restart needs; with its front end if a ``checkpoint``. Encode it at once.
+
+        Every step must have been told: what is on its way to the policy is in no snapshot.
+        """
+        segment = self.segment
+        self._revision += 1
+        front = None
+        if checkpoint:
+            self._checkpoint = (segment.epoch, self.expected)
+            told = self._beats - segment.beats_before
+            front = Front(self.expected, told, segment.frontend.save())
+        return Snapshot(
+            stream=segment.stream,
+            born_ns=self._born_ns,
+            revision=self._revision,
+            epoch=segment.epoch,
+            previous_epoch=self._previous_epoch,
+            fs=segment.fs,
+            leads=segment.leads,
+            first=segment.first,
+            expected=self.expected,
+            beats=self._beats,
+            beats_before=segment.beats_before,
+            received=self._received,
+            lost=self._lost,
+            repeated=self._repeated,
+            silent=silent,
+            unsettled=self._unsettled,
+            clock=segment.timeline.save(),
+            policy=segment.policy.save(),
+            front=front,
+        )
+
+    @property
+    def changed(self) -> bool:
+        """Whether it has gone on since the latest checkpoint."""
+        return self._checkpoint != (self.segment.epoch, self.expected)
+
+    @classmethod
+    def restore(
+        cls, snapshot: Snapshot, spec: PreprocessSpec, limits: AlarmLimits, observer: Observer
+    ) -> Self:
+        """A stream that goes on where ``snapshot``, which is used up, was taken.
+
+        Where that has no front end, or one that does not fit, the patient's own beat is learnt
+        anew; episodes go on all the same.
+        """
+        stream = cls(nothing_of(snapshot), spec, limits, observer)
+        stream._recall(snapshot)
+        return stream
+
+    def _recall(self, snapshot: Snapshot) -> None:
+        self._beats, self._previous_epoch = snapshot.beats, snapshot.previous_epoch
+        self._received, self._lost = snapshot.received, snapshot.lost
+        self._repeated = snapshot.repeated
+        self._born_ns, self._revision = snapshot.born_ns, snapshot.revision
+        same_moment = self.segment.recall(snapshot)
+        self._unsettled = snapshot.unsettled if same_moment else round(SETTLED_S * snapshot.fs)
+
+    def push(self, chunk: Chunk) -> list[Step]:
+        """The steps that ``chunk`` makes known.
+
+        Raises StreamError, with every count and state as before, on a frame that contradicts the
+        stream: ``rate``, ``jump`` or ``epoch``.
+        """
+        self.examine(chunk)
+        return self.use(chunk)
+
+    def brings_news(self, chunk: Chunk) -> bool:
+        """Whether `use` would find a sample in ``chunk`` that the stream has not seen or lost."""
+        end = chunk.first + len(chunk.samples)
+        return end > self.expected or chunk.epoch != self.segment.epoch
+
+    def use(self, chunk: Chunk) -> list[Step]:
+        """The steps that ``chunk``, which was examined when it came, makes known."""
+        steps: list[Step] = []
+        if chunk.epoch != self.segment.epoch:
+            steps += self._restart(chunk)
+        elif chunk.first > self.expected:
+            steps += self._lose(chunk.first - self.expected)
+        fresh = chunk.samples
+        if chunk.first < self.expected:
+            fresh = fresh[self.expected - chunk.first :]
+            self.repeat(len(chunk.samples) - len(fresh))
+        if not len(fresh):
+            return steps
+        if chunk.leads != self.segment.leads:
+            steps += self._change_leads(chunk)
+        return self._take(fresh, chunk, steps)
+
+    def replace_limits(self, limits: AlarmLimits) -> None:
+        """From now on, other limits of alarms."""
+        self._limits = limits
+        self.segment.policy.replace_limits(limits)
+
+    def repeat(self, samples: int) -> None:
+        """Count ``samples`` that came before, or too late, and are dropped."""
+        self._repeated += samples
+        self._observer.repeated(samples)
+
+    def notice(self, state: State, text: str, sample: int | None = None, lost: int = 0) -> Step:
+        """A step that tells of a turn in the stream's life."""
+        sample = self.expected if sample is None else sample
+        totals = Totals(self._received, self._lost, self._repeated)
+        return self._step(Notice(state, sample, lost, totals, text))
+
+    def end(self, text: str, over: bool = False) -> list[Step]:
+        """The stream is over. Beats whose windows are not complete are not reported."""
+        return [self._step(Closed(self.expected, over)), self.notice("ended", text)]
+
+    def alert(self, alert: Alert) -> Step:
+        """A step that carries an alert made outside the segment's own policy."""
+        return self._step(alert)
+
+    def examine(self, chunk: Chunk) -> None:
+        """Raise StreamError if ``chunk`` contradicts the stream.
+
+        A frame that would throw away much (a hole of more than an hour, a return to the epoch
+        before) is believed only if it continues one just refused for the same reason, as RTP does
+        with its sequence numbers (RFC 3550, A.1): a stray frame costs nothing, a source that
+        really jumped loses one frame.
+        """
+        segment = self.segment
+        known = chunk.epoch == segment.epoch
+        if known and chunk.fs != segment.fs:
+            raise StreamError(
+                "rate", f"fs may not change within an epoch: was {segment.fs:g}, got {chunk.fs:g}"
+            )
+        stale = chunk.epoch == self._previous_epoch
+        if (stale or (known and self.jumps(chunk))) and self._doubted != (chunk.epoch, chunk.first):
+            self._doubted = (chunk.epoch, chunk.first + len(chunk.samples))
+            self._refuse(chunk, stale)
+        self._doubted = None
+
+    def jumps(self, chunk: Chunk) -> bool:
+        """Whether ``chunk``, of this epoch, lies further ahead than a hole is believed to be."""
+        return chunk.first - self.expected > LONGEST_HOLE_S * self.segment.fs
+
+    def _refuse(self, chunk: Chunk, stale: bool) -> NoReturn:
+        if stale:
+            raise StreamError("epoch", f"epoch {chunk.epoch} is over; {self.segment.epoch} is on")
+        raise StreamError(
+            "jump",
+            f"first jumps from {self.expected} to {chunk.first}, more than "
+            f"{LONGEST_HOLE_S / 3600:g} h; believed only if the next frame continues there",
+        )
+
+    def _restart(self, chunk: Chunk) -> list[Step]:
+        segment = Segment(chunk, self._spec, self._limits)
+        steps = self._close()
+        self._previous_epoch, self.segment = self.segment.epoch, segment
+        self._unsettled = 0
+        self.expected, self._beats = chunk.first, 0
+        return [*steps, self.notice("restarted", f"the source began epoch {chunk.epoch}")]
+
+    def _lose(self, hole: int) -> list[Step]:
+        start = self.expected
+        self._lost += hole
+        self._observer.lost(hole)
+        self.expected += hole
+        text = f"{hole} samples ({hole / self.segment.fs:g} s) never arrived"
+        return [
+            self.notice("gap", text, sample=start, lost=hole),
+            *self._steps(self.segment.frontend.skip(hole)),
+        ]
+
+    def _change_leads(self, chunk: Chunk) -> list[Step]:
+        before = ", ".join(self.segment.leads)
+        segment = Segment(chunk, self._spec, self._limits)
+        steps = self._close()
+        segment.beats_before = self._beats
+        self.segment, self._unsettled = segment, 0
+        text = f"leads changed from {before} to {', '.join(chunk.leads)}"
+        return [*steps, self.notice("leads-changed", text)]
+
+    def _close(self) -> list[Step]:
+        """The segment is over but the stream goes on: pending beats come out as unusable."""
+        pending = self._steps(self.segment.frontend.close())
+        return [*pending, self._step(Closed(self.expected))]
+
+    def _take(self, fresh: Floats, chunk: Chunk, steps: list[Step]) -> list[Step]:
+        """``steps``, and those that the ``fresh`` samples at the end of ``chunk`` make known."""
+        jump = self.segment.timeline.claim(chunk.first, chunk.t_ns)
+        if jump:
+            steps.append(self._clock_jumped(jump))
+        lost = _lost_rows(fresh)
+        self._received += len(fresh) - lost
+        self._observer.received(len(fresh) - lost)
+        if lost:
+            self._lost += lost
+            self._observer.lost(lost)
+        self.expected += len(fresh)
+        events = self.segment.frontend.push(fresh)
+        if self._unsettled:
+            events = [*events, *self._settle(len(fresh))]
+        return steps + self._steps(events) if events else steps
+
+    def _settle(self, samples: int) -> list[Event]:
+        """Some time after a restart, what its parts did not agree on."""
+        self._unsettled = max(0, self._unsettled - samples)
+        return [] if self._unsettled else self.segment.reconcile(self.expected)
+
+    def _clock_jumped(self, by_ns: int) -> Step:
+        self._observer.clock_stepped()
+        text = f"the source's clock jumped by {by_ns / 1e9:+.3f} s against its samples"
+        return self.notice("clock", text)
+
+    def _steps(self, events: Iterable[Event]) -> list[Step]:
+        steps = [self._step(event) for event in events]
+        for step in steps:
+            self._beats += isinstance(step.what, Beat)
+        return steps
+
+    def _step(self, what: Event | Closed | Notice | Alert) -> Step:
+        return Step(self.segment, what, self.expected)
+
+
+def _lost_rows(samples: Floats) -> int:
+    """Rows with a value on no lead."""
+    flat = samples.reshape(-1)
+    largest: float = flat.item(flat.argmax())  # the cheapest way to see whether one is NaN
+    if largest == largest:
+        return 0
+    return int(np.isnan(samples).all(axis=1).sum())

@@ -1,0 +1,1 @@
+"""The thread that journals alerts and publishes every message."""

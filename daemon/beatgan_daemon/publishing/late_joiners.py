@@ -1,0 +1,56 @@
+"""Who subscribes late is told which episodes are under way: which are to be told again, and when.
+
+Knows no socket and no clock.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from math import inf
+
+from beatgan.protocol.control import JournalEntry
+
+EVERY_S = 1.0  # those who subscribe in between are told together
+PACE_S = 0.02  # between a few and the next few: nobody's queue is to overflow
+MOST_TOPICS = 1_000  # remembered; beyond, everything is told again
+ALL = b"alert."
+_REPEAT = b',"repeat":true}'
+
+
+def topic_of(stream: str) -> bytes:
+    """The topic of a stream's alerts."""
+    return ALL + stream.encode("ascii")
+
+
+def repeat_of(entry: JournalEntry) -> bytes:
+    """The alert's JSON as it was published, marked as told again."""
+    return entry.body[:-1] + _REPEAT
+
+
+class Joiners:
+    """The topics that somebody subscribed to, and the episodes that are told again for it."""
+
+    def __init__(self) -> None:
+        self._topics: set[bytes] = set()
+        self._episodes: deque[str] = deque()
+        self._next = -inf
+
+    def subscribed(self, topic: bytes) -> None:
+        """Somebody subscribed to all topics that begin so."""
+        if topic.startswith(ALL) or ALL.startswith(topic):
+            self._topics.add(topic if len(self._topics) < MOST_TOPICS else ALL)
+
+    def due(self) -> float | None:
+        """When something is to be told again (monotonic s); None: nothing is."""
+        return self._next if self._topics or self._episodes else None
+
+    def episodes(self, active: Iterable[JournalEntry], now: float, most: int) -> list[str]:
+        """Ids of episodes among the ``active`` to be told again now, at most ``most``."""
+        if now < self._next:
+            return []
+        if not self._episodes:
+            topics = tuple(self._topics)
+            self._topics.clear()
+            self._episodes.extend(e.id for e in active if topic_of(e.stream).startswith(topics))
+        told = [self._episodes.popleft() for _ in range(min(most, len(self._episodes)))]
+        self._next = now + (PACE_S if self._episodes else EVERY_S)
+        return told

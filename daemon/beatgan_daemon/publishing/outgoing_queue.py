@@ -1,0 +1,99 @@
+"""Between the pipeline and the outlet: what waits to be told and kept. Bounded, never blocks.
+
+Alerts are never dropped. Knows neither of the two threads, and of a message nothing but its type.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from threading import Lock
+from typing import NamedTuple
+
+from beatgan.protocol.messages import AlertMessage, Message
+
+DROPPABLE = 100_000  # beats and status messages that may wait
+States = Mapping[str, bytes | None]  # by stream; None: forget it
+
+
+class Outgoing(NamedTuple):
+    """A message, and when the last samples it needed arrived (monotonic s; None: no matter)."""
+
+    message: Message
+    arrived: float | None = None
+
+
+class Batch(NamedTuple):
+    """Everything that waited, and the last state of each stream whose state did."""
+
+    outgoing: list[Outgoing]
+    alarm_states: dict[str, bytes | None]
+    checkpoints: dict[str, bytes | None]
+
+
+class Handover:
+    """Any thread puts; one thread takes, and polls `bell` to know when."""
+
+    def __init__(self, dropped: Callable[[str, int], None], bound: int = DROPPABLE) -> None:
+        """``dropped`` hears, in the thread that puts, of which type how many were dropped."""
+        self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # readable: something waits
+        self._dropped, self._bound = dropped, bound
+        self._lock = Lock()
+        self._waiting = Batch([], {}, {})
+        self._droppable = 0
+
+    def put(
+        self,
+        outgoing: Sequence[Outgoing],
+        alarm_states: States,
+        checkpoints: Iterable[tuple[str, bytes]],
+    ) -> None:
+        """Hand over messages, in order: of beats and status messages those that have room.
+
+        ``alarm_states`` are those after the messages; None: nothing of the stream is needed any
+        more. A later state takes the place of one that still waits.
+        """
+        with self._lock:
+            lost = self._add(outgoing)
+            self._waiting.alarm_states.update(alarm_states)
+            self._waiting.checkpoints.update(checkpoints)
+            gone = [stream for stream, state in alarm_states.items() if state is None]
+            self._waiting.checkpoints.update(dict.fromkeys(gone))
+        for kind in set(lost):
+            self._dropped(kind, lost.count(kind))
+        self.ring()
+
+    def _add(self, outgoing: Sequence[Outgoing]) -> list[str]:
+        """The types of those for which there was no room."""
+        if self._droppable + len(outgoing) <= self._bound:
+            self._waiting.outgoing.extend(outgoing)
+            self._droppable += len(outgoing)  # or less: alerts count only where room is scarce
+            return []
+        lost: list[str] = []
+        for each in outgoing:
+            if isinstance(each.message, AlertMessage):
+                self._waiting.outgoing.append(each)
+            elif self._droppable < self._bound:
+                self._waiting.outgoing.append(each)
+                self._droppable += 1
+            else:
+                lost.append(each.message.type)
+        return lost
+
+    def ring(self) -> None:
+        """Wake the taker, whatever waits."""
+        os.eventfd_write(self.bell, 1)
+
+    def take(self) -> Batch:
+        """Everything that waits; the bell is quiet afterwards."""
+        with suppress(BlockingIOError):
+            os.eventfd_read(self.bell)
+        with self._lock:
+            batch, self._waiting = self._waiting, Batch([], {}, {})
+            self._droppable = 0
+        return batch
+
+    def close(self) -> None:
+        """Nobody will put, ring or take any more."""
+        if self.bell >= 0:
+            os.close(self.bell)
+            self.bell = -1

@@ -1,0 +1,254 @@
+"""The thread that tells and keeps: alerts on the disk, then every message to its subscribers.
+
+It owns the sink, the control socket, the journal and the store, so that neither a slow disk nor a
+client keeps the pipeline. Knows nothing of what a message says.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from math import ceil
+from threading import Thread
+from time import monotonic, time_ns
+from typing import NamedTuple, Protocol
+
+import zmq
+
+from beatgan.protocol.control import JournalEntry
+from beatgan.protocol.messages import AlertMessage, encode_message
+from beatgan_daemon.publishing.late_joiners import Joiners, repeat_of, topic_of
+from beatgan_daemon.publishing.outgoing_queue import Batch, Handover, Outgoing
+from beatgan_daemon.sockets.control_socket import Control
+from beatgan_daemon.sockets.publish_socket import Sink
+from beatgan_daemon.storage.journal import Journal
+
+CHORES_S = 1.0  # between looks at the journal
+PACE_S = 0.02  # between steps of a chore that takes several
+ANSWERS_S = 0.01  # spent on clients before alerts have their turn again
+_NONE: Mapping[str, bytes | None] = {}
+REPEATS = 100  # told again at a time
+SAVED = 32  # checkpoints written at a time
+
+
+class Observer(Protocol):
+    """Hears every count as it happens; must return at once and never raise.
+
+    ``dropped`` is called in the thread of the pipeline, all others in the outlet's.
+    """
+
+    def latency(self, seconds: float) -> None:
+        """From the arrival of the last needed sample to its message sent."""
+
+    def dropped(self, kind: str, messages: int = 1) -> None:
+        """So many messages of a type were not told because telling was too slow."""
+
+    def journal(self, alerts: int, size: int, backlog: int, lost: int = 0) -> None:
+        """So many alerts kept in so many bytes; ``backlog`` wait for the disk, ``lost`` never got
+        there since the start."""
+
+    def journal_failed(self) -> None:
+        """An attempt to write the journal failed."""
+
+    def checkpointed(self, streams: int) -> None:
+        """So many checkpoints were written."""
+
+
+class Store(Protocol):
+    """Where checkpoints are kept; raises nothing."""
+
+    def save(self, checkpoints: Sequence[tuple[str, bytes]]) -> None:
+        """Keep the latest checkpoint of each of these streams."""
+
+    def forget(self, names: Sequence[str]) -> None:
+        """These streams are over."""
+
+
+class Keep(NamedTuple):
+    """How long alerts are kept."""
+
+    days: float = 30.0
+    mb: float = 256.0
+
+
+class OutletError(RuntimeError):
+    """The outlet's thread is no more, though nobody closed it."""
+
+
+class Outlet:
+    """Started, it takes what is `put` until it is closed."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        control: Control,
+        journal: Journal,
+        store: Store | None,
+        observer: Observer,
+        keep: Keep,
+    ) -> None:
+        """Begin at once. The sockets and the journal are its own from now on, and it closes them;
+        the store is until the outlet is closed. ``keep`` may be changed at any time."""
+        self.keep = keep
+        self._sink, self._control, self._journal, self._store = sink, control, journal, store
+        self._observer = observer
+        self._handover = Handover(observer.dropped)
+        self._joiners = Joiners()
+        self._checkpoints: dict[str, bytes | None] = {}  # still to be written
+        self._failures = 0  # of the journal, as far as they have been counted
+        self._next_chores = self._moved = monotonic()
+        self._asked = self._reopening = self._closing = False
+        self._failure: BaseException | None = None
+        self._thread = Thread(target=self._run, name="outlet", daemon=True)
+        self._thread.start()
+
+    # --- for other threads --------------------------------------------------------------------
+
+    def put(
+        self,
+        outgoing: Sequence[Outgoing] = (),
+        alarm_states: Mapping[str, bytes | None] = _NONE,
+        checkpoints: Iterable[tuple[str, bytes]] = (),
+    ) -> None:
+        """See `Handover.put`; never blocks. Raises OutletError if the outlet failed."""
+        if not self._thread.is_alive():
+            raise OutletError("the outlet has stopped") from self._failure
+        if outgoing or alarm_states or checkpoints:
+            self._handover.put(outgoing, alarm_states, checkpoints)
+
+    def moved(self) -> float:
+        """When it last completed a turn (monotonic s); at rest it takes one a second."""
+        return self._moved
+
+    @property
+    def trouble(self) -> str | None:
+        """Why alerts are not on the disk; None where they are."""
+        return self._journal.trouble
+
+    def reopen(self) -> None:
+        """End all connections to both sockets, soon: whoever may come in again calls again."""
+        self._reopening = True
+        if self._thread.is_alive():
+            self._handover.ring()
+
+    def close(self, seconds: float) -> bool:
+        """Tell and keep what was put, and end; whether that took less than ``seconds``."""
+        self._closing = True
+        if self._thread.is_alive():
+            self._handover.ring()
+            self._thread.join(seconds)
+        if self._thread.is_alive():
+            return False
+        self._handover.close()
+        return True
+
+    # --- its own thread -----------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            poller = zmq.Poller()
+            poller.register(self._handover.bell, zmq.POLLIN)
+            self._register(poller)
+            while not self._closing:
+                poller.poll(self._patience_ms())
+                self._turn(poller)
+            self._finish()
+        except Exception as failure:  # noqa: BLE001 - the pipeline hears of it with its next `put`
+            self._failure = failure
+        finally:
+            self._sink.close()
+            self._control.close()
+            self._journal.close()
+
+    def _register(self, poller: zmq.Poller) -> None:
+        poller.register(self._sink.socket, zmq.POLLIN)
+        poller.register(self._control.socket, zmq.POLLIN)
+
+    def _patience_ms(self) -> int:
+        """How long there is nothing to do unless somebody comes."""
+        if self._asked or self._checkpoints:
+            return 0
+        again = self._joiners.due()
+        until = self._next_chores if again is None else min(self._next_chores, again)
+        return ceil(max(0.0, 1000 * (until - monotonic())))
+
+    def _turn(self, poller: zmq.Poller) -> None:
+        if self._reopening:
+            self._reopen(poller)
+        self._tell(self._handover.take())
+        self._save(SAVED)
+        for topic in self._sink.subscriptions():
+            self._joiners.subscribed(topic)
+        self._repeat()
+        self._asked = self._control.serve(self._journal, ANSWERS_S)
+        self._do_chores()
+        self._moved = monotonic()
+
+    def _tell(self, batch: Batch) -> None:
+        """Alerts and alarm states on the disk, then every message to its subscribers."""
+        parts = [encode_message(each.message) for each in batch.outgoing]
+        entries = [
+            JournalEntry(message.n, message.id, message.stream, message.phase, body)
+            for (message, _), (_, body) in zip(batch.outgoing, parts, strict=True)
+            if isinstance(message, AlertMessage)
+        ]
+        if entries or batch.alarm_states:
+            self._journal.append(entries, batch.alarm_states, time_ns())
+        for (_, arrived), (topic, body) in zip(batch.outgoing, parts, strict=True):
+            self._sink.send(topic, body)
+            if arrived is not None:
+                self._observer.latency(monotonic() - arrived)
+        self._checkpoints.update(batch.checkpoints)
+
+    def _save(self, most: int) -> None:
+        """Write some of the checkpoints that wait, where they are kept."""
+        some = {name: self._checkpoints.pop(name) for name in list(islice(self._checkpoints, most))}
+        if self._store is None or not some:
+            return
+        saved = [(name, state) for name, state in some.items() if state is not None]
+        if saved:
+            self._store.save(saved)
+            self._observer.checkpointed(len(saved))
+        if len(saved) < len(some):
+            self._store.forget([name for name, state in some.items() if state is None])
+
+    def _repeat(self) -> None:
+        """Tell those who subscribed lately what is under way."""
+        if self._joiners.due() is None:
+            return
+        for episode in self._joiners.episodes(self._journal.active(), monotonic(), REPEATS):
+            entry = self._journal.find(episode)
+            if entry is not None:  # it may be over by now
+                self._sink.send(topic_of(entry.stream), repeat_of(entry))
+
+    def _do_chores(self) -> None:
+        """Once a second: what the journal has to make up for, and what it need not keep."""
+        now = monotonic()
+        if now < self._next_chores:
+            return
+        more = self._journal.tend(time_ns())
+        more = self._journal.retain(*self.keep, time_ns()) or more
+        self._next_chores = now + (PACE_S if more else CHORES_S)
+        self._count()
+
+    def _count(self) -> None:
+        journal = self._journal
+        alerts = journal.next_n - journal.oldest
+        self._observer.journal(alerts, journal.bytes, journal.backlog, journal.unjournaled)
+        while self._failures < journal.failures:
+            self._failures += 1
+            self._observer.journal_failed()
+
+    def _reopen(self, poller: zmq.Poller) -> None:
+        self._reopening = False
+        poller.unregister(self._sink.socket)
+        poller.unregister(self._control.socket)
+        self._sink.reopen()
+        self._control.reopen()
+        self._register(poller)
+
+    def _finish(self) -> None:
+        """Whatever was put before the end."""
+        self._tell(self._handover.take())
+        while self._checkpoints:
+            self._save(SAVED)
+        self._control.serve(self._journal, ANSWERS_S)
+        self._moved = monotonic()

@@ -1,0 +1,1 @@
+"""CURVE keys, the allow-list and the thread that authenticates every client."""

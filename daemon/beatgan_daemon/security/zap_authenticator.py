@@ -1,0 +1,223 @@
+"""The one who asks every caller for its key: ZeroMQ's authentication handler (RFC 27, ZAP).
+
+A thread of its own, for a handshake must not wait for the pipeline. Where it is not, nobody gets
+in. Knows sockets and keys; does not know what is said once a caller is in.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Event, Lock, Thread
+from time import monotonic
+from typing import NamedTuple, Self
+
+import zmq
+from zmq.utils import z85
+from zmq.utils.monitor import recv_monitor_message
+
+from beatgan_daemon import log
+from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.security import curve, handshake_monitor
+from beatgan_daemon.security.allow_list import Keyring, Role
+from beatgan_daemon.security.curve import KeyPair, Secure
+from beatgan_daemon.security.handshake_monitor import Callers, Refusal
+
+UNKNOWN_KEY, NOT_ALLOWED = "unknown-key", "not-allowed"
+TURN_MS = 1_000  # how often the thread shows that it moves
+
+_ZAP = "inproc://zeromq.zap.01"
+_WAKE = "inproc://doorkeeper"
+_VERSION = b"1.0"
+
+Socket = zmq.Socket[bytes]
+
+
+class _Watched(NamedTuple):
+    """A socket's monitor, and what it tells."""
+
+    role: Role
+    monitor: Socket
+    handshake_monitor: Callers
+
+
+class Doorkeeper:
+    """Lets those in whom the allow-list names for a role; counts and logs the others.
+
+    One for a context, made before the sockets that it guards and closed after them.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[Socket],
+        key: KeyPair,
+        keyring: Keyring,
+        servers: Mapping[str, bytes],
+        refused: Callable[[str, str], None],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """``servers``: public keys by the endpoint to call. ``refused`` is told role and reason of
+        each connection that was not let in, in the doorkeeper's thread."""
+        self._context, self._key, self._servers = context, key, servers
+        self._refused, self._clock = refused, clock
+        self._refusals = log.Rejections(log.get(), event="connections refused")
+        self._keyring, self._lock = keyring, Lock()
+        self._inside: dict[Role, set[bytes]] = {role: set() for role in Role}
+        self._new: SimpleQueue[_Watched] = SimpleQueue()
+        self._watched: dict[Socket, _Watched] = {}
+        self._monitors = 0
+        self._moved = clock()
+        self._over = Event()
+        self._zap, self._woken = _bound(context, zmq.REP, _ZAP), _bound(context, zmq.PULL, _WAKE)
+        self._thread = Thread(target=self._serve, name="doorkeeper", daemon=True)
+        self._thread.start()
+
+    # --- for the threads that own sockets -----------------------------------------------------
+
+    def secure(self, role: Role) -> Secure:
+        """`guard` for a socket that is still to be made."""
+        return partial(self.guard, role=role)
+
+    def guard(self, socket: Socket, role: Role) -> None:
+        """Let nobody into ``socket`` who has not ``role``; call it before `bind`."""
+        curve.as_server(socket, self._key, role)
+        self._watch(socket, role)
+
+    def call(self, socket: Socket, endpoint: str) -> None:
+        """Expect the right key at ``endpoint``; call it before connecting, after all `bind`."""
+        if endpoint not in self._servers:
+            raise StartError(f"{endpoint}: its public key is not known; see security.servers")
+        curve.as_client(socket, self._key, self._servers[endpoint])
+
+    def replace(self, keyring: Keyring) -> frozenset[Role]:
+        """Go by another allow-list from now on.
+
+        ZeroMQ asks for a key only when a connection begins. The roles that are returned have, or
+        had, somebody inside who may not be: their sockets must be closed and opened anew, and
+        `guard`ed again, which everybody else's connections survive by calling again.
+        """
+        with self._lock:
+            self._keyring = keyring
+            lost = {
+                role: {key for key in inside if not keyring.allows(key, role)}
+                for role, inside in self._inside.items()
+            }
+            for role, keys in lost.items():
+                self._inside[role] -= keys
+        return frozenset(role for role, keys in lost.items() if keys)
+
+    def moved(self) -> float:
+        """When the thread last completed a turn (monotonic seconds); any thread may ask."""
+        return self._moved
+
+    def close(self) -> None:
+        """End the thread. From then on nobody gets in."""
+        self._over.set()
+        self._wake()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _watch(self, socket: Socket, role: Role) -> None:
+        """Have the thread listen to what ``socket`` tells of its callers."""
+        with self._lock:
+            self._monitors += 1
+            endpoint = f"inproc://callers-{id(self)}-{self._monitors}"
+        socket.monitor(endpoint, sum(handshake_monitor.EVENTS))
+        monitor = self._context.socket(zmq.PAIR)
+        monitor.linger = monitor.rcvhwm = 0  # unbounded: libzmq's I/O thread waits for room
+        monitor.connect(endpoint)
+        self._new.put(_Watched(role, monitor, Callers(self._servers)))
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._context.socket(zmq.PUSH) as socket:
+            socket.sndtimeo = 0  # a thread that has ended takes none
+            socket.connect(_WAKE)
+            with suppress(zmq.Again):
+                socket.send(b"")
+
+    # --- the thread ---------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._zap, zmq.POLLIN)
+        poller.register(self._woken, zmq.POLLIN)
+        while not self._over.is_set():
+            for socket, _ in poller.poll(TURN_MS):
+                self._attend(socket, poller)
+            self._moved = self._clock()
+            self._refusals.flush(self._moved)
+        self._watch_new(poller)
+        for socket in (self._zap, self._woken, *self._watched):
+            socket.close(linger=0)
+
+    def _watch_new(self, poller: zmq.Poller) -> None:
+        while True:
+            try:
+                watched = self._new.get_nowait()
+            except Empty:
+                return
+            self._watched[watched.monitor] = watched
+            poller.register(watched.monitor, zmq.POLLIN)
+
+    def _attend(self, socket: Socket, poller: zmq.Poller) -> None:
+        if socket is self._zap:
+            self._zap.send_multipart(self._answer(self._zap.recv_multipart()))
+        elif socket is self._woken:
+            self._woken.recv()
+            self._watch_new(poller)
+        else:
+            self._listen(self._watched[socket], poller)
+
+    def _listen(self, watched: _Watched, poller: zmq.Poller) -> None:
+        event = recv_monitor_message(watched.monitor)
+        if event["event"] == zmq.EVENT_MONITOR_STOPPED:
+            poller.unregister(watched.monitor)
+            self._watched.pop(watched.monitor).monitor.close()
+            return
+        what = event["event"], event["value"], event["endpoint"].decode()
+        if refusal := watched.handshake_monitor.hear(*what, self._clock()):
+            self._refuse(watched.role, refusal)
+
+    def _answer(self, request: list[bytes]) -> list[bytes]:
+        """The reply to one ZAP request: version, id, status, text, the client's name, metadata."""
+        _, number, domain, address, _, mechanism, *credentials = request
+        role, peer = Role(domain.decode()), address.decode()
+        verdict = self._judge(role, peer, mechanism, credentials)
+        if isinstance(verdict, Refusal):
+            self._refuse(role, verdict)
+            return [_VERSION, number, b"400", b"refused", b"", b""]
+        return [_VERSION, number, b"200", b"OK", verdict.encode(), b""]
+
+    def _judge(
+        self, role: Role, peer: str, mechanism: bytes, credentials: list[bytes]
+    ) -> str | Refusal:
+        """The client's name, or why it is not let in."""
+        if mechanism != b"CURVE" or len(credentials) != 1:
+            return Refusal(handshake_monitor.HANDSHAKE, peer, "it does not use CURVE")
+        key = z85.encode(credentials[0])
+        with self._lock:
+            client = self._keyring.clients.get(key)
+            if client is None:
+                return Refusal(UNKNOWN_KEY, peer, f"no client has its key {key.decode()}")
+            if role not in client.roles:
+                return Refusal(NOT_ALLOWED, peer, f"{client.name} has not the role {role}")
+            self._inside[role].add(key)
+        return client.name
+
+    def _refuse(self, role: Role, refusal: Refusal) -> None:
+        self._refused(role, refusal.reason)
+        text = f"{role} from {refusal.peer}: {refusal.why}"
+        self._refusals.add(f"{role}: {refusal.reason}", text, self._clock())
+
+
+def _bound(context: zmq.Context[Socket], kind: int, endpoint: str) -> Socket:
+    socket = context.socket(kind)
+    socket.linger = 0
+    socket.bind(endpoint)
+    return socket

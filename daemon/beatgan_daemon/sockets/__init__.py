@@ -1,0 +1,1 @@
+"""The three ZeroMQ sockets: ECG in, messages out, control."""

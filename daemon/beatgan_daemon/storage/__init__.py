@@ -1,0 +1,1 @@
+"""What is kept on disk: the alert journal and the streams' checkpoints."""

@@ -1,0 +1,168 @@
+"""The journal's tables and every SQL statement on them. Raises what SQLite raises.
+
+An alert is a number, a few keys and its bytes; knows nothing of what they say.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from beatgan.protocol.control import JournalEntry
+from beatgan_daemon.exit_codes import StartError
+
+VERSION = 1  # of the tables
+_TABLES = (
+    "CREATE TABLE alerts (n INTEGER PRIMARY KEY, id TEXT NOT NULL, stream TEXT NOT NULL,"
+    " phase TEXT NOT NULL, at_ns INTEGER NOT NULL, body BLOB NOT NULL) STRICT",
+    # The last message of every episode under way; its own copy, so that the start need not search
+    # and retention cannot take it.
+    "CREATE TABLE active (id TEXT PRIMARY KEY, n INTEGER NOT NULL, stream TEXT NOT NULL,"
+    " phase TEXT NOT NULL, body BLOB NOT NULL) STRICT",
+    "CREATE TABLE alarm_states (stream TEXT PRIMARY KEY, n INTEGER NOT NULL,"
+    " state BLOB NOT NULL) STRICT",
+    f"PRAGMA user_version = {VERSION}",
+)
+
+
+class StoredState(NamedTuple):
+    """A stream's alarms as they stood when ``n`` was the next alert's number."""
+
+    stream: str
+    n: int
+    state: bytes
+
+
+class Ledger:
+    """Alerts, active episodes and alarm states in one SQLite database."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        """Makes the tables where there are none. Raises StartError on those of another version."""
+        self.database = database
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            with self._transaction():
+                for statement in _TABLES:
+                    database.execute(statement)
+        elif version != VERSION:
+            raise StartError(
+                f"the journal's tables are of version {version}, this beatgan's of {VERSION}; "
+                "upgrade it, or move the file away"
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing; on the disk when it is over."""
+        self.database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.database.execute("COMMIT")
+        except BaseException:
+            if self.database.in_transaction:  # SQLite ends it by itself on some errors
+                self.database.execute("ROLLBACK")
+            raise
+
+    def write(
+        self,
+        entries: Sequence[JournalEntry],
+        states: Mapping[str, bytes | None],
+        next_n: int,
+        now_ns: int,
+        active: Iterable[JournalEntry] | None = None,
+    ) -> None:
+        """Take in alerts and the alarm states after them (None: the stream is forgotten).
+
+        ``active``: write this as the whole table of active episodes, whatever stood there.
+        """
+        with self._transaction():
+            self.database.executemany(
+                "INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?, ?, ?)",
+                [(e.n, e.id, e.stream, e.phase, now_ns, e.body) for e in entries],
+            )
+            if active is None:
+                self._follow(entries)
+            else:
+                self.database.execute("DELETE FROM active")
+                self._activate(active)
+            self._keep_states(states, next_n)
+
+    def _follow(self, entries: Sequence[JournalEntry]) -> None:
+        """Bring the active episodes up to date."""
+        last = {entry.id: entry for entry in entries}
+        over = [(entry.id,) for entry in last.values() if entry.over]
+        self.database.executemany("DELETE FROM active WHERE id = ?", over)
+        self._activate(entry for entry in last.values() if not entry.over)
+
+    def _activate(self, entries: Iterable[JournalEntry]) -> None:
+        self.database.executemany(
+            "INSERT OR REPLACE INTO active VALUES (?, ?, ?, ?, ?)",
+            [(e.id, e.n, e.stream, e.phase, e.body) for e in entries],
+        )
+
+    def _keep_states(self, states: Mapping[str, bytes | None], next_n: int) -> None:
+        gone = [(stream,) for stream, state in states.items() if state is None]
+        self.database.executemany("DELETE FROM alarm_states WHERE stream = ?", gone)
+        kept = [(name, next_n, state) for name, state in states.items() if state is not None]
+        self.database.executemany("INSERT OR REPLACE INTO alarm_states VALUES (?, ?, ?)", kept)
+
+    def since(self, n: int, limit: int) -> Iterator[tuple[int, bytes]]:
+        """Numbers and bodies from ``n`` on, in order, at most ``limit``."""
+        return iter(
+            self.database.execute(
+                "SELECT n, body FROM alerts WHERE n >= ? ORDER BY n LIMIT ?", (n, limit)
+            )
+        )
+
+    def active(self) -> list[JournalEntry]:
+        """The last message of every episode that is not over, in order of ``n``."""
+        rows = self.database.execute("SELECT n, id, stream, phase, body FROM active ORDER BY n")
+        return [JournalEntry(*row) for row in rows]
+
+    def states(self) -> list[StoredState]:
+        """The last alarm state of every stream."""
+        rows = self.database.execute("SELECT stream, n, state FROM alarm_states")
+        return [StoredState(*row) for row in rows]
+
+    def span(self) -> tuple[int, int] | None:
+        """The first and the last number kept; None where there is none."""
+        first, last = self.database.execute(
+            "SELECT (SELECT min(n) FROM alerts), (SELECT max(n) FROM alerts)"
+        ).fetchone()
+        return None if first is None else (first, last)
+
+    def used(self) -> int:
+        """Bytes of the pages in use."""
+        return (self._pragma("page_count") - self._pragma("freelist_count")) * self._page()
+
+    def size(self) -> int:
+        """Bytes of the database file, without its -wal."""
+        return self._pragma("page_count") * self._page()
+
+    def _page(self) -> int:
+        return self._pragma("page_size")
+
+    def _pragma(self, name: str) -> int:
+        (value,) = self.database.execute(f"PRAGMA {name}").fetchone()
+        return int(value)
+
+    def drop(self, oldest: int, before_ns: int | None) -> int:
+        """Delete the ``oldest`` so many alerts, up to the first not written before ``before_ns``.
+
+        How many there were. What is left has no hole, whatever the clock did.
+        """
+        bound = 2**63 - 1 if before_ns is None else before_ns
+        first = self.database.execute("SELECT at_ns FROM alerts ORDER BY n LIMIT 1").fetchone()
+        if first is None or first[0] >= bound:
+            return 0
+        kept, last = self.database.execute(
+            "SELECT min(n) FILTER (WHERE at_ns >= ?), max(n)"
+            " FROM (SELECT n, at_ns FROM alerts ORDER BY n LIMIT ?)",
+            (bound, oldest),
+        ).fetchone()
+        with self._transaction():
+            end = last + 1 if kept is None else kept
+            return self.database.execute("DELETE FROM alerts WHERE n < ?", (end,)).rowcount
+
+    def shrink(self, pages: int) -> None:
+        """Give so many unused pages back to the file system."""
+        self.database.executescript(f"PRAGMA incremental_vacuum({pages})")  # execute: one page

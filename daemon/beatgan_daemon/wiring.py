@@ -1,0 +1,207 @@
+"""The parts of a daemon, made from its settings: sockets, journal, store, and the engine restored.
+
+Everything that can refuse to start does so here. Knows no turn of the loop.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+import msgspec
+import zmq
+
+from beatgan.protocol.control import JournalEntry
+from beatgan.protocol.messages import AlertMessage
+from beatgan_daemon import log
+from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.metrics import Metrics
+from beatgan_daemon.model_loading import Loaded
+from beatgan_daemon.pipeline.active_alarms import Desk
+from beatgan_daemon.pipeline.checkpointing import recall
+from beatgan_daemon.pipeline.engine import Engine
+from beatgan_daemon.publishing.publisher import Keep, Outlet
+from beatgan_daemon.security.allow_list import Role
+from beatgan_daemon.security.credentials import Credentials, load_credentials
+from beatgan_daemon.security.zap_authenticator import Doorkeeper
+from beatgan_daemon.settings import Settings
+from beatgan_daemon.sockets.control_socket import Control
+from beatgan_daemon.sockets.ingest_socket import Source
+from beatgan_daemon.sockets.publish_socket import Sink
+from beatgan_daemon.storage.checkpoint_store import Store
+from beatgan_daemon.storage.journal import Journal
+
+LINGER_S = 1.0  # at the end, for subscribers to take what is queued for them
+
+
+class Pace(TypedDict):
+    """What of an engine's settings may change while it runs; see `Engine`."""
+
+    batch_size: int
+    batch_age: float
+    silence: float
+    max_streams: int
+    reorder: float
+
+
+def pace(settings: Settings) -> Pace:
+    """The settings in the engine's units: seconds."""
+    return Pace(
+        batch_size=settings.batch.size,
+        batch_age=settings.batch.age_ms / 1000,
+        silence=settings.streams.silence_s,
+        max_streams=settings.streams.max,
+        reorder=settings.streams.reorder_ms / 1000,
+    )
+
+
+def make_engine(
+    settings: Settings, loaded: Loaded, metrics: Metrics, clock: Callable[[], float]
+) -> Engine:
+    """An engine that knows no stream yet."""
+    return Engine(
+        loaded.spec,
+        loaded.scorer,
+        settings.alarms,
+        observer=metrics,
+        clock=clock,
+        **pace(settings),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What survives a restart, if there is a directory for it."""
+
+    journal: Journal
+    store: Store | None
+
+    def recall(self, engine: Engine, now: float) -> list[AlertMessage]:
+        """Restore the streams and alarms of the daemon that was here before.
+
+        Alerts to be told: the end of episodes that no restored stream will end.
+        """
+        states = [(each.stream, each.state) for each in self.journal.states()]
+        checkpoints = [] if self.store is None else self.store.load()
+        for complaint in recall(engine, states, checkpoints, now):
+            log.get().warning("a stream's state is of no use", why=complaint)
+        _recall_desk(engine.desk, self.journal.active(), self.journal.next_n)
+        known = engine.episodes()
+        left = [m for m in engine.desk.active.values() if not m.latched and m.id not in known]
+        return engine.desk.end(left)
+
+    def close(self) -> None:
+        """Free the files, once no outlet uses them any more."""
+        self.journal.close()
+        if self.store is not None:
+            self.store.close()
+
+
+def _recall_desk(desk: Desk, active: Sequence[JournalEntry], following: int) -> None:
+    messages: list[AlertMessage] = []
+    for entry in active:
+        try:
+            messages.append(msgspec.json.decode(entry.body, type=AlertMessage))
+        except msgspec.MsgspecError as error:
+            log.get().warning("an alert of the journal is of no use", n=entry.n, why=str(error))
+    desk.restore(messages, following)
+
+
+def open_memory(directory: Path | None) -> Memory:
+    """The journal and the store in ``directory``, which is made if need be.
+
+    Raises StartError where that cannot be.
+    """
+    logger = log.get()
+    if directory is None:
+        logger.warning("alerts are kept in memory only: state.dir is not set")
+        return Memory(Journal(None, lambda text: logger.warning("journal", why=text)), None)
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"state.dir: cannot make {directory}: {error.strerror}") from None
+    journal = Journal(directory / "journal.db", lambda text: logger.error("journal", why=text))
+    store = Store(directory / "streams.db")
+    if store.aside is not None:
+        logger.error("the streams' checkpoints were damaged: begun anew", kept=str(store.aside))
+    return Memory(journal, store)
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """Every ZeroMQ socket, bound, and who guards them."""
+
+    source: Source
+    sink: Sink
+    control: Control
+    doorkeeper: Doorkeeper | None
+
+
+def credentials(settings: Settings) -> Credentials | None:
+    """The keys, and who may use which socket. Raises StartError where one would be open to all."""
+    return load_credentials(
+        settings.security.key,
+        settings.security.clients,
+        settings.security.servers,
+        bind={
+            "ingest.bind": settings.ingest.bind,
+            "publish.bind": [settings.publish.bind],
+            "control.bind": [settings.control.bind],
+        },
+        connect=settings.ingest.connect,
+    )
+
+
+def open_sockets(
+    settings: Settings, resources: ExitStack, metrics: Metrics, acknowledge: Callable[[str], None]
+) -> Sockets:
+    """All sockets; on leaving ``resources``, subscribers may take what is queued.
+
+    Sink and control are to be handed to an outlet, which closes them. Raises StartError.
+    """
+    known = credentials(settings)
+    context = resources.enter_context(zmq.Context[zmq.Socket[bytes]]())
+    door: Doorkeeper | None = None
+    if known is not None:
+        door = Doorkeeper(context, known.key, known.keyring, known.servers, metrics.refused)
+        resources.enter_context(door)
+    sink = Sink(
+        context,
+        settings.publish.bind,
+        high_water=settings.publish.high_water,
+        linger=LINGER_S,
+        secure=None if door is None else door.secure(Role.SUBSCRIBE),
+    )
+    resources.enter_context(sink)
+    control = Control(
+        context,
+        settings.control.bind,
+        acknowledge=acknowledge,
+        requested=metrics.requested,
+        secure=None if door is None else door.secure(Role.CONTROL),
+    )
+    resources.enter_context(control)
+    source = Source(
+        context,
+        settings.ingest.bind,
+        settings.ingest.connect,
+        high_water=settings.ingest.high_water,
+        max_part=settings.ingest.max_message,
+        door=door,
+    )
+    return Sockets(resources.enter_context(source), sink, control, door)
+
+
+def keep(settings: Settings) -> Keep:
+    """How long alerts are kept."""
+    return Keep(settings.state.keep_days, settings.state.keep_mb)
+
+
+def start_outlet(settings: Settings, sockets: Sockets, memory: Memory, metrics: Metrics) -> Outlet:
+    """The thread that tells and keeps; it owns sink, control, journal and store from now on."""
+    if memory.store is not None:
+        metrics.checkpointed(0)
+    return Outlet(
+        sockets.sink, sockets.control, memory.journal, memory.store, metrics, keep(settings)
+    )

@@ -1,0 +1,99 @@
+"""Binding and connecting sockets, with errors that say which endpoint and why.
+
+Knows what libzmq's error numbers mean; knows nothing of what travels through a socket.
+"""
+
+from collections.abc import Callable
+from errno import ENODEV
+from ipaddress import ip_address
+from time import monotonic, sleep
+
+import zmq
+
+from beatgan.errors import BeatganError, UsageError
+from beatgan_daemon.exit_codes import StartError
+
+Binding = Callable[[zmq.Socket[bytes], str, str], str]  # `bind` or `bind_again`
+REBIND_S = 2.0  # in which libzmq gives an endpoint free that was just closed
+_MALFORMED: dict[int | None, str] = {
+    zmq.EINVAL: "is not of the form tcp://HOST:PORT or ipc://PATH",
+    zmq.EPROTONOSUPPORT: "names a transport that ZeroMQ does not have (tcp, ipc, inproc)",
+    zmq.ENOCOMPATPROTO: "names a transport that does not fit this kind of socket",
+}
+_NOT_TO_BE_HAD: dict[int | None, str] = {
+    zmq.EADDRINUSE: "the port is in use by another socket",
+    zmq.EADDRNOTAVAIL: "this machine has no such address",
+    ENODEV: "this machine has no such address or network interface",
+}
+
+
+def bind(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> str:
+    """Bind, and return the endpoint with wildcards (``*``, port 0) resolved.
+
+    Raises UsageError on a malformed endpoint and StartError on one that cannot be had (in use,
+    not of this machine, not permitted).
+    """
+    what = f"cannot bind the {purpose} endpoint {endpoint!r}"
+    _prepare(socket, endpoint, what)
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        raise _explained(error, what) from None
+    return socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+
+
+def bind_again(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> str:
+    """As `bind`, for an endpoint that this process has just closed."""
+    end = monotonic() + REBIND_S
+    while True:
+        try:
+            return bind(socket, endpoint, purpose)
+        except StartError:
+            if monotonic() > end:
+                raise
+            sleep(0.001)
+
+
+def connect(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> None:
+    """Connect; raises as `bind` does. That nobody listens there yet is no error in ZeroMQ."""
+    what = f"cannot connect the {purpose} endpoint {endpoint!r}"
+    _prepare(socket, endpoint, what)
+    try:
+        socket.connect(endpoint)
+    except zmq.ZMQError as error:
+        raise _explained(error, what) from None
+
+
+def is_local(endpoint: str) -> bool:
+    """Whether nothing but this machine can be at the other end of ``endpoint``."""
+    scheme, _, rest = endpoint.partition("://")
+    host = rest.rpartition(":")[0].strip("[]")
+    if scheme in ("ipc", "inproc") or host in ("localhost", "lo"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name or *: it may be any machine's
+        return False
+
+
+def _prepare(socket: zmq.Socket[bytes], endpoint: str, what: str) -> None:
+    """Refuse ports that libzmq would misread, and allow IPv6 where it is meant."""
+    host, _, port = endpoint.rpartition(":")
+    if not endpoint.startswith("tcp://"):
+        return
+    if port != "*" and not (port.isdecimal() and int(port) <= 65_535):
+        raise UsageError(f"{what}: expected tcp://HOST:PORT with a port of at most 65535")
+    socket.ipv6 = host.endswith("]")
+
+
+def _explained(error: zmq.ZMQError, what: str) -> BeatganError:
+    if error.errno in _MALFORMED:
+        return UsageError(f"{what}: it {_MALFORMED[error.errno]}")
+    return StartError(f"{what}: {_NOT_TO_BE_HAD.get(error.errno, error.strerror)}")
+
+
+def keep_alive(socket: zmq.Socket[bytes]) -> None:
+    """Heartbeats, so that a peer that vanished without a word is given up within seconds."""
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 2_000)  # milliseconds
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6_000)
+    socket.setsockopt(zmq.HEARTBEAT_TTL, 6_000)

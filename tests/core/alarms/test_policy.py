@@ -1,0 +1,314 @@
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.policy import EpisodePolicy, PolicyState
+from beatgan.errors import UsageError
+from beatgan.types import (
+    Alert,
+    Beat,
+    Condition,
+    Kind,
+    Phase,
+    Priority,
+    Quality,
+    Score,
+    SignalChange,
+)
+
+EMPTY = np.empty(0, np.float32)
+PROMPT = AlarmLimits(anomalous_beats=3, patience_s=0.0)
+
+
+def score(n: int, value: float | None) -> Score:
+    quality = Quality.UNUSABLE if value is None else Quality.GOOD
+    beat = Beat(n, 300 * n, 300 * n + 186, "II", None, quality, EMPTY, EMPTY, None, 0.0)
+    return Score(beat, value, 1.0, EMPTY, EMPTY)
+
+
+def change(
+    condition: Condition, begins: bool, at: int, suspended: bool, lead: str = "II"
+) -> SignalChange:
+    """Known a second later, at 360 Hz."""
+    return SignalChange(condition, begins, lead, at, at + 360, suspended)
+
+
+def feed(values: str, limits: AlarmLimits | None = None) -> list[Alert]:
+    """x: anomalous, -: normal, ?: not scored; a beat each 300 samples at 360 Hz."""
+    policy = EpisodePolicy(limits or PROMPT, 360.0)
+    meaning = {"x": 2.0, "-": 0.0, "?": None}
+    return [a for n, c in enumerate(values) for a in policy.push(score(n, meaning[c]))]
+
+
+def test_single_anomalous_beats_raise_nothing() -> None:
+    assert feed("-x---------x---------xx---------" * 3) == []
+
+
+@pytest.mark.parametrize("values", ["xxx", "x--x-----x", "x????????????xx"])
+def test_k_of_n_scored_beats_begin_an_episode(values: str) -> None:
+    (alert,) = feed(values)
+    assert (alert.code, alert.phase, alert.onset) == ("beat.anomalous", Phase.START, 0)
+    assert len(alert.beats) == 3
+    assert alert.end is None
+
+
+def test_the_life_of_an_episode() -> None:
+    alerts = feed("-----xxx--x-x------x" + "-" * 12)
+    assert [a.phase for a in alerts] == [Phase.START, Phase.UPDATE, Phase.END]
+    assert len({a.episode for a in alerts}) == 1
+    told = [beat for a in alerts for beat in a.beats]
+    assert told == [300 * n for n in (5, 6, 7, 10, 12, 19)]  # each anomalous beat told once
+    assert alerts[-1].end == 300 * 19
+
+
+def test_an_irregular_rhythm_is_one_episode() -> None:
+    alerts = feed("x-" * 200)
+    assert alerts[0].phase is Phase.START
+    assert {a.phase for a in alerts[1:]} == {Phase.UPDATE}
+    gaps = np.diff([a.beats[-1] for a in alerts])
+    assert gaps.min() >= 10 * 360 - 600
+
+
+def test_the_worst_beat_explains() -> None:
+    policy = EpisodePolicy(PROMPT, 360.0)
+    alerts = [a for n, v in enumerate([2.0, 9.0, 3.0]) for a in policy.push(score(n, v))]
+    assert alerts[0].worst is not None
+    assert alerts[0].worst.value == 9.0
+    assert alerts[0].condition_ms == pytest.approx(1000 * (2 * 300 + 186) / 360)
+
+
+def test_signal_conditions_have_their_own_episodes() -> None:
+    policy = EpisodePolicy(PROMPT, 360.0)
+    (begun,) = policy.push(change(Condition.FLAT, True, 1000, True))
+    (ended,) = policy.push(change(Condition.FLAT, False, 3000, False))
+    assert (begun.code, ended.code) == ("signal.flat", "signal.flat")
+    assert (begun.phase, begun.onset, begun.end, begun.at) == (Phase.START, 1000, None, 1000)
+    assert (ended.phase, ended.onset, ended.end, ended.at) == (Phase.END, 1000, 3000, 3000)
+    assert ended.episode == begun.episode
+    assert begun.condition_ms == ended.condition_ms == pytest.approx(1000)
+    assert {a.kind for a in (begun, ended)} == {Kind.TECHNICAL}
+    assert policy.push(change(Condition.GAP, False, 1, False)) == []
+
+
+def told(
+    policy: EpisodePolicy, event: SignalChange
+) -> list[tuple[str, str | None, str, int, bool]]:
+    """Code, lead, phase, moment and suspension of each alert that comes of it."""
+    return [(a.code, a.lead, str(a.phase), a.at, a.suspended) for a in policy.push(event)]
+
+
+def test_each_lead_and_each_condition_has_its_own_episode() -> None:
+    policy = EpisodePolicy(PROMPT, 360.0)
+    assert told(policy, change(Condition.FLAT, True, 1000, False, "II")) == [
+        ("signal.flat", "II", "start", 1000, False)
+    ]
+    assert told(policy, change(Condition.NOISE, True, 2000, False, "II")) == [
+        ("signal.noise", "II", "start", 2000, False)
+    ]
+    assert told(policy, change(Condition.FLAT, False, 3000, False, "II")) == [
+        ("signal.flat", "II", "end", 3000, False)
+    ]
+    assert told(policy, change(Condition.FLAT, False, 3500, False, "V1")) == []
+    (ended,) = policy.push(change(Condition.NOISE, False, 4000, False, "II"))
+    assert (ended.episode, ended.onset, ended.end) == (1, 2000, 4000)
+
+
+def test_alerts_that_hold_on_say_when_scoring_stops_and_when_it_goes_on() -> None:
+    policy = EpisodePolicy(PROMPT, 360.0)
+    told(policy, change(Condition.FLAT, True, 1000, False, "II"))
+    assert told(policy, change(Condition.GAP, True, 2000, True, "V1")) == [
+        ("signal.gap", "V1", "start", 2000, True),
+        ("signal.flat", "II", "update", 2000, True),
+    ]
+    assert told(policy, change(Condition.NOISE, True, 2500, True, "V1")) == [
+        ("signal.noise", "V1", "start", 2500, True)
+    ]
+    assert told(policy, change(Condition.GAP, False, 3000, True, "V1")) == [
+        ("signal.gap", "V1", "end", 3000, True)
+    ]
+    assert told(policy, change(Condition.NOISE, False, 4000, False, "V1")) == [
+        ("signal.noise", "V1", "end", 4000, False),
+        ("signal.flat", "II", "update", 4000, False),
+    ]
+    assert [(a.code, a.phase) for a in policy.close(5000)] == [("signal.flat", Phase.END)]
+
+
+def test_an_update_belongs_to_the_episode_that_goes_on() -> None:
+    policy = EpisodePolicy(PROMPT, 360.0)
+    (begun,) = policy.push(change(Condition.FLAT, True, 1000, False, "II"))
+    _, update = policy.push(change(Condition.GAP, True, 2000, True, "V1"))
+    assert (update.episode, update.onset, update.end) == (begun.episode, 1000, None)
+    assert update.condition_ms == pytest.approx(1000)
+
+
+def test_a_signal_alert_is_as_urgent_as_its_consequence() -> None:
+    policy = EpisodePolicy(PROMPT, 360.0)
+    (one,) = policy.push(change(Condition.FLAT, True, 1000, False, "II"))
+    assert one.priority is Priority.LOW  # the other lead does its work
+    alerts = policy.push(change(Condition.FLAT, True, 2000, True, "V1"))
+    assert {a.priority for a in alerts} == {Priority.MEDIUM}
+
+
+def test_an_alert_of_beats_names_the_lead_of_the_worst() -> None:
+    (alert,) = feed("xxx")
+    assert (alert.kind, alert.priority) == (Kind.PHYSIOLOGICAL, Priority.MEDIUM)
+    assert (alert.lead, alert.suspended, alert.at) == ("II", False, alert.onset)
+
+
+def test_close_ends_what_is_open() -> None:
+    policy = EpisodePolicy(PROMPT, 360.0)
+    for n in range(3):
+        policy.push(score(n, 5.0))
+    policy.push(change(Condition.GAP, True, 1000, False))
+    assert {(a.code, a.phase) for a in policy.close(2000)} == {
+        ("signal.gap", Phase.END),
+        ("beat.anomalous", Phase.END),
+    }
+    assert policy.close(2000) == []
+
+
+@pytest.mark.parametrize(
+    "limits", [{"anomalous_beats": 0}, {"anomalous_beats": 5, "among_beats": 4}, {"clear_beats": 0}]
+)
+def test_impossible_limits_are_refused(limits: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="alarms"):
+        AlarmLimits(**limits)
+
+
+def test_beats_of_a_poor_signal_prolong_an_episode_but_begin_none() -> None:
+    def poor(n: int) -> Score:
+        good = score(n, 2.0)
+        return replace(good, beat=replace(good.beat, quality=Quality.POOR))
+
+    policy = EpisodePolicy(PROMPT, 360.0)
+    assert [a for n in range(20) for a in policy.push(poor(n))] == []
+    started = [a for n in range(20, 23) for a in policy.push(score(n, 2.0))]
+    assert [a.phase for a in started] == [Phase.START]
+    assert started[0].beats == (6000, 6300, 6600)
+    updates = [a for n in range(23, 60) for a in policy.push(poor(n))]
+    assert {a.phase for a in updates} == {Phase.UPDATE}
+
+
+# --- not more often than bearable -------------------------------------------------------------
+
+FS = 360.0
+RARE = AlarmLimits(
+    patience_s=0.0, refractory_s=0.0, burst=2, most_per_hour=60.0
+)  # one more a minute
+
+
+def flicker(policy: EpisodePolicy, at_s: float, lasts_s: float = 1.0) -> list[Alert]:
+    """A flat line that begins at ``at_s`` and ends soon."""
+    began, ended = round(at_s * FS), round((at_s + lasts_s) * FS)
+    return [
+        *policy.push(SignalChange(Condition.FLAT, True, "II", began, began, False)),
+        *policy.push(SignalChange(Condition.FLAT, False, "II", ended, ended, False)),
+    ]
+
+
+def test_too_many_episodes_are_held_back_and_counted() -> None:
+    policy = EpisodePolicy(RARE, FS)
+    told = [len(flicker(policy, at)) for at in (0, 2, 4, 6)]
+    assert told == [2, 2, 0, 0]
+    assert policy.suppressed == ["signal.flat", "signal.flat"]
+    start, end = flicker(policy, 65)
+    assert (start.suppressed, end.suppressed) == (2, 0)
+    assert start.episode == 2  # numbers are of those that were told
+
+
+def test_an_episode_that_lasts_is_told_late() -> None:
+    policy = EpisodePolicy(RARE, FS)
+    flicker(policy, 0)
+    flicker(policy, 2)
+    assert policy.push(SignalChange(Condition.FLAT, True, "II", 1440, 1440, False)) == []
+    assert policy.push(score(10, 0.0)) == []  # 8.9 s
+    (late,) = policy.push(score(80, 0.0))  # 67 s: the budget has grown by one
+    assert (late.phase, late.onset, late.episode) == (Phase.START, 1440, 2)
+    assert late.condition_ms == pytest.approx(1000 * (80 * 300 + 186 - 1440) / FS)
+    (end,) = policy.push(SignalChange(Condition.FLAT, False, "II", 30_000, 30_000, False))
+    assert (end.phase, end.episode) == (Phase.END, 2)
+    assert policy.suppressed == []
+
+
+def test_the_next_episode_of_its_kind_waits_for_the_refractory_time() -> None:
+    limits = AlarmLimits(anomalous_beats=2, clear_beats=3, refractory_s=20.0)
+    alerts = feed("xx---" + "xx---" + "x" * 60, limits)
+    first, second = ([a for a in alerts if a.episode == n] for n in (0, 1))
+    assert [a.phase for a in first] == [Phase.START, Phase.END]
+    start = second[0]
+    assert start.onset == 300 * 10  # of the third: the second was over before it could be told
+    assert start.suppressed == 1
+    due = first[-1].onset + 1000 * 20
+    assert start.condition_ms + 1000 * start.onset / FS >= due
+    assert len(start.beats) > 2  # all of it so far
+    assert {a.episode for a in alerts} == {0, 1}
+
+
+def test_signal_episodes_know_no_refractory_time() -> None:
+    policy = EpisodePolicy(AlarmLimits(patience_s=0.0, refractory_s=1000.0), FS)
+    assert [len(flicker(policy, at)) for at in (0, 2, 4)] == [2, 2, 2]
+
+
+def test_a_lead_that_can_be_spared_is_told_when_that_lasts() -> None:
+    policy = EpisodePolicy(AlarmLimits(patience_s=30.0), FS)
+    assert flicker(policy, 0, lasts_s=29.0) == []
+    assert policy.suppressed == ["signal.flat"]
+    began = round(100 * FS)
+    assert policy.push(SignalChange(Condition.FLAT, True, "II", began, began, False)) == []
+    assert policy.push(score(round(129 * FS / 300), 0.0)) == []
+    (late,) = policy.push(score(round(131 * FS / 300), 0.0))
+    assert (late.phase, late.priority, late.onset) == (Phase.START, Priority.LOW, began)
+
+
+def test_once_nothing_can_be_judged_it_is_told_at_once() -> None:
+    policy = EpisodePolicy(AlarmLimits(patience_s=30.0), FS)
+    assert policy.push(SignalChange(Condition.FLAT, True, "II", 0, 0, False)) == []
+    gap, flat = policy.push(SignalChange(Condition.GAP, True, "V1", 720, 720, True))
+    assert {(a.code, a.phase, a.priority, a.onset, a.at) for a in (gap, flat)} == {
+        ("signal.gap", Phase.START, Priority.MEDIUM, 720, 720),
+        ("signal.flat", Phase.START, Priority.MEDIUM, 0, 720),
+    }
+
+
+def test_the_state_can_be_taken_to_another_policy() -> None:
+    limits = AlarmLimits(anomalous_beats=2, clear_beats=3, refractory_s=20.0)
+    values = "xx---xx----xxx--x-x" + "-" * 9
+    meaning = {"x": 2.0, "-": 0.0}
+    whole = feed(values, limits)
+    for cut in range(len(values)):
+        one, other = EpisodePolicy(limits, FS), EpisodePolicy(limits, FS)
+        told = [a for n, c in enumerate(values[:cut]) for a in one.push(score(n, meaning[c]))]
+        encoded = msgspec.msgpack.encode(one.save(), enc_hook=lambda array: array.tobytes())
+        decode = msgspec.msgpack.Decoder(
+            PolicyState, dec_hook=lambda _, data: np.frombuffer(data, np.float32)
+        )
+        other.restore(decode.decode(encoded))
+        rest = enumerate(values[cut:], cut)
+        told += [a for n, c in rest for a in other.push(score(n, meaning[c]))]
+        assert [(a.episode, a.phase, a.beats, a.suppressed) for a in told] == [
+            (a.episode, a.phase, a.beats, a.suppressed) for a in whole
+        ]
+
+
+def test_other_limits_hold_from_then_on() -> None:
+    policy = EpisodePolicy(PROMPT, FS)
+    assert [policy.push(score(n, 2.0)) for n in range(2)] == [[], []]
+    policy.replace_limits(AlarmLimits(anomalous_beats=5))
+    assert policy.push(score(2, 2.0)) == policy.push(score(3, 2.0)) == []
+    assert [a.phase for a in policy.push(score(4, 2.0))] == [Phase.START]
+
+
+def test_limits_of_rates_and_times_are_checked() -> None:
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"burst": 0}, "burst must be 1 or more"),
+        ({"asystole_s": 3.0}, "asystole_s must be 3.5 or more"),
+        ({"refractory_s": -1.0}, "refractory_s must be 0 or more"),
+        ({"bradycardia_rate": 150.0}, "bradycardia_rate < tachycardia_rate"),
+    )
+    for bad, words in cases:
+        with pytest.raises(UsageError, match=words):
+            AlarmLimits(**bad)

@@ -1,0 +1,104 @@
+"""Fibrillation: told once the signal has been chaotic for long, over once it is not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.ventricular_fibrillation import CODE, ENDS, Fibrillation
+from beatgan.errors import RecordError
+from beatgan.frontend import Frontend
+from beatgan.records import read_recording
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Beat, Floats, Phase, Priority, Strip, Turn
+from beatgan_train.ec57.annotations import read_reference
+
+FS = 360
+LIMITS = AlarmLimits()
+
+BEGINS = AlarmLimits().fibrillation_odds
+
+
+def chaotic(at_s: float, chaos: float) -> Strip:
+    at = round(at_s * FS)
+    return Strip(at, at + 1, 0, True, chaos)
+
+
+def said(*events: Strip) -> list[Turn]:
+    judge = Fibrillation(LIMITS, FS)
+    return [turn for event in events for turn in judge.push(event)]
+
+
+def heard(samples: Floats, fs: float, leads: tuple[str, ...]) -> list[Turn]:
+    frontend, judge = Frontend(PreprocessSpec(), fs, leads), Fibrillation(LIMITS, fs)
+    events = frontend.push(samples)
+    return [t for e in events if not isinstance(e, Beat) for t in judge.push(e)]
+
+
+@pytest.fixture
+def cudb(mitdb: Path) -> Path:
+    """The folder of the Creighton University database, or a skip that says where it was sought."""
+    folder = mitdb.parent / "cudb"
+    if not (folder / "cu01.hea").exists():
+        pytest.skip(f"no Creighton University database in {folder}")
+    return folder
+
+
+def test_it_begins_where_the_chaos_did_and_ends_once_that_is_over() -> None:
+    begun, ended = said(
+        chaotic(10.0, 0.2),
+        chaotic(10.5, BEGINS - 0.1),
+        chaotic(11.0, BEGINS),
+        chaotic(11.5, 5.0),
+        chaotic(30.0, ENDS + 0.1),
+        chaotic(30.5, ENDS),
+    )
+    assert (begun.code, begun.phase, begun.priority) == (CODE, Phase.START, Priority.HIGH)
+    assert (begun.onset, begun.known_at) == (7 * FS, 11 * FS + 1)
+    assert (ended.phase, ended.onset, ended.end) == (Phase.END, 7 * FS, round(30.5 * FS))
+
+
+def test_what_never_was_chaotic_enough_is_not_told() -> None:
+    assert not said(chaotic(10.0, BEGINS - 0.1), chaotic(11.0, -1.0), chaotic(12.0, BEGINS - 0.1))
+
+
+def test_chaos_that_was_interrupted_begins_anew() -> None:
+    turns = said(chaotic(10.0, 1.0), chaotic(10.5, -0.1), chaotic(30.0, 1.0), chaotic(31.0, 3.0))
+    assert [turn.onset for turn in turns] == [27 * FS]
+
+
+def test_an_onset_is_not_before_the_stream() -> None:
+    (begun,) = said(chaotic(1.0, 3.0))
+    assert begun.onset == 0
+
+
+def test_it_ends_with_the_stream_and_another_judge_goes_on_with_its_state() -> None:
+    judge, other = Fibrillation(LIMITS, FS), Fibrillation(LIMITS, FS)
+    assert judge.push(chaotic(10.0, 3.0))
+    other.state = judge.state
+    assert not other.push(chaotic(10.5, 3.0))
+    (ended,) = other.close(12 * FS)
+    assert (ended.phase, ended.end) == (Phase.END, 12 * FS)
+    assert not other.close(13 * FS)
+
+
+@pytest.mark.parametrize("name", ["cu01", "cu05", "cu09", "cu33"])
+def test_fibrillation_of_a_heart_is_told_within_ten_seconds(cudb: Path, name: str) -> None:
+    recording, onset = read_recording(cudb / name), read_reference(cudb / name).flutter[0][0]
+    fs = recording.fs
+    part = recording.samples[onset - round(60 * fs) : onset + round(20 * fs)]
+    turns = heard(part, fs, recording.leads)
+    begun = [turn for turn in turns if turn.phase is Phase.START]
+    assert any(-10 < turn.known_at / fs - 60 < 10 for turn in begun)
+
+
+def test_electrode_motion_is_no_fibrillation(mitdb: Path) -> None:
+    path = mitdb.parent / "nstdb" / "118e_6"
+    try:
+        recording = read_recording(path)
+    except RecordError:
+        pytest.skip(f"no noise stress test database in {path.parent}")
+    minutes = recording.samples[5 * 60 * FS : 9 * 60 * FS]
+    assert not heard(minutes, recording.fs, recording.leads)
+    assert np.abs(minutes).max() > 5  # there is much motion

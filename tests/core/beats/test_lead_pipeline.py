@@ -1,0 +1,185 @@
+"""One lead: what it keeps, what it compares a beat with, and what it learns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from beatgan.beats import beat_quality, lead_pipeline
+from beatgan.beats.lead_pipeline import BLOCK, SETTLE
+from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
+from beatgan.signal import filters, signal_quality, vf_features
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Doubles, Record
+
+SPEC, FS = PreprocessSpec(), 360.0
+FREE = 1 << 20  # no lag given: the window is moved so as to match best
+
+
+@dataclass
+class Compared:
+    """What a lead said of one beat."""
+
+    distance: float
+    lag: int
+    grade: int
+    window: Doubles
+    shape: Doubles
+
+
+class Lead:
+    """A lead at the model's rate, and how much of its signal there is."""
+
+    def __init__(self) -> None:
+        self.record: Record = np.zeros(1, lead_pipeline.layout(SPEC))[0]
+        self.plan: Record = lead_pipeline.plan(SPEC, FS)[0]
+        self.end = 0
+        lead_pipeline.begin(self.record, 0)
+
+    def push(self, x: Doubles) -> list[int]:
+        """Push ``x`` block by block; the apexes found, all of them taken from the lead."""
+        apexes = []
+        for start in range(0, x.size, BLOCK):
+            apexes += self.block(x[start : start + BLOCK])
+        return apexes
+
+    def block(self, x: Doubles) -> list[int]:
+        changes = np.empty(signal_quality.MOST_CHANGES, signal_quality.CHANGE)
+        idle, taps = np.empty(x.size, np.int64), np.zeros((1, 1))
+        looks = np.empty(vf_features.MOST_TICKS, vf_features.LOOK)
+        made, _ = lead_pipeline.push(
+            self.record, self.plan, taps, x, self.end, self.end, changes, idle, looks
+        )
+        assert made == self.end + x.size
+        self.end = made
+        apexes: list[int] = self.record["found"]["apex"][: self.record["waiting"]].tolist()
+        self.record["waiting"] = 0
+        return apexes
+
+    def whole(self, apex: int) -> bool:
+        return lead_pipeline.whole(self.record, self.plan, apex, self.end)
+
+    def compare(self, apex: int, lag: int = FREE) -> Compared:
+        pair = np.empty((2, SPEC.length))
+        said = lead_pipeline.compare(self.record, self.plan, apex, self.end, lag, pair[0], pair[1])
+        return Compared(*said, *pair)
+
+
+def ecg(seconds: float) -> Doubles:
+    return synthetic_ecg(seconds, FS).astype(np.float64)
+
+
+def filtered(x: Doubles) -> Doubles:
+    return filters.BandPass(SPEC.rate, SPEC.highpass_hz, SPEC.lowpass_hz).push(x)
+
+
+@pytest.fixture
+def begun() -> tuple[Lead, list[int]]:
+    """A lead that saw two beats, and where their apexes lie in the filtered signal."""
+    each, signal = Lead(), ecg(30)
+    apexes = [round(t * FS) + int(each.plan["late"]) for t in beat_times(30)]
+    each.push(signal[: apexes[1] + 300])
+    return each, apexes
+
+
+def test_it_finds_the_beats_of_its_signal() -> None:
+    each = Lead()
+    found = np.array(each.push(ecg(30))) - each.plan["late"]
+    assert np.abs(found - beat_times(30)[: found.size] * FS).max() <= 9
+    assert found.size >= beat_times(30).size - 1
+
+
+def test_a_window_is_whole_once_its_last_sample_has_come_and_while_it_is_remembered() -> None:
+    each, apex = Lead(), 1000
+    each.push(ecg(10)[: apex + SPEC.after + SPEC.align - 1])
+    assert not each.whole(apex)
+    each.push(ecg(10)[each.end : each.end + 1])
+    assert each.whole(apex)
+    each.push(ecg(10)[each.end : each.end + BLOCK])
+    assert each.whole(apex)
+
+
+@pytest.mark.parametrize("at", [-SPEC.before - SPEC.align, 0, SPEC.after + SPEC.align - 1])
+def test_a_window_with_one_lost_sample_is_not_whole(at: int) -> None:
+    signal, apex = ecg(10), 1000
+    signal[apex + at] = np.nan
+    each = Lead()
+    each.push(signal[: apex + SPEC.after + SPEC.align + 20])
+    assert not each.whole(apex)
+    assert each.whole(apex + 1) == (at == -SPEC.before - SPEC.align)
+
+
+def test_a_leads_first_beat_is_its_own_reference(begun: tuple[Lead, list[int]]) -> None:
+    each, apexes = begun
+    first = each.compare(apexes[1])
+    signal = filtered(ecg(30))
+    assert np.isnan(first.distance)
+    assert first.lag == 0
+    assert np.array_equal(first.window, signal[apexes[1] - SPEC.before :][: SPEC.length])
+    assert np.array_equal(first.shape, first.window)
+    assert each.record["beats"] == 1
+
+
+def test_a_beat_is_compared_with_the_reference_before_it_was_learnt() -> None:
+    each, signal, late = Lead(), ecg(60), filters.design(360, 0.5, 40.0)[2]
+    shape = None
+    for apex in (round(t * FS) + late for t in beat_times(60)[1:20]):
+        each.push(signal[each.end : apex + SPEC.after + SPEC.align])
+        before = each.record["shape"].copy()
+        said = each.compare(apex)
+        if shape is not None:
+            assert np.array_equal(said.shape, before)
+            assert abs(said.lag) <= SPEC.align
+        shape = said.shape
+        assert not np.array_equal(each.record["shape"], before)
+    assert each.record["beats"] == 19
+    assert said.grade == beat_quality.GOOD
+
+
+def test_a_lag_that_is_given_is_kept_and_any_other_is_sought(
+    begun: tuple[Lead, list[int]],
+) -> None:
+    each, apexes = begun
+    each.compare(apexes[1])
+    given = each.compare(apexes[1] + 2, 1)
+    assert given.lag == 1
+    sought = each.compare(apexes[1] + 2)
+    assert sought.lag == -2
+    assert sought.distance < given.distance
+
+
+def test_while_filters_settle_a_beat_is_poor_and_its_noise_not_learnt() -> None:
+    each, signal = Lead(), ecg(10)
+    apex = round(beat_times(10)[3] * FS) + int(each.plan["late"])
+    signal[apex - SPEC.before - SPEC.align - 20] = np.nan
+    each.push(signal[: apex + SPEC.after + SPEC.align])
+    before = each.record["noise"].copy()
+    assert each.compare(apex).grade == beat_quality.POOR
+    assert each.record["noise"] == before
+
+
+def test_all_signal_forgotten_no_window_is_whole_but_the_patient_is_known(
+    begun: tuple[Lead, list[int]],
+) -> None:
+    each, apexes = begun
+    each.compare(apexes[1])
+    shape = each.record["shape"].copy()
+    lead_pipeline.forget_signal(each.record)
+    assert not each.whole(apexes[1])
+    assert np.array_equal(each.record["shape"], shape)
+
+
+@pytest.mark.parametrize("fs", [50.0, 128.0, 257.0, 359.98, 360.0, 1000.0, 2000.0])
+def test_a_step_of_any_rate_fits_into_a_block(fs: float) -> None:
+    plan = lead_pipeline.plan(SPEC, fs)[0]
+    assert plan["step"] >= 1
+    assert -(-int(plan["step"]) * int(plan["den"]) // int(plan["num"])) <= BLOCK
+
+
+def test_the_history_holds_a_window_what_settles_before_it_and_a_block_behind_it() -> None:
+    kept = lead_pipeline.layout(SPEC)["history"].shape[0]
+    assert kept >= SETTLE + SPEC.length + 2 * SPEC.align + BLOCK
+
+
+def test_two_leads_take_no_more_than_64_kib() -> None:
+    assert 2 * lead_pipeline.layout(SPEC).itemsize < 60 * 1024

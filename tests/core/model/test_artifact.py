@@ -1,0 +1,252 @@
+"""The model file: what is written is what is read, and whatever else is refused by name."""
+
+import io
+import os
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beatgan.errors import ArtifactError
+from beatgan.model.artifact import Artifact, build, leaf_digests, load, save, self_test
+from beatgan.model.model import Calibration
+from beatgan.model.networks import Generator, Student
+from beatgan.spec import PreprocessSpec
+
+CALIBRATION = Calibration(
+    location={"error": 0.0, "distance": -4.0, "prematurity": 0.0},
+    spread={"error": 1.0, "distance": 1.8, "prematurity": 0.1},
+    weight={"error": 1.0, "distance": 1.0, "prematurity": 1.0},
+    cap={"error": 2.0, "distance": 1e3, "prematurity": 3.0},
+    threshold=3.0,
+)
+Tamper = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture(scope="module")
+def artifact() -> Artifact:
+    torch.manual_seed(0)
+    origin = {"seed": 3, "options": {"rate": 0.1, "families": ("a", "b")}}
+    return build("student", PreprocessSpec(), Student(amplitude=10.0), CALIBRATION, origin)
+
+
+@pytest.fixture(scope="module")
+def stored(artifact: Artifact) -> bytes:
+    return written(artifact)
+
+
+def written(artifact: Artifact) -> bytes:
+    file = io.BytesIO()
+    save(file, artifact)
+    return file.getvalue()
+
+
+def read(content: bytes) -> Artifact:
+    return load(io.BytesIO(content), "some/model.pt")
+
+
+def altered(stored: bytes, tamper: Tamper, forge: bool = False) -> bytes:
+    """The file with its content changed by ``tamper``; with ``forge`` the digests fit again."""
+    content = torch.load(io.BytesIO(stored), weights_only=True)
+    tamper(content)
+    if forge:
+        parts = ("kind", "spec", "network", "calibration", "provenance", "self_test")
+        content["digests"] = leaf_digests({part: content[part] for part in parts})
+    file = io.BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+def test_what_is_written_is_read(artifact: Artifact, stored: bytes) -> None:
+    again = read(stored)
+    assert again.kind == "student"
+    assert again.spec == artifact.spec
+    assert again.calibration == artifact.calibration
+    assert again.provenance == {"seed": 3, "options": {"rate": 0.1, "families": ["a", "b"]}}
+    assert again.digest == artifact.digest
+    windows = torch.randn(4, 320)
+    assert torch.equal(again.network(windows), artifact.network(windows))
+    assert written(again) == stored
+
+
+def test_a_teacher_is_stored_alike() -> None:
+    torch.manual_seed(0)
+    network = Generator(width=2, bottleneck=5)
+    network(torch.randn(64, 320))  # moves the running statistics, which must travel too
+    teacher = build("teacher", PreprocessSpec(), network, CALIBRATION, {})
+    again = read(written(teacher))
+    self_test(again)
+    assert isinstance(again.network, Generator)
+    assert not again.network.training
+    assert torch.equal(again.network(torch.ones(1, 320)), network(torch.ones(1, 320)))
+
+
+def test_the_self_test_scores_ectopic_beats_and_passes(stored: bytes) -> None:
+    artifact = read(stored)
+    model = self_test(artifact)
+    assert model.threshold == 3.0
+    scores = np.array(artifact.test.scores)
+    assert len(scores) > 30
+    assert scores.max() - np.median(scores) > 5
+    assert artifact.test.ecg.dtype == np.int16
+
+
+def test_the_digest_names_the_content(artifact: Artifact) -> None:
+    parts = artifact.kind, artifact.spec, artifact.network, artifact.calibration
+    assert build(*parts, artifact.provenance).digest == artifact.digest
+    assert build(*parts, {"seed": 4}).digest != artifact.digest
+    assert len(artifact.digest) == 12
+
+
+def put(*path: str, value: Any) -> Tamper:
+    def tamper(content: dict[str, Any]) -> None:
+        for key in path[:-1]:
+            content = content[key]
+        content[path[-1]] = value
+
+    return tamper
+
+
+def drop(*path: str) -> Tamper:
+    def tamper(content: dict[str, Any]) -> None:
+        for key in path[:-1]:
+            content = content[key]
+        del content[path[-1]]
+
+    return tamper
+
+
+TAMPERED: list[tuple[Tamper, str]] = [
+    (put("spec", "highpass_hz", value=0.6), r"spec\.highpass_hz: not what was written"),
+    (put("spec", "colour", value="red"), r"spec\.colour: not what was written"),
+    (drop("spec", "align"), r"spec\.align: missing"),
+    (put("calibration", "threshold", value=9.0), r"calibration\.threshold: not what"),
+    (put("calibration", "spread", "error", value=2.0), r"calibration\.spread\.error"),
+    (put("network", "arguments", "hidden", value=100), r"network\.arguments\.hidden"),
+    (put("provenance", "seed", value=4), r"provenance\.seed"),
+    (put("self_test", "peaks", value=[1]), r"self_test\.peaks"),
+    (put("kind", value="teacher"), r"kind: not what"),
+    (
+        lambda c: c["network"]["state"]["decoder.4.bias"].add_(1),
+        r"network\.state\.decoder\.4\.bias",
+    ),
+    (lambda c: c["self_test"]["ecg"].add_(1), r"self_test\.ecg"),
+    (drop("calibration"), r"missing part\(s\): calibration"),
+    (drop("digests"), r"missing part\(s\): digests"),
+    (put("digests", value=3), "digests: not a table"),
+    (put("version", value=3), "format version 3; this beatgan reads version 2"),
+    (put("format", value="onnx"), "not a beatgan model: it lacks the mark"),
+]
+
+
+@pytest.mark.parametrize(("tamper", "complaint"), TAMPERED)
+def test_an_altered_part_is_named(stored: bytes, tamper: Tamper, complaint: str) -> None:
+    with pytest.raises(ArtifactError, match=rf"^some/model\.pt: {complaint}"):
+        read(altered(stored, tamper))
+
+
+FORGED: list[tuple[Tamper, str]] = [
+    (put("spec", "highpass_hz", value="high"), "spec: "),
+    (put("spec", "higpass_hz", value=1.0), r"spec: unknown key 'higpass_hz'; did you mean"),
+    (put("spec", "after", value=212), "network: takes 320 ticks where the spec's window has 352"),
+    (put("spec", value=3), "spec: expected a table, got int"),
+    (put("network", "name", value="Transformer"), "network: 'Transformer'"),
+    (put("network", "arguments", "hidden", value=64), "network: Error"),
+    (put("network", "arguments", "depth", value=3), "network: .*depth"),
+    (
+        put("calibration", "spread", "error", value=-1.0),
+        "calibration: a spread or a cap is not positive",
+    ),
+    (put("self_test", "ecg", value=[1, 2]), "self_test: "),
+    (drop("self_test", "fs"), "self_test: missing 'fs'"),
+    (put("kind", value="nurse"), "kind: expected student or teacher, got 'nurse'"),
+]
+
+
+@pytest.mark.parametrize(("tamper", "complaint"), FORGED)
+def test_parts_that_make_no_model_are_refused(
+    stored: bytes, tamper: Tamper, complaint: str
+) -> None:
+    with pytest.raises(ArtifactError, match=rf"^some/model\.pt: {complaint}"):
+        read(altered(stored, tamper, forge=True))
+
+
+FAILING: list[tuple[Tamper, str]] = [
+    (put("spec", "highpass_hz", value=2.0), r"self-test: (peak|score) \d+: got .*, expected"),
+    (put("spec", "reference_beats", value=3), r"self-test: score \d+: got .*, expected"),
+    (put("spec", "scale", value="beat"), r"self-test: score 0: got .*, expected"),
+    (lambda c: c["network"]["state"]["decoder.4.bias"].add_(1), r"self-test: score 0: got"),
+    (put("calibration", "location", "error", value=1.0), r"self-test: score 0: got"),
+    (
+        lambda c: c["self_test"]["peaks"].__setitem__(2, 7),
+        r"self-test: peak 2: got \d+, expected 7",
+    ),
+    (lambda c: c["self_test"]["ecg"].mul_(0), r"self-test: got 0 beats, expected \d+"),
+    (put("self_test", "fs", value=5.0), "self-test: fs must be"),
+]
+
+
+@pytest.mark.parametrize(("tamper", "complaint"), FAILING)
+def test_the_self_test_sees_what_digests_cannot(
+    stored: bytes, tamper: Tamper, complaint: str
+) -> None:
+    with pytest.raises(ArtifactError, match=complaint):
+        self_test(read(altered(stored, tamper, forge=True)))
+
+
+class Bomb:
+    """Pickled, it makes the folder that it is given."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return os.mkdir, (self.folder,)
+
+
+@pytest.mark.parametrize("writer", ["torch", "pickle"])
+def test_pickled_code_is_refused_and_not_run(tmp_path_factory: Any, writer: str) -> None:
+    folder = tmp_path_factory.mktemp("bomb") / "crater"
+    file = io.BytesIO()
+    if writer == "torch":
+        torch.save({"format": Bomb(str(folder))}, file)
+    else:
+        pickle.dump(Bomb(str(folder)), file)
+    with pytest.raises(ArtifactError, match=r"^some/model\.pt: not a beatgan model.*(code|pickle)"):
+        read(file.getvalue())
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"P", b"PK\x03\x04", b"hello, world" * 100])
+def test_what_is_no_model_is_refused(content: bytes) -> None:
+    with pytest.raises(ArtifactError, match=r"^some/model\.pt: (not a beatgan model|damaged)"):
+        read(content)
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_damaged_file_is_refused_or_reads_the_same(
+    stored: bytes, artifact: Artifact, data: st.DataObject
+) -> None:
+    content = bytearray(stored)
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    else:
+        for _ in range(data.draw(st.integers(1, 4))):
+            near_an_end = data.draw(st.integers(-4000, 4000))
+            content[near_an_end] = data.draw(st.integers(0, 255))
+    try:
+        again = read(bytes(content))
+    except ArtifactError:
+        return  # and nothing else is raised
+    assert again.digest == artifact.digest
+
+
+def test_parts_that_do_not_fit_are_not_built() -> None:
+    with pytest.raises(ArtifactError, match="takes 64 ticks"):
+        build("teacher", PreprocessSpec(), Generator(length=64, width=1), CALIBRATION, {})

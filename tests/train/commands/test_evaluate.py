@@ -1,0 +1,315 @@
+"""The evaluation as a whole, on synthetic patients: what is counted, shown and refused."""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from beatgan.errors import ArtifactError, UsageError
+from beatgan.model import artifact
+from beatgan.model.model import Calibration
+from beatgan.model.networks import Student
+from beatgan.spec import PreprocessSpec
+from beatgan_train.commands import evaluate
+from beatgan_train.commands.evaluate import judged, refuse_leak
+from beatgan_train.data.beat_set import RECORDS_OF, BeatSet, Missed, Protocol, load
+from beatgan_train.ec57.annotations import DS1, DS2
+from beatgan_train.evaluation import timing
+from beatgan_train.evaluation.metrics import measure
+from beatgan_train.evaluation.result import as_json
+from beatgan_train.evaluation.score_file import read_scores
+from beatgan_train.report.model_card import fill_in, write_card
+from beatgan_train.training.model_file import read
+
+INTERPATIENT = {"protocol": "interpatient", "records": list(DS1), "fold": 0, "split_seed": 0}
+MADE = INTERPATIENT | {
+    "options": {"flagged": 0.02, "seed": 0}, "packages": {}, "database": "toys", "mode": "full",
+    "beats": 1, "calibrated_on": 1, "held_out": ["101"], "teachers": [], "teacher": {"options": {}},
+}  # fmt: skip
+SHUFFLED = {"protocol": "beatgan", "records": [*DS1, *DS2], "fold": 2, "split_seed": 7}
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO(), width=160)
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "BUDGET_S", 0.0)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained student, so its score is the distance to the reference with some noise."""
+    return write_model(tmp_path_factory.mktemp("model") / "student.pt", INTERPATIENT)
+
+
+def write_model(path: Path, provenance: dict[str, Any], seed: int = 0) -> Path:
+    torch.manual_seed(seed)
+    calibration = Calibration(
+        {"error": 0.0, "distance": -3.0}, {"error": 1.0, "distance": 1.0},
+        {"error": 0.01, "distance": 1.0}, {"error": 1e3, "distance": 1e3}, 2.0,
+    )  # fmt: skip
+    built = artifact.build(
+        "student", PreprocessSpec(), Student(amplitude=8.0), calibration, provenance
+    )
+    with path.open("wb") as file:
+        artifact.save(file, built)
+    return path
+
+
+def beats_of(toy_data: Path, *names: str) -> BeatSet:
+    return load(toy_data, names, PreprocessSpec())
+
+
+def daemon_lines(model: Path, beats: BeatSet) -> Iterator[str]:
+    """What `beatgan-daemon score` writes, as far as it is read here."""
+    with model.open("rb") as file:
+        scorer = artifact.self_test(artifact.load(file, "model"))
+    yield json.dumps({"v": 1, "type": "status", "stream": "100"})
+    for row, score in enumerate(scorer.score([beats.beat(i) for i in range(len(beats))])):
+        yield json.dumps(
+            {
+                "v": 1,
+                "type": "beat",
+                "stream": beats.records[beats.record[row]],
+                "sample": int(beats.sample[row]),
+                "score": score.value,
+                "quality": str(beats.quality[row]),
+            }
+        )
+
+
+def test_figures_json_and_page(model: Path, toy_data: Path, tmp_path: Path) -> None:
+    console = quiet()
+    found = evaluate.run(
+        model,
+        toy_data,
+        "interpatient",
+        json_file=tmp_path / "figures.json",
+        report_dir=tmp_path / "report",
+        console=console,
+    )
+    mine, *baselines = found.rows
+    assert mine.auc > 0.5
+    assert [c.label for c in mine.classes] == ["S", "V", "F", "Q"]
+    ventricular = next(c for c in mine.classes if c.label == "V")
+    assert ventricular.auc > 0.98  # V is wide in the synthetic patients; S, F and Q look normal
+    assert [row.name for row in baselines][-1] == "template + RR"
+    assert all(row.flagged_normal is None for row in baselines)
+    assert mine.flagged_normal is not None
+    without = found.rows_without_hard[0]
+    assert 0 < mine.normal - without.normal < 100
+    assert {row.record for row in found.records} == set(DS2)
+    wide, narrow = found.detection
+    assert (wide.window_ms, narrow.window_ms) == (150, 50)
+    assert wide.f1 > 0.98
+    assert wide.f1 >= narrow.f1
+    assert wide.median_error_ms < 6
+    student, published = found.speed
+    assert (student.parameters, published.parameters) == (92_848, 1_908_800)
+    assert set(student.network_us) == {1, 64}
+    assert found.patients == 22
+    assert mine.auc_interval.low < mine.auc < mine.auc_interval.high
+    gain = found.gains[0]
+    assert (gain.label, gain.figure, gain.model.value) == ("all", "AUC", mine.auc)
+    assert gain.best.value == max(row.auc for row in baselines)
+    assert gain.baseline == found.compared_with
+    assert {row.label for row in found.worst} >= {"S", "F"}
+
+    stored = json.loads((tmp_path / "figures.json").read_text())
+    assert stored["rows"][0]["auc"] == mine.auc
+    assert stored["provenance"]["records"] == list(DS1)
+    assert (tmp_path / "report" / "evaluation.json").read_text() == as_json(found)
+    assert stored["gains"][0]["difference"]["interval"]["low"] is not None
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert_whole(page)
+    assert "<td>221</td>" in page
+    assert "Typical beats" in page
+    shown = console.file.getvalue() if isinstance(console.file, io.StringIO) else ""
+    assert "Each record" in shown
+    assert "template + RR" in shown
+
+
+def assert_whole(page: str) -> None:
+    """Well-formed, with every link's target, and nothing from elsewhere."""
+    assert "http" not in page
+    assert "url(" not in page
+    assert " src=" not in page
+    checked = Balance()
+    checked.feed(page)
+    checked.close()
+    assert checked.open == []
+    assert checked.links
+    assert checked.links <= checked.anchors
+
+
+class Balance(HTMLParser):
+    """Which elements are still open, where links within the page lead, and what they may reach."""
+
+    VOID = frozenset({"meta", "br", "path", "line", "circle"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: set[str] = set()
+        self.anchors: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        told = dict(attrs)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if target := told.get("href"):
+            self.links.add(target.removeprefix("#"))
+        if anchor := told.get("id"):
+            self.anchors.add(anchor)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def test_the_card_receives_the_figures(model: Path, toy_data: Path, tmp_path: Path) -> None:
+    found = evaluate.run(model, toy_data, "interpatient", console=quiet())
+    other = write_model(tmp_path / "other.pt", MADE, seed=1)
+    card, strange = tmp_path / "student.md", tmp_path / "other.md"
+    write_card(replace(read(other), digest=read(model).digest), card)
+    write_card(read(other), strange)
+    fill_in(card, found)
+    fill_in(card, found)  # in place of what is there
+    text = card.read_text()
+    interval = found.rows[0].auc_interval
+    cell = f"{found.rows[0].auc:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+    assert text.count(f"| {found.model} | {cell} |") == 1
+    assert "| V missed |" in text or "| S missed |" in text
+    assert text.index("## Figures") < text.index("worst three records") < text.index("## Score")
+    with pytest.raises(UsageError, match=r"other\.md is not the card"):
+        fill_in(strange, found)
+
+
+def test_scores_of_the_daemon_give_the_same_figures(
+    model: Path, toy_data: Path, tmp_path: Path
+) -> None:
+    lines = tmp_path / "beats.jsonl"
+    lines.write_text("\n".join(daemon_lines(model, beats_of(toy_data, *DS2))) + "\n")
+    own = evaluate.run(model, toy_data, "interpatient", console=quiet())
+    theirs = evaluate.run(model, toy_data, "interpatient", scores=lines, console=quiet())
+    assert own.rows[0].classes == theirs.rows[0].classes
+    assert own.records == theirs.records
+    assert theirs.model.endswith("as the daemon scored it")
+
+
+def test_beatgan_protocol_takes_its_fold_from_the_model(toy_data: Path, tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m.pt", SHUFFLED)
+    found = evaluate.run(path, toy_data, "beatgan", console=quiet())
+    whole = load(toy_data, RECORDS_OF["beatgan"], PreprocessSpec())
+    assert found.rows[0].normal == int(whole.normal.sum()) // 5
+    assert len({row.record for row in found.records}) == 44
+
+
+@pytest.mark.parametrize(
+    ("provenance", "protocol", "reason"),
+    [
+        ({}, "interpatient", "does not say"),
+        ({"protocol": "interpatient"}, "interpatient", "does not say"),
+        ({"records": list(DS1)}, "interpatient", "does not say"),
+        (INTERPATIENT | {"records": [*DS1, "100", "234"]}, "interpatient", "100, 234"),
+        (SHUFFLED, "interpatient", "test set"),
+        (INTERPATIENT | {"teacher": SHUFFLED}, "interpatient", "test set"),
+        (INTERPATIENT | {"teachers": [INTERPATIENT, SHUFFLED]}, "interpatient", "test set"),
+        (INTERPATIENT, "beatgan", "--protocol beatgan"),
+        (SHUFFLED | {"teacher": INTERPATIENT}, "beatgan", "--protocol beatgan"),
+        (SHUFFLED | {"teacher": SHUFFLED | {"fold": 1}}, "beatgan", "different folds"),
+        (SHUFFLED | {"teacher": SHUFFLED | {"split_seed": 1}}, "beatgan", "different folds"),
+        ({k: v for k, v in SHUFFLED.items() if k != "fold"}, "beatgan", "which fold"),
+    ],
+)
+def test_a_model_that_saw_the_test_set_is_refused(
+    provenance: dict[str, Any], protocol: Protocol, reason: str
+) -> None:
+    with pytest.raises(UsageError, match=reason):
+        refuse_leak(provenance, protocol)
+
+
+def test_an_honest_model_is_not_refused() -> None:
+    assert refuse_leak(INTERPATIENT | {"teacher": INTERPATIENT}, "interpatient") == (0, 0)
+    assert refuse_leak(SHUFFLED | {"teacher": SHUFFLED}, "beatgan") == (2, 7)
+
+
+def test_no_model_file(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"none\.pt"):
+        evaluate.run(tmp_path / "none.pt", tmp_path, "interpatient", console=quiet())
+
+
+def small_set() -> BeatSet:
+    """Records 101 (DS1) and 100 (DS2): found, unusable, unmatched and missed beats."""
+    n = 6
+    wave = np.zeros((n, 320), np.float32)
+    return BeatSet(
+        ("101", "100"),
+        np.array([0, 1, 1, 1, 1, 1]),
+        np.arange(n),
+        np.array(["N", "N", "V", "S", "", ""]),
+        wave,
+        wave,
+        np.zeros(n),
+        np.zeros(n),
+        np.array(["good", "good", "good", "unusable", "good", "unusable"]),
+        Missed(np.array([0, 1, 1]), np.array([50, 60, 70]), np.array(["V", "F", "N"])),
+    )
+
+
+def test_missed_and_unusable_beats_count_as_the_lowest_score() -> None:
+    values = np.array([9.0, 0.0, 5.0, -np.inf, 3.0, -np.inf])
+    found = judged(small_set(), np.array([1, 2]), values, "interpatient")
+    assert sorted(zip(found.label.tolist(), found.score.tolist(), strict=True)) == [
+        ("F", -np.inf),
+        ("N", -np.inf),
+        ("N", 0.0),
+        ("S", -np.inf),
+        ("V", 5.0),
+    ]
+    assert set(found.record.tolist()) == {1}
+    row = measure("x", found, 1.0)
+    assert [(c.label, c.flagged) for c in row.classes] == [("S", 0.0), ("V", 1.0), ("F", 0.0)]
+    assert row.flagged_normal == 0.0
+
+
+def test_under_the_beatgan_protocol_no_normal_beat_is_added() -> None:
+    values = np.array([9.0, 0.0, 5.0, -np.inf, 3.0, -np.inf])
+    found = judged(small_set(), np.array([0, 2]), values, "beatgan")
+    assert sorted(found.label.tolist()) == ["F", "N", "S", "V", "V"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda lines: lines[:-1], "no beat at sample"),
+        (lambda lines: [*lines, lines[-1].replace('"sample": ', '"sample": 9')], "1 beats that"),
+        (lambda lines: [*lines, "{not json"], "is no message"),
+        (lambda lines: [*lines, '{"type":"beat"}'], "KeyError"),
+        (lambda lines: [*lines, '{"type":"beat","stream":"1","sample":1,"score":null,'
+                        '"quality":"good"}'], "null score"),
+    ],
+)  # fmt: skip
+def test_scores_that_do_not_fit_are_refused(
+    model: Path, toy_data: Path, tmp_path: Path, change: Any, reason: str
+) -> None:
+    beats = beats_of(toy_data, "100")
+    file = tmp_path / "beats.jsonl"
+    file.write_text("\n".join(change(list(daemon_lines(model, beats)))))
+    with pytest.raises(UsageError, match=reason):
+        read_scores(file, beats)
+
+
+def test_no_file_of_scores(toy_data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.jsonl"):
+        read_scores(tmp_path / "none.jsonl", beats_of(toy_data, "100"))

@@ -1,0 +1,121 @@
+"""The distillation's bookkeeping: which teachers, whose beats, who judges whom."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from beatgan.errors import UsageError
+from beatgan.model.artifact import Artifact, build
+from beatgan.model.artifact import load as load_artifact
+from beatgan.model.model import Calibration
+from beatgan.model.networks import Generator, Student
+from beatgan.spec import PreprocessSpec
+from beatgan_train.commands.student import Graduate, common_source, refused, unseen
+from beatgan_train.data.beat_set import load
+from beatgan_train.data.training_set import Loaded, amplitude, material
+from beatgan_train.ec57.annotations import DS1
+from beatgan_train.training.calibrate import components, spec_of
+from beatgan_train.training.distillation import Ensemble
+from beatgan_train.training.loop import Progress
+from beatgan_train.training.model_file import Source, provenance, write
+
+CALIBRATION = Calibration({"error": 0.0}, {"error": 1.0}, {"error": 1.0}, {"error": 1e3}, 1.0)
+SOURCE = Source("interpatient", 2, "full", ("101", "106"), ("106",), 100)
+
+
+def teacher(source: Source = SOURCE, **changes: Any) -> Artifact:
+    spec = changes.pop("spec", PreprocessSpec())
+    made = provenance(source, {"seed": changes.pop("seed", 0)})
+    made = {name: value for name, value in made.items() if name not in changes}
+    torch.manual_seed(0)
+    return build("teacher", spec, Generator(width=1, bottleneck=2), CALIBRATION, made)
+
+
+def test_teachers_of_the_same_data_belong_together() -> None:
+    assert common_source([teacher(), teacher(seed=1)]) == SOURCE
+
+
+@pytest.mark.parametrize(
+    "other",
+    [replace(SOURCE, fold=3), replace(SOURCE, mode="beat"), replace(SOURCE, records=("101",))],
+)
+def test_teachers_of_different_data_do_not(other: Source) -> None:
+    with pytest.raises(UsageError, match="trained on different data"):
+        common_source([teacher(), teacher(other)])
+
+
+def test_a_teacher_must_say_what_it_was_made_of() -> None:
+    with pytest.raises(UsageError, match="does not say its fold"):
+        common_source([teacher(fold=None)])
+
+
+def test_a_teacher_of_other_preprocessing_is_refused() -> None:
+    with pytest.raises(UsageError, match="other preprocessing"):
+        common_source([teacher(spec=PreprocessSpec(reference_beats=7))])
+
+
+def test_provenance_is_told_in_full() -> None:
+    made = provenance(SOURCE, {"rate": 0.1}, best={"epoch": 1.0})
+    assert asdict(SOURCE).items() <= made.items()
+    assert made["options"] == {"rate": 0.1}
+    assert made["best"] == {"epoch": 1.0}
+    assert all(made["packages"].values())
+
+
+def test_a_model_is_written_whole_into_a_new_folder(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "model.pt"
+    artifact = teacher()
+    write(artifact, path)
+    with path.open("rb") as file:
+        assert load_artifact(file, str(path)).digest == artifact.digest
+    assert [entry.name for entry in path.parent.iterdir()] == ["model.pt"]
+
+
+@pytest.fixture(scope="module")
+def graduates(toy_data: Path) -> list[Graduate]:
+    """Two untrained students and the beats of their folds."""
+    beats = load(toy_data, DS1, spec_of("full"))
+    made = []
+    for fold in (0, 1):
+        torch.manual_seed(fold)
+        stuff = material(Loaded(beats), "full", "interpatient", fold)
+        student = Student(amplitude=amplitude(spec_of("full"))).eval()
+        made.append(Graduate(student, Progress({}), stuff.source, stuff.held_out))
+    return made
+
+
+def test_material_keeps_patients_apart_and_anomalies_out(toy_data: Path) -> None:
+    beats = load(toy_data, DS1, spec_of("full"))
+    seen: list[str] = []
+    for fold in range(5):
+        stuff = material(Loaded(beats), "full", "interpatient", fold)
+        inside = {stuff.train.records[i] for i in np.unique(stuff.train.record)}
+        outside = {stuff.held_out.records[i] for i in np.unique(stuff.held_out.record)}
+        assert not inside & outside
+        assert outside == {*stuff.source.held_out}
+        assert inside | outside == {*stuff.source.records} == {*DS1}
+        assert {*stuff.train.label, *stuff.held_out.label} == {"N"}
+        seen += outside
+    assert sorted(seen) == sorted(DS1)
+
+
+def test_each_beat_is_judged_by_the_student_that_has_not_seen_it(
+    graduates: list[Graduate],
+) -> None:
+    pooled = unseen(graduates)
+    first = len(graduates[0].held_out)
+    assert len(pooled["error"]) == first + len(graduates[1].held_out)
+    for graduate, part in zip(graduates, (slice(first), slice(first, None)), strict=True):
+        own = components(graduate.student, graduate.held_out, spec_of("full"))
+        assert all(np.array_equal(pooled[name][part], own[name], equal_nan=True) for name in own)
+
+
+def test_refusal_is_measured_for_student_and_teachers(graduates: list[Graduate]) -> None:
+    student = graduates[0]
+    table = refused(student, Ensemble({"t": student.student}), seed=0)
+    assert all(row["student"] == row["teachers"] for row in table.values())
+    assert table["flipped"]["student"] > 0.4

@@ -1,0 +1,178 @@
+"""The training loop: goes on as if never broken off, and keeps the best epoch."""
+
+import json
+from collections.abc import Callable, Mapping
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from beatgan.errors import UsageError
+from beatgan.model.networks import Generator
+from beatgan.types import Ints
+from beatgan_train.training.distillation import Distillation, DistilOptions, Ensemble
+from beatgan_train.training.gan import BeatGan, TeacherOptions
+from beatgan_train.training.loop import Line, Progress, State, Trainee, fit
+
+SCORED = slice(50, 270)
+
+
+class Silent:
+    """A Watcher that counts."""
+
+    def __init__(self) -> None:
+        self.steps, self.best = 0, [0]
+
+    def epoch_begins(self, epoch: int, epochs: int, steps: int) -> None:
+        assert 1 <= epoch <= epochs
+
+    def stepped(self) -> None:
+        self.steps += 1
+
+    def epoch_ends(self, line: Line, best: bool) -> None:
+        self.best += [int(line["epoch"])] if best else []
+
+
+class Counter:
+    """A Trainee whose merits are told beforehand, and which may break in the middle."""
+
+    rows = 70
+
+    def __init__(self, merits: list[float], breaks_at: int = -1) -> None:
+        self.merits, self.seen, self.breaks_at = merits, 0, breaks_at
+        self.visited: list[list[int]] = []
+
+    def step(self, rows: Ints, rng: np.random.Generator) -> Mapping[str, float]:
+        if self.seen == self.breaks_at:
+            raise KeyboardInterrupt
+        self.seen += 1
+        self.visited.append(rows.tolist())
+        return {"loss": float(self.seen)}
+
+    def merit(self) -> float:
+        return self.merits[self.seen // 4 - 1]
+
+    def network_state(self) -> State:
+        return {"seen": torch.tensor(self.seen)}
+
+    def state(self) -> State:
+        return {"seen": self.seen}
+
+    def restore(self, state: State) -> None:
+        self.seen = state["seen"]
+
+
+def run(
+    trainee: Trainee, folder: Path, epochs: int, resume: bool = False, watcher: Silent | None = None
+) -> Progress:
+    return fit(trainee, epochs, 16, 5, folder, {"width": 2}, resume, watcher or Silent())
+
+
+def test_the_epoch_with_the_least_merit_is_kept(tmp_path: Path) -> None:
+    watcher = Silent()
+    progress = run(Counter([3.0, 1.0, 2.0, 1.0]), tmp_path, 4, watcher=watcher)
+    assert progress.best_epoch == 2
+    assert progress.best["seen"] == 8
+    assert watcher.best == [0, 1, 2]
+    assert watcher.steps == 16
+
+
+def test_an_epoch_visits_each_row_once_in_an_order_of_its_own(tmp_path: Path) -> None:
+    trainee = Counter([1.0, 1.0])
+    run(trainee, tmp_path, 2)
+    first, second = (list(chain(*trainee.visited[at : at + 4])) for at in (0, 4))
+    assert len(set(first)) == len(first) == 64
+    assert first != second != sorted(second)
+
+
+def test_the_history_is_a_line_for_each_epoch(tmp_path: Path) -> None:
+    run(Counter([3.0, 1.0]), tmp_path, 2)
+    lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert [(line["epoch"], line["loss"], line["held_out"]) for line in lines] == [
+        (1, 2.5, 3.0),
+        (2, 6.5, 1.0),
+    ]
+
+
+def test_broken_off_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
+    merits = [3.0, 1.0, 2.0]
+    whole = run(Counter(merits), tmp_path / "whole", 3)
+    with pytest.raises(KeyboardInterrupt):
+        run(Counter(merits, breaks_at=6), tmp_path / "broken", 3)
+    rest = Counter(merits)
+    resumed = run(rest, tmp_path / "broken", 3, resume=True)
+    assert without_time(resumed) == without_time(whole)
+    assert len(rest.visited) == 8
+    assert not list(tmp_path.rglob("*.unfinished"))
+
+
+def without_time(progress: Progress) -> list[Line]:
+    return [
+        {name: value for name, value in line.items() if name != "seconds"}
+        for line in progress.history
+    ]
+
+
+def beats(count: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    rng = np.random.default_rng(seed)
+    waves = np.sin(np.arange(320) / rng.uniform(10, 40, (count, 1)))
+    return waves.astype(np.float32)
+
+
+def teacher_in_training() -> BeatGan:
+    options = TeacherOptions(width=2, bottleneck=4, jitter=2, gain=0.1, precision="float32", seed=3)
+    return BeatGan(options, beats(70, 0), beats(20, 1), SCORED, 2.0)
+
+
+def student_in_training() -> Distillation:
+    torch.manual_seed(0)
+    ensemble = Ensemble({"a": Generator(width=2)})
+    normal, altered = (ensemble.teach(beats(70, seed), SCORED) for seed in (0, 2))
+    options = DistilOptions(hidden=16, bottleneck=4, epochs=4)
+    return Distillation(options, normal, altered, beats(20, 1), SCORED, 2.0, ensemble)
+
+
+@pytest.mark.parametrize("make", [teacher_in_training, student_in_training])
+def test_resumed_training_is_the_same_to_the_bit(
+    tmp_path: Path, make: Callable[[], Trainee]
+) -> None:
+    trainee = make()
+    whole = run(trainee, tmp_path / "whole", 4)
+    run(make(), tmp_path / "parts", 2)
+    parts = run(make(), tmp_path / "parts", 4, resume=True)
+    assert without_time(parts) == without_time(whole)
+    assert equal(parts.trainee, whole.trainee)
+    assert equal(parts.best, whole.best)
+
+
+def equal(one: object, other: object) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return all(map(equal, one, other))
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return torch.equal(one, other)
+    return one == other
+
+
+def test_an_earlier_training_is_not_overwritten(tmp_path: Path) -> None:
+    run(Counter([1.0]), tmp_path, 1)
+    with pytest.raises(UsageError, match="is of an earlier training: add --resume, or choose"):
+        run(Counter([1.0]), tmp_path, 1)
+
+
+def test_other_options_cannot_resume(tmp_path: Path) -> None:
+    run(Counter([1.0]), tmp_path, 1)
+    with pytest.raises(UsageError, match=r"made with width = 2, not 3; cannot resume"):
+        fit(Counter([1.0]), 1, 16, 5, tmp_path, {"width": 3}, True, Silent())
+
+
+def test_nothing_to_resume_is_a_beginning(tmp_path: Path) -> None:
+    assert run(Counter([1.0]), tmp_path / "new", 1, resume=True).epoch == 1
+
+
+def test_fewer_rows_than_a_batch(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="70 training beats are fewer than one batch of 71"):
+        fit(Counter([1.0]), 1, 71, 5, tmp_path, {}, False, Silent())

@@ -1,0 +1,1 @@
+"""The commands of beatgan-train, each to be read from top to bottom."""

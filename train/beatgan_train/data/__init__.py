@@ -1,0 +1,1 @@
+"""Databases and recordings, and the beats that the front end makes of them."""

@@ -1,0 +1,299 @@
+"""Recordings become labelled beats, through the very front end that the daemon runs.
+
+There is no other way to training data: what a network learns from is what it will be served.
+Knows records, references and the front end; knows no network.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+from beatgan.errors import RecordError, UsageError
+from beatgan.frontend import Frontend
+from beatgan.records import Recording, read_recording
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Beat, Doubles, Floats, Ints, Quality
+from beatgan_train.ec57.annotations import DS1, DS2, Labels, Reference, read_reference
+from beatgan_train.ec57.bxb import WINDOW_S, match
+
+Protocol = Literal["beatgan", "interpatient", "own"]
+RECORDS_OF: dict[Protocol, tuple[str, ...]] = {  # the beatgan protocol too leaves paced records out
+    "beatgan": tuple(sorted(DS1 + DS2)),
+    "interpatient": DS1 + DS2,
+}
+FOLDS = 5  # of the BeatGAN protocol: a fold is a fifth of the normal beats
+CHUNK_S = 60  # seconds pushed at a time; any other cut gives the same beats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Missed:
+    """Reference beats that the front end did not find: ``record`` indexes ``BeatSet.records``."""
+
+    record: Ints
+    sample: Ints
+    label: Labels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BeatSet:
+    """Detected beats of several records, one row each, in order of record and sample.
+
+    ``record`` indexes ``records``. ``label`` is an AAMI class, or empty where no reference beat
+    lies within 150 ms. ``window`` and ``reference`` have shape (n, spec.length); they are all zero
+    where ``quality`` is unusable, and such rows are neither trained on nor scored: see `usable`.
+    ``distance`` is NaN where a beat has none.
+    """
+
+    records: tuple[str, ...]
+    record: Ints
+    sample: Ints
+    label: Labels
+    window: Floats
+    reference: Floats
+    distance: Doubles
+    prematurity: Doubles
+    quality: Labels
+    missed: Missed
+
+    def __len__(self) -> int:
+        return len(self.sample)
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Which rows hold a waveform."""
+        return np.not_equal(self.quality, Quality.UNUSABLE.value)
+
+    @property
+    def normal(self) -> NDArray[np.bool_]:
+        """Which rows are usable beats of class N: what anomaly detectors are trained on."""
+        return self.usable & np.equal(self.label, "N")
+
+    def of(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Which rows are beats of the records ``names``."""
+        return np.isin(self.record, [i for i, n in enumerate(self.records) if n in names])
+
+    def beat(self, row: int) -> Beat:
+        """One row as a scorer sees it; what no score depends on (RR, arrival) is left blank."""
+        good = bool(self.quality[row] != Quality.UNUSABLE.value)
+        return Beat(
+            n=row,
+            sample=int(self.sample[row]),
+            known_at=int(self.sample[row]),
+            lead="",
+            rr_ms=None,
+            quality=Quality(str(self.quality[row])),
+            window=self.window[row] if good else np.empty(0, np.float32),
+            reference=self.reference[row] if good else np.empty(0, np.float32),
+            distance=None if np.isnan(self.distance[row]) else float(self.distance[row]),
+            prematurity=float(self.prematurity[row]),
+        )
+
+    def take(self, rows: Ints | NDArray[np.bool_]) -> Self:
+        """Only some rows; all that was missed stays."""
+        return type(self)(
+            self.records,
+            self.record[rows],
+            self.sample[rows],
+            self.label[rows],
+            self.window[rows],
+            self.reference[rows],
+            self.distance[rows],
+            self.prematurity[rows],
+            self.quality[rows],
+            self.missed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Row numbers of a BeatSet: what to train on, to choose by, and to test on."""
+
+    train: Ints
+    validation: Ints
+    test: Ints
+
+
+def beats_of(recording: Recording, spec: PreprocessSpec) -> list[Beat]:
+    """Every beat that the front end finds in ``recording``, in order, as the daemon reports them.
+
+    A beat whose window the recording's end cuts off is not among them.
+    """
+    frontend = Frontend(spec, recording.fs, recording.leads)
+    step = max(1, int(CHUNK_S * recording.fs))
+    beats: list[Beat] = []
+    for first in range(0, len(recording.samples), step):
+        events = frontend.push(recording.samples[first : first + step])
+        beats += [event for event in events if isinstance(event, Beat)]
+    return beats
+
+
+def locate(data: Path, name: str) -> Path:
+    """The WFDB record ``name`` in ``data`` itself or in one of its folders.
+
+    Raises RecordError where it is in none of them or in several.
+    """
+    found = [data / name] if (data / f"{name}.hea").is_file() else []
+    found = found or [file.with_suffix("") for file in sorted(data.glob(f"*/{name}.hea"))]
+    if not found:
+        raise RecordError(f"record {name}: there is no {name}.hea in {data} or its folders")
+    if len(found) > 1:
+        raise RecordError(f"record {name} is ambiguous: {', '.join(map(str, found))}")
+    return found[0]
+
+
+def load(
+    data: Path, names: Sequence[str], spec: PreprocessSpec, progress: Progress | None = None
+) -> BeatSet:
+    """The labelled beats of the records ``names`` (WFDB, with ``.atr``) under ``data``.
+
+    Raises RecordError naming the record that is missing or unreadable.
+    """
+    task = progress.add_task("reading records", total=len(names)) if progress else None
+    parts: list[BeatSet] = []
+    for name in names:
+        parts.append(_one(locate(data, name), spec))
+        if progress and task is not None:
+            progress.advance(task)
+    return join(parts)
+
+
+def label_beats(samples: Ints, reference: Reference) -> tuple[Labels, NDArray[np.bool_]]:
+    """A label for each detected beat (empty: none), and which reference beats were found.
+
+    One to one, nearest first, within 150 ms.
+    """
+    pairs = match(reference.sample, samples, WINDOW_S * reference.fs)
+    labels = np.zeros(len(samples), dtype="<U1")
+    labels[pairs.detected] = reference.label[pairs.reference]
+    found = np.zeros(len(reference.sample), dtype=np.bool_)
+    found[pairs.reference] = True
+    return labels, found
+
+
+def beat_set(
+    name: str, beats: Sequence[Beat], reference: Reference, spec: PreprocessSpec
+) -> BeatSet:
+    """The beats of one record, labelled by its reference annotation."""
+    samples = np.array([b.sample for b in beats], dtype=np.int64)
+    labels, found = label_beats(samples, reference)
+    lost = ~found
+    nowhere = np.zeros(spec.length, dtype=np.float32)
+
+    def rows(waves: Sequence[Floats]) -> Floats:
+        return np.array([w if len(w) else nowhere for w in waves], np.float32).reshape(
+            -1, spec.length
+        )
+
+    return BeatSet(
+        records=(name,),
+        record=np.zeros(len(beats), dtype=np.int64),
+        sample=samples,
+        label=labels,
+        window=rows([b.window for b in beats]),
+        reference=rows([b.reference for b in beats]),
+        distance=np.array([b.distance for b in beats], dtype=np.float64),
+        prematurity=np.array([b.prematurity for b in beats], dtype=np.float64),
+        quality=np.array([b.quality.value for b in beats], dtype="<U8"),
+        missed=Missed(
+            np.zeros(int(lost.sum()), dtype=np.int64), reference.sample[lost], reference.label[lost]
+        ),
+    )
+
+
+def join(parts: Sequence[BeatSet]) -> BeatSet:
+    """Several records' beats as one set."""
+    if not parts:
+        raise UsageError("no records to join")
+    shift = np.cumsum([0] + [len(p.records) for p in parts])
+
+    def column(name: str) -> Any:
+        return np.concatenate([getattr(p, name) for p in parts])
+
+    return BeatSet(
+        records=tuple(name for p in parts for name in p.records),
+        record=np.concatenate([p.record + k for p, k in zip(parts, shift[:-1], strict=True)]),
+        sample=column("sample"),
+        label=column("label"),
+        window=column("window"),
+        reference=column("reference"),
+        distance=column("distance"),
+        prematurity=column("prematurity"),
+        quality=column("quality"),
+        missed=Missed(
+            np.concatenate([p.missed.record + k for p, k in zip(parts, shift[:-1], strict=True)]),
+            np.concatenate([p.missed.sample for p in parts]),
+            np.concatenate([p.missed.label for p in parts]),
+        ),
+    )
+
+
+def split(protocol: Protocol, beats: BeatSet, fold: int = 0, seed: int = 0) -> Split:
+    """Rows to train on (normal beats only), to choose by and to test on.
+
+    ``interpatient``: trained on DS1 and tested on DS2; of DS1's patients, fold ``fold`` of 5 is
+    held back for validation (all classes).
+
+    ``beatgan``: the protocol of Zhou et al. (IJCAI 2019). The normal beats are shuffled over all
+    patients; a fifth, by ``fold``, is tested on, and a tenth of the rest validated on. Of each
+    abnormal class a tenth is validated on and the rest tested on. A test beat thus nearly always
+    has beats of the same patient in training: the figures say nothing about new patients.
+    """
+    if not 0 <= fold < FOLDS:
+        raise UsageError(f"fold must be 0..{FOLDS - 1}, got {fold}")
+    if protocol == "interpatient":
+        train, validation = patient_folds(beats, DS1, FOLDS, seed)[fold]
+        return Split(train, validation, _known(beats, beats.of(DS2)))
+    return _shuffled(beats, fold, seed)
+
+
+def patient_folds(
+    beats: BeatSet, names: Sequence[str], count: int, seed: int
+) -> list[tuple[Ints, Ints]]:
+    """For each of ``count`` groups of the records ``names``: (normal rows outside, rows inside).
+
+    The groups are drawn by ``seed``; each record, and so each patient, is in exactly one.
+    """
+    order = np.random.default_rng(seed).permutation(sorted(names))
+    groups = [order[k::count].tolist() for k in range(count)]
+    mine = beats.of(names)
+    return [
+        (np.flatnonzero(beats.normal & mine & ~beats.of(g)), _known(beats, beats.of(g)))
+        for g in groups
+    ]
+
+
+def _one(path: Path, spec: PreprocessSpec) -> BeatSet:
+    beats = beats_of(read_recording(path), spec)
+    return beat_set(path.name, beats, read_reference(path), spec)
+
+
+def _known(beats: BeatSet, mask: NDArray[np.bool_]) -> Ints:
+    """The rows of ``mask`` that are known beats with a waveform."""
+    return np.flatnonzero(mask & beats.usable & (beats.label != "")).astype(np.int64)
+
+
+def _shuffled(beats: BeatSet, fold: int, seed: int) -> Split:
+    rng = np.random.default_rng(seed)
+    normal = rng.permutation(np.flatnonzero(beats.normal))
+    fifth = len(normal) // FOLDS
+    tested = normal[fold * fifth : (fold + 1) * fifth]
+    rest = np.concatenate([normal[: fold * fifth], normal[(fold + 1) * fifth :]])
+    tenth = len(rest) // 10
+    chosen_by, held_out = [rest[:tenth]], [tested]
+    for rows in _abnormal_classes(beats):
+        rows = rng.permutation(rows)
+        chosen_by.append(rows[: len(rows) // 10])
+        held_out.append(rows[len(rows) // 10 :])
+    return Split(
+        np.sort(rest[tenth:]), np.sort(np.concatenate(chosen_by)), np.sort(np.concatenate(held_out))
+    )
+
+
+def _abnormal_classes(beats: BeatSet) -> Iterator[Ints]:
+    for label in ("S", "V", "F", "Q"):
+        yield np.flatnonzero(beats.usable & (beats.label == label)).astype(np.int64)

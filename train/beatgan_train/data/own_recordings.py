@@ -1,0 +1,141 @@
+"""One's own recordings, annotated or not, as beats to learn from, divided by patient.
+
+What nobody annotated is taken as normal unless its signal is bad or the beat lies far from its
+patient's own reference. No label, no model and no figure of a test decides.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+from beatgan.errors import BeatganError, RecordError, UsageError
+from beatgan.records import Recording, read_recording
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Beat, Ints, Quality
+from beatgan_train.data.beat_set import FOLDS, BeatSet, beat_set, beats_of, join
+from beatgan_train.data.recordings import find, patient_of
+from beatgan_train.ec57.annotations import NO_BEATS, Reference, read_reference
+
+ANNOTATOR = "atr"  # the suffix of WFDB annotations, unless told otherwise
+# Robust standard deviations above the median distance, over all beats that nobody annotated. On DS1
+# (benchmarks/put_aside.py) the share of abnormal beats falls from 10 % to 3 % for 5 % of the normal
+# ones; a limit of each recording's own lets through twice as many.
+FARTHEST = 2.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """One recording's beats, and whether a reference annotation gave them their labels."""
+
+    beats: BeatSet
+    annotated: bool
+
+
+def load(
+    data: Path, spec: PreprocessSpec, annotator: str = ANNOTATOR, progress: Progress | None = None
+) -> BeatSet:
+    """The beats of all recordings under ``data``; those to learn from have the label N.
+
+    Where a file named as the recording but with the suffix ``annotator`` lies beside it, labels
+    are its AAMI classes; elsewhere they are N or, for what was put aside, empty. Prints to
+    ``progress`` what became of the beats. Raises RecordError naming every file that is unreadable,
+    UsageError where there is no recording, or an annotator was asked for that no recording has.
+    """
+    opened = _open_all(find(data), spec, annotator, progress)
+    if annotator != ANNOTATOR and not any(each.annotated for each in opened):
+        raise UsageError(f"{data}: no recording has beats annotated in a file .{annotator}")
+    beats = join([each.beats for each in opened])
+    bare = np.concatenate([np.full(len(o.beats), not o.annotated) for o in opened])
+    normal = usual(beats, bare)
+    beats = replace(beats, label=np.where(bare, np.where(normal, "N", ""), beats.label))
+    if progress:
+        count = sum(each.annotated for each in opened)
+        text = f"{count} recordings are annotated; {told(beats)}"
+        progress.console.print(text, highlight=False, soft_wrap=True)
+    return beats
+
+
+def usual(beats: BeatSet, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of the beats ``among`` are taken as normal without anybody having said so.
+
+    Those of good signal whose distance to their patient's reference is at most ``FARTHEST`` robust
+    standard deviations (1.4826 times the median absolute deviation) above the median of them all.
+    """
+    good = among & np.equal(beats.quality, Quality.GOOD.value)
+    if not good.any():
+        return good
+    distance = beats.distance[good]
+    middle = float(np.nanmedian(distance))  # a recording's first beat has no distance
+    spread = 1.4826 * float(np.nanmedian(np.abs(distance - middle)))
+    return good & (beats.distance <= middle + FARTHEST * spread)
+
+
+def split(beats: BeatSet, fold: int, seed: int) -> tuple[Ints, Ints]:
+    """Rows of normal beats: those to fit to, and those of the fifth of patients held out.
+
+    Raises UsageError where too few patients have a beat to learn from.
+    """
+    if not 0 <= fold < FOLDS:
+        raise UsageError(f"fold must be 0..{FOLDS - 1}, got {fold}")
+    names = [beats.records[i] for i in np.unique(beats.record[beats.normal]).tolist()]
+    patients = sorted({patient_of(name) for name in names})
+    if len(patients) < FOLDS:
+        raise UsageError(
+            f"{len(patients)} patients with beats to learn from ({', '.join(patients) or 'none'}); "
+            f"at least {FOLDS} are needed, a fifth of whom is held out. A file is a patient, but "
+            "all the files in one folder of --data are of one patient"
+        )
+    group = np.random.default_rng(seed).permutation(patients)[fold::FOLDS].tolist()
+    inside = beats.of([name for name in names if patient_of(name) in group])
+    return np.flatnonzero(beats.normal & ~inside), np.flatnonzero(beats.normal & inside)
+
+
+def told(beats: BeatSet) -> str:
+    """What the beats are, in one line: it goes into the model file in place of a database."""
+    aside = ~beats.normal
+    bad = [int((aside & (beats.quality == q)).sum()) for q in ("unusable", "poor")]
+    rest = int(aside.sum()) - sum(bad)
+    patients = {patient_of(name) for name in beats.records}
+    return (
+        f"own recordings: {len(beats.records)} of {len(patients)} patients, "
+        f"{int(beats.normal.sum())} beats taken as normal; put aside: {bad[0]} unusable, "
+        f"{bad[1]} poor, {rest} of another class or too far from their patient's own"
+    )
+
+
+def _open_all(
+    files: Mapping[str, Path], spec: PreprocessSpec, annotator: str, progress: Progress | None
+) -> Sequence[Opened]:
+    task = progress.add_task("reading recordings", total=len(files)) if progress else None
+    opened: list[Opened] = []
+    faults: list[str] = []
+    for name, file in files.items():
+        try:
+            opened.append(_open(name, file, spec, annotator))
+        except BeatganError as error:
+            faults.append(str(error) if str(file.parent) in str(error) else f"{file}: {error}")
+        if progress and task is not None:
+            progress.advance(task)
+    if faults:
+        raise RecordError(f"{len(faults)} of {len(files)} are unreadable:\n" + "\n".join(faults))
+    return opened
+
+
+def _open(name: str, file: Path, spec: PreprocessSpec, annotator: str) -> Opened:
+    recording = read_recording(file)
+    beats: list[Beat] = beats_of(recording, spec)
+    reference = _reference(file, recording, annotator)
+    return Opened(beat_set(name, beats, reference or NO_BEATS, spec), reference is not None)
+
+
+def _reference(file: Path, recording: Recording, annotator: str) -> Reference | None:
+    """The annotation beside ``file``, in the recording's samples; None if it has no beats."""
+    base = file.with_suffix("")
+    if not base.with_name(f"{base.name}.{annotator}").is_file():
+        return None
+    found = read_reference(base, annotator, None if file.suffix == ".hea" else recording.fs)
+    return found.at(recording.fs) if len(found.sample) else None

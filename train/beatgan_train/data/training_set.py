@@ -1,0 +1,126 @@
+"""What a training may learn from and be chosen by: normal beats, divided by the protocol.
+
+No anomalous beat passes this door, and no beat of the protocol's test set.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from rich.progress import Progress
+
+from beatgan.errors import UsageError
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Ints
+from beatgan_train.data import beat_set, own_recordings
+from beatgan_train.data.beat_set import BeatSet, Protocol, join
+from beatgan_train.ec57.annotations import DS1
+from beatgan_train.training.calibrate import Mode, spec_of
+from beatgan_train.training.model_file import Source
+
+SPLIT_SEED = 0  # the division into folds is the same whatever the training's own seed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """The beats of all patients in the lead that a daemon would choose, and in the other one.
+
+    What the other lead shows is learnt from like a further patient's, but never chosen by and never
+    calibrated on. It is None where a protocol or a mode has no use for it.
+    """
+
+    beats: BeatSet
+    other: BeatSet | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """Normal beats to fit to, and others to choose by and to calibrate on.
+
+    Under ``interpatient`` and ``own`` the latter are of other patients: a fifth of them, by the
+    fold.
+    """
+
+    source: Source
+    train: BeatSet
+    held_out: BeatSet
+
+
+def load_beats(
+    data: Path,
+    mode: Mode,
+    protocol: Protocol,
+    bars: Progress,
+    annotator: str = own_recordings.ANNOTATOR,
+) -> Loaded:
+    """The beats that trainings under ``protocol`` draw on, through the mode's front end.
+
+    ``annotator`` is the suffix of the annotation files, where the protocol does not fix it.
+    """
+    spec = spec_of(mode)
+    if protocol == "own":
+        return Loaded(own_recordings.load(data, spec, annotator, bars))
+    if protocol == "beatgan":
+        return Loaded(beat_set.load(data, beat_set.RECORDS_OF[protocol], spec, bars))
+    beats = beat_set.load(data, DS1, spec, bars)
+    if mode == "beat":
+        return Loaded(beats)
+    turned = replace(spec, leads=spec.leads[::-1])  # each of DS1's records has two of them
+    return Loaded(beats, beat_set.load(data, DS1, turned, bars))
+
+
+def material(loaded: Loaded, mode: Mode, protocol: Protocol, fold: int) -> Material:
+    """The division of the beats with ``fold`` held out."""
+    beats = loaded.beats
+    train, held_out = _rows(beats, protocol, fold)
+    fitted, chosen_by = _records(beats, train), _records(beats, held_out)
+    fitted_to = beats.take(train)
+    if (other := loaded.other) is not None:
+        fitted_to = join([fitted_to, other.take(other.normal & other.of([*fitted]))])
+    source = Source(
+        protocol=protocol,
+        fold=fold,
+        mode=mode,
+        records=tuple(sorted({*fitted, *chosen_by})),
+        held_out=tuple(sorted({*chosen_by} - {*fitted})),
+        beats=len(fitted_to),
+        split_seed=SPLIT_SEED,
+    )
+    if protocol == "own":
+        source = replace(source, database=own_recordings.told(beats))
+    return Material(source, fitted_to, beats.take(held_out))
+
+
+def refuse_other_data(told: Source, found: Source) -> None:
+    """Raise UsageError unless what a teacher was made of is ``found`` again.
+
+    Otherwise a student would be calibrated on patients that its teacher has seen.
+    """
+    if (told.records, told.held_out) != (found.records, found.held_out):
+        raise UsageError(
+            f"the teacher was made of {len(told.records)} recordings with {len(told.held_out)} "
+            f"held out; --data has {len(found.records)} with {len(found.held_out)} held out, or "
+            "others: distil from the data that it was made of"
+        )
+
+
+def amplitude(spec: PreprocessSpec) -> float:
+    """The largest deflection that a network is let say, in the window's units (see Autoencoder).
+
+    Beats scaled to their own range end at 1. Measured against the patient's reference, the
+    largest deflection of 99.9 % of DS1's normal beats is below 9.6; a beat that goes beyond 10 is
+    seen by the network but cannot be expected by it, and so keeps a large error.
+    """
+    return 1.0 if spec.scale == "beat" else 10.0
+
+
+def _rows(beats: BeatSet, protocol: Protocol, fold: int) -> tuple[Ints, Ints]:
+    """Normal beats to fit to, and to choose by."""
+    if protocol == "own":
+        return own_recordings.split(beats, fold, SPLIT_SEED)
+    rows = beat_set.split(protocol, beats, fold, SPLIT_SEED)
+    return rows.train, rows.validation[beats.normal[rows.validation]]
+
+
+def _records(beats: BeatSet, rows: Ints) -> set[str]:
+    return {beats.records[index] for index in np.unique(beats.record[rows]).tolist()}

@@ -1,0 +1,1 @@
+"""Beat-by-beat comparison with reference annotations, after ANSI/AAMI EC57."""

@@ -1,0 +1,162 @@
+"""What a detector said of each record: JSON Lines of the daemon, or WFDB annotation files.
+
+Knows the public fields of the beat and alert messages (docs/protocol.md); knows no reference.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from beatgan.errors import UsageError
+from beatgan.types import Ints
+from beatgan_train.ec57.annotations import read_reference
+
+END = int(np.iinfo(np.int64).max)  # of a shutdown that nobody ended
+FOREIGN = re.compile(r"[^A-Za-z0-9_:-]")  # what no stream's name has
+LONGEST = 56  # characters of a record's name that become its stream's
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """The beats that were found in one record, in order, and its declared shutdowns.
+
+    All in samples at ``fs`` Hz, which is None where too few beats tell it. Shutdowns are [first,
+    last); they may overlap.
+    """
+
+    fs: float | None
+    sample: Ints
+    shutdowns: tuple[tuple[int, int], ...] = ()
+
+
+class _Beat(msgspec.Struct, tag_field="type", tag="beat"):
+    stream: str
+    epoch: int
+    sample: int
+    time_ns: int
+
+
+class _Alert(msgspec.Struct, tag_field="type", tag="alert"):
+    stream: str
+    epoch: int
+    id: str
+    kind: str
+    phase: str
+    onset_sample: int
+    end_sample: int | None
+    sample: int | None = None
+    suspended: bool = False
+
+
+class _Status(msgspec.Struct, tag_field="type", tag="status"):
+    stream: str
+    epoch: int
+
+
+_decoder = msgspec.json.Decoder(_Beat | _Alert | _Status)
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What was read of one stream so far."""
+
+    epoch: int
+    beats: list[_Beat] = field(default_factory=list)
+    open: dict[str, int] = field(default_factory=dict)  # alert's id -> where its shutdown begins
+    shutdowns: list[tuple[int, int]] = field(default_factory=list)
+
+    def push(self, message: _Beat | _Alert | _Status) -> None:
+        """Take in one message; ValueError where it cannot follow the others."""
+        if message.epoch != self.epoch:
+            raise ValueError(
+                f"stream {message.stream} has a second epoch: only a single run of a recording "
+                "can be compared"
+            )
+        if isinstance(message, _Beat):
+            if self.beats and message.sample < self.beats[-1].sample:
+                raise ValueError(
+                    f"stream {message.stream} goes back to sample {message.sample}: are there two "
+                    "runs in one file?"
+                )
+            self.beats.append(message)
+        elif isinstance(message, _Alert) and message.kind == "technical":
+            self._push_technical(message)
+
+    def _push_technical(self, alert: _Alert) -> None:
+        """A shutdown begins with an alert that starts or becomes suspended, and ends likewise."""
+        ends = alert.phase == "end"
+        if alert.suspended and not ends:
+            old = alert.sample is None and alert.phase == "start"
+            begins = alert.onset_sample if old else _state_from(alert)
+            self.open.setdefault(alert.id, begins)
+        elif alert.id in self.open:
+            last = alert.end_sample if ends else _state_from(alert)
+            self.shutdowns.append((self.open.pop(alert.id), END if last is None else last))
+
+    def whole(self) -> Detections:
+        """The stream as a whole."""
+        still = [(first, END) for first in self.open.values()]
+        sample = np.array([beat.sample for beat in self.beats], dtype=np.int64)
+        return Detections(_rate(self.beats), sample, tuple(self.shutdowns + still))
+
+
+def read_streams(file: Path) -> dict[str, Detections]:
+    """Each stream of the JSON Lines that ``beatgan-daemon score`` wrote, by its name.
+
+    Raises UsageError naming the file, and the line that is no such message.
+    """
+    streams: dict[str, _Stream] = {}
+    for number, line in enumerate(_lines(file), 1):
+        try:
+            message = _decoder.decode(line)
+            streams.setdefault(message.stream, _Stream(message.epoch)).push(message)
+        except ValueError as error:  # msgspec's errors are such, too
+            raise UsageError(
+                f"{file}: line {number} is no message of beatgan-daemon score ({error})"
+            ) from error
+    if not streams:
+        raise UsageError(f"{file}: empty; expected the JSON Lines of beatgan-daemon score")
+    return {name: stream.whole() for name, stream in streams.items()}
+
+
+def read_annotations(records: Mapping[str, Path], annotator: str) -> dict[str, Detections]:
+    """The beats of WFDB annotation files with the suffix ``annotator``, by the record's name.
+
+    Only beat annotations count. Raises RecordError naming the file.
+    """
+    found = {name: read_reference(base, annotator) for name, base in records.items()}
+    return {name: Detections(each.fs, each.sample) for name, each in found.items()}
+
+
+def stream_of(record: str) -> str:
+    """What the daemon calls the stream of the record of that name."""
+    return FOREIGN.sub("_", record)[:LONGEST]
+
+
+def _lines(file: Path) -> Iterator[str]:
+    try:
+        with file.open(encoding="utf-8") as lines:
+            yield from lines
+    except (OSError, UnicodeDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else "no text"
+        raise UsageError(
+            f"{file}: {what}; expected the JSON Lines of beatgan-daemon score (for WFDB "
+            "annotations say --test-annotator)"
+        ) from error
+
+
+def _state_from(alert: _Alert) -> int:
+    """The sample from which on the message's state holds."""
+    if alert.sample is None:
+        raise ValueError(f"alert {alert.id} changes `suspended` but has no `sample`")
+    return alert.sample
+
+
+def _rate(beats: list[_Beat]) -> float | None:
+    """Samples a second, by the times of the first and the last beat."""
+    apart_ns = beats[-1].time_ns - beats[0].time_ns if beats else 0
+    return 1e9 * (beats[-1].sample - beats[0].sample) / apart_ns if apart_ns > 0 else None

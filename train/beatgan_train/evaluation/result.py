@@ -1,0 +1,101 @@
+"""What an evaluation found, and the same as JSON.
+
+Holds figures that were already computed; knows no data and not how they are shown.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from math import isfinite
+from typing import Any
+
+from beatgan_train.ec57.bxb import Detection
+from beatgan_train.evaluation.examples import WorstRecord
+from beatgan_train.evaluation.metrics import Gain, RecordRow, Row
+from beatgan_train.evaluation.timing import Speed
+
+HARD = "232"  # has three quarters of DS2's S beats, most of its own: reported with and without
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionRow:
+    """Beat detection within one matching window, gross over records."""
+
+    window_ms: float
+    tp: int
+    fp: int
+    fn: int
+    sensitivity: float
+    ppv: float
+    f1: float
+    median_error_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class FalseDetections:
+    """Detections that match no reference beat: how many, and how many of them were flagged."""
+
+    count: int
+    flagged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Everything one run found; the first of ``rows`` is the model, the others baselines.
+
+    What is named ``without_hard`` leaves record HARD out. Intervals are over ``patients``.
+    """
+
+    model: str
+    protocol: str
+    one_lead: bool  # though the recordings may have more
+    threshold: float
+    provenance: Mapping[str, Any]
+    patients: int
+    detection: Sequence[DetectionRow]
+    rows: Sequence[Row]
+    rows_without_hard: Sequence[Row]
+    gains: Sequence[Gain]
+    gains_without_hard: Sequence[Gain]
+    records: Sequence[RecordRow]
+    compared_with: str  # the baseline beside each record
+    worst: Sequence[WorstRecord]
+    false_detections: FalseDetections
+    speed: Sequence[Speed]
+
+    @property
+    def has_hard(self) -> bool:
+        """Whether record HARD is among the tested."""
+        return self.rows_without_hard[0].abnormal != self.rows[0].abnormal
+
+
+def detection_row(found: Detection, window_s: float) -> DetectionRow:
+    """The figures of ``found`` as a row."""
+    return DetectionRow(
+        window_ms=1000 * window_s,
+        tp=found.tp,
+        fp=found.fp,
+        fn=found.fn,
+        sensitivity=found.sensitivity,
+        ppv=found.ppv,
+        f1=found.f1,
+        median_error_ms=found.median_error_ms,
+    )
+
+
+def as_json(found: Evaluation) -> str:
+    """All figures as JSON; what could not be measured is null."""
+    return json.dumps(_plain(found), indent=2, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """Values as JSON has them."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value

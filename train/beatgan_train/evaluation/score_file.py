@@ -1,0 +1,71 @@
+"""The JSON Lines that ``beatgan-daemon score`` wrote, laid beside the beats of a BeatSet.
+
+Knows the beat message's public fields (docs/protocol.md) and nothing else of the daemon.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from beatgan.errors import UsageError
+from beatgan.types import Doubles, Quality
+from beatgan_train.data.beat_set import BeatSet
+
+
+def read_scores(file: Path, beats: BeatSet) -> Doubles:
+    """The score of each row of ``beats``, by its record (the stream's name) and sample.
+
+    -inf where the daemon did not score. The daemon and the training shell run the same front end,
+    so they find the same beats; where they do not, the file is of another model or signal.
+    Raises UsageError saying where the two differ.
+    """
+    found = dict(_scores(file))
+    scores = np.full(len(beats), -np.inf)
+    for row in range(len(beats)):
+        name, sample = beats.records[beats.record[row]], int(beats.sample[row])
+        if (name, sample) not in found:
+            raise UsageError(f"{file}: no beat at sample {sample} of {name}; {_ours(beats, name)}")
+        scores[row] = found.pop((name, sample))
+    known = set(beats.records)
+    if extra := [key for key in found if key[0] in known]:
+        name, sample = extra[0]
+        raise UsageError(
+            f"{file}: {len(extra)} beats that the front end does not find, the first at sample "
+            f"{sample} of {name}; {_ours(beats, name)}"
+        )
+    return scores
+
+
+def _scores(file: Path) -> Iterator[tuple[tuple[str, int], float]]:
+    """((stream, sample), score) of each beat message in the file; -inf for null."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: {error}") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            message = json.loads(line)
+            if message["type"] == "beat":
+                yield (str(message["stream"]), int(message["sample"])), _value(message)
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"{file}: line {number} is no message of beatgan-daemon score "
+                f"({type(error).__name__}: {error})"
+            ) from error
+
+
+def _value(message: dict[str, Any]) -> float:
+    score = message["score"]
+    if score is None:
+        if message["quality"] != Quality.UNUSABLE:
+            raise ValueError("a null score on a beat that is not unusable")
+        return -np.inf
+    return float(score)
+
+
+def _ours(beats: BeatSet, name: str) -> str:
+    count = int(beats.of([name]).sum())
+    return f"the model's front end finds {count} beats there: was it scored with this model?"

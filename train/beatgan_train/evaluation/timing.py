@@ -1,0 +1,75 @@
+"""How long scoring takes, one thread, beside a generator of the published size in the same run.
+
+Knows models and clocks; it knows no data set but the beats it is handed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from beatgan.model.artifact import Artifact
+from beatgan.model.model import Model
+from beatgan.model.networks import Autoencoder, Generator, parameter_count
+from beatgan.types import Beat
+
+BATCHES = (1, 64)
+BUDGET_S = 0.5  # of measuring for each figure
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Microseconds a beat by batch size: the network alone, and the daemon's whole scoring."""
+
+    name: str
+    parameters: int
+    network_us: dict[int, float]
+    scoring_us: dict[int, float]
+
+
+def compare(artifact: Artifact, beats: Sequence[Beat]) -> list[Speed]:
+    """The artifact's network and, beside it, BeatGAN's generator as published (random weights).
+
+    ``beats`` are usable ones, at least as many as the largest batch.
+    """
+    published = Generator(artifact.spec.length)
+    with _one_thread():
+        return [
+            _measure(f"this {artifact.kind}", artifact.network, artifact, beats),
+            _measure("BeatGAN's generator as published", published, artifact, beats),
+        ]
+
+
+def _measure(name: str, network: Autoencoder, artifact: Artifact, beats: Sequence[Beat]) -> Speed:
+    model = Model(artifact.spec, network, artifact.calibration)
+    windows = torch.from_numpy(np.stack([beat.window for beat in beats]))
+    with torch.inference_mode():
+        alone = {n: _per_beat(partial(network, windows[:n]), n) for n in BATCHES}
+    whole = {n: _per_beat(partial(model.score, beats[:n]), n) for n in BATCHES}
+    return Speed(name, parameter_count(network), alone, whole)
+
+
+def _per_beat(work: Callable[[], object], count: int) -> float:
+    """Microseconds a beat of the median run: a mean would tell of the machine's other work."""
+    work()
+    times: list[float] = []
+    until = perf_counter() + BUDGET_S
+    while perf_counter() < until or len(times) < 5:
+        start = perf_counter()
+        work()
+        times.append(perf_counter() - start)
+    return 1e6 * float(np.median(times)) / count
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

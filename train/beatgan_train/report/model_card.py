@@ -1,0 +1,194 @@
+"""The model card: what a student is, was made of, and must not be used for, in Markdown."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from beatgan.errors import UsageError
+from beatgan.model.artifact import Artifact
+from beatgan.model.networks import parameter_count
+from beatgan_train.evaluation.metrics import Row
+from beatgan_train.evaluation.result import HARD, Evaluation
+from beatgan_train.report import tables
+from beatgan_train.training.distillation import COMPARING
+
+NO_FIGURES = "Not evaluated yet: `beatgan-train evaluate --card` fills this in."
+FIGURES = {True: "Figures, one lead", False: "Figures, all leads"}  # by Evaluation.one_lead
+JUDGES = ("student", "teachers")
+LIMITS = """\
+- Research software, not a medical device. It is not to be used for diagnosis, treatment or
+  monitoring of patients, and no conformity with any standard is claimed.
+- It was trained on adults' Holter recordings of one database from one hospital (1975-1979).
+  Paced rhythm, children, and recordings during exercise were not in it.
+- It judges beats that were found, one at a time. It knows no rhythm: asystole and fibrillation
+  are not its business.
+- A beat that is always abnormal in a patient becomes that patient's own reference.
+- Atrial fibrillation makes many beats look premature."""
+HOLTER, OWN_DATA = (
+    LIMITS[LIMITS.index("- It was trained") : LIMITS.index("- It judges")],
+    "- It was trained on somebody's own recordings. Whom and what they lack, it does not know.\n",
+)
+CITATIONS = """\
+- Data: Moody GB, Mark RG. The impact of the MIT-BIH Arrhythmia Database. IEEE Eng Med Biol
+  20(3):45-50 (2001). Goldberger AL et al. PhysioBank, PhysioToolkit, and PhysioNet. Circulation
+  101(23):e215-e220 (2000). Open Data Commons Attribution License 1.0.
+- Method: Zhou B, Liu S, Hooi B, Cheng X, Ye J. BeatGAN: anomalous rhythm detection using
+  adversarially generated time series. IJCAI 2019. Lim and Hwang. Self-improving BeatGAN via
+  knowledge distillation (2021). Hinton G, Vinyals O, Dean J. Distilling the knowledge in a neural
+  network (2015).
+- Division of the patients: de Chazal P, O'Dwyer M, Reilly RB. Automatic classification of
+  heartbeats using ECG morphology and heartbeat interval features. IEEE Trans Biomed Eng
+  51(7):1196-1206 (2004)."""
+
+
+def write_card(artifact: Artifact, path: Path) -> None:
+    """Write the card of ``artifact`` to ``path``."""
+    path.write_text(card(artifact), encoding="utf-8")
+
+
+def card(artifact: Artifact) -> str:
+    """The card's text. Its figures are left to whoever evaluates the model."""
+    made = artifact.provenance
+    sections = {
+        f"beatgan {artifact.kind} {artifact.digest}": _summary(artifact),
+        "Data": _data(made),
+        **dict.fromkeys(FIGURES.values(), NO_FIGURES),
+        "Score": _score(artifact),
+        "Altered beats refused": _refused(made.get("refused", {})),
+        "Options": _block(made["options"]),
+        "Teacher": _teacher(made),
+        "Packages": _block(made["packages"]),
+        "Limits": LIMITS.replace(HOLTER, OWN_DATA) if made["protocol"] == "own" else LIMITS,
+        "Sources": CITATIONS,
+    }
+    first, *rest = sections.items()
+    parts = [f"# {first[0]}\n\n{first[1]}\n"]
+    parts += [f"## {title}\n\n{text}\n" for title, text in rest if text]
+    return "\n".join(parts)
+
+
+def fill_in(path: Path, found: Evaluation) -> None:
+    """Write the figures of ``found`` into the card at ``path``, in place of those there.
+
+    Raises UsageError if ``path`` is not the card of the model that was evaluated.
+    """
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    before, heading, rest = text.partition(f"## {FIGURES[found.one_lead]}\n\n")
+    _, following, after = rest.partition("\n## ")
+    digest = before.partition("\n")[0].rpartition(" ")[2]
+    if not heading or not following or digest not in found.model.split():
+        raise UsageError(f"{path} is not the card of {found.model}")
+    path.write_text(f"{before}{heading}{figures(found)}\n{following}{after}", encoding="utf-8")
+
+
+def figures(found: Evaluation) -> str:
+    """The figures of an evaluation: the model beside the baselines, then the model's own."""
+    rows = [
+        (row.name, *_ranks(row), *(f"{each.auc:.3f}" for each in row.classes), *_ranks(easier))
+        for row, easier in zip(found.rows, found.rows_without_hard, strict=True)
+    ]
+    classes = [each.label for each in found.rows[0].classes]
+    head = ("score", "AUC", "AP", *classes, f"AUC without {HARD}", f"AP without {HARD}")
+    return (
+        f"`beatgan-train evaluate --protocol {found.protocol}`; AUC of each class against N. A "
+        "reference beat that was not found, or where the signal was unusable, counts as the lowest "
+        f"score. Square brackets: {tables.intervals_are(found)}\n\n{_table(head, rows)}\n\n"
+        f"{_grid(tables.headline(found))}\n\n{_grid(tables.at_threshold(found))}\n\n"
+        f"{_grid(tables.worst(found))}\n\n{_costs(found)}"
+    )
+
+
+def _grid(grid: tables.Grid) -> str:
+    return f"**{grid.title}.** {grid.note}\n\n{_table(grid.header, grid.rows)}"
+
+
+def _costs(found: Evaluation) -> str:
+    beats = ", ".join(f"{d.f1:.2%} within {d.window_ms:g} ms" for d in found.detection)
+    cost = ", ".join(f"{s.name} {s.network_us[64]:.1f} ({s.parameters:,})" for s in found.speed)
+    return (
+        f"- Beats found, F1: {beats}.\n"
+        f"- Microseconds a beat, batches of 64, one CPU thread (parameters): {cost}."
+    )
+
+
+def _ranks(row: Row) -> tuple[str, str]:
+    return (
+        tables.figure(row.auc, row.auc_interval),
+        tables.figure(row.ap, row.ap_interval),
+    )
+
+
+def _summary(artifact: Artifact) -> str:
+    network = artifact.network
+    layers = ", ".join(f"{name} {value:g}" for name, value in network.arguments.items())
+    options = artifact.provenance["options"]
+    altered = " and on normal beats altered by hand" if any(map(options.get, COMPARING)) else ""
+    return (
+        "Scores single heartbeats of one ECG lead or two: higher is more anomalous. It was "
+        f"trained on normal beats{altered}; no anomalous beat and no label but "
+        '"normal" was used.\n\n'
+        f"{type(network).__name__}, {parameter_count(network):,} parameters ({layers})."
+    )
+
+
+def _data(made: Mapping[str, Any]) -> str:
+    unseen = "each by a student that had not seen its patient"
+    if made["protocol"] == "beatgan":
+        unseen = "not fitted to, but of the same patients"
+    rows = (
+        ("database", made["database"]),
+        ("protocol", f"{made['protocol']}, fold {made['fold']}, mode {made['mode']}"),
+        ("normal beats fitted to", f"{made['beats']:,}"),
+        ("normal beats calibrated on", f"{made['calibrated_on']:,}, {unseen}"),
+        ("records", " ".join(made["records"])),
+        ("of these only chosen by", " ".join(made["held_out"]) or "none"),
+        ("seed", str(made["options"]["seed"])),
+    )
+    return _table(("", ""), rows)
+
+
+def _score(artifact: Artifact) -> str:
+    calibration = artifact.calibration
+    rows = [
+        (name, *(f"{table[name]:.5g}" for table in _tables(artifact)))
+        for name in calibration.weight
+    ]
+    share = artifact.provenance["options"]["flagged"]
+    return (
+        "The sum of weight * cap * tanh((component - location) / (spread * cap)).\n\n"
+        + _table(("component", "weight", "cap", "location", "spread"), rows)
+        + f"\n\nThreshold {calibration.threshold:.5g}: {share:.1%} of the normal beats calibrated "
+        "on score higher."
+    )
+
+
+def _tables(artifact: Artifact) -> tuple[Mapping[str, float], ...]:
+    calibration = artifact.calibration
+    return calibration.weight, calibration.cap, calibration.location, calibration.spread
+
+
+def _refused(table: Mapping[str, Mapping[str, float]]) -> str:
+    rows = [
+        (name, f"{row['student']:.3f}", f"{row['teachers']:.3f}") for name, row in table.items()
+    ]
+    return (
+        "AUC of the reconstruction error alone between altered and normal beats of the held-out "
+        "patients.\n\n" + _table(("alteration", *JUDGES), rows)
+    )
+
+
+def _teacher(made: Mapping[str, Any]) -> str:
+    return f"Digests: {', '.join(made['teachers'])}. Options of the first:\n\n" + _block(
+        made["teacher"]["options"]
+    )
+
+
+def _block(values: Mapping[str, Any]) -> str:
+    return f"```json\n{json.dumps(values, indent=2)}\n```"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(head), *map(list, rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,0 +1,274 @@
+"""The tables of an evaluation: one description of each serves the terminal and the page.
+
+Knows figures and how they are written; knows no data and no HTML.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isnan
+
+from rich.console import Console
+from rich.table import Table
+
+from beatgan_train.evaluation.bootstrap import DRAWS, LEVEL, Interval
+from beatgan_train.evaluation.metrics import ClassFigures, Gain, RecordRow, Row
+from beatgan_train.evaluation.result import HARD, Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """One table: the first column is text, the others are figures.
+
+    ``model_first``: the first row is the model's. ``sortable``: rows have no order of their own.
+    """
+
+    title: str
+    note: str
+    header: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    model_first: bool = False
+    sortable: bool = False
+
+
+def show(found: Evaluation, console: Console) -> None:
+    """Print the tables."""
+    console.print(f"[bold]{found.model}[/bold], {found.protocol} protocol")
+    console.print(f"Square brackets: {intervals_are(found)}")
+    for grid in grids(found):
+        table = Table(title=grid.title, caption=grid.note, title_justify="left")
+        for number, name in enumerate(grid.header):
+            table.add_column(name, justify="right" if number else "left", no_wrap=number > 0)
+        for row in grid.rows:
+            table.add_row(*(cell.replace("[", "\\[") for cell in row))
+        console.print(table)
+
+
+def grids(found: Evaluation) -> list[Grid]:
+    """All tables, most important first."""
+    return [
+        headline(found),
+        *rankings(found),
+        *rankings_without_hard(found),
+        at_threshold(found),
+        records(found),
+        worst(found),
+        detection(found),
+        cost(found),
+    ]
+
+
+def intervals_are(found: Evaluation) -> str:
+    """What the intervals mean."""
+    return (
+        f"{100 * LEVEL:g} % interval over patients ({found.patients} patients drawn with "
+        f"replacement, {DRAWS} times; draws without a beat of a class say nothing of it)."
+    )
+
+
+def headline(found: Evaluation) -> Grid:
+    """The model beside the best baseline of each figure."""
+    rows = [_gain_cells(gain, "") for gain in found.gains if gain.label != "Q"]
+    if found.has_hard:
+        rows += [
+            _gain_cells(gain, f", without record {HARD}")
+            for gain in found.gains_without_hard
+            if gain.label == "all"
+        ]
+    return Grid(
+        "The model and the best baseline",
+        "The best baseline is chosen for each figure by that very figure, which favours it. "
+        "Q is left out, having few beats. Differences are taken patient draw by patient draw.",
+        ("figure", "model", "best baseline", "difference", "baseline"),
+        rows,
+    )
+
+
+def rankings(found: Evaluation) -> list[Grid]:
+    """Each score's AUC and AP, overall and by class."""
+    return _ranked(found.rows, "")
+
+
+def rankings_without_hard(found: Evaluation) -> list[Grid]:
+    """The same without record HARD; nothing if that was not tested."""
+    return _ranked(found.rows_without_hard, f", without record {HARD}") if found.has_hard else []
+
+
+def at_threshold(found: Evaluation) -> Grid:
+    """What the shipped threshold flags."""
+    false = found.false_detections
+    rows = [_flagged_cells("all records", found.rows[0])]
+    if found.has_hard:
+        rows.append(_flagged_cells(f"without record {HARD}", found.rows_without_hard[0]))
+    return Grid(
+        f"Share flagged at the shipped threshold, {found.threshold:.4g}",
+        f"Besides, {false.count} detections match no reference beat (flutter included), "
+        f"{false.flagged} of them flagged.",
+        ("", "N (false alarms)", *(each.label for each in found.rows[0].classes)),
+        rows,
+    )
+
+
+def records(found: Evaluation) -> Grid:
+    """Each record's figures."""
+    same = "; 202 is the same man as 201" if any(r.record == "202" for r in found.records) else ""
+    return Grid(
+        "Each record",
+        "Beats of each class, and the share of them flagged at the shipped threshold. Unscored: "
+        f"never detected, or the signal unusable; counted as the lowest score{same}. Last column: "
+        f"the AUC of {found.compared_with}, for comparison.",
+        (
+            "record", *(head for label in "NSVF" for head in (label, "flagged")), "Q", "unscored",
+            "AUC", "AP", "baseline AUC",
+        ),
+        [_record_cells(row) for row in found.records],
+        sortable=True,
+    )  # fmt: skip
+
+
+def worst(found: Evaluation) -> Grid:
+    """The records with the most errors of each kind."""
+    return Grid(
+        "The worst three records of each kind",
+        "By the number of beats. Unscored: of these, never detected or not judged.",
+        ("kind", "record", "beats", "of the record's", "that is", "of all such errors", "unscored"),
+        [
+            (
+                "N flagged" if row.label == "N" else f"{row.label} missed", row.record,
+                f"{row.count:,}", f"{row.beats:,}", percent(row.count / row.beats),
+                percent(row.share), f"{row.unscored:,}",
+            )
+            for row in found.worst
+        ],
+    )  # fmt: skip
+
+
+def detection(found: Evaluation) -> Grid:
+    """How well beats are found."""
+    return Grid(
+        "Beat detection",
+        "Gross over the tested records; ventricular flutter excluded, as in EC57.",
+        ("window", "TP", "FP", "FN", "sensitivity", "PPV", "F1", "median error"),
+        [
+            (
+                f"±{row.window_ms:.0f} ms", f"{row.tp:,}", f"{row.fp:,}", f"{row.fn:,}",
+                percent(row.sensitivity, 2), percent(row.ppv, 2), percent(row.f1, 2),
+                f"{row.median_error_ms:.1f} ms",
+            )
+            for row in found.detection
+        ],
+    )  # fmt: skip
+
+
+def cost(found: Evaluation) -> Grid:
+    """What scoring costs."""
+    batches = list(found.speed[0].network_us)
+    return Grid(
+        "Cost in microseconds a beat, one CPU thread",
+        "Network: its forward pass alone. Scoring: all that the daemon does to score a beat.",
+        (
+            "network", "parameters", *(f"network, batch {n}" for n in batches),
+            *(f"scoring, batch {n}" for n in batches),
+        ),
+        [
+            (
+                s.name, f"{s.parameters:,}", *(f"{s.network_us[n]:.1f}" for n in batches),
+                *(f"{s.scoring_us[n]:.1f}" for n in batches),
+            )
+            for s in found.speed
+        ],
+        model_first=True,
+    )  # fmt: skip
+
+
+def figure(value: float, around: Interval | None = None) -> str:
+    """Three decimals, and the interval if there is one."""
+    if isnan(value):
+        return "-"
+    if around is None or isnan(around.low):
+        return f"{value:.3f}"
+    return f"{value:.3f} [{around.low:.3f}, {around.high:.3f}]"
+
+
+def percent(value: float | None, digits: int = 1, around: Interval | None = None) -> str:
+    """Per cent, and the interval if there is one."""
+    if value is None or isnan(value):
+        return "-"
+    if around is None or isnan(around.low):
+        return f"{100 * value:.{digits}f} %"
+    ends = f"{100 * around.low:.{digits}f}, {100 * around.high:.{digits}f}"
+    return f"{100 * value:.{digits}f} % [{ends}]"
+
+
+def _gain_cells(gain: Gain, suffix: str) -> tuple[str, ...]:
+    what = "all abnormal beats" if gain.label == "all" else gain.label
+    ends = gain.difference.interval
+    return (
+        f"{gain.figure}, {what}{suffix}",
+        figure(gain.model.value, gain.model.interval),
+        figure(gain.best.value, gain.best.interval),
+        f"{_signed(gain.difference.value)} [{_signed(ends.low)}, {_signed(ends.high)}]",
+        gain.baseline,
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 3) + 0.0:+.3f}"  # no minus before zero
+
+
+def _ranked(rows: Sequence[Row], suffix: str) -> list[Grid]:
+    return [
+        _scores(rows, suffix),
+        _classes(rows, "AUC", suffix),
+        _classes(rows, "AP", suffix),
+    ]
+
+
+def _scores(rows: Sequence[Row], suffix: str) -> Grid:
+    return Grid(
+        f"All abnormal beats against N{suffix}",
+        f"{rows[0].normal:,} normal and {rows[0].abnormal:,} abnormal beats. The best F1 is at a "
+        "threshold chosen by the test labels: to compare with others' work, not to expect in use.",
+        ("score", "AUC", "AP", "best F1"),
+        [
+            (
+                row.name, figure(row.auc, row.auc_interval), figure(row.ap, row.ap_interval),
+                figure(row.best_f1),
+            )
+            for row in rows
+        ],
+        model_first=True,
+    )  # fmt: skip
+
+
+def _classes(rows: Sequence[Row], name: str, suffix: str) -> Grid:
+    def cell(each: ClassFigures) -> str:
+        if name == "AUC":
+            return figure(each.auc, each.auc_interval)
+        return figure(each.ap, each.ap_interval)
+
+    return Grid(
+        f"Each class against N: {name}{suffix}",
+        "",
+        ("score", *(f"{each.label} ({each.beats:,})" for each in rows[0].classes)),
+        [(row.name, *map(cell, row.classes)) for row in rows],
+        model_first=True,
+    )
+
+
+def _flagged_cells(name: str, row: Row) -> tuple[str, ...]:
+    return (
+        name,
+        percent(row.flagged_normal, 1, row.flagged_normal_interval),
+        *(percent(each.flagged, 1, each.flagged_interval) for each in row.classes),
+    )
+
+
+def _record_cells(row: RecordRow) -> tuple[str, ...]:
+    def cells(label: str) -> tuple[str, str]:
+        count = row.beats[label]
+        return f"{count:,}", percent(row.flagged[label] / count if count else None)
+
+    return (
+        row.record, *(cell for label in "NSVF" for cell in cells(label)), f"{row.beats['Q']:,}",
+        f"{row.unscored:,}", figure(row.auc), figure(row.ap), figure(row.baseline_auc),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""How networks are trained, distilled and calibrated, and how alarm coefficients are fitted."""

@@ -1,0 +1,107 @@
+"""What a normal beat's score looks like: location, spread and weight of each component, threshold.
+
+Made from normal beats alone, of patients that the network was not fitted to. Sees no anomaly.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+
+from beatgan.errors import UsageError
+from beatgan.model.inference import expect
+from beatgan.model.model import Calibration, reconstruct
+from beatgan.model.networks import Autoencoder
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Doubles
+from beatgan_train.data.beat_set import BeatSet
+
+Mode = Literal["full", "beat"]
+UNCAPPED = 1e3  # of standard deviations: never reached
+# Weight and cap of each component, chosen on DS1, cross-validated by patient (docs/training.md).
+WEIGHTS: dict[Mode, dict[str, tuple[float, float]]] = {
+    "full": {"error": (0.4, 2.0), "distance": (1.0, UNCAPPED), "prematurity": (1.0, 3.0)},
+    "beat": {"error": (1.0, UNCAPPED)},
+}
+FLAGGED = 0.015  # the share of normal beats that the threshold lets through as anomalous
+TAIL = 0.02  # of normal beats, by which spreads are told
+NARROWEST = 1e-3  # a spread; keeps constant components finite
+
+
+def spec_of(mode: Mode) -> PreprocessSpec:
+    """How each mode sees a beat.
+
+    ``full``: against the patient's own reference. ``beat``: as BeatGAN does, the beat alone,
+    between 3 and 45 Hz, each scaled to its own range and judged on the whole window.
+    """
+    plain = PreprocessSpec()
+    if mode == "full":
+        return plain
+    return replace(
+        plain,
+        highpass_hz=3.0,
+        lowpass_hz=45.0,
+        align=0,
+        scale="beat",
+        score_before=plain.before,
+        score_after=plain.after,
+        second_lead=0.0,
+    )
+
+
+def components(network: Autoencoder, beats: BeatSet, spec: PreprocessSpec) -> dict[str, Doubles]:
+    """The components of the score of each of ``beats``, each (n,); ``network`` in eval mode."""
+    found = reconstruct(partial(expect, network), beats.window, beats.reference, spec)
+    return {
+        "error": found.surprise,
+        "distance": beats.distance,
+        "prematurity": beats.prematurity,
+    }
+
+
+def calibrate(
+    components: Mapping[str, Doubles], mode: Mode, flagged: float = FLAGGED
+) -> Calibration:
+    """The calibration from normal beats' ``components``, each (n,); see Calibration.
+
+    Location is the median. Spread is the distance from there to the quantile that a share TAIL of
+    normal beats exceeds, divided by what it is for a normal distribution: so each component at
+    the same standardised value would by itself flag the same share. (The usual median absolute
+    deviation is useless here: most normal beats have prematurity 0. A standard deviation lets one
+    patient's flutter decide.) ``threshold`` is the score that a share ``flagged`` exceeds. Raises
+    UsageError if ``flagged`` is no share or if there are too few beats to tell it.
+    """
+    weights = WEIGHTS[mode]
+    names = [name for name in weights if name in components]
+    count = len(components[names[0]])
+    if not 0 < flagged < 0.5 or count * flagged < 1:
+        raise UsageError(f"cannot tell the beats that {flagged:g} of {count} normal beats exceed")
+    draft = Calibration(
+        location={name: float(np.nanmedian(components[name])) for name in names},
+        spread={name: _spread(components[name]) for name in names},
+        weight={name: weights[name][0] for name in names},
+        cap={name: weights[name][1] for name in names},
+        threshold=0.0,
+    )
+    threshold = float(np.quantile(draft.combine(components), 1 - flagged))
+    return replace(draft, threshold=threshold)
+
+
+def usual_difference(beats: BeatSet, spec: PreprocessSpec) -> tuple[float, ...]:
+    """For each tick, the mean squared difference of ``beats``, normal ones, from their references.
+
+    Empty where a beat is not seen in its patient's units.
+    """
+    if spec.scale != "patient":
+        return ()
+    apart = (beats.window - beats.reference).astype(np.float64)
+    return tuple((NARROWEST + (apart**2).mean(axis=0)).tolist())
+
+
+def _spread(values: Doubles) -> float:
+    """The upper half's spread, in the units of a standard deviation."""
+    reach = float(np.nanquantile(values, 1 - TAIL) - np.nanmedian(values))
+    return max(NARROWEST, reach / NormalDist().inv_cdf(1 - TAIL))
