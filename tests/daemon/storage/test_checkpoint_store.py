@@ -93,7 +93,7 @@ def test_no_folder_to_write_to_is_said_at_the_start(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from beatgan_daemon.outlet.store import Store
+from beatgan_daemon.storage.checkpoint_store import Store
 store = Store(Path(sys.argv[1]))
 for n in range(10**9):
     store.save([(f"bed-{b}", b"%d " % n * 5000) for b in range(8)])

@@ -155,8 +155,8 @@ def test_a_missing_directory_is_named(tmp_path: Path, said: Said) -> None:
 APPEND = """
 import sys
 from pathlib import Path
-from beatgan_daemon.outlet.journal import Journal
-from beatgan_daemon.outlet.ledger import JournalEntry
+from beatgan_daemon.storage.journal import Journal
+from beatgan.protocol.control import JournalEntry
 journal = Journal(Path(sys.argv[1]), lambda text: None)
 for n in range(journal.next_n, 10**9):
     body = b'{"n":%d}' % n
