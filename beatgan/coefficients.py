@@ -1,0 +1,165 @@
+"""What was fitted to recordings for the alarms, and to which preprocessing. Travels in model files.
+
+Fitted by ``beatgan-train coefficients``; the core only applies them. Weights are those of natural
+logarithms in a logistic regression, so that each weighted sum is in log odds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from math import isfinite
+from typing import Any, Self
+
+from beatgan.errors import ArtifactError
+from beatgan.spec import PreprocessSpec
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseWeights:
+    """Log odds that a beat is made by noise: see ``beatgan.beats.beat_quality``."""
+
+    template_distance: float
+    hf_noise: float
+    baseline_wander: float
+    amplitude_range: float
+    offset: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseCoefficients:
+    """Log odds of noise with and without its high-frequency part, and where each grade begins.
+
+    A grade is left later than it is entered, so that it does not flap.
+    """
+
+    with_hf_noise: NoiseWeights
+    without_hf_noise: NoiseWeights
+    poor_entered: float
+    poor_left: float
+    unusable_entered: float
+    unusable_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class VfCoefficients:
+    """Log odds of ventricular fibrillation or flutter: see ``beatgan.signal.vf_features``."""
+
+    peakedness: float
+    leakage: float
+    slope_peakedness: float
+    slope_concentration: float
+    offset: float
+
+
+@dataclass(frozen=True, slots=True)
+class VentricularCoefficients:
+    """Log odds that a beat is ventricular: see ``beatgan.alarms.ventricular_beat``.
+
+    ``least_score_excess``: of the score above the threshold; a beat below it is not judged by its
+    shape.
+    """
+
+    score_excess: float
+    slowness: float
+    p_wave_activity: float
+    steepness: float
+    offset: float
+    least_score_excess: float
+
+
+# The fields of the spec that each group's features depend on.
+DEPENDS_ON: Mapping[str, tuple[str, ...]] = {
+    "noise": ("rate", "highpass_hz", "lowpass_hz", "before", "after", "align"),
+    "vf": ("rate", "highpass_hz", "lowpass_hz"),
+    "ventricular": ("rate", "highpass_hz", "lowpass_hz", "before", "after", "scale"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmCoefficients:
+    """All fitted coefficients, and ``fitted_to``: the values of the spec's fields they belong to.
+
+    Raises ArtifactError where a number is not finite.
+    """
+
+    noise: NoiseCoefficients
+    vf: VfCoefficients
+    ventricular: VentricularCoefficients
+    fitted_to: tuple[tuple[str, Any], ...]
+
+    def __post_init__(self) -> None:
+        for path, value in _numbers(self.to_dict()):
+            if not isfinite(value):
+                raise ArtifactError(f"coefficients: {path} is not finite")
+
+    def check_fits(self, spec: PreprocessSpec) -> None:
+        """Raise ArtifactError naming the field in which ``spec`` is not the one fitted to."""
+        fitted = dict(self.fitted_to)
+        for group, names in DEPENDS_ON.items():
+            for name in names:
+                if fitted.get(name) != getattr(spec, name):
+                    raise ArtifactError(
+                        f"coefficients: {group} was fitted to spec.{name} = {fitted.get(name)!r}, "
+                        f"this spec has {getattr(spec, name)!r}; refit: beatgan-train coefficients"
+                    )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as stored in a model file."""
+        return {
+            "noise": asdict(self.noise),
+            "vf": asdict(self.vf),
+            "ventricular": asdict(self.ventricular),
+            "fitted_to": dict(self.fitted_to),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Coefficients stored as ``values``; raises ArtifactError on any key missing or unknown."""
+        _check_keys("coefficients", cls, values)
+        noise = dict(values["noise"])
+        _check_keys("coefficients.noise", NoiseCoefficients, noise)
+        for name in ("with_hf_noise", "without_hf_noise"):
+            noise[name] = _made(f"coefficients.noise.{name}", NoiseWeights, noise[name])
+        return cls(
+            noise=NoiseCoefficients(**noise),
+            vf=_made("coefficients.vf", VfCoefficients, values["vf"]),
+            ventricular=_made(
+                "coefficients.ventricular", VentricularCoefficients, values["ventricular"]
+            ),
+            fitted_to=tuple(sorted(values["fitted_to"].items())),
+        )
+
+
+def fitted_to(spec: PreprocessSpec) -> tuple[tuple[str, Any], ...]:
+    """The ``fitted_to`` of coefficients fitted to recordings preprocessed as ``spec`` says."""
+    names = sorted({name for names in DEPENDS_ON.values() for name in names})
+    return tuple((name, getattr(spec, name)) for name in names)
+
+
+def _made(path: str, kind: type[Any], values: Mapping[str, Any]) -> Any:
+    _check_keys(path, kind, values)
+    try:
+        return kind(**{name: float(value) for name, value in values.items()})
+    except (TypeError, ValueError) as error:
+        raise ArtifactError(f"{path}: {error}") from None
+
+
+def _check_keys(path: str, kind: type[Any], values: Mapping[str, Any]) -> None:
+    names = {field.name for field in fields(kind)}
+    if not isinstance(values, Mapping):
+        raise ArtifactError(f"{path}: expected a table, got {type(values).__name__}")
+    if wrong := names ^ set(values):
+        raise ArtifactError(
+            f"{path}: missing or unknown key(s) {', '.join(sorted(map(str, wrong)))}"
+        )
+
+
+def _numbers(table: Mapping[str, Any], path: str = "") -> list[tuple[str, float]]:
+    """Every number of a nested table, with its dotted path."""
+    found: list[tuple[str, float]] = []
+    for key, value in table.items():
+        where = f"{path}.{key}" if path else key
+        if isinstance(value, Mapping):
+            found += _numbers(value, where)
+        elif isinstance(value, float | int):
+            found.append((where, float(value)))
+    return found
