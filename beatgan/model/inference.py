@@ -1,54 +1,101 @@
 """Forward passes: windows through a network, on a CPU or a GPU. Knows no score and no beat.
 
-Law: a row's result does not depend on its batch, to the bit. A matrix product chooses its kernel,
-and with it the order of its sums, by the number of rows. On a CPU the choice was found not to
-matter for multiples of 8 rows, so batches are padded to one; on a GPU every batch is cut into
-blocks of one and the same number of rows.
+Law: a row's result does not depend on its batch, nor on the number of threads, to the bit. A
+library chooses its kernels, and with them the order of their sums, by the number of rows, by the
+threads and by the processor. So on a CPU the student goes through a pass of our own
+(`beatgan.model.student_forward`), whose bits are the same on every processor, too. For all else
+every batch is cut into blocks of one and the same number of rows, and on a CPU by one thread;
+another processor may give other bits there, another batch may not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
 import torch
+from torch import nn
 
-from beatgan.model.networks import Autoencoder
+from beatgan.model.networks import Autoencoder, Student
+from beatgan.model.student_forward import Dense
 from beatgan.types import Floats
 
 Expect = Callable[[Floats], Floats]  # windows (n, length) to what a network expects in their place
 
 BOUND = 1e4  # no normalised deflection comes near; keeps squares finite in float32
-CPU_MULTIPLE, CPU_MOST = 8, 1024  # rows
-GPU_ROWS = 256
+CPU_ROWS, GPU_ROWS = 16, 256  # of every block
 WARM = 3  # passes before a graph is captured: libraries choose their kernels in the first ones
 
 
 def forward(network: Autoencoder, length: int) -> Expect:
-    """The forward pass of ``network``, in eval mode where it lies, the fastest that works there."""
+    """The forward pass of ``network``, in eval mode where it lies, the fastest that works there.
+
+    It may go on with the weights of now when they change.
+    """
     device = next(network.parameters()).device
     if device.type == "cuda":
         try:
             return Graph(network, length)
         except RuntimeError:  # a driver or a layer that cannot be captured: the same, but slower
             torch.cuda.synchronize(device)
+    if device.type == "cpu" and isinstance(network, Student):
+        return partial(_by_dense, dense(network))
     return partial(expect, network)
 
 
 def expect(network: Autoencoder, windows: Floats) -> Floats:
-    """What ``network``, in eval mode on any device, expects in place of ``windows`` (n, length)."""
+    """What ``network``, in eval mode on any device, expects in place of ``windows`` (n, length).
+
+    By its weights of now.
+    """
     device = next(network.parameters()).device
-    cpu = device.type == "cpu"
-    multiple, most = (CPU_MULTIPLE, CPU_MOST) if cpu else (GPU_ROWS, GPU_ROWS)
+    if device.type != "cpu":
+        return _by_blocks(network, windows, GPU_ROWS)
+    if isinstance(network, Student):
+        return _by_dense(dense(network), windows)
+    with _one_thread():
+        return _by_blocks(network, windows, CPU_ROWS)
+
+
+def dense(student: Student) -> Dense:
+    """The compiled pass of ``student``, which lies on a CPU, with a copy of its weights."""
+    layers: list[tuple[Floats, Floats, float]] = []
+    for module in [*student.encoder, *student.decoder]:
+        if isinstance(module, nn.Linear):
+            weights, biases = (each.detach().numpy() for each in (module.weight, module.bias))
+            layers.append((weights, biases, 1.0))
+        elif isinstance(module, nn.LeakyReLU):
+            layers[-1] = (*layers[-1][:2], module.negative_slope)
+    return Dense.of(layers, student.amplitude)
+
+
+def _by_dense(network: Dense, windows: Floats) -> Floats:
+    return bounded(network(windows))
+
+
+def _by_blocks(network: Autoencoder, windows: Floats, rows: int) -> Floats:
+    """By torch, so many rows at a time; behind the last window there are zeros."""
+    device = next(network.parameters()).device
     expected = np.empty_like(windows)
-    for start in range(0, len(windows), most):
-        block = windows[start : start + most]
-        rows = -(-len(block) // multiple) * multiple
-        if rows > len(block):
-            block = np.concatenate([block, np.zeros((rows - len(block), block.shape[1]), "<f4")])
+    for start in range(0, len(windows), rows):
+        block = windows[start : start + rows]
+        if rows > (count := len(block)):
+            block = np.concatenate([block, np.zeros((rows - count, block.shape[1]), "<f4")])
         with torch.inference_mode():
             found = network(torch.from_numpy(block).to(device)).cpu().numpy()
-        expected[start : start + most] = found[: len(expected) - start]
+        expected[start : start + rows] = found[:count]
     return bounded(expected)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch with one thread, whatever this process or thread of it was told: sums are not cut."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Graph:
