@@ -22,7 +22,7 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles, Record
 from beatgan_train.data.beat_set import locate
 from beatgan_train.ec57.annotations import DS1, read_reference
-from benchmarks.noise import gain, noises
+from benchmarks.clinical.noise import gain, noises
 
 ODD = tuple(f"cu{n:02d}" for n in range(1, 36, 2))
 SPEC = PreprocessSpec()

@@ -31,7 +31,7 @@ LOWEST, HIGHEST = -2.0, 6.0  # how much one beat can say
 FORGET = 0.1  # weight of the newest beat in the running level
 
 # Where a state begins and where it ends, so that it does not flap. Chosen on the same records: see
-# benchmarks/noise.py.
+# benchmarks/clinical/noise.py.
 POOR_ENTERED, POOR_LEFT = 0.5, 0.0
 UNUSABLE_ENTERED, UNUSABLE_LEFT = 1.75, 1.25
 

@@ -1,4 +1,4 @@
-"""benchmarks/alarms.py judges as it says: what it takes for true, false, early, late and missed.
+"""benchmarks/clinical/alarms judges as it says: what it takes for true, false, early, late and missed.
 
 No figure is judged here: how good the alarms are, is for the benchmark itself to say.
 """
@@ -16,11 +16,24 @@ from beatgan.errors import UsageError
 from beatgan.protocol.messages import AlertMessage
 from beatgan.records import SAMPLE, Recording, read_recording
 from beatgan_daemon.model_loading import load_model
-from benchmarks import alarms_asystole, alarms_fibrillation, alarms_noise, alarms_quiet, alarms_runs
-from benchmarks.alarms import Figures, limits_of
-from benchmarks.alarms_print import Spread, clock, columns
-from benchmarks.alarms_told import ASYSTOLE, FIBRILLATION, RUN, Bench, Episode, episodes
-from benchmarks.alarms_truth import Span, Truth, common, length, read_truth, union
+from beatgan_train.ec57.episodes import Span, Truth, common, length, read_truth, union
+from benchmarks.clinical.alarms import (
+    asystole,
+    noise,
+    normal_records,
+    ventricular_fibrillation,
+    ventricular_runs,
+)
+from benchmarks.clinical.alarms.__main__ import Figures, limits_of
+from benchmarks.clinical.alarms.alarm_episodes import (
+    ASYSTOLE,
+    FIBRILLATION,
+    RUN,
+    Bench,
+    Episode,
+    episodes,
+)
+from benchmarks.clinical.alarms.tables import Spread, clock, columns
 
 FS = 100.0
 
@@ -118,29 +131,29 @@ def test_an_alarm_that_latches_ends_where_its_condition_does() -> None:
 
 def test_a_run_is_found_by_an_alarm_that_touches_it() -> None:
     (run,) = truth("NNNNNNNNNNVVVVNNNN").runs()
-    assert alarms_runs.find(run, []).delay is None
-    assert alarms_runs.find(run, [alarm(ASYSTOLE, 5.5, 5, 7)]).delay is None
-    assert alarms_runs.find(run, [alarm(RUN, 9, 7.6, 9)]).delay is None
+    assert ventricular_runs.find(run, []).delay is None
+    assert ventricular_runs.find(run, [alarm(ASYSTOLE, 5.5, 5, 7)]).delay is None
+    assert ventricular_runs.find(run, [alarm(RUN, 9, 7.6, 9)]).delay is None
     late, early = alarm(RUN, 9.0, 7.4, 9), alarm(FIBRILLATION, 5.5, 3, 5.5)
-    assert alarms_runs.find(run, [late]).delay == 3.0
-    found = alarms_runs.find(run, [late, early])
+    assert ventricular_runs.find(run, [late]).delay == 3.0
+    found = ventricular_runs.find(run, [late, early])
     assert (found.code, found.delay) == (FIBRILLATION, 0.0)
 
 
 def test_a_high_alarm_is_true_where_what_it_says_was_so() -> None:
     record = truth("NNVVVNNNN", 5.0, (Span(32, 38),))
     true = [alarm(RUN, 22, 12, 18), alarm(FIBRILLATION, 31, 31, 36), alarm(ASYSTOLE, 4, 0, 5)]
-    assert alarms_runs.false(record, true, 4.0) == []
+    assert ventricular_runs.false(record, true, 4.0) == []
     wrong = [alarm(ASYSTOLE, 36, 33, 33.5), alarm(RUN, 5, 2, 3), alarm(FIBRILLATION, 26, 25, 27)]
-    assert [each.episode for each in alarms_runs.false(record, wrong, 6.0)] == wrong
-    slow = alarms_runs.false(record, [alarm(ASYSTOLE, 4, 0, 5)], 6.0)
+    assert [each.episode for each in ventricular_runs.false(record, wrong, 6.0)] == wrong
+    slow = ventricular_runs.false(record, [alarm(ASYSTOLE, 4, 0, 5)], 6.0)
     assert [each.beats for each in slow] == ["<NN>"]
 
 
 def test_what_is_quiet() -> None:
-    assert alarms_quiet.is_quiet(truth("N" * 101 + "V"))
-    assert not alarms_quiet.is_quiet(truth("N" * 98 + "V"))
-    assert not alarms_quiet.is_quiet(truth("N" * 200, flutter=(Span(1, 2),)))
+    assert normal_records.is_quiet(truth("N" * 101 + "V"))
+    assert not normal_records.is_quiet(truth("N" * 98 + "V"))
+    assert not normal_records.is_quiet(truth("N" * 200, flutter=(Span(1, 2),)))
 
 
 @pytest.mark.parametrize(
@@ -160,7 +173,7 @@ def test_fibrillation_is_told_in_time_or_not(
 ) -> None:
     record = replace(truth("N" * 400), flutter=(Span(100, 130),))
     alarms = [alarm(FIBRILLATION, moment, moment, 140) for moment in raised]
-    (told,) = alarms_fibrillation.tell(record, alarms, (FIBRILLATION,))
+    (told,) = ventricular_fibrillation.tell(record, alarms, (FIBRILLATION,))
     assert told.outcome == outcome
     assert told.delay == (None if delay is None else pytest.approx(delay))
 
@@ -169,10 +182,10 @@ def test_an_alarm_of_the_episode_before_stands_but_does_not_count() -> None:
     record = replace(truth("N" * 400), flutter=(Span(100, 110), Span(121, 130)))
     standing, ended = alarm(FIBRILLATION, 105, 100, 135), alarm(FIBRILLATION, 105, 100, 118)
     for first, outcome in ((standing, "standing"), (ended, "missed")):
-        told = alarms_fibrillation.tell(record, [first], (FIBRILLATION,))
+        told = ventricular_fibrillation.tell(record, [first], (FIBRILLATION,))
         assert [each.outcome for each in told] == ["in time", outcome]
     wrong = alarm(FIBRILLATION, 60, 60, 135)
-    told = alarms_fibrillation.tell(record, [wrong], (FIBRILLATION,))
+    told = ventricular_fibrillation.tell(record, [wrong], (FIBRILLATION,))
     assert [each.outcome for each in told] == ["masked", "masked"]
 
 
@@ -180,7 +193,7 @@ def test_a_false_fibrillation_was_raised_far_from_any() -> None:
     spans = [Span(100, 110)]
     alarms = [alarm(FIBRILLATION, moment, moment, 150) for moment in (89, 91, 119, 121)]
     other = alarm(RUN, 50, 50, 60)
-    found = alarms_fibrillation.false(spans, [*alarms, other])
+    found = ventricular_fibrillation.false(spans, [*alarms, other])
     assert [each.raised for each in found] == [89, 121]
 
 
@@ -189,7 +202,7 @@ def test_a_record_is_cut_to_the_level_it_rested_at() -> None:
     samples[::50] = 1.0
     recording = Recording("r", FS, ("II", "V5"), samples)
     for noise in (0.0, 0.01):
-        cut = alarms_asystole.cut_off(recording, 70.0, noise, np.random.default_rng(0)).samples
+        cut = asystole.cut_off(recording, 70.0, noise, np.random.default_rng(0)).samples
         assert np.array_equal(cut[:6000], samples[1000:7000])
         assert len(cut) == 7500
         assert np.abs(cut[6000:] - [0.3, -0.2]).max() == pytest.approx(noise, rel=0.05, abs=1e-6)
@@ -197,24 +210,24 @@ def test_a_record_is_cut_to_the_level_it_rested_at() -> None:
 
 def test_points_of_cuts_lie_beside_no_beat_and_are_the_same_at_every_run() -> None:
     record = truth("N" * 400)
-    points, again = (alarms_asystole.draw(record, np.random.default_rng(3)) for _ in range(2))
+    points, again = (asystole.draw(record, np.random.default_rng(3)) for _ in range(2))
     assert points == again
     apart = np.abs(np.array(points)[:, None] - np.array(record.time)).min(axis=1)
-    assert (apart > alarms_asystole.CLEAR_S).all()
+    assert (apart > asystole.CLEAR_S).all()
 
 
 def test_the_delay_of_asystole_counts_from_the_last_beat() -> None:
     before, there = alarm(ASYSTOLE, 3, 0, 11), alarm(ASYSTOLE, 14, 10, 20)
     other = alarm(RUN, 12, 11, 13)
-    assert alarms_asystole.delay_of([other, there], 10.0) == (4.0, False)
-    assert alarms_asystole.delay_of([other, before], 10.0) == (None, True)
-    assert alarms_asystole.delay_of([], 10.0) == (None, False)
+    assert asystole.delay_of([other, there], 10.0) == (4.0, False)
+    assert asystole.delay_of([other, before], 10.0) == (None, True)
+    assert asystole.delay_of([], 10.0) == (None, False)
 
 
 def test_noise_lies_on_every_other_two_minutes() -> None:
-    spans = alarms_noise.noisy_spans(900.0)
+    spans = noise.noisy_spans(900.0)
     assert spans == (Span(300, 420), Span(540, 660), Span(780, 900))
-    assert alarms_noise.noisy_spans(200.0) == ()
+    assert noise.noisy_spans(200.0) == ()
 
 
 def test_limits_come_from_the_command_line() -> None:
@@ -238,13 +251,13 @@ def test_every_section_says_what_it_found(model_file: Path, tmp_path: Path) -> N
     assert {each.code for each in told} >= {"beat.anomalous"}
     assert all(each.onset <= each.raised <= 301 for each in told)
     record = replace(truth("N" * 400), flutter=(Span(10, 20),))
-    by, by_any = (alarms_fibrillation.tell(record, told, (code,)) for code in (RUN, ASYSTOLE))
+    by, by_any = (ventricular_fibrillation.tell(record, told, (code,)) for code in (RUN, ASYSTOLE))
     sections: list[Figures] = [
-        alarms_runs.Runs(["r"], 1.0, [], alarms_runs.false(record, told, 4.0), 0.0, 0),
-        alarms_quiet.Quiet(["r"], [0.0], 1.0, told, ["<N>"] * len(told)),
-        alarms_asystole.Asystole(4.0, [alarms_asystole.Cut("r", 1, 0.5, 1, 0.0, 4.4, False)]),
-        alarms_fibrillation.Set("cudb", 1, by, by_any, 1.0, told, [None] * len(told)),
-        alarms_noise.Noise([alarms_noise.Stressed("r", 10, 5, 5, told, [], [""] * len(told))]),
+        ventricular_runs.Runs(["r"], 1.0, [], ventricular_runs.false(record, told, 4.0), 0.0, 0),
+        normal_records.Quiet(["r"], [0.0], 1.0, told, ["<N>"] * len(told)),
+        asystole.Asystole(4.0, [asystole.Cut("r", 1, 0.5, 1, 0.0, 4.4, False)]),
+        ventricular_fibrillation.Set("cudb", 1, by, by_any, 1.0, told, [None] * len(told)),
+        noise.Noise([noise.Stressed("r", 10, 5, 5, told, [], [""] * len(told))]),
     ]
     for section in sections:
         lines = list(section.lines())

@@ -1,11 +1,11 @@
 """Killed at random moments, under load: no alert is lost, told twice or left open.
 
-A few kills, for every change; a hundred are benchmarks/kills.py's.
+A few kills, for every change; a hundred are benchmarks/robustness/kills.py's.
 """
 
 from pathlib import Path
 
-from benchmarks.kills import Seen, besiege, judge
+from benchmarks.robustness.kills import Seen, besiege, judge
 
 MODEL = Path(__file__).parents[2] / "models" / "student.pt"
 

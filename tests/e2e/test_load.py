@@ -1,4 +1,4 @@
-"""benchmarks/load.py measures what it says: which frame a beat waits for, and what is missing.
+"""benchmarks/performance/load measures what it says: which frame a beat waits for, and what is missing.
 
 No figure is judged here: how fast the daemon is, is for the benchmark itself to say.
 """
@@ -13,17 +13,17 @@ from beatgan.frontend import Frontend
 from beatgan.protocol.frames import decode_frame
 from beatgan.records import SAMPLE, read_recording
 from beatgan.types import Beat
-from benchmarks import load_plan
-from benchmarks.load import Load, recordings
-from benchmarks.load_figures import faults, latency, missing, told
-from benchmarks.load_generator import SPACING, Sources
-from benchmarks.load_overload import storm
-from benchmarks.load_plan import SCALE, Plan
-from benchmarks.load_run import serve
+from benchmarks.performance.load import schedule
+from benchmarks.performance.load.__main__ import Load, recordings
+from benchmarks.performance.load.generator import SPACING, Sources
+from benchmarks.performance.load.measure import serve
+from benchmarks.performance.load.overload import storm
+from benchmarks.performance.load.results import faults, latency, missing, told
+from benchmarks.performance.load.schedule import SCALE, Plan
 
 
 def plan(streams: int = 3, frame: int = 90, leads: int = 1, intervals: int = 20) -> Plan:
-    return Plan(frame, 360.0, load_plan.lead_names(leads), 1, [0] * streams, [intervals] * streams)
+    return Plan(frame, 360.0, schedule.lead_names(leads), 1, [0] * streams, [intervals] * streams)
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +45,11 @@ def test_a_beat_is_known_with_the_frame_that_its_latency_counts_from(
     ]
     beats, frames = np.array(came).T
     assert len(beats) > 20
-    assert frames.tolist() == load_plan.frame_of(beats, load.needed(), plan(1, frame)).tolist()
+    assert frames.tolist() == schedule.frame_of(beats, load.needed(), plan(1, frame)).tolist()
 
 
 def test_frames_follow_one_another_and_carry_the_recording_round_and_round() -> None:
-    sent = load_plan.as_sent(read_recording(SAMPLE).samples[:1000, 0], 2)
+    sent = schedule.as_sent(read_recording(SAMPLE).samples[:1000, 0], 2)
     sources = Sources(plan(leads=2), [sent], epoch=7)
     for stream in range(3):
         chunks = [decode_frame(sources.frame(stream, interval)) for interval in range(20)]
@@ -62,9 +62,9 @@ def test_frames_follow_one_another_and_carry_the_recording_round_and_round() -> 
 
 def test_streams_are_spread_over_the_interval_and_begin_one_by_one() -> None:
     assert plan(streams=4, frame=360).phases == [0, 250_000_000, 500_000_000, 750_000_000]
-    starts = load_plan.admitted(1000, 10)
+    starts = schedule.admitted(1000, 10)
     assert np.bincount(starts).tolist() == [100] * 10
-    assert load_plan.admitted(5, 0) == [0] * 5
+    assert schedule.admitted(5, 0) == [0] * 5
 
 
 def test_latency_counts_from_the_frame_that_completes_the_beat() -> None:

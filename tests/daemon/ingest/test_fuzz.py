@@ -14,7 +14,7 @@ from beatgan.protocol.frames import decode_frame
 from beatgan.protocol.messages import BeatMessage, Message
 from beatgan.types import Floats
 from beatgan_daemon.pipeline.engine import Engine
-from benchmarks.fuzzer import KEYS, ODD, SIZE, Fuzzer
+from benchmarks.robustness.fuzzer import KEYS, ODD, SIZE, Fuzzer
 
 FRAMES = 100_000
 REASONS = {

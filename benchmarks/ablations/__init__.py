@@ -1,0 +1,1 @@
+"""What each part of the model and of its training is worth."""

@@ -1,0 +1,1 @@
+"""The alarms of annotated recordings beside the annotations: one module for each question."""

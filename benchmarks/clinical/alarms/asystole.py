@@ -1,0 +1,153 @@
+"""Records cut to their baseline at random points: how long after the last beat asystole is told.
+
+At each point the signal of every lead gives way to the level it had rested at (the median of the
+two seconds before), exactly flat or with noise; a minute before it is streamed, too. A point within
+0.1 s of a reference beat is drawn again: half a QRS is neither a beat nor none. The delay counts
+from the last reference beat before the cut.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from beatgan.frontend import choose_leads
+from beatgan.records import Recording, only
+from beatgan.types import Floats
+from beatgan_train.ec57.episodes import Truth
+from benchmarks.clinical.alarms.alarm_episodes import ASYSTOLE, Bench, Episode
+from benchmarks.clinical.alarms.tables import Spread, clock, columns, share
+
+SEED = 5
+CUTS = 5  # in each record
+BEFORE_S, AFTER_S = 60.0, 15.0
+LEVEL_S = 2.0
+CLEAR_S = 0.1
+WITHIN_S = 0.5
+NOISE_MV = (0.0, 0.01)  # the noise's largest value; 0: exactly flat
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One cut at ``at`` (s), the ``last`` beat before it, and the ``delay`` of the alarm in s.
+
+    ``delay`` is None where no asystole was told within `AFTER_S`. ``earlier``: one that an earlier
+    pause had raised was still under way.
+    """
+
+    record: str
+    at: float
+    last: float
+    leads: int
+    noise_mv: float
+    delay: float | None
+    earlier: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Asystole:
+    """All cuts, and the delay that was to be."""
+
+    limit: float
+    cuts: Sequence[Cut]
+
+    def lines(self) -> Iterator[str]:
+        """A row for each form of baseline and number of leads; each cut outside the bounds."""
+        forms = sorted({(cut.leads, cut.noise_mv) for cut in self.cuts})
+        yield from columns(
+            ("leads", "baseline", "cuts", "told", "least", "median", "most", f"+-{WITHIN_S:g} s"),
+            [self._row(*form) for form in forms],
+        )
+        hits = sum(map(self.is_right, self.cuts))
+        yield f"within {self.limit:g} +- {WITHIN_S:g} s: {share(hits, len(self.cuts))}"
+        yield ""
+        yield from columns(
+            ("outside", "cut at", "last beat", "leads", "noise mV", "delay s"),
+            [
+                (c.record, clock(c.at), clock(c.last), c.leads, c.noise_mv, _delay(c))
+                for c in self.cuts
+                if not self.is_right(c)
+            ],
+        )
+
+    def is_right(self, cut: Cut) -> bool:
+        """Whether asystole was told when it should."""
+        return cut.delay is not None and abs(cut.delay - self.limit) <= WITHIN_S
+
+    def _row(self, leads: int, noise_mv: float) -> list[object]:
+        some = [c for c in self.cuts if (c.leads, c.noise_mv) == (leads, noise_mv)]
+        delays = Spread.of([c.delay for c in some if c.delay is not None])
+        form = f"+-{1000 * noise_mv:g} uV" if noise_mv else "flat"
+        spread = (delays.least, delays.median, delays.most)
+        return [leads, form, len(some), delays.count, *spread, sum(map(self.is_right, some))]
+
+
+def _delay(cut: Cut) -> str:
+    if cut.delay is not None:
+        return f"{cut.delay:.2f}"
+    return "under way before" if cut.earlier else "MISSED"
+
+
+def judge(bench: Bench) -> Asystole:
+    """The chosen records, or DS2; the same points at every run."""
+    names = bench.records("DS2")
+    cuts = [cut for k, name in enumerate(names) for cut in _record(bench, name, k)]
+    return Asystole(bench.limits.asystole_s, cuts)
+
+
+def _record(bench: Bench, name: str, k: int) -> Iterator[Cut]:
+    both, truth = bench.recording(name), bench.truth(name)
+    column = choose_leads(both.leads, bench.loaded.spec.leads, 1)[0]
+    random = np.random.default_rng((SEED, k))
+    points = draw(truth, random)
+    for recording in (only(both, both.leads[column]), both):
+        for noise_mv in NOISE_MV:
+            for at in points:
+                yield _cut(bench, recording, truth, at, noise_mv, random)
+
+
+def draw(truth: Truth, random: np.random.Generator) -> list[float]:
+    """`CUTS` moments of the record, none of them near a beat."""
+    beats, points = np.array(truth.time), list[float]()
+    while len(points) < CUTS:
+        at = float(random.uniform(BEFORE_S, truth.seconds - AFTER_S))
+        in_flutter = any(span.wider(CLEAR_S, AFTER_S).holds(at) for span in truth.flutter)
+        if np.abs(beats - at).min() > CLEAR_S and not in_flutter:
+            points.append(at)
+    return points
+
+
+def _cut(
+    bench: Bench,
+    recording: Recording,
+    truth: Truth,
+    at: float,
+    noise_mv: float,
+    random: np.random.Generator,
+) -> Cut:
+    start = at - BEFORE_S
+    alarms = bench.stream(cut_off(recording, at, noise_mv, random))
+    last = max(time for time in truth.time if time < at)
+    delay, earlier = delay_of(alarms, last - start)
+    leads = len(recording.leads)
+    return Cut(recording.name, at, last, leads, noise_mv, delay, earlier)
+
+
+def cut_off(
+    recording: Recording, at: float, noise_mv: float, random: np.random.Generator
+) -> Recording:
+    """The minute before ``at`` (s), then its baseline, with uniform noise of that size in mV."""
+    fs = recording.fs
+    cut = round(at * fs)
+    before = recording.samples[cut - round(BEFORE_S * fs) : cut]
+    level: Floats = np.nanmedian(before[-round(LEVEL_S * fs) :], axis=0)
+    shape = (round(AFTER_S * fs), len(recording.leads))
+    rest = (level + random.uniform(-noise_mv, noise_mv, shape)).astype(np.float32)
+    return replace(recording, samples=np.concatenate([before, rest]))
+
+
+def delay_of(alarms: Sequence[Episode], last: float) -> tuple[float | None, bool]:
+    """How long after ``last`` (s) asystole was told, and whether one told before still stood."""
+    told = [a for a in alarms if a.code == ASYSTOLE]
+    delays = [a.raised - last for a in told if a.raised > last]
+    return min(delays, default=None), any(a.raised <= last < a.end for a in told)

@@ -1,0 +1,123 @@
+"""nstdb: what is alarmed in noise, of the patient and of the signal; beside it the clean record.
+
+Noise lies on two minutes of every four after the first five. An alarm counts where it is raised:
+in the noise, up to `AFTER_S` after it, or elsewhere.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from beatgan_train.ec57.episodes import Span, common, length, union
+from benchmarks.clinical.alarms.alarm_episodes import Bench, Episode
+from benchmarks.clinical.alarms.tables import clock, columns, share
+
+QUIET_S, TURN_S = 300.0, 120.0
+AFTER_S = 5.0
+RECORDS = ("118", "118e00", "118e_6", "119", "119e00", "119e_6")
+
+
+@dataclass(frozen=True, slots=True)
+class Stressed:
+    """One record: its alarms in the noisy stretches (``noisy``) and elsewhere (``clean``).
+
+    Of ``seconds`` of noise, ``told`` lie in a technical alarm, ``silent`` where beats could not be
+    scored.
+    """
+
+    record: str
+    seconds: float
+    told: float
+    silent: float
+    noisy: Sequence[Episode]
+    clean: Sequence[Episode]
+    beats: Sequence[str]  # the symbols of the reference beats around each alarm in ``noisy``
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """All records."""
+
+    records: Sequence[Stressed]
+
+    def lines(self) -> Iterator[str]:
+        """Alarms by code and stretch, one column for each record; then how much is technical."""
+        names = [each.record for each in self.records]
+        counts = [_counts(each) for each in self.records]
+        keys = sorted({key for count in counts for key in count})
+        yield "alarms raised while there is noise (118 and 119: in the same minutes, without it)"
+        rows = {key: [f"{key[0]:9} {key[1]}", *(count[key] for count in counts)] for key in keys}
+        head = ("", *names)
+        yield from columns(head, [row for key, row in rows.items() if key[0] == "noisy"])
+        yield ""
+        yield "elsewhere"
+        yield from columns(head, [row for key, row in rows.items() if key[0] == "clean"])
+        yield ""
+        for kind in ("physiological", "technical"):
+            yield f"{kind} in noise (high): " + ", ".join(
+                f"{each.record} {_count(each.noisy, kind)}" for each in self.records
+            )
+        yield ""
+        yield from columns(
+            ("seconds of noise", *names),
+            [
+                ["all", *(f"{each.seconds:.0f}" for each in self.records)],
+                ["in a technical alarm", *(_part(e.told, e.seconds) for e in self.records)],
+                ["scoring suspended", *(_part(e.silent, e.seconds) for e in self.records)],
+            ],
+        )
+        noisy = [e for each in self.records if "e" in each.record for e in each.noisy]
+        yield f"technical: {share(sum(e.kind == 'technical' for e in noisy), len(noisy))} in noise"
+        yield ""
+        yield from columns(
+            ("in noise", "code", "priority", "raised", "onset", "end", "reference beats"),
+            [
+                (e.record, e.code, e.priority, *map(clock, (e.raised, e.onset, e.end)), beats)
+                for each in self.records
+                for e, beats in zip(each.noisy, each.beats, strict=True)
+                if e.kind == "physiological"
+            ],
+        )
+
+
+def _count(alarms: Sequence[Episode], kind: str) -> str:
+    some = [alarm for alarm in alarms if alarm.kind == kind]
+    return f"{len(some)} ({sum(alarm.priority == 'high' for alarm in some)})"
+
+
+def _part(some: float, seconds: float) -> str:
+    return f"{some:.0f} ({100 * some / seconds:.0f} %)"
+
+
+def _counts(record: Stressed) -> Counter[tuple[str, str]]:
+    both = (("noisy", record.noisy), ("clean", record.clean))
+    return Counter((where, f"{e.code}, {e.priority}") for where, some in both for e in some)
+
+
+def judge(bench: Bench) -> Noise:
+    """nstdb's records at 0 and -6 dB, and those they were made of."""
+    return Noise([stressed(name, bench) for name in RECORDS])
+
+
+def stressed(name: str, bench: Bench) -> Stressed:
+    """One record."""
+    truth, alarms = bench.truth(name), bench.told(name)
+    noise = noisy_spans(truth.seconds)
+    noisy = [a for a in alarms if any(n.wider(0.0, AFTER_S).holds(a.raised) for n in noise)]
+    told = union([a.span for a in alarms if a.kind == "technical"])
+    silent = union([span for alarm in alarms for span in alarm.silent])
+    return Stressed(
+        name,
+        length(noise),
+        length(common(noise, told)),
+        length(common(noise, silent)),
+        noisy,
+        [alarm for alarm in alarms if alarm not in noisy],
+        [truth.around(alarm.span) for alarm in noisy],
+    )
+
+
+def noisy_spans(seconds: float) -> tuple[Span, ...]:
+    """Where noise lies in a record so long."""
+    begins = (QUIET_S + 2 * TURN_S * k for k in range(int(seconds / TURN_S)))
+    return tuple(Span(b, min(b + TURN_S, seconds)) for b in begins if b < seconds)

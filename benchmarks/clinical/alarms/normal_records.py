@@ -1,0 +1,69 @@
+"""All alarms of whatever kind in records of which fewer than 1 % of the beats are abnormal.
+
+Abnormal is every reference beat of another AAMI class than N. Alarms are episodes, not messages.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from beatgan_train.ec57.episodes import Truth
+from benchmarks.clinical.alarms.alarm_episodes import Bench, Episode
+from benchmarks.clinical.alarms.tables import clock, columns, per_hour
+
+ABNORMAL = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """The alarms of the quiet ones among the chosen records, with the beats around each."""
+
+    names: Sequence[str]
+    abnormal: Sequence[float]  # the share of each record's beats
+    hours: float
+    alarms: Sequence[Episode]
+    beats: Sequence[str]
+
+    def lines(self) -> Iterator[str]:
+        """The rate, a row for each record, each alarm."""
+        yield f"all alarms: {per_hour(len(self.alarms), self.hours)}, {len(self.names)} records"
+        for code, count in sorted(Counter(e.code for e in self.alarms).items()):
+            yield f"  {code}: {per_hour(count, self.hours)}"
+        yield f"held back: {sum(e.suppressed for e in self.alarms)}"
+        yield ""
+        codes = sorted({e.code for e in self.alarms})
+        yield from columns(
+            ("record", "abnormal %", *codes, "all"),
+            [self._row(*each, codes) for each in zip(self.names, self.abnormal, strict=True)],
+        )
+        yield ""
+        yield from columns(
+            ("alarm", "code", "priority", "raised", "onset", "end", "reference beats"),
+            [
+                (e.record, e.code, e.priority, *map(clock, (e.raised, e.onset, e.end)), beats)
+                for e, beats in zip(self.alarms, self.beats, strict=True)
+            ],
+        )
+
+    def _row(self, name: str, abnormal: float, codes: Sequence[str]) -> list[object]:
+        count = Counter(e.code for e in self.alarms if e.record == name)
+        return [name, 100 * abnormal, *(count[code] for code in codes), count.total()]
+
+
+def judge(bench: Bench) -> Quiet:
+    """Of the chosen records, or DS2, the quiet ones."""
+    truths = [bench.truth(name) for name in bench.records("DS2")]
+    quiet = [truth for truth in truths if is_quiet(truth)]
+    alarms = [(e, truth.around(e.span)) for truth in quiet for e in bench.told(truth.record)]
+    return Quiet(
+        [truth.record for truth in quiet],
+        [truth.abnormal_share() for truth in quiet],
+        sum(truth.seconds for truth in quiet) / 3600,
+        [alarm for alarm, _ in alarms],
+        [beats for _, beats in alarms],
+    )
+
+
+def is_quiet(truth: Truth) -> bool:
+    """Whether too few beats are abnormal to be worth an alarm."""
+    return truth.abnormal_share() < ABNORMAL and not truth.flutter

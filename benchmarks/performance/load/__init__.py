@@ -1,0 +1,1 @@
+"""How many streams the real daemon carries on one core, in processes of its own."""

@@ -1,0 +1,156 @@
+"""Streams that one core carries: the real daemon, fed and watched by processes of their own.
+
+For each run: what was lost, how late messages came, what a stream-second cost in CPU time beside
+the least that any consumer must do (the floor), memory, and whether sources and subscriber were
+fast enough for the run to count. Needs two cores.
+    python -m benchmarks.performance.load --streams 10000
+    python -m benchmarks.performance.load --streams 1000 --frames 10
+    python -m benchmarks.performance.load --sweep --plot load.svg
+    python -m benchmarks.performance.load --overload 2
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import typer
+
+from beatgan.frontend import Frontend
+from beatgan.model.artifact import load
+from beatgan.records import SAMPLE, read_recording
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Beat
+from beatgan_train.data.beat_set import locate
+from beatgan_train.ec57.annotations import DS1
+from benchmarks.performance.load import overload as overload_run
+from benchmarks.performance.load import report, schedule
+from benchmarks.performance.load.measure import Served, bare, serve
+from benchmarks.performance.load.results import Figures, beats_a_frame, figures
+from benchmarks.performance.load.schedule import SCALE, Plan, Samples
+
+FS = 360.0
+SWEEP = (100, 300, 1000, 3000, 10_000)
+ADMITTED = 1000  # streams a second at the beginning: a hospital is not switched on at once
+FLOOR_S = 20.0  # for which the floor is measured, at the most
+PROBE_STREAMS, PROBE_S = 1000, 10.0  # where to begin to look for what the daemon can carry
+TAIL_S = 1.0  # in which all goes on as before, so that the last beats are of a steady time
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one run is to be."""
+
+    model: Path
+    frames: int
+    leads: int
+    connections: int
+    warm_up: float
+    seconds: float
+    recordings: list[Samples]
+
+    def run(self, streams: int) -> Figures:
+        """Measure the daemon with so many streams, then the floor."""
+        served = self.serve(streams)
+        opens = self._opens(streams)
+        closes = opens + min(self.seconds, FLOOR_S)
+        beats = beats_a_frame(served)
+        plan = self.plan(streams, closes)
+        floor = bare(plan, self.recordings, self.model, beats, (opens, closes))
+        return figures(served, floor, self.needed())
+
+    def serve(self, streams: int) -> Served:
+        """Measure the daemon alone."""
+        opens = self._opens(streams)
+        closes = opens + self.seconds
+        plan = self.plan(streams, closes)
+        return serve(plan, self.recordings, self.model, (opens, closes))
+
+    def storm(self, multiple: float, capacity: int | None) -> overload_run.Overloaded:
+        """Overload the daemon; what it can carry is measured where it is not told."""
+        if capacity is None:
+            probe = replace(self, seconds=PROBE_S)
+            capacity = overload_run.capacity(probe.serve, PROBE_STREAMS)
+        calm_s = max(1.0, capacity / 2 / ADMITTED)
+        storm, plan = overload_run.storm(capacity, multiple, calm_s, self.frames)
+        served = serve(plan, self.recordings, self.model, storm.moments)
+        return overload_run.weather(served, storm, self.needed(), capacity, multiple)
+
+    def _opens(self, streams: int) -> float:
+        """Seconds of the run after which all is steady."""
+        return max(1.0, streams / ADMITTED) + self.warm_up
+
+    def plan(self, streams: int, closes: float) -> Plan:
+        """So many streams until ``closes`` seconds, and TAIL_S more."""
+        return Plan(
+            frame=schedule.frame_size(FS, self.frames),
+            fs=FS,
+            leads=schedule.lead_names(self.leads),
+            connections=self.connections,
+            starts=schedule.admitted(streams, round(streams / ADMITTED * self.frames)),
+            stops=[round((closes + TAIL_S) * self.frames)] * streams,
+        )
+
+    def spec(self) -> PreprocessSpec:
+        """How the model's front end prepares what it sees."""
+        with self.model.open("rb") as file:
+            return load(file, str(self.model)).spec
+
+    def needed(self) -> int:
+        """How many samples must have arrived for a beat to be told, less the beat's own index.
+
+        The front end's own word; the least where beats differ, so that no latency is understated.
+        """
+        frontend = Frontend(self.spec(), FS, schedule.lead_names(self.leads))
+        events = frontend.push(self.recordings[0][: int(60 * FS)].astype(np.float32) * SCALE)
+        return min(e.known_at - e.sample for e in events if isinstance(e, Beat) and e.sample)
+
+
+def recordings(data: Path | None, leads: int) -> list[Samples]:
+    """What is sent: the first lead of the bundled sample or, from its folder, of DS1's records."""
+    paths: list[str | Path] = [SAMPLE] if data is None else [locate(data, name) for name in DS1]
+    return [
+        schedule.as_sent(recording.samples[:, 0], leads) for recording in map(read_recording, paths)
+    ]
+
+
+def keep(path: Path | None, figures: object) -> None:
+    """Write figures as JSON, if anybody wants them."""
+    if path:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
+
+
+def main(
+    model: Annotated[Path, typer.Option()] = Path("models/student.pt"),
+    data: Annotated[Path | None, typer.Option(help="Send DS1's records of mitdb instead.")] = None,
+    streams: int = 1000,
+    frames: Annotated[int, typer.Option(help="A second, of each stream.")] = 1,
+    leads: int = 1,
+    connections: Annotated[int, typer.Option(help="Over which the streams are spread.")] = 1,
+    warm_up: Annotated[float, typer.Option(help="Seconds after the last stream began.")] = 10.0,
+    seconds: Annotated[float, typer.Option(help="That are measured.")] = 60.0,
+    sweep: Annotated[bool, typer.Option(help="100 to 10,000 streams.")] = False,
+    overload: Annotated[float | None, typer.Option(help="Times what it can carry.")] = None,
+    capacity: Annotated[int | None, typer.Option(help="Streams it can carry, if known.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the figures here, too.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write the sweep's chart here.")] = None,
+) -> None:
+    """Print one column for each run. Ends with 1 where a run failed or is void."""
+    load = Load(model, frames, leads, connections, warm_up, seconds, recordings(data, leads))
+    if overload:
+        stormed = load.storm(overload, capacity)
+        typer.echo(overload_run.table(stormed))
+        keep(json, stormed)
+        return
+    runs = [load.run(count) for count in (SWEEP if sweep else (streams,))]
+    typer.echo(report.table(runs))
+    keep(json, runs)
+    if plot:
+        plot.write_text(report.growth(runs))
+    if any(run.failed or run.void for run in runs):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

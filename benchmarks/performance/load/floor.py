@@ -1,0 +1,87 @@
+"""The least that any consumer of these frames must do, as a process to be measured like the daemon.
+
+Receive, decode the header, make the payload float32, and for every 64 beats run the student on as
+many windows and as many references. It finds no beat and tells nobody anything.
+    python -m benchmarks.performance.load.floor MODEL BEATS_A_FRAME
+"""
+
+import sys
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+import zmq
+
+from beatgan.model.artifact import load
+from beatgan.model.networks import Autoencoder
+from beatgan.protocol.frames import Header
+from beatgan.types import Floats
+from beatgan_daemon.signals import stop_signals
+
+BATCH = 64
+TICK_MS = 100
+
+
+class Floored(msgspec.Struct, frozen=True):
+    """What it says at its end."""
+
+    frames: int
+    batches: int
+
+
+def student(model: Path) -> tuple[Autoencoder, Floats]:
+    """The network of a model file, and windows to run it on."""
+    torch.set_num_threads(1)
+    with model.open("rb") as file:
+        artifact = load(file, str(model))
+    random = np.random.default_rng(0)
+    windows = random.standard_normal((BATCH, artifact.spec.length)).astype(np.float32)
+    return artifact.network.eval(), windows
+
+
+def judge(network: Autoencoder, windows: Floats) -> None:
+    """What one batch of beats costs: their windows and their references through the network."""
+    with torch.inference_mode():
+        for _ in ("windows", "references"):
+            network(torch.from_numpy(windows)).numpy()
+
+
+def consume(
+    socket: zmq.Socket[bytes], network: Autoencoder, windows: Floats, beats: float
+) -> Floored:
+    """Take frames until told to stop; ``beats`` beats are found in each."""
+    decode = msgspec.msgpack.Decoder(Header).decode
+    frames, batches, due = 0, 0, 0.0
+    with stop_signals() as stopping:
+        while True:
+            try:
+                _, head, payload = socket.recv_multipart()
+            except zmq.Again:
+                if stopping():
+                    return Floored(frames, batches)
+                continue
+            header = decode(head)
+            (np.frombuffer(payload, header.dtype).astype(np.float32)) * np.float32(header.scale)
+            frames += 1
+            due += beats
+            if due >= BATCH:
+                judge(network, windows)
+                batches += 1
+                due -= BATCH
+
+
+def run(model: Path, beats: float) -> Floored:
+    """Say where frames are taken, on one line; consume them until SIGTERM."""
+    network, windows = student(model)
+    judge(network, windows)
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        socket.rcvhwm, socket.rcvtimeo = 0, TICK_MS
+        socket.subscribe(b"ecg.")
+        socket.bind("tcp://127.0.0.1:*")
+        print(socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0"), flush=True)
+        return consume(socket, network, windows, beats)
+
+
+if __name__ == "__main__":
+    print(msgspec.json.encode(run(Path(sys.argv[1]), float(sys.argv[2]))).decode())

@@ -1,0 +1,1 @@
+"""The daemon under kills, malformed frames and hostile senders."""

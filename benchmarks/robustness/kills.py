@@ -1,0 +1,272 @@
+"""A daemon killed again and again, under load: is any alert lost, told twice, or left open?
+
+Streams of synthetic ECG with every kind of trouble run many times faster than life through a real
+daemon, which is killed (SIGKILL) at random moments, some before it is ready, and started again on
+the same state directory. What a subscriber ever saw, what the journal says and what the control
+socket answers are then held against one another.
+    python -m benchmarks.robustness.kills --kills 100
+"""
+
+import json
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+from time import monotonic, sleep
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+import zmq
+
+from beatgan.errors import UsageError
+from beatgan_daemon.clients.client import Client, fetch_alerts
+from benchmarks.robustness.kills_source import Source
+
+REPEAT = b',"repeat":true}'
+EARLY = 0.2  # share of the kills before the daemon is ready
+LIFE_S = 1.5  # after which it is killed at the latest, once it scores
+ROUNDS_S = (0.5, 30.0)  # between checkpoints: mostly newer than the alarm states, or older
+OVERLAP = 20  # alerts asked for a second time after each restart: they may not have changed
+ALARMS = ("alarms.refractory_s=0", "alarms.burst=1000000", "alarms.most_per_hour=1000000")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found; ``faults`` says what should not have been."""
+
+    kills: int
+    alerts: int
+    seen: int  # by the subscriber, each counted once
+    resumed: int  # episodes with messages from before and after a kill
+    ended: Counter[str]  # episodes by code
+    starts: list[float]  # from the process's start to its first beat, in s
+    faults: list[str]
+
+
+@dataclass
+class Seen:
+    """What a subscriber saw."""
+
+    alerts: dict[int, bytes] = field(default_factory=dict)  # by number
+    faults: list[str] = field(default_factory=list)
+    beat: Event = field(default_factory=Event)  # set with every beat
+
+    def hear(self, body: bytes) -> None:
+        """One alert, which may be told again."""
+        plain = body[: -len(REPEAT)] + b"}" if body.endswith(REPEAT) else body
+        n = json.loads(plain)["n"]
+        if self.alerts.setdefault(n, plain) != plain:
+            self.faults.append(f"alert {n} was seen with two contents")
+
+
+@contextmanager
+def subscriber(endpoint: str) -> Iterator[Seen]:
+    """Somebody who hears whatever the daemon tells while it lives."""
+    seen, stopped = Seen(), Event()
+
+    def listen() -> None:
+        with zmq.Context[zmq.Socket[bytes]]() as context, context.socket(zmq.SUB) as socket:
+            socket.linger, socket.rcvhwm, socket.reconnect_ivl = 0, 0, 20
+            socket.subscribe(b"alert.")
+            socket.subscribe(b"beat.")
+            socket.connect(endpoint)
+            while not stopped.is_set():
+                if socket.poll(50):
+                    topic, body = socket.recv_multipart()
+                    seen.beat.set() if topic.startswith(b"beat.") else seen.hear(body)
+
+    thread = Thread(target=listen, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stopped.set()
+        thread.join()
+
+
+@dataclass
+class Daemon:
+    """The daemon's processes, one after another on the same state directory."""
+
+    model: Path
+    folder: Path
+
+    def endpoint(self, name: str) -> str:
+        """Where one of its sockets is."""
+        return f"ipc://{self.folder}/{name}"
+
+    def start(self, round_s: float = ROUNDS_S[0]) -> subprocess.Popen[bytes]:
+        """Begin; whether it serves is for `ready` to say."""
+        options = [
+            f"ingest.bind={self.endpoint('ingest')}",
+            f"publish.bind={self.endpoint('publish')}",
+            f"control.bind={self.endpoint('control')}",
+            f"state.dir={self.folder / 'state'}",
+            "http.listen=127.0.0.1:0",
+            f"state.checkpoint_s={round_s}",
+            "streams.silence_s=2",
+            *ALARMS,
+        ]
+        command = [sys.executable, "-m", "beatgan_daemon.cli", "run", "--model", str(self.model)]
+        command += [word for option in options for word in ("--set", option)]
+        with self.log.open("w") as log:
+            return subprocess.Popen(command, stderr=log)
+
+    @property
+    def log(self) -> Path:
+        """What the latest process says."""
+        return self.folder / "log"
+
+    def ready(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until it says so. Raises RuntimeError with its log where it does not."""
+        while process.poll() is None:
+            if '"event":"ready"' in self.log.read_text().replace(" ", ""):
+                return
+            sleep(0.01)
+        raise RuntimeError(f"the daemon did not start: {self.log.read_text()[-2000:]}")
+
+
+class Siege:
+    """One run: kills, restarts, and what is known of the journal so far."""
+
+    def __init__(self, daemon: Daemon, seen: Seen, dice: random.Random) -> None:
+        self._daemon, self._seen, self._dice = daemon, seen, dice
+        self.journal: list[bytes] = []
+        self.boundaries: list[int] = []  # lengths of the journal right after each restart
+        self.starts: list[float] = []
+        self.faults: list[str] = []
+
+    def kill(self) -> None:
+        """One life of the daemon, which ends with SIGKILL at a random moment."""
+        process = self._daemon.start(self._dice.choice(ROUNDS_S))
+        try:
+            if self._dice.random() < EARLY:
+                sleep(self._dice.uniform(0.0, 3.0))
+                return
+            self.live(process)
+            sleep(self._dice.uniform(0.0, LIFE_S))
+        finally:
+            process.kill()
+            process.wait()
+
+    def live(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for the first beat, and look what the journal says."""
+        began = monotonic()
+        self._daemon.ready(process)
+        self._seen.beat.clear()
+        if self._seen.beat.wait(30):
+            self.starts.append(monotonic() - began)
+        else:
+            self.faults.append("no beat within 30 s of a start")
+        self.read()
+        self.boundaries.append(len(self.journal))
+
+    def read(self) -> None:
+        """What is new in the journal, and whether what was there is still the same."""
+        since = max(0, len(self.journal) - OVERLAP)
+        bodies = list(fetch_alerts(self._daemon.endpoint("control"), since))
+        known = self.journal[since:]
+        if bodies[: len(known)] != known:
+            self.faults.append(f"alerts from {since} on are not what they were")
+        self.journal += bodies[len(known) :]
+
+    def resumed(self) -> int:
+        """Episodes that have messages from before and after a start."""
+        numbers: dict[str, list[int]] = {}
+        for n, body in enumerate(self.journal):
+            numbers.setdefault(json.loads(body)["id"], []).append(n)
+        return sum(
+            any(each[0] < boundary <= each[-1] for boundary in self.boundaries)
+            for each in numbers.values()
+        )
+
+
+def settle(daemon: Daemon, source: Source) -> list[str]:
+    """Let all episodes end, acknowledge what is latched; what is then still under way."""
+    source.calm.set()
+    end = monotonic() + 30
+    with Client(daemon.endpoint("control")) as client:
+        while (left := [json.loads(body) for body in client.active().bodies]) and monotonic() < end:
+            for message in left:
+                with suppress(UsageError):  # it may end at this very moment
+                    if message["latched"]:
+                        client.acknowledge(message["id"])
+            sleep(0.5)
+    return [f"{message['id']} was left open" for message in left]
+
+
+def judge(journal: list[bytes], seen: Seen) -> tuple[Counter[str], list[str]]:
+    """Ended episodes by code, and what should not have been."""
+    faults = list(seen.faults)
+    messages: list[dict[str, Any]] = [json.loads(body) for body in journal]
+    for place, message in enumerate(messages):
+        if message["n"] != place:
+            faults.append(f"alert {place} of the journal has number {message['n']}")
+    for n, body in seen.alerts.items():
+        if n >= len(journal) or journal[n] != body:
+            faults.append(f"alert {n} was seen, but is not so in the journal")
+    phases: dict[str, list[str]] = {}
+    for message in messages:
+        phases.setdefault(message["id"], []).append(message["phase"])
+    for episode, told in phases.items():
+        if (told.count("start"), told.count("end")) != (1, 1) or told[-1] != "end":
+            faults.append(f"{episode}: {' '.join(told)}")
+    codes = {message["id"]: message["code"] for message in messages}
+    return Counter(codes[episode] for episode in phases), faults
+
+
+def besiege(model: Path, kills: int, streams: int, seed: int) -> Verdict:
+    """Kill a daemon so many times, let it end in peace, and judge."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="kills-")))
+        daemon = Daemon(model, folder)
+        source = Source(daemon.endpoint("ingest"), streams)
+        seen = stack.enter_context(subscriber(daemon.endpoint("publish")))
+        source.start()
+        stack.callback(source.stopped.set)
+        siege = Siege(daemon, seen, random.Random(seed))
+        for _ in range(kills):
+            siege.kill()
+        process = stack.enter_context(daemon.start())
+        stack.callback(process.kill)
+        siege.live(process)
+        open_left = settle(daemon, source)
+        siege.read()
+        process.terminate()
+        process.wait(15)
+        ended, faults = judge(siege.journal, seen)
+    faults += siege.faults + open_left
+    alerts, told = len(siege.journal), len(seen.alerts)
+    return Verdict(kills, alerts, told, siege.resumed(), ended, siege.starts, faults)
+
+
+def main(
+    model: Annotated[Path, typer.Option()] = Path("models/student.pt"),
+    kills: int = 100,
+    streams: int = 6,
+    seed: int = 0,
+) -> None:
+    """Print what was found. Ends with 1 if anything was not as it should be."""
+    verdict = besiege(model, kills, streams, seed)
+    typer.echo(
+        f"{verdict.kills} kills, {verdict.alerts} alerts in the journal without a hole, "
+        f"{verdict.seen} of them seen by the subscriber, {verdict.resumed} episodes resumed"
+    )
+    typer.echo(", ".join(f"{count} {code}" for code, count in sorted(verdict.ended.items())))
+    middle, slowest = np.median(verdict.starts), max(verdict.starts)
+    typer.echo(f"from start to the first beat: median {middle:.2f} s, slowest {slowest:.2f} s")
+    for fault in verdict.faults:
+        typer.echo(fault, err=True)
+    if verdict.faults:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,65 @@
+"""What benchmarks/robustness/kills.py feeds its daemon: synthetic ECG, many times faster than life."""
+
+from threading import Event, Thread
+from time import monotonic, sleep, time_ns
+
+import numpy as np
+import zmq
+
+from beatgan.model.synthetic_ecg import synthetic_ecg
+from beatgan.protocol.frames import encode_frame
+from beatgan.types import Chunk, Floats
+
+FS = 360.0
+SPEED = 20.0  # times real life
+FRAME = 180  # samples
+
+
+class Source(Thread):
+    """Sends the streams' frames, whether anybody is there or not."""
+
+    def __init__(self, endpoint: str, streams: int) -> None:
+        super().__init__(daemon=True)
+        self._endpoint, self._streams = endpoint, streams
+        self._epoch, self._first = time_ns(), 0
+        self._trouble, self._calm = troubled(), calm()
+        self.calm, self.stopped = Event(), Event()
+
+    def run(self) -> None:
+        """Until it is stopped; once calm, a new epoch in which nothing happens."""
+        with zmq.Context[zmq.Socket[bytes]]() as context, context.socket(zmq.PUB) as socket:
+            socket.linger = 0
+            socket.reconnect_ivl = 20
+            socket.connect(self._endpoint)
+            due, calm = monotonic(), False
+            while not self.stopped.is_set():
+                if self.calm.is_set() and not calm:
+                    calm, self._epoch, self._first = True, time_ns(), 0
+                self._send(socket, self._calm if calm else self._trouble)
+                due += FRAME / FS / SPEED
+                sleep(max(0.0, due - monotonic()))
+
+    def _send(self, socket: zmq.Socket[bytes], ecg: Floats) -> None:
+        t_ns = self._epoch + round(self._first / FS * 1e9)
+        for stream in range(self._streams):
+            places = np.arange(FRAME) + self._first + 3000 * stream
+            samples = np.take(ecg, places, mode="wrap")[:, np.newaxis]
+            chunk = Chunk(f"bed-{stream}", self._epoch, 0, self._first, t_ns, FS, ("II",), samples)
+            socket.send_multipart(encode_frame(chunk))
+        self._first += FRAME
+
+
+def troubled() -> Floats:
+    """A minute with ectopic beats, chaos, lost signal, a flat line and a standstill."""
+    ecg = synthetic_ecg(60.0, FS, ectopic_every=5)
+    wave = np.arange(3000) / FS
+    ecg[3000:6000] = np.sin(2 * np.pi * (5 + 0.4 * np.sin(wave)) * wave)
+    ecg[9000:9360] = np.nan
+    ecg[12_000:13_500] = 0.25
+    ecg[16_000:18_500] = np.random.default_rng(0).normal(scale=0.01, size=2500)
+    return ecg
+
+
+def calm() -> Floats:
+    """Ten minutes of which there is nothing to tell."""
+    return synthetic_ecg(600.0, FS, seed=1, ectopic_every=0)
