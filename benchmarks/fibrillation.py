@@ -1,8 +1,8 @@
 """Fibrillation and standstill as the front end and the judges have them, beside the annotations.
 
-    python benchmarks/fibrillation.py --data DIR            odd records of cudb, DS1, nstdb
-    python benchmarks/fibrillation.py --data DIR --final    even records of cudb, all of mitdb
-    python benchmarks/fibrillation.py --data DIR --choose   how vf_features.py was chosen
+    python -m benchmarks.fibrillation --data DIR            odd records of cudb, DS1, nstdb
+    python -m benchmarks.fibrillation --data DIR --final    even records of cudb, all of mitdb
+    python -m benchmarks.fibrillation --data DIR --choose   how vf_features.py was chosen
 The last fits the weights to the odd records of cudb and to DS1, clean and with nstdb's noises, and
 prints what they give by five-fold cross-validation over records.
 """

@@ -1,10 +1,10 @@
 """Ventricular runs: how many are told, how many of those told are none; and how that was chosen.
 
-    python benchmarks/ventricular.py --data DIR --model models/student.pt --choose
+    python -m benchmarks.ventricular --data DIR --model models/student.pt --choose
         the weights of ventricular_beat.py, fitted to DS1; and, cross-validated by patient, what
         a higher or lower offset would do (the network itself has learnt from all of DS1), there
         and in nstdb's noise, to whose patients the weights were not fitted either
-    python benchmarks/ventricular.py --data DIR --model models/student.pt --patients DS2
+    python -m benchmarks.ventricular --data DIR --model models/student.pt --patients DS2
         the judge as it ships: runs that it told, and episodes that are none
 A run is three and more V beats of the reference in a row; a fast one reaches the limit by the
 median of three intervals, the one that leads to it included. An episode is true where it overlaps

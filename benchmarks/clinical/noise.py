@@ -2,7 +2,8 @@
 
     python -m benchmarks.clinical.noise --data DIR
     python -m benchmarks.clinical.noise --data DIR --choose
-The first tests nstdb's 118e and 119e, and counts what is declared in clean records. The second mixes nstdb's noises, by `nst`'s definition of SNR, into DS1 without 118 and 119.
+The first tests nstdb's 118e and 119e, and counts what is declared in clean records. The second
+mixes nstdb's noises, by `nst`'s definition of SNR, into DS1 without 118 and 119.
 """
 
 from collections.abc import Iterator, Sequence

@@ -5,7 +5,8 @@ process sends mutated frames, many of names without end, as fast as it can over 
 own. Told: how late the others' beats came before and during the storm, what of theirs was lost,
 what became of the hostile frames, and the daemon's memory.
     python -m benchmarks.robustness.hostile --frames 1000000
-    python -m benchmarks.robustness.hostile --frames 1000000 --frames-per-s 1000000    # every one is decoded
+    python -m benchmarks.robustness.hostile --frames 1000000 --frames-per-s 1000000
+With the second, every frame is decoded.
 """
 
 import json

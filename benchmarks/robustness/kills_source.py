@@ -1,4 +1,4 @@
-"""What benchmarks/robustness/kills.py feeds its daemon: synthetic ECG, many times faster than life."""
+"""What `kills` feeds its daemon: synthetic ECG, many times faster than life."""
 
 from threading import Event, Thread
 from time import monotonic, sleep, time_ns

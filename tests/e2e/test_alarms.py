@@ -1,4 +1,4 @@
-"""benchmarks/clinical/alarms judges as it says: what it takes for true, false, early, late and missed.
+"""benchmarks/clinical/alarms: what it takes for true, false, early, late and missed.
 
 No figure is judged here: how good the alarms are, is for the benchmark itself to say.
 """
@@ -201,11 +201,11 @@ def test_a_record_is_cut_to_the_level_it_rested_at() -> None:
     samples = np.full((9000, 2), [0.3, -0.2], np.float32)
     samples[::50] = 1.0
     recording = Recording("r", FS, ("II", "V5"), samples)
-    for noise in (0.0, 0.01):
-        cut = asystole.cut_off(recording, 70.0, noise, np.random.default_rng(0)).samples
+    for noise_mv in (0.0, 0.01):
+        cut = asystole.cut_off(recording, 70.0, noise_mv, np.random.default_rng(0)).samples
         assert np.array_equal(cut[:6000], samples[1000:7000])
         assert len(cut) == 7500
-        assert np.abs(cut[6000:] - [0.3, -0.2]).max() == pytest.approx(noise, rel=0.05, abs=1e-6)
+        assert np.abs(cut[6000:] - [0.3, -0.2]).max() == pytest.approx(noise_mv, rel=0.05, abs=1e-6)
 
 
 def test_points_of_cuts_lie_beside_no_beat_and_are_the_same_at_every_run() -> None:

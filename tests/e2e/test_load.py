@@ -1,4 +1,4 @@
-"""benchmarks/performance/load measures what it says: which frame a beat waits for, and what is missing.
+"""benchmarks/performance/load: which frame a beat waits for, and what is missing.
 
 No figure is judged here: how fast the daemon is, is for the benchmark itself to say.
 """

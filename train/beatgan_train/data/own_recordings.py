@@ -22,8 +22,8 @@ from beatgan_train.ec57.annotations import NO_BEATS, Reference, read_reference
 
 ANNOTATOR = "atr"  # the suffix of WFDB annotations, unless told otherwise
 # Robust standard deviations above the median distance, over all beats that nobody annotated. On DS1
-# (benchmarks/ablations/own_recordings_limit.py) the share of abnormal beats falls from 10 % to 3 % for 5 % of the normal
-# ones; a limit of each recording's own lets through twice as many.
+# (benchmarks/ablations/own_recordings_limit.py) the share of abnormal beats falls from 10 % to 3 %
+# for 5 % of the normal ones; a limit of each recording's own lets through twice as many.
 FARTHEST = 2.0
 
 
