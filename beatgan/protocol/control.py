@@ -11,15 +11,15 @@ from msgspec import Meta
 
 from beatgan.protocol.messages import VERSION
 
-LONGEST = 4_096  # bytes of a request
-MOST_ALERTS = 1_000  # in one reply
-MOST_BYTES = 2**20  # likewise; one alert is sent however long it is
+MAX_REQUEST_BYTES = 4_096  # bytes of a request
+MAX_ALERTS = 1_000  # in one reply
+MAX_REPLY_BYTES = 2**20  # likewise; one alert is sent however long it is
 
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Limit = Annotated[int, Meta(ge=1)]
 
 
-class Asked(msgspec.Struct, frozen=True):
+class RequestHeader(msgspec.Struct, frozen=True):
     """What every request has."""
 
     v: int
@@ -30,14 +30,14 @@ class AlertsRequest(msgspec.Struct, frozen=True):
     """The alerts from number ``since`` on."""
 
     since: Number
-    limit: Limit = MOST_ALERTS
+    limit: Limit = MAX_ALERTS
 
 
 class ActiveRequest(msgspec.Struct, frozen=True):
     """The last alerts of the episodes under way, from number ``since`` on."""
 
     since: Number = 0
-    limit: Limit = MOST_ALERTS
+    limit: Limit = MAX_ALERTS
 
 
 class AcknowledgeRequest(msgspec.Struct, frozen=True):
@@ -98,7 +98,7 @@ class JournalEntry(NamedTuple):
         return self.phase == "end"
 
 
-class Book(Protocol):
+class AlertJournal(Protocol):
     """What a journal is asked for."""
 
     next_n: int
@@ -121,11 +121,11 @@ class _RefusedError(Exception):
     """A request that cannot be served: the error's word and text."""
 
 
-Form = TypeVar("Form", bound=msgspec.Struct)
+RequestT = TypeVar("RequestT", bound=msgspec.Struct)
 _encode = msgspec.json.Encoder().encode
 
 
-def answer(request: bytes, book: Book, acknowledge: Callable[[str], None]) -> Reply:
+def answer(request: bytes, book: AlertJournal, acknowledge: Callable[[str], None]) -> Reply:
     """The answer to any bytes; ``acknowledge`` hears of an episode under way that was seen."""
     kind = "unknown"
     try:
@@ -141,11 +141,11 @@ def answer(request: bytes, book: Book, acknowledge: Callable[[str], None]) -> Re
 
 
 def _kind(request: bytes) -> str:
-    if len(request) > LONGEST:
+    if len(request) > MAX_REQUEST_BYTES:
         raise _RefusedError(
-            "malformed", f"a request has at most {LONGEST} bytes, not {len(request)}"
+            "malformed", f"a request has at most {MAX_REQUEST_BYTES} bytes, not {len(request)}"
         )
-    asked = _decode(request, Asked)
+    asked = _decode(request, RequestHeader)
     if asked.v != VERSION:
         raise _RefusedError("unknown-version", f"v is {asked.v}; this daemon speaks {VERSION}")
     if asked.type not in ("alerts", "active", "acknowledge"):
@@ -153,22 +153,22 @@ def _kind(request: bytes) -> str:
     return asked.type
 
 
-def _decode(request: bytes, form: type[Form]) -> Form:
+def _decode(request: bytes, form: type[RequestT]) -> RequestT:
     try:
         return msgspec.json.decode(request, type=form)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _RefusedError("malformed", f"not a request: {error}") from None
 
 
-def _alerts(request: AlertsRequest, book: Book) -> Reply:
-    told = book.since(request.since, min(request.limit, MOST_ALERTS))
+def _alerts(request: AlertsRequest, book: AlertJournal) -> Reply:
+    told = book.since(request.since, min(request.limit, MAX_ALERTS))
     return _page("alerts", request.since, told, book, book.next_n)
 
 
-def _active(request: ActiveRequest, book: Book) -> Reply:
+def _active(request: ActiveRequest, book: AlertJournal) -> Reply:
     active = [(entry.n, entry.body) for entry in book.active() if entry.n >= request.since]
     end = active[-1][0] + 1 if active else book.next_n
-    limit = min(request.limit, MOST_ALERTS)
+    limit = min(request.limit, MAX_ALERTS)
     return _page("active", request.since, iter(active[:limit]), book, end)
 
 
@@ -176,11 +176,11 @@ def _page(
     kind: Literal["alerts", "active"],
     since: int,
     told: Iterator[tuple[int, bytes]],
-    book: Book,
+    book: AlertJournal,
     end: int,
 ) -> Reply:
     """As many alerts as fit; there are none from number ``end`` on."""
-    following, room = max(end, book.next_n), MOST_BYTES
+    following, room = max(end, book.next_n), MAX_REPLY_BYTES
     bodies: list[bytes] = []
     for n, body in told:
         if bodies and len(body) > room:
@@ -194,7 +194,7 @@ def _page(
 
 
 def _acknowledge(
-    request: AcknowledgeRequest, book: Book, acknowledge: Callable[[str], None]
+    request: AcknowledgeRequest, book: AlertJournal, acknowledge: Callable[[str], None]
 ) -> Reply:
     if book.find(request.id) is None:
         raise _RefusedError("unknown-episode", "no episode of that id is under way")

@@ -18,13 +18,13 @@ from beatgan.protocol.messages import AlertMessage, Message, StatusMessage
 from beatgan_daemon import log
 from beatgan_daemon.exit_codes import Exit
 from beatgan_daemon.http_server import Server
-from beatgan_daemon.ingest.frame_queue import Frame, Intake
-from beatgan_daemon.ingest.load_shedding import Shedding
-from beatgan_daemon.ingest.overload import Overload
+from beatgan_daemon.ingest.frame_queue import Frame, FrameQueue
+from beatgan_daemon.ingest.load_shedding import LoadShedder
+from beatgan_daemon.ingest.overload import OverloadPolicy
 from beatgan_daemon.liveness import Progress, Watchdog
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.model_loading import Loaded, load_model
-from beatgan_daemon.pipeline.checkpointing import Keeper, Kept
+from beatgan_daemon.pipeline.checkpointing import Checkpointer, PendingWrites
 from beatgan_daemon.pipeline.message_builder import journal_alert
 from beatgan_daemon.publishing.outgoing_queue import Outgoing
 from beatgan_daemon.reload import Prepared, Reload
@@ -35,7 +35,7 @@ from beatgan_daemon.systemd import Notifier
 from beatgan_daemon.wiring import keep, make_engine, open_memory, open_sockets, pace, start_outlet
 from beatgan_daemon.zmq_endpoints import is_local
 
-NOTHING = Kept({}, [])
+NOTHING = PendingWrites({}, [])
 FRAMES_PER_TURN = 32  # then beats that are due are scored, even if more frames wait
 TURN_S = 0.02  # likewise, where frames are so large that fewer take as long
 LONGEST_WAIT_S = 0.2  # for a frame: how soon a signal is seen
@@ -87,28 +87,31 @@ class Service:
         self._clock, self._notifier, self._log = clock, notifier, log.get()
         self.metrics = Metrics(version("beatgan"), loaded.digest)
         self._engine = make_engine(settings, loaded, self.metrics, clock)
-        desk, self.metrics.clock_drift = self._engine.desk, self._engine.clock_drift_ppm
-        self.metrics.active, self.metrics.latched = desk.counts, desk.latched
+        active_alarms, self.metrics.clock_drift = (
+            self._engine.active_alarms,
+            self._engine.clock_drift_ppm,
+        )
+        self.metrics.active, self.metrics.latched = active_alarms.counts, active_alarms.latched
         self._rejections = log.Rejections(self._log)
         self._acknowledged: SimpleQueue[str] = SimpleQueue()  # ids, from the control socket
         memory = open_memory(settings.state.dir)
         resources.callback(memory.close)
         self.sockets = open_sockets(settings, resources, self.metrics, self._acknowledged.put)
-        over = memory.recall(self._engine, clock())
+        over = memory.restore(self._engine, clock())
         self._outlet = start_outlet(settings, self.sockets, memory, self.metrics)
         resources.callback(self._outlet.close, GIVE_UP_S)
-        self._keeper = None
+        self._checkpointer = None
         if settings.state.dir is not None:
-            self._keeper = Keeper(self._engine, settings.state.checkpoint_s, clock())
+            self._checkpointer = Checkpointer(self._engine, settings.state.checkpoint_s, clock())
         self._journal_alert: AlertMessage | None = None
         self._publish(over)
         self.progress = Progress(self.metrics, notifier, clock, settings.log.status_s)
         self.progress.watch("outlet", self._outlet.moved)
         if self.sockets.doorkeeper is not None:
             self.progress.watch("doorkeeper", self.sockets.doorkeeper.moved)
-        self._intake = Intake(self.sockets.source, settings.ingest.high_water, clock)
-        self._overload = Overload(*_limits(settings), clock())
-        self._shedding = Shedding(
+        self._intake = FrameQueue(self.sockets.source, settings.ingest.high_water, clock)
+        self._overload = OverloadPolicy(*_limits(settings), clock())
+        self._shedding = LoadShedder(
             self._overload,
             self._engine,
             self.metrics,
@@ -201,7 +204,11 @@ class Service:
 
     def _publish(self, messages: Sequence[Message], arrivals: Sequence[float | None] = ()) -> None:
         """Hand over messages, and what is to be kept of the streams after them."""
-        kept = NOTHING if self._keeper is None else self._keeper.kept(messages, self._clock())
+        kept = (
+            NOTHING
+            if self._checkpointer is None
+            else self._checkpointer.kept(messages, self._clock())
+        )
         timed = zip_longest(messages, arrivals if messages else ())
         self._outlet.put(list(starmap(Outgoing, timed)), kept.alarms, kept.checkpoints)
         for message in messages:
@@ -210,17 +217,17 @@ class Service:
 
     def _attend(self) -> None:
         """What others ask of the alarms: acknowledgements, and a word about the journal."""
-        desk = self._engine.desk
+        active_alarms = self._engine.active_alarms
         told: list[AlertMessage] = []
         while True:
             try:
-                told += desk.acknowledge(self._acknowledged.get_nowait())
+                told += active_alarms.acknowledge(self._acknowledged.get_nowait())
             except Empty:
                 break
         trouble = self._outlet.trouble
         if (trouble is None) != (self._journal_alert is None):
             alert = journal_alert(self._journal_alert, time_ns())
-            told += desk.take(alert)
+            told += active_alarms.take(alert)
             self._journal_alert = None if trouble is None else alert
         for message in told:
             self.metrics.alerted(message.code, message.priority)
@@ -252,8 +259,8 @@ class Service:
         while not self._intake.empty() and self._clock() < end:
             self._turn(0.0)
         self._publish(self._engine.drain(self._clock()), self._engine.arrivals())
-        if self._keeper is not None:
-            self._outlet.put(checkpoints=self._keeper.all())
+        if self._checkpointer is not None:
+            self._outlet.put(checkpoints=self._checkpointer.all())
         self._reload.close()
         if not self._outlet.close(FLUSH_S):
             self._log.error("not everything could be told and kept in time", seconds=FLUSH_S)

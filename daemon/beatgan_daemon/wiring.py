@@ -18,8 +18,8 @@ from beatgan_daemon import log
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.model_loading import Loaded
-from beatgan_daemon.pipeline.active_alarms import Desk
-from beatgan_daemon.pipeline.checkpointing import recall
+from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
+from beatgan_daemon.pipeline.checkpointing import restore_streams
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.publishing.publisher import Keep, Outlet
 from beatgan_daemon.security.allow_list import Role
@@ -77,19 +77,21 @@ class Memory:
     journal: Journal
     store: Store | None
 
-    def recall(self, engine: Engine, now: float) -> list[AlertMessage]:
+    def restore(self, engine: Engine, now: float) -> list[AlertMessage]:
         """Restore the streams and alarms of the daemon that was here before.
 
         Alerts to be told: the end of episodes that no restored stream will end.
         """
         states = [(each.stream, each.state) for each in self.journal.states()]
         checkpoints = [] if self.store is None else self.store.load()
-        for complaint in recall(engine, states, checkpoints, now):
+        for complaint in restore_streams(engine, states, checkpoints, now):
             log.get().warning("a stream's state is of no use", why=complaint)
-        _recall_desk(engine.desk, self.journal.active(), self.journal.next_n)
+        _restore_alarms(engine.active_alarms, self.journal.active(), self.journal.next_n)
         known = engine.episodes()
-        left = [m for m in engine.desk.active.values() if not m.latched and m.id not in known]
-        return engine.desk.end(left)
+        left = [
+            m for m in engine.active_alarms.active.values() if not m.latched and m.id not in known
+        ]
+        return engine.active_alarms.end(left)
 
     def close(self) -> None:
         """Free the files, once no outlet uses them any more."""
@@ -98,14 +100,16 @@ class Memory:
             self.store.close()
 
 
-def _recall_desk(desk: Desk, active: Sequence[JournalEntry], following: int) -> None:
+def _restore_alarms(
+    active_alarms: ActiveAlarms, active: Sequence[JournalEntry], following: int
+) -> None:
     messages: list[AlertMessage] = []
     for entry in active:
         try:
             messages.append(msgspec.json.decode(entry.body, type=AlertMessage))
         except msgspec.MsgspecError as error:
             log.get().warning("an alert of the journal is of no use", n=entry.n, why=str(error))
-    desk.restore(messages, following)
+    active_alarms.restore(messages, following)
 
 
 def open_memory(directory: Path | None) -> Memory:

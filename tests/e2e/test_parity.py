@@ -18,7 +18,7 @@ from beatgan_train.data.beat_set import load
 SPEC = PreprocessSpec()
 
 
-class Keeper:
+class Checkpointer:
     """A scorer that keeps the beats it is served."""
 
     threshold = 0.0
@@ -33,10 +33,10 @@ class Keeper:
 
 
 def test_the_daemon_serves_what_training_learns_from(mitdb: Path) -> None:
-    keeper = Keeper()
+    checkpointer = Checkpointer()
     engine = Engine(
         SPEC,
-        keeper,
+        checkpointer,
         AlarmLimits(),
         batch_size=7,
         batch_age=0.0,
@@ -51,8 +51,8 @@ def test_the_daemon_serves_what_training_learns_from(mitdb: Path) -> None:
     engine.drain(1e9)
 
     trained = load(mitdb, ["208"], SPEC)
-    assert len(keeper.beats) > 2900
-    for row, served in enumerate(keeper.beats):
+    assert len(checkpointer.beats) > 2900
+    for row, served in enumerate(checkpointer.beats):
         learnt = trained.beat(row)
         assert served.sample == learnt.sample
         assert served.window.tobytes() == learnt.window.tobytes()

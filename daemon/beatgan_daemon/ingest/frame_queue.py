@@ -34,7 +34,7 @@ class Source(Protocol):
 Passes = Callable[[list[bytes], float], bool]  # parts and when they came: is it to be read?
 
 
-class Intake:
+class FrameQueue:
     """A bounded queue between a source and whoever decodes its frames."""
 
     def __init__(self, source: Source, most: int, clock: Callable[[], float]) -> None:

@@ -6,9 +6,9 @@ Knows no socket and no frame.
 from structlog.typing import FilteringBoundLogger
 
 from beatgan_daemon.ingest import rate_limit
-from beatgan_daemon.ingest.frame_queue import Intake
-from beatgan_daemon.ingest.overload import Overload
-from beatgan_daemon.ingest.rate_limit import Flood
+from beatgan_daemon.ingest.frame_queue import FrameQueue
+from beatgan_daemon.ingest.overload import OverloadPolicy
+from beatgan_daemon.ingest.rate_limit import StreamRateLimiter
 from beatgan_daemon.liveness import Progress
 from beatgan_daemon.log import Overloaded
 from beatgan_daemon.metrics import Metrics
@@ -19,7 +19,7 @@ REASON = "flood"  # of a frame that is rejected because its stream sends too man
 SOME = 5  # names in a log line
 
 
-class Shedding:
+class LoadShedder:
     """Keeps a daemon's delays bounded when more ECG comes than it can serve.
 
     If some streams send absurdly much they are held to a rate; unless nobody else is there, when
@@ -28,7 +28,7 @@ class Shedding:
 
     def __init__(
         self,
-        overload: Overload,
+        overload: OverloadPolicy,
         engine: Engine,
         metrics: Metrics,
         progress: Progress,
@@ -37,7 +37,7 @@ class Shedding:
     ) -> None:
         """``frames_per_s``: what a stream may send while others wait."""
         self._overload, self._engine = overload, engine
-        self._flood = Flood(frames_per_s)
+        self._flood = StreamRateLimiter(frames_per_s)
         self._looked = -LOOK_S
         self._metrics, self._progress, self._log = metrics, progress, logger
         self._news = Overloaded(logger)
@@ -57,7 +57,7 @@ class Shedding:
             self._drop(1)
         return refused
 
-    def balance(self, now: float, intake: Intake) -> None:
+    def balance(self, now: float, intake: FrameQueue) -> None:
         """Hold floods back, shed streams if a frame has waited too long, or readmit some."""
         self._watch_floods(now, intake)
         behind = intake.behind(now)
@@ -76,7 +76,7 @@ class Shedding:
 
     # --- floods -------------------------------------------------------------------------------
 
-    def _watch_floods(self, now: float, intake: Intake) -> None:
+    def _watch_floods(self, now: float, intake: FrameQueue) -> None:
         if intake.holds_back() and not len(intake):
             intake.hold_back(None)
         self._metrics.rejected(REASON, intake.turned_away())
@@ -88,7 +88,7 @@ class Shedding:
         elif self._flood.held:
             self._release(now, intake)
 
-    def _look(self, now: float, behind: float, intake: Intake) -> None:
+    def _look(self, now: float, behind: float, intake: FrameQueue) -> None:
         """See who fills the queue; hold back all, if they all are fast, or else the fast ones."""
         self._looked = now
         crowd = intake.crowd(rate_limit.load)
@@ -99,7 +99,7 @@ class Shedding:
             intake.limit(self._flood.passes)
             self._tell_flood("held to a rate", new)
 
-    def _release(self, now: float, intake: Intake) -> None:
+    def _release(self, now: float, intake: FrameQueue) -> None:
         self._looked = now
         quiet = self._flood.release(self._known(), now)
         if quiet:

@@ -15,7 +15,7 @@ PROBATION_S = 5.0
 LONGEST_PROBATION_S = 320.0
 
 
-class Overload:
+class OverloadPolicy:
     """Which streams are shed, and when some may return."""
 
     def __init__(self, limit: float, most: int, now: float) -> None:

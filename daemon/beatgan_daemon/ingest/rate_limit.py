@@ -13,7 +13,9 @@ BURST_S = 0.1  # of its rate, that may come at once
 QUIET_S = 5.0  # without a frame too many: no longer held
 FAST_S = 10.0  # a topic that sent much is expected to go on for so long
 UNIT: Final = 4096  # bytes: a longer frame counts as several
-STRANGERS: Final = b""  # stands for all topics that are no stream's; no frame's topic is so short
+UNKNOWN_TOPICS: Final = (
+    b""  # stands for all topics that are no stream's; no frame's topic is so short
+)
 
 
 def load(parts: list[bytes]) -> int:
@@ -21,7 +23,7 @@ def load(parts: list[bytes]) -> int:
     return 1 + sum(map(len, parts)) // UNIT
 
 
-class Allowance:
+class TokenBucket:
     """A token bucket, empty at first: what waits already has waited too long.
 
     It may go into debt for one frame, so that a large one passes at all.
@@ -44,21 +46,21 @@ class Allowance:
         return True
 
 
-class Flood:
+class StreamRateLimiter:
     """Topics that are held to ``rate`` frames a second each."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
         self._known: Collection[bytes] = ()  # the topics of streams
         self._fast: dict[bytes, float] = {}  # topics that sent much, and until when that counts
-        self.held: dict[bytes, Allowance] = {}
+        self.held: dict[bytes, TokenBucket] = {}
 
     def look(
         self, waiting: Mapping[bytes, int], seconds: float, known: Collection[bytes], now: float
     ) -> None:
         """Find out who is fast: what ``waiting`` holds, by topic, came within ``seconds``."""
         self._known = known
-        loads = dict.fromkeys([STRANGERS], 0)
+        loads = dict.fromkeys([UNKNOWN_TOPICS], 0)
         for topic, amount in waiting.items():
             who = self._who(topic)
             loads[who] = loads.get(who, 0) + amount
@@ -74,7 +76,7 @@ class Flood:
     def hold(self, now: float) -> list[bytes]:
         """Hold those to their rate who are fast; whom that is news to."""
         new = [who for who in self._fast if who not in self.held][: MOST_HELD - len(self.held)]
-        self.held.update((who, Allowance(self.rate, now)) for who in new)
+        self.held.update((who, TokenBucket(self.rate, now)) for who in new)
         return new
 
     def passes(self, parts: list[bytes], now: float) -> bool:
@@ -91,4 +93,4 @@ class Flood:
         return quiet
 
     def _who(self, topic: bytes) -> bytes:
-        return topic if topic in self._known else STRANGERS
+        return topic if topic in self._known else UNKNOWN_TOPICS

@@ -14,7 +14,7 @@ from beatgan.protocol.messages import AlertMessage
 MOST_LATCHED = 100_000  # beyond, the oldest gives way: streams may come and go for ever
 
 
-class Desk:
+class ActiveAlarms:
     """Every alert message passes over it once, in the order in which it was raised."""
 
     def __init__(self, latch: bool) -> None:

@@ -11,41 +11,41 @@ from beatgan.alarms.policy import EpisodePolicy
 from beatgan.model.scorer import Scorer
 from beatgan.protocol.messages import AlertMessage, Message
 from beatgan.types import Alert, Beat, Score
-from beatgan_daemon.pipeline.active_alarms import Desk
+from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
 from beatgan_daemon.pipeline.message_builder import alert_message, beat_message, status_message
 from beatgan_daemon.pipeline.observer import Observer
-from beatgan_daemon.pipeline.stream import Closed, Notice, Step
+from beatgan_daemon.pipeline.stream import SegmentEnd, StatusChange, StreamEvent
 
 
 class Waiting(NamedTuple):
     """A step not yet told, and when the samples it needs arrived."""
 
-    step: Step
+    step: StreamEvent
     arrived: float
 
 
-class Teller:
+class BeatBatcher:
     """The steps of all streams that wait to be told, in the order in which they became known."""
 
     def __init__(
         self,
         scorer: Scorer,
         rate: float,
-        desk: Desk,
+        active_alarms: ActiveAlarms,
         batch_size: int,
         batch_age: float,
         observer: Observer,
         clock: Callable[[], float] | None,
     ) -> None:
         """``rate`` is that of the windows, in Hz; for the others see `Engine`."""
-        self.scorer, self._rate, self._desk = scorer, rate, desk
+        self.scorer, self._rate, self._active_alarms = scorer, rate, active_alarms
         self.batch_size, self.batch_age = batch_size, batch_age
         self._observer, self._clock = observer, clock
         self._waiting: list[Waiting] = []
         self._beats = 0  # among those waiting
         self.arrivals: list[float | None] = []  # of what each message told last needed, if samples
 
-    def wait(self, steps: Sequence[Step], arrived: float) -> None:
+    def wait(self, steps: Sequence[StreamEvent], arrived: float) -> None:
         """Steps whose samples had ``arrived`` by then."""
         for step in steps:
             self._waiting.append(Waiting(step, arrived))
@@ -76,7 +76,7 @@ class Teller:
         self.arrivals = []
         for each in waiting:
             messages += self._tell(each, scores, now)
-            arrived = None if isinstance(each.step.what, Notice) else each.arrived
+            arrived = None if isinstance(each.step.what, StatusChange) else each.arrived
             self.arrivals += [arrived] * (len(messages) - len(self.arrivals))
         return messages
 
@@ -96,16 +96,18 @@ class Teller:
     def _tell(self, waiting: Waiting, scores: Iterator[Score], now: float) -> list[Message]:
         """The messages of one step; ``scores`` are those of the beats, in order."""
         what, segment = waiting.step.what, waiting.step.segment
-        if isinstance(what, Notice):
+        if isinstance(what, StatusChange):
             return [status_message(segment, what)]
         if isinstance(what, Alert):
             lasted = round(what.condition_ms * segment.fs / 1000)
             recognised = what.onset + lasted if what.end is None else what.end
             return self._alert(waiting, [what], recognised, now)
-        if isinstance(what, Closed):
+        if isinstance(what, SegmentEnd):
             ended = self._alert(waiting, segment.policy.close(what.sample), what.sample, now)
             return (
-                [*ended, *self._counted(self._desk.release(segment.stream))] if what.over else ended
+                [*ended, *self._counted(self._active_alarms.release(segment.stream))]
+                if what.over
+                else ended
             )
         evidence = next(scores) if isinstance(what, Beat) else what
         alerts = segment.policy.push(evidence)
@@ -128,7 +130,7 @@ class Teller:
         messages: list[Message] = []
         for alert in alerts:
             composed = alert_message(segment, alert, recognised, signal_s, self._rate)
-            messages += self._counted(self._desk.take(composed))
+            messages += self._counted(self._active_alarms.take(composed))
         return messages
 
     def _counted(self, messages: list[AlertMessage]) -> list[AlertMessage]:

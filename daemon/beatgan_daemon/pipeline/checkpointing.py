@@ -3,18 +3,42 @@
 Bytes under names: where they lie is known to the journal and the store. No clock of its own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from beatgan.protocol.messages import AlertMessage, Message, StatusMessage
-from beatgan_daemon.pipeline.checkpoint_schedule import Checkpoints
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.pipeline.snapshot import Snapshot, SnapshotError, decode, encode, latest
 
 LOOK_S = 0.05  # how often it is asked whose checkpoint is due
 
 
-class Kept(NamedTuple):
+class CheckpointSchedule:
+    """Streams take turns, so that the work of saving them is spread evenly over a round."""
+
+    def __init__(self, round_s: float, now: float) -> None:
+        """A round takes ``round_s`` seconds; the first begins at ``now``."""
+        self._round_s, self._began = round_s, now
+        self._line: deque[str] = deque()  # whose turn is still to come in this round
+        self._size = 0  # of the round
+
+    def due(self, streams: Collection[str], now: float) -> list[str]:
+        """The streams whose turn has come since the last call; to be called often.
+
+        ``streams``: all there are. Who comes during a round takes part from the next one on.
+        """
+        past = (now - self._began) / self._round_s
+        left = int(self._size * (1 - past)) if past < 1 else 0
+        turns = [self._line.popleft() for _ in range(len(self._line) - left)]
+        if past >= 1:
+            self._began = now
+            self._line.extend(streams)
+            self._size = len(self._line)
+        return turns
+
+
+class PendingWrites(NamedTuple):
     """To be written down: alarm states with the alerts told before, then checkpoints.
 
     ``alarms``: None for a stream that is gone, whose checkpoint is of no use any more either.
@@ -28,28 +52,28 @@ class Kept(NamedTuple):
         return [name for name, state in self.alarms.items() if state is None]
 
 
-class Keeper:
+class Checkpointer:
     """Says what is to be written down of an engine's streams."""
 
     def __init__(self, engine: Engine, round_s: float, now: float) -> None:
         """Each stream that goes on has a checkpoint about every ``round_s`` seconds."""
         self._engine = engine
-        self._checkpoints = Checkpoints(round_s, now)
+        self._checkpoints = CheckpointSchedule(round_s, now)
         self._look_at = now
 
-    def kept(self, messages: Sequence[Message], now: float) -> Kept:
+    def kept(self, messages: Sequence[Message], now: float) -> PendingWrites:
         """What goes with ``messages``, which were just told.
 
         Nothing where they are not `Engine.poll`'s or `Engine.drain`'s and steps wait to be told: a
         stream's alarms have not changed then, and its memory is not of one moment.
         """
         if not self._engine.idle():
-            return Kept({}, [])
+            return PendingWrites({}, [])
         due: list[str] = []
         if now >= self._look_at:
             self._look_at = now + LOOK_S
             due = self._checkpoints.due(self._engine.streams(), now)
-        return Kept(self._alarms(messages), self._saved(due))
+        return PendingWrites(self._alarms(messages), self._saved(due))
 
     def all(self) -> list[tuple[str, bytes]]:
         """The checkpoints of all streams that have gone on; after `Engine.drain`."""
@@ -70,7 +94,7 @@ class Keeper:
         return [(name, encode(self._engine.save(name, checkpoint=True))) for name in changed]
 
 
-def recall(
+def restore_streams(
     engine: Engine,
     alarms: Iterable[tuple[str, bytes]],
     checkpoints: Iterable[tuple[str, bytes]],

@@ -17,10 +17,10 @@ from beatgan.model.scorer import Scorer
 from beatgan.protocol.messages import Message, State
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Alert, Chunk, Kind, Phase, Priority
-from beatgan_daemon.pipeline.active_alarms import Desk
-from beatgan_daemon.pipeline.batcher import Teller
+from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
+from beatgan_daemon.pipeline.batcher import BeatBatcher
 from beatgan_daemon.pipeline.observer import Observer
-from beatgan_daemon.pipeline.reorder import Arrival, Reorder
+from beatgan_daemon.pipeline.reorder import Arrival, ReorderBuffer
 from beatgan_daemon.pipeline.snapshot import Snapshot
 from beatgan_daemon.pipeline.stream import Stream
 
@@ -50,7 +50,7 @@ class Engine:
         silence: float,
         max_streams: int,
         observer: Observer,
-        desk: Desk | None = None,
+        active_alarms: ActiveAlarms | None = None,
         reorder: float = 0.0,
         forget: float = FORGET_S,
         clock: Callable[[], float] | None = None,
@@ -68,9 +68,11 @@ class Engine:
         self._streams: dict[str, Stream] = {}
         self._heard: OrderedDict[str, float] = OrderedDict()  # longest without news first
         self._silent: OrderedDict[str, Silence] = OrderedDict()  # likewise
-        self._reorder = Reorder(reorder, observer)
-        self.desk = Desk(limits.latch) if desk is None else desk
-        self._teller = Teller(scorer, spec.rate, self.desk, batch_size, batch_age, observer, clock)
+        self._reorder = ReorderBuffer(reorder, observer)
+        self.active_alarms = ActiveAlarms(limits.latch) if active_alarms is None else active_alarms
+        self._batcher = BeatBatcher(
+            scorer, spec.rate, self.active_alarms, batch_size, batch_age, observer, clock
+        )
 
     def receive(self, chunk: Chunk, now: float) -> None:
         """Take in one chunk that arrived at ``now``.
@@ -108,7 +110,7 @@ class Engine:
         if chunk.stream in self._silent:
             self._end_silence(stream, chunk, arrived)
         if steps := stream.use(chunk):
-            self._teller.wait(steps, arrived)
+            self._batcher.wait(steps, arrived)
         self._hear(chunk.stream, arrived)
 
     def _hear(self, name: str, now: float) -> None:
@@ -125,11 +127,11 @@ class Engine:
         for arrival in self._reorder.due(heard):
             self._use(self._streams[arrival.chunk.stream], *arrival)
         fell_silent = self._look_for_silence(heard)
-        return self._teller.tell(now) if fell_silent or self._teller.due(now) else []
+        return self._batcher.tell(now) if fell_silent or self._batcher.due(now) else []
 
     def deadline(self) -> float | None:
         """When `poll` next has something to do, if no chunk arrives; None if never."""
-        known = (self._teller.deadline(), self._reorder.deadline())
+        known = (self._batcher.deadline(), self._reorder.deadline())
         times = [each for each in known if each is not None]
         if self._heard:
             times.append(next(iter(self._heard.values())) + self._silence)
@@ -142,13 +144,13 @@ class Engine:
 
         None for status messages.
         """
-        return self._teller.arrivals
+        return self._batcher.arrivals
 
     def drain(self, now: float) -> list[Message]:
         """All that waits, scored and told now. Streams and their episodes stay as they are."""
         for arrival in self._reorder.release_all():
             self._use(self._streams[arrival.chunk.stream], *arrival)
-        return self._teller.tell(now)
+        return self._batcher.tell(now)
 
     def end(self, stream: str, now: float) -> None:
         """Forget ``stream``, because its recording is over: its open episodes end there."""
@@ -166,8 +168,8 @@ class Engine:
         reorder: float,
     ) -> None:
         """Go on with other settings: beats that wait are scored by ``scorer``, each one once."""
-        self._teller.scorer, self._limits, self.desk.latch = scorer, limits, limits.latch
-        self._teller.batch_size, self._teller.batch_age = batch_size, batch_age
+        self._batcher.scorer, self._limits, self.active_alarms.latch = scorer, limits, limits.latch
+        self._batcher.batch_size, self._batcher.batch_age = batch_size, batch_age
         self._silence, self._forget = silence, max(self._forget, silence)
         self._max_streams, self._reorder.patience = max_streams, reorder
         for stream in self._streams.values():
@@ -184,18 +186,18 @@ class Engine:
     def notice(self, stream: str, state: State, text: str, now: float) -> None:
         """Tell of a turn in the life of ``stream`` that lies outside its samples."""
         if stream in self._streams:
-            self._teller.wait([self._streams[stream].notice(state, text)], now)
+            self._batcher.wait([self._streams[stream].notice(state, text)], now)
 
     def clock_drift_ppm(self) -> float:
         """The largest drift of a source's clock against its samples; any thread may ask."""
         streams = tuple(self._streams.values())
-        return max((abs(each.segment.timeline.drift_ppm) for each in streams), default=0.0)
+        return max((abs(each.segment.source_clock.drift_ppm) for each in streams), default=0.0)
 
     # --- what survives a restart --------------------------------------------------------------
 
     def idle(self) -> bool:
         """Whether all that became known was told, so that `save` leaves nothing out."""
-        return not self._teller.waits()
+        return not self._batcher.waits()
 
     def changed(self, stream: str) -> bool:
         """Whether ``stream`` is known, and has gone on since its latest checkpoint."""
@@ -213,7 +215,7 @@ class Engine:
             self._silent[snapshot.stream] = Silence(now, self._no_data(stream))
         else:
             self._hear(snapshot.stream, now)
-        self._teller.wait([stream.notice("restored", "goes on after a restart")], now)
+        self._batcher.wait([stream.notice("restored", "goes on after a restart")], now)
         self._observer.restored(1)
         self._observer.streams(len(self._streams))
 
@@ -232,7 +234,7 @@ class Engine:
         stream = Stream(chunk, self._spec, self._limits, self._observer)
         self._streams[chunk.stream] = stream
         self._heard[chunk.stream] = now
-        self._teller.wait([stream.notice("started", "first frame seen"), *stream.push(chunk)], now)
+        self._batcher.wait([stream.notice("started", "first frame seen"), *stream.push(chunk)], now)
         self._observer.streams(len(self._streams))
 
     def _look_for_silence(self, now: float) -> bool:
@@ -242,7 +244,7 @@ class Engine:
             name, heard = self._heard.popitem(last=False)
             alert = self._no_data(self._streams[name])
             self._silent[name] = Silence(heard, alert)
-            self._teller.wait([self._streams[name].alert(alert)], heard + self._silence)
+            self._batcher.wait([self._streams[name].alert(alert)], heard + self._silence)
             found = True
         while self._silent and now >= next(iter(self._silent.values())).heard + self._forget:
             name = next(iter(self._silent))
@@ -273,7 +275,7 @@ class Engine:
         alert = self._silent.pop(chunk.stream).alert
         known = chunk.epoch == stream.segment.epoch
         end = max(chunk.first, stream.expected) if known else stream.expected
-        self._teller.wait([stream.alert(_ended(alert, end))], arrived)
+        self._batcher.wait([stream.alert(_ended(alert, end))], arrived)
 
     def _leave(self, name: str, why: str, now: float, over: bool = False) -> None:
         stream = self._streams[name]
@@ -283,8 +285,8 @@ class Engine:
         self._heard.pop(name, None)
         silence = self._silent.pop(name, None)
         if silence is not None:
-            self._teller.wait([stream.alert(_ended(silence.alert, stream.expected))], now)
-        self._teller.wait(stream.end(why, over), now)
+            self._batcher.wait([stream.alert(_ended(silence.alert, stream.expected))], now)
+        self._batcher.wait(stream.end(why, over), now)
         self._observer.streams(len(self._streams))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from beatgan.protocol.messages import AlertMessage, BeatMessage, Delay, Explanation, StatusMessage
 from beatgan.types import Alert, Floats, Kind, Phase, Priority, Score
 from beatgan_daemon.pipeline.segment import Segment
-from beatgan_daemon.pipeline.stream import Notice
+from beatgan_daemon.pipeline.stream import StatusChange
 
 JOURNAL = "daemon.journal"
 UNNUMBERED = -1  # until it has passed the desk
@@ -23,7 +23,7 @@ def beat_message(segment: Segment, score: Score) -> BeatMessage:
         epoch=segment.epoch,
         n=segment.beats_before + beat.n,
         sample=beat.sample,
-        time_ns=segment.timeline.at(beat.sample),
+        time_ns=segment.source_clock.at(beat.sample),
         lead=beat.lead,
         rr_ms=beat.rr_ms,
         score=score.value,
@@ -52,13 +52,13 @@ def alert_message(
         priority=alert.priority.value,
         phase=alert.phase.value,
         onset_sample=alert.onset,
-        onset_ns=segment.timeline.at(alert.onset),
+        onset_ns=segment.source_clock.at(alert.onset),
         end_sample=alert.end,
         sample=alert.at,
         lead=alert.lead,
         suspended=alert.suspended,
         suppressed=alert.suppressed,
-        raised_ns=segment.timeline.at(recognised) + round(signal_s * 1e9),
+        raised_ns=segment.source_clock.at(recognised) + round(signal_s * 1e9),
         score=None if worst is None else worst.value,
         threshold=None if worst is None else worst.threshold,
         beats=alert.beats,
@@ -82,14 +82,14 @@ def _rounded(values: Floats) -> list[float]:
     return rounded
 
 
-def status_message(segment: Segment, notice: Notice) -> StatusMessage:
+def status_message(segment: Segment, notice: StatusChange) -> StatusMessage:
     """The message for a turn in a stream's life."""
     return StatusMessage(
         stream=segment.stream,
         epoch=segment.epoch,
         state=notice.state,
         sample=notice.sample,
-        time_ns=segment.timeline.at(notice.sample),
+        time_ns=segment.source_clock.at(notice.sample),
         fs=segment.fs,
         leads=segment.leads,
         lead=segment.frontend.lead,

@@ -51,7 +51,7 @@ class _Early:
         )
 
 
-class Reorder:
+class ReorderBuffer:
     """The frames of all streams that wait. Every frame that is held comes out once, in order."""
 
     def __init__(self, patience: float, observer: Observer) -> None:

@@ -12,8 +12,8 @@ from beatgan.errors import ArtifactError
 from beatgan.frontend import Event, Frontend
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Chunk, SignalChange, Strip
-from beatgan_daemon.pipeline.snapshot import Front, Snapshot
-from beatgan_daemon.pipeline.source_clock import Timeline
+from beatgan_daemon.pipeline.snapshot import FrontendSnapshot, Snapshot
+from beatgan_daemon.pipeline.source_clock import SourceClock
 
 CALM = -1.0  # log odds of fibrillation where nothing looks like it
 
@@ -27,7 +27,7 @@ class Segment:
         self.first = chunk.first  # sample that it begins with
         self.frontend = Frontend(spec, chunk.fs, chunk.leads, chunk.first)
         self.policy = EpisodePolicy(limits, chunk.fs)
-        self.timeline = Timeline(chunk.fs, chunk.first, chunk.t_ns)
+        self.source_clock = SourceClock(chunk.fs, chunk.first, chunk.t_ns)
         self.beats_before = 0  # beats of this epoch in earlier segments, or before a restart
 
     def episode_id(self, code: str, number: int) -> str:
@@ -39,22 +39,22 @@ class Segment:
         told = self.policy.save().told
         return {self.episode_id(key.partition("/")[0], number) for key, number in told.items()}
 
-    def recall(self, snapshot: Snapshot) -> bool:
+    def restore(self, snapshot: Snapshot) -> bool:
         """Go on, under the same ids, with what ``snapshot`` remembers of this segment.
 
         Whether front end and policy are of the same moment. If not, `reconcile` them when what
         ails the signal has had time to show.
         """
         self.first = snapshot.first
-        self.timeline.restore(snapshot.clock)
+        self.source_clock.restore(snapshot.clock)
         self.policy.restore(snapshot.policy)
         front = snapshot.front
-        if front is None or not self._recall_front(front, snapshot):
+        if front is None or not self._restore_frontend(front, snapshot):
             self.beats_before = snapshot.beats
             return False
         return front.expected == snapshot.expected
 
-    def _recall_front(self, front: Front, snapshot: Snapshot) -> bool:
+    def _restore_frontend(self, front: FrontendSnapshot, snapshot: Snapshot) -> bool:
         """Whether the saved front end is of use here."""
         try:
             self.frontend.restore(front.state)

@@ -24,7 +24,7 @@ class SnapshotError(BeatganError):
     """Bytes that are no snapshot, not an intact one, or one of another version."""
 
 
-class Clock(msgspec.Struct, frozen=True):
+class SourceClockState(msgspec.Struct, frozen=True):
     """What a Timeline remembers: pairs of a sample and its UNIX time in ns."""
 
     anchors: tuple[tuple[int, int], ...]
@@ -32,7 +32,7 @@ class Clock(msgspec.Struct, frozen=True):
     latest: tuple[int, int]
 
 
-class Front(msgspec.Struct, frozen=True):
+class FrontendSnapshot(msgspec.Struct, frozen=True):
     """A front end's memory once all samples before ``expected`` were pushed.
 
     ``told``: beats that came out of it.
@@ -69,9 +69,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     repeated: int
     silent: bool  # nothing new came for so long that it was told
     unsettled: int
-    clock: Clock
+    clock: SourceClockState
     policy: PolicyState
-    front: Front | None
+    front: FrontendSnapshot | None
 
 
 def encode(snapshot: Snapshot) -> bytes:

@@ -5,7 +5,7 @@ Knows what frames claim, not what is in them; no clock of its own.
 
 from collections import deque
 
-from beatgan_daemon.pipeline.snapshot import Clock
+from beatgan_daemon.pipeline.snapshot import SourceClockState
 
 CLOCK_TOLERANCE_NS = 2_000_000  # less than a sample at 360 Hz
 CLOCK_STEP_NS = 1_000_000_000  # more than this from one frame to the next is no drift
@@ -13,7 +13,7 @@ DRIFT_KNOWN_S = 60.0  # of samples; over less, the jitter of time stamps would p
 ANCHORS = 16
 
 
-class Timeline:
+class SourceClock:
     """UNIX times of a stream's samples, from the times its frames claim.
 
     One anchor holds as long as the frames agree with it to 2 ms, so that times do not depend on
@@ -50,11 +50,11 @@ class Timeline:
             anchor = next((each for each in latest_first if each[0] <= sample), self._anchors[0])
         return anchor[1] + round((sample - anchor[0]) * 1e9 / self._fs)
 
-    def save(self) -> Clock:
+    def save(self) -> SourceClockState:
         """All that it remembers."""
-        return Clock(tuple(self._anchors), self._since, self._latest)
+        return SourceClockState(tuple(self._anchors), self._since, self._latest)
 
-    def restore(self, clock: Clock) -> None:
+    def restore(self, clock: SourceClockState) -> None:
         """Go on with what another remembered."""
         self._anchors = deque(clock.anchors, maxlen=ANCHORS)
         self._since, self._latest = clock.since, clock.latest

@@ -18,14 +18,14 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Alert, Beat, Chunk, Floats
 from beatgan_daemon.pipeline.observer import Observer
 from beatgan_daemon.pipeline.segment import Segment, nothing_of
-from beatgan_daemon.pipeline.snapshot import Front, Snapshot
+from beatgan_daemon.pipeline.snapshot import FrontendSnapshot, Snapshot
 
 LONGEST_HOLE_S = 3600.0  # a longer one is believed only when a second frame confirms it
 SETTLED_S = 10.0  # of signal after a restart: by then whatever ails it still was told anew
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class SegmentEnd:
     """The segment is over: what is under way ends at ``sample``.
 
     ``over``: and nobody is there to acknowledge what was, because it is a recording's end.
@@ -36,7 +36,7 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class StatusChange:
     """A turn in the stream's life, for a status message."""
 
     state: State
@@ -46,11 +46,11 @@ class Notice:
     text: str
 
 
-class Step(NamedTuple):
+class StreamEvent(NamedTuple):
     """Something that became known of ``segment`` once ``until`` of its samples had arrived."""
 
     segment: Segment
-    what: Event | Closed | Notice | Alert
+    what: Event | SegmentEnd | StatusChange | Alert
     until: int
 
 
@@ -83,7 +83,7 @@ class Stream:
         if checkpoint:
             self._checkpoint = (segment.epoch, self.expected)
             told = self._beats - segment.beats_before
-            front = Front(self.expected, told, segment.frontend.save())
+            front = FrontendSnapshot(self.expected, told, segment.frontend.save())
         return Snapshot(
             stream=segment.stream,
             born_ns=self._born_ns,
@@ -101,7 +101,7 @@ class Stream:
             repeated=self._repeated,
             silent=silent,
             unsettled=self._unsettled,
-            clock=segment.timeline.save(),
+            clock=segment.source_clock.save(),
             policy=segment.policy.save(),
             front=front,
         )
@@ -121,18 +121,18 @@ class Stream:
         anew; episodes go on all the same.
         """
         stream = cls(nothing_of(snapshot), spec, limits, observer)
-        stream._recall(snapshot)
+        stream._restore_from(snapshot)
         return stream
 
-    def _recall(self, snapshot: Snapshot) -> None:
+    def _restore_from(self, snapshot: Snapshot) -> None:
         self._beats, self._previous_epoch = snapshot.beats, snapshot.previous_epoch
         self._received, self._lost = snapshot.received, snapshot.lost
         self._repeated = snapshot.repeated
         self._born_ns, self._revision = snapshot.born_ns, snapshot.revision
-        same_moment = self.segment.recall(snapshot)
+        same_moment = self.segment.restore(snapshot)
         self._unsettled = snapshot.unsettled if same_moment else round(SETTLED_S * snapshot.fs)
 
-    def push(self, chunk: Chunk) -> list[Step]:
+    def push(self, chunk: Chunk) -> list[StreamEvent]:
         """The steps that ``chunk`` makes known.
 
         Raises StreamError, with every count and state as before, on a frame that contradicts the
@@ -146,9 +146,9 @@ class Stream:
         end = chunk.first + len(chunk.samples)
         return end > self.expected or chunk.epoch != self.segment.epoch
 
-    def use(self, chunk: Chunk) -> list[Step]:
+    def use(self, chunk: Chunk) -> list[StreamEvent]:
         """The steps that ``chunk``, which was examined when it came, makes known."""
-        steps: list[Step] = []
+        steps: list[StreamEvent] = []
         if chunk.epoch != self.segment.epoch:
             steps += self._restart(chunk)
         elif chunk.first > self.expected:
@@ -173,17 +173,19 @@ class Stream:
         self._repeated += samples
         self._observer.repeated(samples)
 
-    def notice(self, state: State, text: str, sample: int | None = None, lost: int = 0) -> Step:
+    def notice(
+        self, state: State, text: str, sample: int | None = None, lost: int = 0
+    ) -> StreamEvent:
         """A step that tells of a turn in the stream's life."""
         sample = self.expected if sample is None else sample
         totals = Totals(self._received, self._lost, self._repeated)
-        return self._step(Notice(state, sample, lost, totals, text))
+        return self._step(StatusChange(state, sample, lost, totals, text))
 
-    def end(self, text: str, over: bool = False) -> list[Step]:
+    def end(self, text: str, over: bool = False) -> list[StreamEvent]:
         """The stream is over. Beats whose windows are not complete are not reported."""
-        return [self._step(Closed(self.expected, over)), self.notice("ended", text)]
+        return [self._step(SegmentEnd(self.expected, over)), self.notice("ended", text)]
 
-    def alert(self, alert: Alert) -> Step:
+    def alert(self, alert: Alert) -> StreamEvent:
         """A step that carries an alert made outside the segment's own policy."""
         return self._step(alert)
 
@@ -220,7 +222,7 @@ class Stream:
             f"{LONGEST_HOLE_S / 3600:g} h; believed only if the next frame continues there",
         )
 
-    def _restart(self, chunk: Chunk) -> list[Step]:
+    def _restart(self, chunk: Chunk) -> list[StreamEvent]:
         segment = Segment(chunk, self._spec, self._limits)
         steps = self._close()
         self._previous_epoch, self.segment = self.segment.epoch, segment
@@ -228,7 +230,7 @@ class Stream:
         self.expected, self._beats = chunk.first, 0
         return [*steps, self.notice("restarted", f"the source began epoch {chunk.epoch}")]
 
-    def _lose(self, hole: int) -> list[Step]:
+    def _lose(self, hole: int) -> list[StreamEvent]:
         start = self.expected
         self._lost += hole
         self._observer.lost(hole)
@@ -239,7 +241,7 @@ class Stream:
             *self._steps(self.segment.frontend.skip(hole)),
         ]
 
-    def _change_leads(self, chunk: Chunk) -> list[Step]:
+    def _change_leads(self, chunk: Chunk) -> list[StreamEvent]:
         before = ", ".join(self.segment.leads)
         segment = Segment(chunk, self._spec, self._limits)
         steps = self._close()
@@ -248,14 +250,14 @@ class Stream:
         text = f"leads changed from {before} to {', '.join(chunk.leads)}"
         return [*steps, self.notice("leads-changed", text)]
 
-    def _close(self) -> list[Step]:
+    def _close(self) -> list[StreamEvent]:
         """The segment is over but the stream goes on: pending beats come out as unusable."""
         pending = self._steps(self.segment.frontend.close())
-        return [*pending, self._step(Closed(self.expected))]
+        return [*pending, self._step(SegmentEnd(self.expected))]
 
-    def _take(self, fresh: Floats, chunk: Chunk, steps: list[Step]) -> list[Step]:
+    def _take(self, fresh: Floats, chunk: Chunk, steps: list[StreamEvent]) -> list[StreamEvent]:
         """``steps``, and those that the ``fresh`` samples at the end of ``chunk`` make known."""
-        jump = self.segment.timeline.claim(chunk.first, chunk.t_ns)
+        jump = self.segment.source_clock.claim(chunk.first, chunk.t_ns)
         if jump:
             steps.append(self._clock_jumped(jump))
         lost = _lost_rows(fresh)
@@ -275,19 +277,19 @@ class Stream:
         self._unsettled = max(0, self._unsettled - samples)
         return [] if self._unsettled else self.segment.reconcile(self.expected)
 
-    def _clock_jumped(self, by_ns: int) -> Step:
+    def _clock_jumped(self, by_ns: int) -> StreamEvent:
         self._observer.clock_stepped()
         text = f"the source's clock jumped by {by_ns / 1e9:+.3f} s against its samples"
         return self.notice("clock", text)
 
-    def _steps(self, events: Iterable[Event]) -> list[Step]:
+    def _steps(self, events: Iterable[Event]) -> list[StreamEvent]:
         steps = [self._step(event) for event in events]
         for step in steps:
             self._beats += isinstance(step.what, Beat)
         return steps
 
-    def _step(self, what: Event | Closed | Notice | Alert) -> Step:
-        return Step(self.segment, what, self.expected)
+    def _step(self, what: Event | SegmentEnd | StatusChange | Alert) -> StreamEvent:
+        return StreamEvent(self.segment, what, self.expected)
 
 
 def _lost_rows(samples: Floats) -> int:

@@ -6,7 +6,7 @@ from typing import Self
 
 import zmq
 
-from beatgan.protocol.control import LONGEST, Book, answer
+from beatgan.protocol.control import MAX_REQUEST_BYTES, AlertJournal, answer
 from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.security.curve import Secure
 
@@ -39,7 +39,7 @@ class Control:
         self.socket = self._context.socket(zmq.ROUTER)
         self.socket.linger = 0
         self.socket.sndhwm, self.socket.rcvhwm = REPLIES, REQUESTS
-        self.socket.maxmsgsize = LONGEST  # a longer part costs its sender the connection
+        self.socket.maxmsgsize = MAX_REQUEST_BYTES  # a longer part costs its sender the connection
         zmq_endpoints.keep_alive(self.socket)
         try:
             if self._secure is not None:
@@ -49,7 +49,7 @@ class Control:
             self.close()
             raise
 
-    def serve(self, book: Book, seconds: float) -> bool:
+    def serve(self, book: AlertJournal, seconds: float) -> bool:
         """Answer what was asked, for about so long at most; whether more may wait."""
         end = monotonic() + seconds
         while (parts := self._receive()) is not None:
@@ -70,7 +70,7 @@ class Control:
                 parts.append(part)
         return parts
 
-    def _answer(self, parts: list[bytes], book: Book) -> None:
+    def _answer(self, parts: list[bytes], book: AlertJournal) -> None:
         """A REQ socket puts an empty part before its request, and wants it back."""
         envelope = parts[:2] if len(parts) > 2 and parts[1] == b"" else parts[:1]
         request = parts[len(envelope) :]

@@ -4,7 +4,7 @@ from collections import deque
 
 import pytest
 
-from beatgan_daemon.ingest.frame_queue import FRAMES_PER_LOOK, FRAMES_PER_PULL, Intake
+from beatgan_daemon.ingest.frame_queue import FRAMES_PER_LOOK, FRAMES_PER_PULL, FrameQueue
 
 
 class Scripted:
@@ -38,18 +38,20 @@ def source() -> Scripted:
 
 
 @pytest.fixture
-def intake(source: Scripted) -> Intake:
-    return Intake(source, 1000, source)
+def intake(source: Scripted) -> FrameQueue:
+    return FrameQueue(source, 1000, source)
 
 
-def names(intake: Intake) -> list[bytes]:
+def names(intake: FrameQueue) -> list[bytes]:
     found = []
     while (frame := intake.take()) is not None:
         found.append(frame.parts[0])
     return found
 
 
-def test_what_has_come_is_taken_in_order_without_waiting(source: Scripted, intake: Intake) -> None:
+def test_what_has_come_is_taken_in_order_without_waiting(
+    source: Scripted, intake: FrameQueue
+) -> None:
     source.fill(5)
     assert intake.pull(0.2) == 0.0
     assert source.waited == []
@@ -58,7 +60,9 @@ def test_what_has_come_is_taken_in_order_without_waiting(source: Scripted, intak
     assert intake.empty()
 
 
-def test_if_nothing_is_there_it_waits_and_says_how_long(source: Scripted, intake: Intake) -> None:
+def test_if_nothing_is_there_it_waits_and_says_how_long(
+    source: Scripted, intake: FrameQueue
+) -> None:
     assert intake.pull(0.2) == pytest.approx(0.2)
     assert source.waited == [0.2]
     source.fill(1)
@@ -67,7 +71,7 @@ def test_if_nothing_is_there_it_waits_and_says_how_long(source: Scripted, intake
     assert source.waited == [0.2]
 
 
-def test_a_frame_has_the_time_at_which_it_came(source: Scripted, intake: Intake) -> None:
+def test_a_frame_has_the_time_at_which_it_came(source: Scripted, intake: FrameQueue) -> None:
     intake.pull(0.0)
     source.now = 101.0
     source.fill(1)
@@ -81,7 +85,9 @@ def test_a_frame_has_the_time_at_which_it_came(source: Scripted, intake: Intake)
     assert (intake.behind(source.now), intake.heard()) == (0.0, 101.0)
 
 
-def test_while_frames_are_in_the_source_not_all_is_heard(source: Scripted, intake: Intake) -> None:
+def test_while_frames_are_in_the_source_not_all_is_heard(
+    source: Scripted, intake: FrameQueue
+) -> None:
     intake.pull(0.0)
     source.now = 160.0
     source.fill(FRAMES_PER_PULL + 1)
@@ -95,7 +101,7 @@ def test_while_frames_are_in_the_source_not_all_is_heard(source: Scripted, intak
 
 
 def test_it_holds_no_more_than_it_may(source: Scripted) -> None:
-    intake = Intake(source, FRAMES_PER_PULL + 10, source)
+    intake = FrameQueue(source, FRAMES_PER_PULL + 10, source)
     source.fill(2 * FRAMES_PER_PULL)
     for _ in range(5):
         intake.pull(0.0)
@@ -103,7 +109,7 @@ def test_it_holds_no_more_than_it_may(source: Scripted) -> None:
     assert len(intake) == len(names(intake)) == FRAMES_PER_PULL + 10
 
 
-def test_all_that_waits_is_thrown_away_and_counted(source: Scripted, intake: Intake) -> None:
+def test_all_that_waits_is_thrown_away_and_counted(source: Scripted, intake: FrameQueue) -> None:
     source.fill(FRAMES_PER_PULL + 100)
     intake.pull(0.0)
     source.now = 105.0
@@ -112,7 +118,7 @@ def test_all_that_waits_is_thrown_away_and_counted(source: Scripted, intake: Int
     assert intake.heard() == 105.0
 
 
-def test_to_throw_away_takes_a_bounded_time(source: Scripted, intake: Intake) -> None:
+def test_to_throw_away_takes_a_bounded_time(source: Scripted, intake: FrameQueue) -> None:
     source.fill(1000)
     source.cost = 0.01
     assert 90 <= intake.discard() <= 110
@@ -126,7 +132,7 @@ def is_even(parts: list[bytes], came: float) -> bool:
     return int(parts[0]) % 2 == 0
 
 
-def test_what_does_not_pass_is_dropped_and_counted(source: Scripted, intake: Intake) -> None:
+def test_what_does_not_pass_is_dropped_and_counted(source: Scripted, intake: FrameQueue) -> None:
     source.fill(5)
     intake.pull(0.0)
     intake.limit(is_even)
@@ -143,14 +149,14 @@ def test_what_does_not_pass_is_dropped_and_counted(source: Scripted, intake: Int
     assert names(intake) == [b"0", b"1", b"2"]
 
 
-def test_it_says_who_fills_it(source: Scripted, intake: Intake) -> None:
+def test_it_says_who_fills_it(source: Scripted, intake: FrameQueue) -> None:
     source.fill(3)
     source.fill(2)
     intake.pull(0.0)
     assert intake.crowd(lambda parts: 10) == {b"0": 20, b"1": 20, b"2": 10}
 
 
-def test_it_holds_back_until_somebody_else_comes(source: Scripted, intake: Intake) -> None:
+def test_it_holds_back_until_somebody_else_comes(source: Scripted, intake: FrameQueue) -> None:
     for _ in range(FRAMES_PER_PULL):
         source.fill(3)
     intake.pull(0.0)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from beatgan_daemon.ingest.overload import LONGEST_PROBATION_S, PROBATION_S, Overload
+from beatgan_daemon.ingest.overload import LONGEST_PROBATION_S, PROBATION_S, OverloadPolicy
 
 BEDS = [f"bed-{k}" for k in range(20)]
 
 
-def calm(overload: Overload, since: float, seconds: float = PROBATION_S) -> float:
+def calm(overload: OverloadPolicy, since: float, seconds: float = PROBATION_S) -> float:
     """Let time pass in which half is idle; the time then."""
     overload.turn(0.1, seconds / 2, caught_up=True)
     return since + seconds
@@ -17,7 +17,7 @@ def calm(overload: Overload, since: float, seconds: float = PROBATION_S) -> floa
 
 
 def test_the_newest_quarter_of_those_served_is_shed_whole() -> None:
-    overload = Overload(0.5, 100, now=0.0)
+    overload = OverloadPolicy(0.5, 100, now=0.0)
     assert not any(overload.refuses(bed) for bed in [*BEDS, "new"])
     assert overload.shed_more(BEDS, 1.0) == BEDS[15:]
     assert overload.shed_more(BEDS, 2.0) == BEDS[11:15]
@@ -26,7 +26,7 @@ def test_the_newest_quarter_of_those_served_is_shed_whole() -> None:
 
 
 def test_after_a_pause_no_stream_is_shed() -> None:
-    overload = Overload(0.5, 100, now=0.0)
+    overload = OverloadPolicy(0.5, 100, now=0.0)
     overload.turn(60.0, 0.0, caught_up=False)
     overload.turn(0.1, 0.0, caught_up=False)
     assert overload.shed_more(BEDS, 61.0) == []
@@ -36,13 +36,13 @@ def test_after_a_pause_no_stream_is_shed() -> None:
 
 
 def test_without_a_limit_no_wait_is_too_long() -> None:
-    assert not Overload(0.0, 100, now=0.0).too_far_behind(1e9)
-    assert Overload(0.5, 100, now=0.0).too_far_behind(0.51)
+    assert not OverloadPolicy(0.0, 100, now=0.0).too_far_behind(1e9)
+    assert OverloadPolicy(0.5, 100, now=0.0).too_far_behind(0.51)
 
 
 @pytest.mark.parametrize(("known", "shed"), [(0, 0), (1, 0), (2, 1), (3, 1), (5, 2)])
 def test_the_last_one_is_never_shed(known: int, shed: int) -> None:
-    overload = Overload(0.5, 100, now=0.0)
+    overload = OverloadPolicy(0.5, 100, now=0.0)
     assert len(overload.shed_more(BEDS[:known], 1.0)) == shed
     for again in range(20):
         overload.shed_more(BEDS[:known], 2.0 + again)
@@ -50,7 +50,7 @@ def test_the_last_one_is_never_shed(known: int, shed: int) -> None:
 
 
 def test_the_oldest_return_first_a_tenth_at_a_time() -> None:
-    overload = Overload(0.5, 100, now=0.0)
+    overload = OverloadPolicy(0.5, 100, now=0.0)
     for _ in range(3):
         overload.shed_more(BEDS, 0.0)
     now, back = 0.0, []
@@ -65,7 +65,7 @@ def test_the_oldest_return_first_a_tenth_at_a_time() -> None:
 
 
 def test_without_time_left_none_returns() -> None:
-    overload = Overload(0.5, 100, now=0.0)
+    overload = OverloadPolicy(0.5, 100, now=0.0)
     overload.shed_more(BEDS, 0.0)
     overload.turn(0.1, 0.29 * PROBATION_S, caught_up=True)
     assert overload.readmit(PROBATION_S) == []
@@ -73,7 +73,7 @@ def test_without_time_left_none_returns() -> None:
 
 
 def test_new_ones_stand_in_line_behind_those_that_are_shed() -> None:
-    overload = Overload(0.5, len(BEDS) + 2, now=0.0)
+    overload = OverloadPolicy(0.5, len(BEDS) + 2, now=0.0)
     overload.shed_more(BEDS[:4], 0.0)
     new = ["new-1", "new-2", *BEDS[4:]]
     assert all(overload.refuses(each) for each in new)
@@ -88,13 +88,13 @@ def test_new_ones_stand_in_line_behind_those_that_are_shed() -> None:
 
 
 def test_of_names_without_end_no_more_are_kept_than_there_may_be_streams() -> None:
-    overload = Overload(0.5, 100, now=0.0)
+    overload = OverloadPolicy(0.5, 100, now=0.0)
     overload.shed_more(BEDS, 0.0)
     assert all(overload.refuses(f"new-{k}") for k in range(10_000))
     assert len(overload.shed) == 100 - 15
 
 
-def probation(overload: Overload, now: float) -> float:
+def probation(overload: OverloadPolicy, now: float) -> float:
     """How long it is from ``now``, when a measurement began, until streams may return."""
     seconds = PROBATION_S
     while not overload.probation_over(now + seconds):
@@ -103,7 +103,7 @@ def probation(overload: Overload, now: float) -> float:
 
 
 def test_who_overloads_it_again_waits_twice_as_long() -> None:
-    overload = Overload(0.5, 100, now=0.0)
+    overload = OverloadPolicy(0.5, 100, now=0.0)
     now = 0.0
     overload.shed_more(BEDS, now)
     waits = []
@@ -117,7 +117,7 @@ def test_who_overloads_it_again_waits_twice_as_long() -> None:
 
 
 def test_an_overload_that_the_readmitted_did_not_make_costs_no_patience() -> None:
-    overload = Overload(0.5, 100, now=0.0)
+    overload = OverloadPolicy(0.5, 100, now=0.0)
     overload.shed_more(BEDS, 0.0)
     now = calm(overload, 0.0)
     assert overload.readmit(now)
@@ -133,7 +133,7 @@ def test_an_overload_that_the_readmitted_did_not_make_costs_no_patience() -> Non
 
 
 def test_once_all_are_served_patience_is_as_in_the_beginning() -> None:
-    overload = Overload(0.5, 100, now=0.0)
+    overload = OverloadPolicy(0.5, 100, now=0.0)
     now = 0.0
     overload.shed_more(BEDS, now)
     for _ in range(3):

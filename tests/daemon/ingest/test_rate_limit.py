@@ -5,10 +5,10 @@ from collections import Counter
 from beatgan_daemon.ingest.rate_limit import (
     MOST_HELD,
     QUIET_S,
-    STRANGERS,
     UNIT,
-    Allowance,
-    Flood,
+    UNKNOWN_TOPICS,
+    StreamRateLimiter,
+    TokenBucket,
     load,
 )
 
@@ -20,26 +20,26 @@ def frame(topic: bytes = b"ecg.a", size: int = 0) -> list[bytes]:
     return [topic, b"", bytes(size)]
 
 
-def passed(flood: Flood, topic: bytes, count: int, since: float, seconds: float) -> int:
+def passed(flood: StreamRateLimiter, topic: bytes, count: int, since: float, seconds: float) -> int:
     return sum(flood.passes(frame(topic), since + k * seconds / count) for k in range(count))
 
 
-def held(*topics: bytes) -> Flood:
-    flood = Flood(RATE)
+def held(*topics: bytes) -> StreamRateLimiter:
+    flood = StreamRateLimiter(RATE)
     flood.look(Counter(dict.fromkeys(topics, 1000)), 1.0, KNOWN, 0.0)
     flood.hold(0.0)
     return flood
 
 
 def test_an_allowance_is_a_rate() -> None:
-    allowance = Allowance(RATE, 0.0)
+    allowance = TokenBucket(RATE, 0.0)
     assert not allowance.take(1, -1.0), "what waits has waited too long"
     taken = sum(allowance.take(1, k / 1000) for k in range(10_000))
     assert abs(taken - 10 * RATE) <= 2
 
 
 def test_a_large_frame_passes_and_is_paid_for() -> None:
-    allowance = Allowance(RATE, 0.0)
+    allowance = TokenBucket(RATE, 0.0)
     assert allowance.take(500, 1.0)
     assert not allowance.take(1, 5.8)
     assert allowance.take(1, 6.0)
@@ -51,7 +51,7 @@ def test_a_frame_counts_by_its_size() -> None:
 
 
 def test_who_sends_more_than_the_rate_is_fast() -> None:
-    flood = Flood(RATE)
+    flood = StreamRateLimiter(RATE)
     flood.look({b"ecg.a": 51, b"ecg.b": 50}, 0.5, KNOWN, 0.0)
     assert flood.fast(b"ecg.a")
     assert not flood.fast(b"ecg.b")
@@ -67,17 +67,17 @@ def test_the_others_pass() -> None:
 
 
 def test_names_that_are_no_streams_share_one_allowance() -> None:
-    flood = Flood(RATE)
+    flood = StreamRateLimiter(RATE)
     names = [b"ecg.%d" % k for k in range(100_000)]
     flood.look(dict.fromkeys([*names, b"", b"\xff"], 1), 1.0, KNOWN, 0.0)
-    assert flood.hold(0.0) == [STRANGERS]
+    assert flood.hold(0.0) == [UNKNOWN_TOPICS]
     through = sum(flood.passes(frame(name), k / 10_000) for k, name in enumerate(names))
     assert abs(through - 10 * RATE) <= 2
     assert flood.passes(frame(b"ecg.a"), 10.0)
 
 
 def test_no_more_are_held_than_there_is_room_for() -> None:
-    flood = Flood(RATE)
+    flood = StreamRateLimiter(RATE)
     known = frozenset(b"ecg.%d" % k for k in range(3 * MOST_HELD))
     for turn in range(3):
         flood.look(dict.fromkeys(known, 1000), 1.0, known, float(turn))

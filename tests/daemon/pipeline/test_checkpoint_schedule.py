@@ -4,14 +4,14 @@ from collections import Counter
 
 import pytest
 
-from beatgan_daemon.pipeline.checkpoint_schedule import Checkpoints
+from beatgan_daemon.pipeline.checkpointing import CheckpointSchedule
 
 
 @pytest.mark.parametrize("step", [0.01, 0.7, 5.0])
 @pytest.mark.parametrize("streams", [1, 7, 1000])
 def test_each_stream_has_a_turn_in_each_round(streams: int, step: float) -> None:
     names = [f"bed-{n}" for n in range(streams)]
-    turns = Checkpoints(30.0, now=100.0)
+    turns = CheckpointSchedule(30.0, now=100.0)
     last = dict.fromkeys(names, 100.0)
     most, now = 0, 100.0
     while now < 400.0:
@@ -27,7 +27,7 @@ def test_each_stream_has_a_turn_in_each_round(streams: int, step: float) -> None
 
 
 def test_nobody_has_two_turns_in_a_round() -> None:
-    turns = Checkpoints(30.0, now=0.0)
+    turns = CheckpointSchedule(30.0, now=0.0)
     counts: Counter[str] = Counter()
     for tick in range(1, 3001):
         counts.update(turns.due(["a", "b", "c"], tick / 10))
@@ -35,7 +35,7 @@ def test_nobody_has_two_turns_in_a_round() -> None:
 
 
 def test_who_comes_later_takes_part_in_the_next_round() -> None:
-    turns = Checkpoints(30.0, now=0.0)
+    turns = CheckpointSchedule(30.0, now=0.0)
     assert turns.due([], 31.0) == []
     assert turns.due(["a"], 62.0) == []
     assert turns.due(["a", "b"], 91.9) == ["a"]
@@ -44,6 +44,6 @@ def test_who_comes_later_takes_part_in_the_next_round() -> None:
 
 
 def test_after_a_long_pause_all_have_their_turn() -> None:
-    turns = Checkpoints(30.0, now=0.0)
+    turns = CheckpointSchedule(30.0, now=0.0)
     turns.due(["a", "b", "c"], 30.0)
     assert turns.due(["a", "b", "c"], 300.0) == ["a", "b", "c"]

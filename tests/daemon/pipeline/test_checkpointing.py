@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from beatgan.protocol.messages import AlertMessage, Delay, Message, StatusMessage
 from beatgan.types import Chunk, Floats
-from beatgan_daemon.pipeline.checkpointing import Keeper, recall
+from beatgan_daemon.pipeline.checkpointing import Checkpointer, restore_streams
 from beatgan_daemon.pipeline.engine import Engine
 
 FS = 360.0
@@ -43,7 +43,7 @@ class Daemon:
 
     def __init__(self, engine: Engine, now: float = 0.0, round_s: float = 7.0) -> None:
         self.engine = engine
-        self.keeper = Keeper(engine, round_s, now)
+        self.checkpointer = Checkpointer(engine, round_s, now)
         self.messages: list[Message] = []
         self.journal: list[AlertMessage] = []  # also of those before it
         self.alarms: dict[str, bytes] = {}
@@ -59,7 +59,7 @@ class Daemon:
     def write(self, messages: Sequence[Message], now: float) -> None:
         self.messages += messages
         self.journal += [message for message in messages if isinstance(message, AlertMessage)]
-        kept = self.keeper.kept(messages, now)
+        kept = self.checkpointer.kept(messages, now)
         for name, state in kept.alarms.items():
             if state is not None:
                 self.alarms[name] = state
@@ -71,15 +71,15 @@ class Daemon:
     def stop(self, now: float) -> None:
         """As at SIGTERM."""
         self.write(self.engine.drain(now), now)
-        self.checkpoints.update(self.keeper.all())
+        self.checkpoints.update(self.checkpointer.all())
 
     def restarted(self, engine: Engine, now: float) -> "Daemon":
         """What a new daemon makes of what is on the disk."""
         after = Daemon(engine, now)
         after.journal = list(self.journal)
-        engine.desk.restore(self.active().values(), len(self.journal))
+        engine.active_alarms.restore(self.active().values(), len(self.journal))
         after.alarms, after.checkpoints = dict(self.alarms), dict(self.checkpoints)
-        assert recall(engine, self.alarms.items(), self.checkpoints.items(), now) == []
+        assert restore_streams(engine, self.alarms.items(), self.checkpoints.items(), now) == []
         after.write(engine.drain(now), now)
         return after
 
@@ -224,7 +224,7 @@ def test_nothing_is_kept_of_a_stream_of_which_something_waits_to_be_told(
     other.receive(chunk(patient, 0), 0.0)
     alerts = [message for message in other.drain(0.0) if isinstance(message, AlertMessage)]
     assert alerts
-    assert daemon.keeper.kept(alerts, 10.0) == ({}, [])  # as when one was acknowledged
+    assert daemon.checkpointer.kept(alerts, 10.0) == ({}, [])  # as when one was acknowledged
 
 
 def test_only_the_damaged_stream_is_lost(patient: Floats, new_engine: NewEngine) -> None:
@@ -233,7 +233,7 @@ def test_only_the_damaged_stream_is_lost(patient: Floats, new_engine: NewEngine)
     before.stop(now)
     damaged = {**before.checkpoints, "cot": before.checkpoints["cot"][:-9]}
     engine, counts = new_engine()
-    (complaint,) = recall(engine, [], damaged.items(), now)
+    (complaint,) = restore_streams(engine, [], damaged.items(), now)
     assert complaint == "cot: snapshot damaged: its checksum differs"
     assert engine.streams() == ("bed",)
     assert counts["streams"] == 1
@@ -248,7 +248,7 @@ def test_checkpoints_are_spread_and_saved_only_where_a_stream_goes_on(
     for at in range(0, 21_600, 36):
         for stream in range(20 if at < 10_800 else 10):
             daemon.engine.receive(chunk(patient[at : at + 36], at, f"bed-{stream}"), now)
-        kept = daemon.keeper.kept(daemon.engine.drain(now), now)
+        kept = daemon.checkpointer.kept(daemon.engine.drain(now), now)
         assert len(kept.checkpoints) <= 2
         saved.append((now, [name for name, _ in kept.checkpoints]))
         now += 0.1

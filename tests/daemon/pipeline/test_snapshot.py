@@ -16,7 +16,7 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Alert, Beat, Chunk, Floats, Phase
 from beatgan_daemon.pipeline.observer import Unobserved
 from beatgan_daemon.pipeline.snapshot import HEAD, Snapshot, SnapshotError, decode, encode, latest
-from beatgan_daemon.pipeline.stream import Closed, Notice, Step, Stream
+from beatgan_daemon.pipeline.stream import SegmentEnd, StatusChange, Stream, StreamEvent
 
 FS = 360.0
 START_NS = 1_700_000_000_000_000_000
@@ -47,16 +47,16 @@ class Bed:
         for each in chunks:
             self.tell(self.stream.push(each))
 
-    def tell(self, steps: Iterable[Step]) -> None:
+    def tell(self, steps: Iterable[StreamEvent]) -> None:
         for segment, what, _ in steps:
             alerts: list[Alert] = []
             if isinstance(what, Beat):
                 (score,) = self._scorer.score([what])
                 self.said.append((segment.beats_before + what.n, what.sample, score.value))
                 alerts = segment.policy.push(score)
-            elif isinstance(what, Closed):
+            elif isinstance(what, SegmentEnd):
                 alerts = segment.policy.close(what.sample)
-            elif isinstance(what, Notice):
+            elif isinstance(what, StatusChange):
                 self.said.append(what)
             elif not isinstance(what, Alert):
                 alerts = segment.policy.push(what)
@@ -103,7 +103,7 @@ def test_counts_and_ids_go_on_over_a_hole(troubled: Floats, new_scorer: NewScore
     before = Bed(new_scorer(), chunk(troubled[:6000], 0))
     after = Bed(new_scorer(), decode(before.save()))
     after.hear(chunk(troubled[7000:], 7000))
-    gap = next(each for each in after.said if isinstance(each, Notice))
+    gap = next(each for each in after.said if isinstance(each, StatusChange))
     assert (gap.state, gap.sample, gap.lost) == ("gap", 6000, 1000)
     assert gap.totals.received + gap.totals.lost == 7000
     live = Bed(new_scorer(), chunk(troubled[:6000], 0))
@@ -116,7 +116,7 @@ def test_another_epoch_is_a_restart_of_the_source(patient: Floats, new_scorer: N
     assert before.open()["beat.anomalous"] == 1
     after = Bed(new_scorer(), decode(before.save()))
     after.hear(chunk(patient, 0, epoch=2))
-    states = [each.state for each in after.said if isinstance(each, Notice)]
+    states = [each.state for each in after.said if isinstance(each, StatusChange)]
     assert states == ["restarted"]
     started = {alert.episode for alert in before.alerts if alert.phase is Phase.START}
     ended = {alert.episode for alert in after.alerts if alert.phase is Phase.END}
@@ -128,7 +128,9 @@ def test_a_new_set_of_leads_may_come_first(patient: Floats, new_scorer: NewScore
     after = Bed(new_scorer(), decode(before.save()))
     both = np.repeat(patient[8000:], 2, axis=1)
     after.hear(chunk(both, 8000, leads=("V1", "II")))
-    assert [each.state for each in after.said if isinstance(each, Notice)] == ["leads-changed"]
+    assert [each.state for each in after.said if isinstance(each, StatusChange)] == [
+        "leads-changed"
+    ]
 
 
 # --- the alarm state is newer than the checkpoint ---------------------------------------------

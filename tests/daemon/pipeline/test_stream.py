@@ -13,8 +13,8 @@ from beatgan.errors import StreamError
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Chunk, Condition, Floats, Quality, SignalChange
 from beatgan_daemon.pipeline.observer import Observer
-from beatgan_daemon.pipeline.source_clock import Timeline
-from beatgan_daemon.pipeline.stream import Closed, Notice, Step, Stream
+from beatgan_daemon.pipeline.source_clock import SourceClock
+from beatgan_daemon.pipeline.stream import SegmentEnd, StatusChange, Stream, StreamEvent
 
 FS = 360.0
 START_NS = 1_700_000_000_000_000_000
@@ -51,7 +51,7 @@ class Bed:
         self.stream = Stream(first, PreprocessSpec(), AlarmLimits(), new_observer(self.counts))
         self.steps = self.stream.push(first)
 
-    def hear(self, new: Chunk) -> list[Step]:
+    def hear(self, new: Chunk) -> list[StreamEvent]:
         steps = self.stream.push(new)
         self.steps += steps
         return steps
@@ -60,11 +60,11 @@ class Bed:
         return self.counts["received"], self.counts["lost"], self.counts["repeated"]
 
 
-def notices(steps: Sequence[Step]) -> list[Notice]:
-    return [step.what for step in steps if isinstance(step.what, Notice)]
+def notices(steps: Sequence[StreamEvent]) -> list[StatusChange]:
+    return [step.what for step in steps if isinstance(step.what, StatusChange)]
 
 
-def events(steps: Sequence[Step]) -> list[tuple[object, ...]]:
+def events(steps: Sequence[StreamEvent]) -> list[tuple[object, ...]]:
     """Beats and signal changes, windows by their bytes, so that equal means to the bit."""
     plain: list[tuple[object, ...]] = []
     for what in (step.what for step in steps):
@@ -188,9 +188,9 @@ def test_a_new_epoch_closes_the_old_segment_and_counts_anew(
     bed = Bed(new_observer, chunk(patient[:7290], 1000))
     old, before = bed.stream.segment, events(bed.steps)
     steps = bed.hear(chunk(patient, 0, epoch=2))
-    closed = next(i for i, step in enumerate(steps) if isinstance(step.what, Closed))
+    closed = next(i for i, step in enumerate(steps) if isinstance(step.what, SegmentEnd))
     assert all(step.segment is old for step in steps[: closed + 1])
-    assert steps[closed].what == Closed(8290)
+    assert steps[closed].what == SegmentEnd(8290)
     assert all(e[3] is Quality.UNUSABLE for e in events(steps[:closed]))
     assert [notice.state for notice in notices(steps)] == ["restarted"]
     new = events(steps[closed:])
@@ -297,19 +297,19 @@ def test_the_end_closes_the_segment_but_reports_no_half_beat(
 ) -> None:
     bed = Bed(new_observer, chunk(patient[:7290], 0))
     closed, notice = bed.stream.end("over")
-    assert closed.what == Closed(7290)
+    assert closed.what == SegmentEnd(7290)
     assert notices([notice])[0].state == "ended"
 
 
 def test_times_do_not_depend_on_the_cut() -> None:
-    lines = [Timeline(FS, 0, START_NS) for _ in range(2)]
+    lines = [SourceClock(FS, 0, START_NS) for _ in range(2)]
     for first in range(0, 100_000, 77):
         lines[1].claim(first, START_NS + round(first * 1e9 / FS))
     assert [line.at(99_999) for line in lines] == [START_NS + 277_775_000_000] * 2
 
 
 def test_a_source_clock_that_steps_is_followed_from_there_on() -> None:
-    line = Timeline(FS, 0, START_NS)
+    line = SourceClock(FS, 0, START_NS)
     assert line.claim(360, START_NS + 3_600_000_000_000) == 3_599_000_000_000
     assert line.at(359) == START_NS + 997_222_222
     assert line.at(360) == START_NS + 3_600_000_000_000
@@ -318,7 +318,7 @@ def test_a_source_clock_that_steps_is_followed_from_there_on() -> None:
 
 @pytest.mark.parametrize("ppm", [100.0, -100.0, 20.0])
 def test_a_source_clock_that_drifts_is_followed_within_two_milliseconds(ppm: float) -> None:
-    line = Timeline(FS, 0, START_NS)
+    line = SourceClock(FS, 0, START_NS)
     for first in range(0, HOUR, 360):
         claimed = START_NS + round(first * (1 + ppm / 1e6) * 1e9 / FS)
         assert line.claim(first, claimed) == 0
@@ -328,7 +328,7 @@ def test_a_source_clock_that_drifts_is_followed_within_two_milliseconds(ppm: flo
 
 
 def test_drift_is_that_since_the_clock_last_jumped() -> None:
-    line = Timeline(FS, 0, START_NS)
+    line = SourceClock(FS, 0, START_NS)
     for second in range(200):
         stepped = 5_000_000_000 if second >= 100 else 0
         jump = line.claim(360 * second, START_NS + second * 1_000_100_000 + stepped)
@@ -349,7 +349,8 @@ def test_a_clock_that_jumps_by_more_than_a_second_is_told(
         assert (notice.sample, notice.lost) == (720, 0)
         assert f"jumped by {late_ms / 1000:+.3f} s" in notice.text
     assert (
-        notices(bed.hear(chunk(quiet(36), 1080, t_ns=bed.stream.segment.timeline.at(1080)))) == []
+        notices(bed.hear(chunk(quiet(36), 1080, t_ns=bed.stream.segment.source_clock.at(1080))))
+        == []
     )
 
 
@@ -360,7 +361,7 @@ def test_a_new_epoch_is_no_jump_of_the_clock(new_observer: NewObserver) -> None:
 
 
 def test_times_between_frames_follow_the_frame_they_lie_in() -> None:
-    line = Timeline(FS, 0, START_NS)
+    line = SourceClock(FS, 0, START_NS)
     for second in range(100):
         line.claim(360 * second, START_NS + second * 1_010_000_000)
     assert line.at(360 * 90) == START_NS + 90 * 1_010_000_000

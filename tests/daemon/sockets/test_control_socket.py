@@ -11,7 +11,7 @@ import zmq
 
 from beatgan.errors import UsageError
 from beatgan.protocol import control
-from beatgan.protocol.control import LONGEST, JournalEntry, Reply, answer
+from beatgan.protocol.control import MAX_REQUEST_BYTES, JournalEntry, Reply, answer
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.sockets.control_socket import Control
 from beatgan_daemon.storage.journal import Journal
@@ -66,7 +66,7 @@ def test_alerts_come_in_pages(book: Journal) -> None:
 
 
 def test_a_page_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "MOST_BYTES", 1000)
+    monkeypatch.setattr(control, "MAX_REPLY_BYTES", 1000)
     journal = Journal(None, lambda text: None)
     journal.append([entry(0, size=3000), entry(1, size=400), entry(2, size=400)], {}, 0)
     header, bodies = ask(journal, type="alerts", since=0)
@@ -142,7 +142,7 @@ def test_an_episode_that_is_over_cannot_be_acknowledged(book: Journal) -> None:
         (b'{"v":1,"type":"shutdown"}', "unknown-type"),
         (b"[" * 4000, "malformed"),
         (b'{"v":1,"type":"alerts","since":' + b"[" * 4000, "malformed"),
-        (b'{"v":1,"type":"active","x":"%s"}' % (b"x" * LONGEST), "malformed"),
+        (b'{"v":1,"type":"active","x":"%s"}' % (b"x" * MAX_REQUEST_BYTES), "malformed"),
     ],
 )
 def test_a_bad_request_is_answered_with_the_reason(
@@ -185,7 +185,7 @@ def test_no_bytes_crash_it(book: Journal) -> None:
 # --- the socket -----------------------------------------------------------------------------------
 
 
-class Desk:
+class ActiveAlarms:
     """A control socket and what it counted."""
 
     def __init__(self, context: zmq.Context[Socket], book: Journal) -> None:
@@ -210,66 +210,70 @@ def context() -> Iterator[zmq.Context[Socket]]:
 
 
 @pytest.fixture
-def desk(context: zmq.Context[Socket], book: Journal) -> Iterator[Desk]:
-    desk = Desk(context, book)
-    yield desk
-    desk.control.close()
+def active_alarms(context: zmq.Context[Socket], book: Journal) -> Iterator[ActiveAlarms]:
+    active_alarms = ActiveAlarms(context, book)
+    yield active_alarms
+    active_alarms.control.close()
 
 
 @pytest.mark.parametrize("kind", [zmq.REQ, zmq.DEALER])
 def test_both_kinds_of_clients_are_answered(
-    kind: int, context: zmq.Context[Socket], desk: Desk
+    kind: int, context: zmq.Context[Socket], active_alarms: ActiveAlarms
 ) -> None:
     with context.socket(kind) as client:
-        client.connect(desk.control.bound)
+        client.connect(active_alarms.control.bound)
         client.send(b'{"v":1,"type":"alerts","since":13}')
-        desk.serve()
+        active_alarms.serve()
         assert client.poll(2000)
         header, *bodies = client.recv_multipart()
         assert json.loads(header)["next"] == 15
         assert bodies == [entry(13).body, entry(14).body]
-    assert desk.counts == {("alerts", "ok"): 1}
+    assert active_alarms.counts == {("alerts", "ok"): 1}
 
 
-def test_hostile_messages_cost_little(context: zmq.Context[Socket], desk: Desk) -> None:
+def test_hostile_messages_cost_little(
+    context: zmq.Context[Socket], active_alarms: ActiveAlarms
+) -> None:
     with context.socket(zmq.DEALER) as hostile, context.socket(zmq.DEALER) as client:
         hostile.linger = client.linger = 0
-        hostile.connect(desk.control.bound)
-        client.connect(desk.control.bound)
+        hostile.connect(active_alarms.control.bound)
+        client.connect(active_alarms.control.bound)
         hostile.send_multipart([b"{}"] * 10_000)  # of many parts
         hostile.send_multipart([b""] * 3)
-        hostile.send(b"\xff" * LONGEST)
-        hostile.send(b"x" * 10 * LONGEST)  # costs the connection
+        hostile.send(b"\xff" * MAX_REQUEST_BYTES)
+        hostile.send(b"x" * 10 * MAX_REQUEST_BYTES)  # costs the connection
         hostile.send(b"after it has called again")
         for _ in range(50):
-            desk.serve()
-            if sum(desk.counts.values()) >= 3:
+            active_alarms.serve()
+            if sum(active_alarms.counts.values()) >= 3:
                 break
         client.send(b'{"v":1,"type":"active"}')
         for _ in range(50):
-            desk.serve()
+            active_alarms.serve()
             if client.poll(20):
                 break
         assert json.loads(client.recv_multipart()[0])["type"] == "active"
-    assert set(desk.counts) == {("unknown", "malformed"), ("active", "ok")}
+    assert set(active_alarms.counts) == {("unknown", "malformed"), ("active", "ok")}
 
 
-def test_serving_ends_in_time(context: zmq.Context[Socket], desk: Desk) -> None:
+def test_serving_ends_in_time(context: zmq.Context[Socket], active_alarms: ActiveAlarms) -> None:
     with context.socket(zmq.DEALER) as client:
         client.linger = 0
-        client.connect(desk.control.bound)
+        client.connect(active_alarms.control.bound)
         for _ in range(50):
             client.send(b"{}")
-        desk.control.socket.poll(2000)
-        assert desk.control.serve(desk.book, 0.0)  # one is answered, more may wait
-        assert sum(desk.counts.values()) == 1
+        active_alarms.control.socket.poll(2000)
+        assert active_alarms.control.serve(
+            active_alarms.book, 0.0
+        )  # one is answered, more may wait
+        assert sum(active_alarms.counts.values()) == 1
 
 
-def test_a_bad_endpoint_is_named(context: zmq.Context[Socket], desk: Desk) -> None:
+def test_a_bad_endpoint_is_named(context: zmq.Context[Socket], active_alarms: ActiveAlarms) -> None:
     def nothing(*_: str) -> None: ...
 
     with pytest.raises(StartError, match=r"control endpoint .*: the port is in use"):
-        Control(context, desk.control.bound, acknowledge=nothing, requested=nothing)
+        Control(context, active_alarms.control.bound, acknowledge=nothing, requested=nothing)
     with pytest.raises(UsageError, match="control endpoint 'nonsense'"):
         Control(context, "nonsense", acknowledge=nothing, requested=nothing)
 
