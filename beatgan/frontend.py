@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from beatgan.beats import emit, lead_pipeline, stream
 from beatgan.beats.beat_quality import GRADES, UNUSABLE
 from beatgan.errors import ArtifactError, StreamError
-from beatgan.jit import source_digest
+from beatgan.jit import state_digest
 from beatgan.lead_names import is_other, lead_name
 from beatgan.signal import resample, signal_quality
 from beatgan.spec import PreprocessSpec
@@ -46,7 +46,7 @@ def choose_leads(leads: Sequence[str], preferred: Sequence[str], count: int) -> 
 @lru_cache(maxsize=64)
 def _named(*kind: Hashable) -> str:
     """A short name for what a saved state's bytes mean, and for the code that reads them."""
-    return sha256(repr((*kind, source_digest())).encode()).hexdigest()[:16]
+    return sha256(repr((*kind, state_digest())).encode()).hexdigest()[:16]
 
 
 class FrontendState(Struct, frozen=True):

@@ -1,9 +1,14 @@
-"""The one door to the compiler: typed, cached, strict IEEE arithmetic (no fast-math).
+"""Compilation of sample-by-sample loops: typed, cached, strict IEEE arithmetic (no fast-math).
 
-Sample-by-sample loops with carried state are written in plain Python and compiled here. That
-makes them indifferent to how a signal is cut into chunks by construction: there is no block.
+Loops with carried state are written in plain Python and compiled here by numba. A loop over
+samples does not know how the signal was cut into chunks, so its result cannot depend on it.
+
+This is the only file of the core, besides ``records/``, that reads files and an environment
+variable (XDG_CACHE_HOME): numba must know, when a module is imported, where the machine code of
+this very source lies, and a saved state must name the code that wrote it.
 """
 
+import ast
 import os
 from collections.abc import Callable
 from functools import cache
@@ -15,6 +20,9 @@ import numba
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+PACKAGE = Path(__file__).parent
+STATE_CODE = ("signal", "beats", "frontend.py")  # decides what a saved front end's bytes mean
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
@@ -31,21 +39,46 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 @cache
 def source_digest() -> str:
-    """Short, and another one for any other version of the core's source."""
-    package = Path(__file__).parent
-    source = b"".join(path.read_bytes() for path in sorted(package.rglob("*.py")))
+    """A short name for this version of the core's source; any change of any file changes it."""
+    source = b"".join(path.read_bytes() for path in sorted(PACKAGE.rglob("*.py")))
     return sha256(source).hexdigest()[:12]
+
+
+@cache
+def state_digest() -> str:
+    """A short name for the code that decides the state of a front end.
+
+    Comments, docstrings and layout do not change it; nor does code outside STATE_CODE.
+    """
+    places = [PACKAGE / place for place in STATE_CODE]
+    files = [file for place in places for file in ([place] if place.is_file() else _under(place))]
+    return sha256("\n".join(map(_code, files)).encode()).hexdigest()[:12]
+
+
+def _under(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+def _code(file: Path) -> str:
+    """The syntax tree of ``file`` as text, without docstrings."""
+    tree = ast.parse(file.read_bytes())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node, clean=False
+        ):
+            del node.body[0]
+    return ast.dump(tree)
 
 
 @cache
 def _folder() -> str:
     """Where machine code lies: in NUMBA_CACHE_DIR, beside the source, or in the user's cache.
 
-    In a folder for this very source: Numba looks for changes in the file of the function that is
-    called, but not in those that this one calls.
+    In a folder for this version of the source: numba looks for changes in the file of the function
+    that is called, but not in the files of the functions that this one calls.
     """
     settings: Any = numba.config
-    beside = Path(__file__).parent / "__pycache__"
+    beside = PACKAGE / "__pycache__"
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     base = beside if os.access(beside, os.W_OK) else Path(home) / "beatgan"
     return str(Path(settings.CACHE_DIR or base) / f"compiled-{source_digest()}")

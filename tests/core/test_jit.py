@@ -1,5 +1,6 @@
 """Where machine code lies, and that it is never that of another source."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,47 +8,89 @@ import numba
 import numpy as np
 import pytest
 
-from beatgan import jit as door
+from beatgan import jit
 from beatgan.jit import compiled
 from beatgan.signal.signal_quality import run
 
 
-def forget() -> None:
-    """What was found out of the package's source."""
-    door.source_digest.cache_clear()
-    door._folder.cache_clear()
-
-
-def folder_of(package: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the code of a package in that place would lie."""
-    monkeypatch.setattr(door, "__file__", str(package / "compiled.py"))
-    forget()
-    try:
-        return Path(door._folder())
-    finally:
-        monkeypatch.undo()
-        forget()
+def clear_caches() -> None:
+    """Forget what was computed from the package's source."""
+    jit.source_digest.cache_clear()
+    jit.state_digest.cache_clear()
+    jit._folder.cache_clear()
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A small package in the place of the core."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", "", raising=False)
-    (tmp_path / "package").mkdir()
-    (tmp_path / "package" / "a.py").write_text("A = 1\n")
-    (tmp_path / "package" / "room").mkdir()
-    (tmp_path / "package" / "room" / "b.py").write_text("B = 2\n")
-    return tmp_path / "package"
+    package = tmp_path / "package"
+    for name in ("model", "signal", "beats"):
+        (package / name).mkdir(parents=True)
+        (package / name / "a.py").write_text(SOURCE)
+    (package / "frontend.py").write_text(SOURCE)
+    monkeypatch.setattr(jit, "PACKAGE", package)
+    clear_caches()
+    yield package
+    monkeypatch.undo()
+    clear_caches()
 
 
-def test_any_change_of_any_source_is_another_folder(
-    package: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = folder_of(package, monkeypatch)
-    assert folder_of(package, monkeypatch) == before
-    (package / "room" / "b.py").write_text("B = 3\n")
-    assert folder_of(package, monkeypatch) != before
-    (package / "room" / "b.py").write_text("B = 2\n")
-    assert folder_of(package, monkeypatch) == before
+SOURCE = """# A comment.
+'''A docstring.'''
+def f(x):
+    '''Another.'''
+    return x + 1
+class C:
+    '''A third.'''
+    y = 1
+"""
+
+
+def digests() -> tuple[str, str]:
+    """The folder of the machine code, and the name of the code that decides the state."""
+    clear_caches()
+    return jit._folder(), jit.state_digest()
+
+
+@pytest.mark.parametrize("place", ["model/a.py", "signal/a.py", "beats/a.py", "frontend.py"])
+def test_any_change_of_any_source_is_another_folder(package: Path, place: str) -> None:
+    before = digests()
+    assert digests() == before
+    (package / place).write_text(SOURCE.replace("A comment", "Other words"))
+    assert digests()[0] != before[0]
+    (package / place).write_text(SOURCE)
+    assert digests() == before
+
+
+@pytest.mark.parametrize("place", ["signal/a.py", "beats/a.py", "frontend.py"])
+def test_only_code_changes_the_name_of_a_state(package: Path, place: str) -> None:
+    before = digests()[1]
+    words = SOURCE
+    for text in ("A comment", "A docstring", "Another", "A third"):
+        words = words.replace(text, "Other words")
+    (package / place).write_text(words.replace("x + 1", "(x  +  1)  # why"))
+    assert digests()[1] == before
+    for old, new in (("x + 1", "x + 2"), ("y = 1", "y = 2"), ("def f", "def g")):
+        (package / place).write_text(SOURCE.replace(old, new))
+        assert digests()[1] != before
+
+
+def test_code_that_decides_no_state_does_not_change_its_name(package: Path) -> None:
+    before = digests()[1]
+    (package / "model" / "a.py").write_text("z = 3")
+    assert digests()[1] == before
+
+
+def test_a_new_file_changes_the_name_of_a_state(package: Path) -> None:
+    before = digests()[1]
+    (package / "beats" / "deep").mkdir()
+    (package / "beats" / "deep" / "b.py").write_text("z = 3")
+    assert digests()[1] != before
+
+
+def test_what_the_core_reads_is_there() -> None:
+    assert all((jit.PACKAGE / place).exists() for place in jit.STATE_CODE)
 
 
 def test_what_is_wrapped_is_compiled_and_leaves_the_settings_alone() -> None:
@@ -66,7 +109,7 @@ def test_what_is_wrapped_is_compiled_and_leaves_the_settings_alone() -> None:
 
 def test_compiled_code_of_the_core_lies_in_that_folder() -> None:
     function: Any = run
-    assert Path(function._cache.cache_path).is_relative_to(door._folder())
+    assert Path(function._cache.cache_path).is_relative_to(jit._folder())
 
 
 def test_arithmetic_is_strict() -> None:
