@@ -20,9 +20,9 @@ from beatgan.jit import state_digest
 from beatgan.lead_names import is_other, lead_name
 from beatgan.signal import resample, signal_quality
 from beatgan.spec import PreprocessSpec
-from beatgan.types import MAX_FS, MIN_FS, Beat, Condition, Floats, SignalChange, Strip
+from beatgan.types import MAX_FS, MIN_FS, Beat, Condition, Floats, RhythmStatus, SignalChange
 
-Event = Beat | SignalChange | Strip
+Event = Beat | SignalChange | RhythmStatus
 
 FORGOTTEN_S = 4.0  # of lost signal: after this, more of it changes nothing but the counts
 FRAME = 400  # model-rate samples taken in at once: bounds the events that one call can make
@@ -92,9 +92,9 @@ class Frontend:
         return bool(self._state["suspended"][0])
 
     @property
-    def calm(self) -> bool:
-        """Whether no strip is of interest, so that none is told."""
-        return not self._state["strips"][0]
+    def reports_status(self) -> bool:
+        """Whether the rhythm status is reported, as it is while no beat comes or VF is likely."""
+        return bool(self._state["strips"][0])
 
     def conditions(self) -> set[tuple[Condition, str]]:
         """What ails which lead, as far as it was told."""
@@ -192,10 +192,10 @@ class Frontend:
                 told.append(change)
                 continue
             if kind == emit.STRIP:
-                told.append(Strip(sample, known_at, n, bool(begins), distance))
+                told.append(RhythmStatus(sample, known_at, n, bool(begins), distance))
                 continue
             pair = next(pairs)
-            window, reference = (EMPTY, EMPTY) if grade == UNUSABLE else pair.copy()
+            window, shape = (EMPTY, EMPTY) if grade == UNUSABLE else pair.copy()
             told.append(
                 Beat(
                     n=n,
@@ -205,7 +205,7 @@ class Frontend:
                     rr_ms=1000 * interval / self._rate if interval == interval else None,
                     quality=GRADES[grade],
                     window=window,
-                    reference=reference,
+                    template=shape,
                     distance=distance if distance == distance else None,
                     prematurity=prematurity,
                 )

@@ -9,6 +9,9 @@ from typing import Any, Literal, Self
 
 from beatgan.errors import ArtifactError
 
+# What model files of format 2 call fields that have another name today.
+FORMER_NAMES = {"reference_beats": "template_beats", "reference_bound": "template_bound"}
+
 
 @dataclass(frozen=True, slots=True)
 class PreprocessSpec:
@@ -16,8 +19,8 @@ class PreprocessSpec:
 
     Lengths are in samples at ``rate`` unless a name says otherwise. ``scale`` says what a beat's
     amplitude is measured against: ``patient`` divides by the root mean square of the patient's
-    own running reference beat (amplitude stays visible); ``beat`` maps each beat's own minimum
-    and maximum to -1 and 1, as BeatGAN (Zhou et al., IJCAI 2019) does.
+    own template, the running normal beat (amplitude stays visible); ``beat`` maps each beat's own
+    minimum and maximum to -1 and 1, as BeatGAN (Zhou et al., IJCAI 2019) does.
     """
 
     rate: int = 360
@@ -25,11 +28,11 @@ class PreprocessSpec:
     lowpass_hz: float = 40.0
     before: int = 140
     after: int = 180
-    align: int = 6  # the window may move this far from the apex to match the reference
-    score_before: int = 90  # the ticks whose reconstruction error counts: further out lie
+    align: int = 6  # the window may move this far from the apex to match the template
+    score_before: int = 90  # the samples whose reconstruction error counts: further out lie
     score_after: int = 130  # the neighbouring beats when the heart is fast
-    reference_beats: int = 30  # how many beats the running reference remembers
-    reference_bound: float = 0.5  # what one beat may pull, in standard deviations of the reference
+    template_beats: int = 30  # how many beats the template remembers
+    template_bound: float = 0.5  # what one beat may pull, in standard deviations of the template
     rr_beats: int = 40  # how many RR intervals prematurity is judged by
     scale: Literal["patient", "beat"] = "patient"
     second_lead: float = 0.35  # its share in a beat's distance, where there is one; 0: never used
@@ -47,8 +50,8 @@ class PreprocessSpec:
             raise ArtifactError("spec: before and after must be >= 60 and align within 0..49")
         if not (0 < self.score_before <= self.before and 0 < self.score_after <= self.after):
             raise ArtifactError("spec: score_before and score_after must lie inside the window")
-        if min(self.reference_beats, self.rr_beats) < 1 or self.reference_bound <= 0:
-            raise ArtifactError("spec: reference_beats, rr_beats, reference_bound must be > 0")
+        if min(self.template_beats, self.rr_beats) < 1 or self.template_bound <= 0:
+            raise ArtifactError("spec: template_beats, rr_beats, template_bound must be > 0")
         if not 0 <= self.second_lead < 1:
             raise ArtifactError(f"spec: second_lead must be within 0..1, got {self.second_lead}")
         if self.scale not in ("patient", "beat"):
@@ -56,12 +59,12 @@ class PreprocessSpec:
 
     @property
     def length(self) -> int:
-        """Ticks in a window."""
+        """Samples in a window."""
         return self.before + self.after
 
     @property
     def scored(self) -> slice:
-        """The ticks of a window whose reconstruction error counts."""
+        """The samples of a window whose reconstruction error counts."""
         return slice(self.before - self.score_before, self.before + self.score_after)
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,7 +73,13 @@ class PreprocessSpec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The spec stored as ``values``; raises ArtifactError on any key missing or unknown."""
+        """The spec stored as ``values``, by today's field names or those of format 2.
+
+        Raises ArtifactError on any key missing, unknown or given by both its names.
+        """
+        for old, new in FORMER_NAMES.items():
+            if old in values and new not in values:
+                values = {new if key == old else key: value for key, value in values.items()}
         names = [f.name for f in fields(cls)]
         for key in values:
             if key not in names:

@@ -58,11 +58,11 @@ class Chunk(Struct, frozen=True, eq=False, gc=False):
 class Beat(Struct, frozen=True, eq=False, gc=False):
     """One heartbeat in its patient's context, ready to be scored.
 
-    ``window`` and ``reference`` have ``spec.length`` ticks at ``spec.rate`` Hz, normalised as the
-    spec says; ``reference`` is the patient's own running normal beat *before* this beat was seen
+    ``window`` and ``template`` have ``spec.length`` samples at ``spec.rate`` Hz, normalised as the
+    spec says; ``template`` is the patient's own running normal beat *before* this beat was seen
     (a stream's first beat has none and is its own). Both are empty when ``quality`` is unusable.
 
-    ``distance``: natural log of the squared distance to the reference relative to the reference's
+    ``distance``: natural log of the squared distance to the template relative to the template's
     energy, less a share of this patient's usual distance; of two leads where there are two; None
     where there is nothing yet to compare with. ``prematurity``: how much shorter the RR interval is
     than a long one of this patient, as a logarithm, relative to the patient's irregularity; 0 where
@@ -76,7 +76,7 @@ class Beat(Struct, frozen=True, eq=False, gc=False):
     rr_ms: float | None
     quality: Quality
     window: Floats
-    reference: Floats
+    template: Floats
     distance: float | None
     prematurity: float
 
@@ -92,20 +92,21 @@ class SignalChange(Struct, frozen=True, gc=False):
     suspended: bool  # whether from then on no lead is usable, so that no beat can be scored
 
 
-class Strip(Struct, frozen=True, gc=False):
-    """What the latest stretch of a stream's signal is like by itself, while that is of interest.
+class RhythmStatus(Struct, frozen=True, gc=False):
+    """The rhythm over the latest seconds; reported while no beat comes or VF is likely.
 
-    ``quiet``: source samples since the latest beat that any lead had, or since signal arrived, if
-    that is later. ``present``: whether a beat would have been seen: some lead carries signal, be it
-    a flat line, which is neither lost nor at its rail, nor moves so much that one might hide in it.
-    ``chaos``: running log odds that this is fibrillation, on the lead that looks least like it.
+    ``samples_since_beat``: source samples since the latest beat that any lead had, or since signal
+    arrived, if that is later. ``signal_ok``: whether a beat would have been seen: some lead carries
+    signal (a flat line counts) that is neither lost nor saturated, nor moves so much that a beat
+    could be hidden in it. ``vf_log_odds``: running log odds of ventricular fibrillation, on the
+    lead that looks least like it.
     """
 
     sample: int
     known_at: int
-    quiet: int
-    present: bool
-    chaos: float
+    samples_since_beat: int
+    signal_ok: bool
+    vf_log_odds: float
 
 
 class Score(Struct, frozen=True, eq=False, gc=False):
@@ -167,7 +168,7 @@ class Phase(StrEnum):
     END = "end"
 
 
-Evidence = Score | SignalChange | Strip  # what alarms are judged by
+Evidence = Score | SignalChange | RhythmStatus  # what alarms are judged by
 
 
 class Turn(Struct, frozen=True, eq=False, gc=False):

@@ -19,7 +19,7 @@ from beatgan.alarms.detector import Judge
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.frontend import EMPTY, Frontend
 from beatgan.records import Recording, read_recording
-from beatgan.types import Beat, Phase, Score, SignalChange, Strip
+from beatgan.types import Beat, Phase, RhythmStatus, Score, SignalChange
 from beatgan_train.data.beat_set import locate
 from beatgan_train.ec57.annotations import DS1, DS2, PACED
 from benchmarks.fibrillation_weights import (
@@ -61,7 +61,7 @@ def heard(recording: Recording) -> dict[str, Spans]:
     return dict(told)
 
 
-def unscored(event: Beat | SignalChange | Strip) -> Score | SignalChange | Strip:
+def unscored(event: Beat | SignalChange | RhythmStatus) -> Score | SignalChange | RhythmStatus:
     """A beat as evidence, without a model."""
     return Score(event, None, 0.0, EMPTY, EMPTY) if isinstance(event, Beat) else event
 

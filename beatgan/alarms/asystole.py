@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from beatgan.alarms.detector import turn
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.types import Evidence, Phase, Priority, Score, Strip, Turn
+from beatgan.types import Evidence, Phase, Priority, RhythmStatus, Score, Turn
 
 CODE = "rhythm.asystole"
 CHAOTIC = 0.0  # log odds of fibrillation from which on it is not standstill
@@ -41,7 +41,7 @@ class Standstill:
         """What is to be told after this event."""
         if isinstance(event, Score):
             return self._beat(event)
-        if isinstance(event, Strip):
+        if isinstance(event, RhythmStatus):
             return self._strip(event)
         return ()
 
@@ -49,11 +49,14 @@ class Standstill:
         """The stream ends at ``sample``."""
         return () if self.state.onset is None else (self._end(sample, sample),)
 
-    def _strip(self, strip: Strip) -> Sequence[Turn]:
-        state, last = self.state, strip.sample - strip.quiet
-        still = strip.present and strip.quiet >= (self.limits.asystole_s + CONFIRMED_S) * self._fs
+    def _strip(self, strip: RhythmStatus) -> Sequence[Turn]:
+        state, last = self.state, strip.sample - strip.samples_since_beat
+        still = (
+            strip.signal_ok
+            and strip.samples_since_beat >= (self.limits.asystole_s + CONFIRMED_S) * self._fs
+        )
         if state.onset is None:
-            if not (still and state.beaten and strip.chaos <= CHAOTIC):
+            if not (still and state.beaten and strip.vf_log_odds <= CHAOTIC):
                 return ()
             state.onset = last
             return (turn(CODE, Priority.HIGH, Phase.START, last, last, strip.known_at),)

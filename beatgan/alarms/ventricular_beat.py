@@ -65,7 +65,7 @@ def suspicious(score: Score) -> bool:
 
 def features(score: Score, value: float) -> Features:
     """The features of a beat that has a window and a reference and was given ``value``."""
-    return Features(value - score.threshold, *_shape(score.beat.window, score.beat.reference))
+    return Features(value - score.threshold, *_shape(score.beat.window, score.beat.template))
 
 
 @compiled

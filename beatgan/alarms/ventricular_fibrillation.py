@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from beatgan.alarms.detector import turn
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.types import Evidence, Phase, Priority, Strip, Turn
+from beatgan.types import Evidence, Phase, Priority, RhythmStatus, Turn
 
 CODE = "rhythm.fibrillation"
 # Running log odds with which it is over. With which it begins was chosen on the odd records of cudb
@@ -35,14 +35,14 @@ class Fibrillation:
 
     def push(self, event: Evidence) -> Sequence[Turn]:
         """What is to be told after this event."""
-        if not isinstance(event, Strip):
+        if not isinstance(event, RhythmStatus):
             return ()
-        if event.chaos <= ENDS:
+        if event.vf_log_odds <= ENDS:
             return self._calm(event.sample, event.known_at)
         state = self.state
         if state.since is None:
             state.since = max(0, event.sample - round(REACH_S * self._fs))
-        if state.told or event.chaos < self.limits.fibrillation_odds:
+        if state.told or event.vf_log_odds < self.limits.fibrillation_odds:
             return ()
         state.told = True
         return (turn(CODE, Priority.HIGH, Phase.START, state.since, state.since, event.known_at),)

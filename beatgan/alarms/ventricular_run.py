@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.ventricular_beat import likeness, log_odds
-from beatgan.types import Evidence, Phase, Priority, Quality, Score, Strip, Turn
+from beatgan.types import Evidence, Phase, Priority, Quality, RhythmStatus, Score, Turn
 
 CODE = "rhythm.ventricular-run"
 # What may begin a run. Chosen by benchmarks/ventricular.py --choose: the laxest that tell of the
@@ -152,7 +152,7 @@ class Runs:
         if beat.rr_ms is not None and beat.rr_ms > PAUSE * 60_000 / self.limits.run_rate:
             return False
         alike = likeness(beat.window, clearest.window)
-        if alike >= ALIKE and alike > likeness(beat.window, clearest.reference):
+        if alike >= ALIKE and alike > likeness(beat.window, clearest.template):
             return True
         return log_odds(score) > STAY
 
@@ -200,4 +200,4 @@ def _well(event: Evidence) -> bool:
     """Whether what follows a row shows that noise has not set in: a good beat, or just silence."""
     if isinstance(event, Score):
         return event.beat.quality is Quality.GOOD
-    return isinstance(event, Strip)
+    return isinstance(event, RhythmStatus)

@@ -26,8 +26,8 @@ PLAN = np.dtype(
         ("align", "i8"),
         ("scored_start", "i8"),
         ("scored_stop", "i8"),
-        ("reference_beats", "i8"),
-        ("reference_bound", "f8"),
+        ("template_beats", "i8"),
+        ("template_bound", "f8"),
         ("second_lead", "f8"),
         ("unit_range", "i8"),  # 1 where the spec's scale is "beat"
         ("num", "i8"),  # of the resampler
@@ -50,7 +50,7 @@ def plan(spec: PreprocessSpec, fs: float) -> NDArray[np.void]:
     sos, steady, late = filters.design(spec.rate, spec.highpass_hz, spec.lowpass_hz)
     band_sos, band_steady, _ = filters.design(qrs_detector.RATE, *qrs_detector.BAND_HZ)
     made = np.zeros(1, PLAN)
-    for name in ("before", "length", "align", "reference_beats", "reference_bound", "second_lead"):
+    for name in ("before", "length", "align", "template_beats", "template_bound", "second_lead"):
         made[name] = getattr(spec, name)
     made["scored_start"], made["scored_stop"] = spec.scored.start, spec.scored.stop
     made["unit_range"] = spec.scale == "beat"
@@ -75,7 +75,7 @@ def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
             ("history", "f8", (SETTLE + spec.length + 2 * spec.align + BLOCK,)),
             ("shape", "f8", (spec.length,)),  # the running reference beat, in millivolt
             ("beats", "i8"),  # that it has taken in
-            ("usual", "f8", (spec.reference_beats,)),  # latest distances, the newest last
+            ("usual", "f8", (spec.template_beats,)),  # latest distances, the newest last
             ("noise", beat_quality.STATE),
             ("strip", vf_features.STATE),
             ("told", "i8"),  # conditions whose beginning was told, as bits
@@ -191,8 +191,8 @@ def compare(
         copy(window, lead.shape)
     else:
         apart = template.beyond_usual(lead.usual, distance(window, shape, plan.before))
-        weight = 1 / min(lead.beats + 1, plan.reference_beats)
-        template.move(lead.shape, window, weight, plan.reference_bound, plan.before)
+        weight = 1 / min(lead.beats + 1, plan.template_beats)
+        template.move(lead.shape, window, weight, plan.template_bound, plan.before)
     lead.beats += 1
     return apart, lag, grade
 

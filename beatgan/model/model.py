@@ -136,7 +136,7 @@ class Model:
 
     def _score(self, beats: Sequence[Beat]) -> list[Score]:
         windows = _stacked([beat.window for beat in beats])
-        references = _stacked([beat.reference for beat in beats])
+        references = _stacked([beat.template for beat in beats])
         found = reconstruct(self._expect, windows, references, self._spec)
         values = self.calibration.combine(
             {

@@ -156,7 +156,7 @@ def test_neither_gain_nor_offset_of_a_lead_changes_beats_or_what_is_scored(
     assert np.allclose(apart(plain), apart(measured), atol=0.05)
     for a, b in zip(plain[1:], measured[1:], strict=True):  # the first: while filters settle
         assert np.allclose(a.window, b.window, atol=0.05)
-        assert np.allclose(a.reference, b.reference, atol=0.05)
+        assert np.allclose(a.template, b.template, atol=0.05)
 
 
 @pytest.mark.parametrize("signs", [(-1, 1), (1, -1), (-1, -1)])

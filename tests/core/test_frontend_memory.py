@@ -35,7 +35,7 @@ SAMPLES = troubled()
 def plain(events: Sequence[Event]) -> list[object]:
     """To be compared to the bit."""
     return [
-        (e.n, e.sample, e.distance, e.prematurity, e.window.tobytes(), e.reference.tobytes())
+        (e.n, e.sample, e.distance, e.prematurity, e.window.tobytes(), e.template.tobytes())
         if isinstance(e, Beat)
         else e
         for e in events
@@ -80,7 +80,11 @@ def test_what_it_tells_of_itself_is_restored() -> None:
     other.restore(one.save())
     assert other.conditions() == one.conditions() != set()
     assert (Condition.FLAT, "II") in one.conditions()
-    assert (other.lead, other.suspended, other.calm) == (one.lead, one.suspended, one.calm)
+    assert (other.lead, other.suspended, other.reports_status) == (
+        one.lead,
+        one.suspended,
+        one.reports_status,
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@ from typing import Any
 import pytest
 
 from beatgan.errors import ArtifactError
-from beatgan.spec import PreprocessSpec
+from beatgan.spec import FORMER_NAMES, PreprocessSpec
+
+FORMER = {new: old for old, new in FORMER_NAMES.items()}
 
 
 def test_it_survives_a_round_trip() -> None:
@@ -14,6 +16,15 @@ def test_it_survives_a_round_trip() -> None:
 def test_an_unknown_key_names_the_nearest() -> None:
     with pytest.raises(ArtifactError, match=r"'highpas_hz'.*'highpass_hz'"):
         PreprocessSpec.from_dict(PreprocessSpec().to_dict() | {"highpas_hz": 1.0})
+
+
+def test_the_field_names_of_format_2_are_read() -> None:
+    values = PreprocessSpec(template_beats=20, template_bound=0.4).to_dict()
+    old = {FORMER.get(key, key): value for key, value in values.items()}
+    assert set(old) - set(values) == {"reference_beats", "reference_bound"}
+    assert PreprocessSpec.from_dict(old) == PreprocessSpec(template_beats=20, template_bound=0.4)
+    with pytest.raises(ArtifactError, match="reference_beats"):
+        PreprocessSpec.from_dict(values | {"reference_beats": 20})
 
 
 def test_a_missing_key_is_named() -> None:
@@ -32,7 +43,7 @@ def test_a_missing_key_is_named() -> None:
         {"before": 10},
         {"align": 50},
         {"score_after": 500},
-        {"reference_beats": 0},
+        {"template_beats": 0},
         {"scale": "record"},
         {"rate": "fast"},
     ],

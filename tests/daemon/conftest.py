@@ -33,8 +33,8 @@ class DistanceScorer:
     def _score(self, beat: Beat) -> Score:
         apart = -4.0 if beat.distance is None else beat.distance
         value = None if beat.quality is Quality.UNUSABLE else apart + 0.1 * beat.prematurity
-        error = (beat.window - beat.reference) ** 2
-        return Score(beat, value, self.threshold, beat.reference, error)
+        error = (beat.window - beat.template) ** 2
+        return Score(beat, value, self.threshold, beat.template, error)
 
 
 class CountingObserver:

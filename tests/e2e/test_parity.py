@@ -56,5 +56,5 @@ def test_the_daemon_serves_what_training_learns_from(mitdb: Path) -> None:
         learnt = trained.beat(row)
         assert served.sample == learnt.sample
         assert served.window.tobytes() == learnt.window.tobytes()
-        assert served.reference.tobytes() == learnt.reference.tobytes()
+        assert served.template.tobytes() == learnt.template.tobytes()
         assert (served.distance, served.prematurity) == (learnt.distance, learnt.prematurity)

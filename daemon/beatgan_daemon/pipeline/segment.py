@@ -11,7 +11,7 @@ from beatgan.alarms.policy import EpisodePolicy
 from beatgan.errors import ArtifactError
 from beatgan.frontend import Event, Frontend
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Chunk, SignalChange, Strip
+from beatgan.types import Beat, Chunk, RhythmStatus, SignalChange
 from beatgan_daemon.pipeline.snapshot import FrontendSnapshot, Snapshot
 from beatgan_daemon.pipeline.source_clock import SourceClock
 
@@ -78,8 +78,14 @@ class Segment:
             SignalChange(condition, False, lead, sample, sample, suspended)
             for condition, lead in sorted(held.keys() - self.frontend.conditions())
         ]
-        if self.frontend.calm:
-            calm = Strip(sample=sample, known_at=sample, quiet=0, present=not suspended, chaos=CALM)
+        if not self.frontend.reports_status:
+            calm = RhythmStatus(
+                sample=sample,
+                known_at=sample,
+                samples_since_beat=0,
+                signal_ok=not suspended,
+                vf_log_odds=CALM,
+            )
             over.append(calm)
         return over
 

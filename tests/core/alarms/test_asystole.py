@@ -9,7 +9,17 @@ from beatgan.frontend import EMPTY, Frontend
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.records import SAMPLE, read_recording
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Evidence, Floats, Phase, Priority, Quality, Score, Strip, Turn
+from beatgan.types import (
+    Beat,
+    Evidence,
+    Floats,
+    Phase,
+    Priority,
+    Quality,
+    RhythmStatus,
+    Score,
+    Turn,
+)
 
 FS = 360
 LIMITS = AlarmLimits()
@@ -28,9 +38,9 @@ def beat(at_s: float) -> Score:
     )  # fmt: skip
 
 
-def quiet(at_s: float, quiet_s: float, present: bool = True, chaos: float = -3.0) -> Strip:
+def quiet(at_s: float, quiet_s: float, present: bool = True, chaos: float = -3.0) -> RhythmStatus:
     at = round(at_s * FS)
-    return Strip(at, at + 1, round(quiet_s * FS), present, chaos)
+    return RhythmStatus(at, at + 1, round(quiet_s * FS), present, chaos)
 
 
 def said(*events: Evidence) -> list[Turn]:
@@ -135,7 +145,7 @@ def test_one_beat_does_not_end_it() -> None:
     [quiet(14.1, 3.9), quiet(14.1, 4.1, present=False), quiet(14.1, 4.1, chaos=0.5)],
     ids=["too short", "a beat might hide", "chaos"],
 )
-def test_what_is_no_standstill(strip: Strip) -> None:
+def test_what_is_no_standstill(strip: RhythmStatus) -> None:
     assert not said(beat(10.0), strip)
 
 

@@ -49,7 +49,7 @@ def test_what_cannot_be_told_is_not_ventricular() -> None:
     assert log_odds(score(WIDE, distance=None)) == -inf  # no reference yet: it is its own
     unscored = score(WIDE, None)
     empty = np.empty(0, np.float32)
-    beat = replace(unscored.beat, window=empty, reference=empty)
+    beat = replace(unscored.beat, window=empty, template=empty)
     assert log_odds(replace(unscored, beat=beat)) == -inf
 
 
@@ -60,7 +60,7 @@ def test_an_unsuspicious_beat_is_not_looked_at() -> None:
 
 def test_flat_windows_are_finite() -> None:
     flat = np.zeros(320, np.float32)
-    beat = replace(score(flat).beat, reference=flat)
+    beat = replace(score(flat).beat, template=flat)
     assert np.isfinite(log_odds(replace(score(flat), beat=beat)))
     assert likeness(flat, WIDE) == 0
 

@@ -11,7 +11,7 @@ from beatgan.errors import RecordError
 from beatgan.frontend import Frontend
 from beatgan.records import read_recording
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Floats, Phase, Priority, Strip, Turn
+from beatgan.types import Beat, Floats, Phase, Priority, RhythmStatus, Turn
 from beatgan_train.ec57.annotations import read_reference
 
 FS = 360
@@ -20,12 +20,12 @@ LIMITS = AlarmLimits()
 BEGINS = AlarmLimits().fibrillation_odds
 
 
-def chaotic(at_s: float, chaos: float) -> Strip:
+def chaotic(at_s: float, chaos: float) -> RhythmStatus:
     at = round(at_s * FS)
-    return Strip(at, at + 1, 0, True, chaos)
+    return RhythmStatus(at, at + 1, 0, True, chaos)
 
 
-def said(*events: Strip) -> list[Turn]:
+def said(*events: RhythmStatus) -> list[Turn]:
     judge = Fibrillation(LIMITS, FS)
     return [turn for event in events for turn in judge.push(event)]
 

@@ -14,9 +14,9 @@ from beatgan.types import (
     Phase,
     Priority,
     Quality,
+    RhythmStatus,
     Score,
     SignalChange,
-    Strip,
     Turn,
 )
 
@@ -142,14 +142,14 @@ def test_a_run_that_became_the_patients_reference_goes_on() -> None:
     """The running normal beat drifts towards a sustained tachycardia, and nothing is strange."""
     opening = beats("NVVV", 400.0)
     drifted = [
-        replace(score, value=0.0, beat=replace(score.beat, reference=WIDE))
+        replace(score, value=0.0, beat=replace(score.beat, template=WIDE))
         for score in beats("NVVV" + "V" * 300, 400.0)[4:]
     ]
     judge = Runs(AlarmLimits(), FS)
     turns = feed([*opening, *drifted], judge)
     assert {turn.phase for turn in turns} == {Phase.START, Phase.UPDATE}
     back = beats("N" * 306, 400.0)[304:]
-    strange = [replace(s, value=4.0, beat=replace(s.beat, reference=WIDE)) for s in back]
+    strange = [replace(s, value=4.0, beat=replace(s.beat, template=WIDE)) for s in back]
     assert [turn.phase for turn in feed(strange, judge)] == [Phase.END]
 
 
@@ -181,7 +181,7 @@ def test_a_run_of_beats_that_differ_is_told_when_the_next_beat_shows_no_noise() 
 def test_a_run_of_beats_that_differ_is_told_in_silence_and_not_when_a_signal_fails() -> None:
     scores = beats("NNVVW", 400.0)
     at = scores[-1].beat.known_at + 500
-    strip = Strip(at, at, 700, True, -2.0)
+    strip = RhythmStatus(at, at, 700, True, -2.0)
     change = SignalChange(Condition.NOISE, True, "II", at, at, True)
     (start,) = feed([*scores, strip])
     assert (start.phase, start.known_at) == (Phase.START, at)

@@ -15,8 +15,8 @@ def beat(width: float, height: float = 1.0) -> Doubles:
 
 def move(shape: Doubles, window: Doubles, count: int) -> None:
     """As a lead does with its ``count``-th beat."""
-    weight = 1 / min(count, SPEC.reference_beats)
-    template.move(shape, window, weight, SPEC.reference_bound, SPEC.before)
+    weight = 1 / min(count, SPEC.template_beats)
+    template.move(shape, window, weight, SPEC.template_bound, SPEC.before)
 
 
 def unknown(count: int) -> Doubles:
@@ -34,7 +34,7 @@ def test_it_converges_to_the_usual_beat() -> None:
 def test_one_foreign_beat_moves_it_by_no_more_than_its_bound() -> None:
     shape = beat(5)
     move(shape, beat(20, 8.0), 51)
-    bound = SPEC.reference_bound * beat(5)[90:200].std() / SPEC.reference_beats
+    bound = SPEC.template_bound * beat(5)[90:200].std() / SPEC.template_beats
     assert np.abs(shape - beat(5)).max() == pytest.approx(bound)
 
 
@@ -79,11 +79,11 @@ def test_an_irregular_rhythm_is_not_one_alarm_a_beat() -> None:
 
 
 def test_what_is_usual_is_forgiven_in_part_and_within_bounds() -> None:
-    recent = unknown(SPEC.reference_beats)
+    recent = unknown(SPEC.template_beats)
     first = template.beyond_usual(recent, -4.0)
     assert first == pytest.approx(-4.0 - USUAL_SHARE * USUAL_DISTANCE)
     assert template.beyond_usual(recent, -4.0) == pytest.approx(-4.0 * (1 - USUAL_SHARE))
-    for _ in range(2 * SPEC.reference_beats):
+    for _ in range(2 * SPEC.template_beats):
         template.beyond_usual(recent, 0.5)
     wanted = 0.5 - USUAL_SHARE * MOST_USUAL
     assert template.beyond_usual(recent, 0.5) == pytest.approx(wanted)

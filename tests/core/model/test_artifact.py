@@ -178,7 +178,7 @@ def test_parts_that_make_no_model_are_refused(
 
 FAILING: list[tuple[Tamper, str]] = [
     (put("spec", "highpass_hz", value=2.0), r"self-test: (peak|score) \d+: got .*, expected"),
-    (put("spec", "reference_beats", value=3), r"self-test: score \d+: got .*, expected"),
+    (put("spec", "template_beats", value=3), r"self-test: score \d+: got .*, expected"),
     (put("spec", "scale", value="beat"), r"self-test: score 0: got .*, expected"),
     (lambda c: c["network"]["state"]["decoder.4.bias"].add_(1), r"self-test: score 0: got"),
     (put("calibration", "location", "error", value=1.0), r"self-test: score 0: got"),

@@ -126,7 +126,7 @@ def test_an_abnormal_component_raises_the_score() -> None:
         beat(WINDOWS[0], distance=0.0),
         beat(WINDOWS[0], prematurity=1.5),
     ]
-    strange[0] = replace(strange[0], reference=WINDOWS[0])
+    strange[0] = replace(strange[0], template=WINDOWS[0])
     usual, *raised = [score.value or 0.0 for score in MODELS[0].score([plain, *strange])]
     assert all(value > usual + 1.4 for value in raised)
 

@@ -14,7 +14,7 @@ from beatgan.frontend import Event, Frontend
 from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
 from beatgan.signal import vf_features
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Doubles, Floats, Record, Strip
+from beatgan.types import Beat, Doubles, Floats, Record, RhythmStatus
 
 SPEC, FS = PreprocessSpec(), 360
 LEADS = ("MLII", "V1")
@@ -38,8 +38,8 @@ def told(samples: Floats, fs: float = FS, leads: Sequence[str] = ("MLII",)) -> l
     return frontend.push(samples.reshape(len(samples), -1))
 
 
-def strips(events: Sequence[Event]) -> list[Strip]:
-    return [event for event in events if isinstance(event, Strip)]
+def strips(events: Sequence[Event]) -> list[RhythmStatus]:
+    return [event for event in events if isinstance(event, RhythmStatus)]
 
 
 def paused(fs: float = FS) -> tuple[Floats, float]:
@@ -69,10 +69,10 @@ def test_nothing_is_told_of_a_normal_rhythm(two_leads: TwoLeads) -> None:
 def test_fibrillation_is_chaotic_whatever_the_rate_of_the_source(fs: float) -> None:
     signal = np.concatenate([synthetic_ecg(20, fs), waves(20, fs), synthetic_ecg(20, fs)])
     found = strips(told(signal, fs))
-    chaotic = [s for s in found if s.chaos >= AlarmLimits().fibrillation_odds]
+    chaotic = [s for s in found if s.vf_log_odds >= AlarmLimits().fibrillation_odds]
     assert 20 * fs < chaotic[0].sample < 27 * fs
     assert 38 * fs < chaotic[-1].sample < 44 * fs
-    assert found[-1].chaos <= ventricular_fibrillation.ENDS  # told once more: it is over
+    assert found[-1].vf_log_odds <= ventricular_fibrillation.ENDS  # told once more: it is over
 
 
 def test_a_sine_is_upside_down_half_a_period_later_and_a_peak_is_not() -> None:
@@ -95,21 +95,21 @@ def test_a_faint_strip_is_not_chaotic_and_a_lost_one_is_nothing() -> None:
 def test_a_chaotic_lead_beside_a_calm_one_is_no_fibrillation(two_leads: TwoLeads) -> None:
     samples = two_leads(30, 360.0)
     samples[10 * FS : 25 * FS, 1] = waves(15)
-    assert not [s for s in strips(told(samples, leads=LEADS)) if s.chaos > 0]
+    assert not [s for s in strips(told(samples, leads=LEADS)) if s.vf_log_odds > 0]
     samples[8 * FS :, 0] = np.nan  # where there is no other, it is all that is known
     found = strips(told(samples, leads=LEADS))
-    assert max(s.chaos for s in found) > AlarmLimits().fibrillation_odds
+    assert max(s.vf_log_odds for s in found) > AlarmLimits().fibrillation_odds
 
 
 @pytest.mark.parametrize("fs", [128.0, 250.0, 360.0, 1000.0])
 def test_quiet_counts_from_the_last_beat(fs: float) -> None:
     ecg, last = paused(fs)
     found = strips(told(ecg, fs))
-    quiet = np.array([(s.sample - s.quiet) / fs for s in found])
+    quiet = np.array([(s.sample - s.samples_since_beat) / fs for s in found])
     assert np.abs(quiet[:-1] - last).max() < 0.03  # the break itself is no beat
-    assert all(s.present for s in found if 3.9 * fs < s.quiet < PAUSE_S * fs)
-    assert found[0].quiet == pytest.approx(2.0 * fs, abs=0.15 * fs)
-    assert found[-1].quiet < 0.6 * fs
+    assert all(s.signal_ok for s in found if 3.9 * fs < s.samples_since_beat < PAUSE_S * fs)
+    assert found[0].samples_since_beat == pytest.approx(2.0 * fs, abs=0.15 * fs)
+    assert found[-1].samples_since_beat < 0.6 * fs
     assert {round((b.sample - a.sample) / fs, 2) for a, b in pairwise(found)} <= {0.12, 0.13}
 
 
@@ -119,8 +119,8 @@ def test_small_noise_is_no_beat(noise_mv: float) -> None:
     still = slice(int((last + 0.5) * FS), int((last + 0.5 + PAUSE_S) * FS))
     ecg[still] += np.random.default_rng(3).normal(0, noise_mv, ecg[still].size).astype(np.float32)
     found = strips(told(ecg))
-    assert max(s.quiet for s in found) > 6 * FS
-    assert max(s.chaos for s in found) <= 0
+    assert max(s.samples_since_beat for s in found) > 6 * FS
+    assert max(s.vf_log_odds for s in found) <= 0
 
 
 def test_lost_signal_is_not_quiet_and_quiet_counts_from_its_return() -> None:
@@ -132,7 +132,7 @@ def test_lost_signal_is_not_quiet_and_quiet_counts_from_its_return() -> None:
     assert not [s for s in found if lost + 0.5 * FS < s.sample < back]
     again = [s for s in found if back < s.sample < first + PAUSE_S * FS]
     assert again
-    assert {s.sample - s.quiet >= back for s in again} == {True}
+    assert {s.sample - s.samples_since_beat >= back for s in again} == {True}
 
 
 def test_a_beat_might_hide_in_a_signal_that_moves() -> None:
@@ -140,8 +140,8 @@ def test_a_beat_might_hide_in_a_signal_that_moves() -> None:
     first = int((last + 0.5) * FS)
     swing = 2.0 * np.sin(2 * np.pi * 0.8 * np.arange(int(PAUSE_S * FS)) / FS)
     ecg[first : first + swing.size] += swing.astype(np.float32)
-    late = [s for s in strips(told(ecg)) if s.quiet > 3 * FS]
-    assert not any(s.present for s in late)
+    late = [s for s in strips(told(ecg)) if s.samples_since_beat > 3 * FS]
+    assert not any(s.signal_ok for s in late)
 
 
 @given(st.lists(st.integers(1, 40 * FS - 1), max_size=8), st.integers(0, 1))

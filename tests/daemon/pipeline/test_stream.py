@@ -69,7 +69,7 @@ def events(steps: Sequence[StreamEvent]) -> list[tuple[object, ...]]:
     plain: list[tuple[object, ...]] = []
     for what in (step.what for step in steps):
         if isinstance(what, Beat):
-            arrays = (what.window.tobytes(), what.reference.tobytes())
+            arrays = (what.window.tobytes(), what.template.tobytes())
             context = (what.rr_ms, what.distance, what.prematurity)
             plain.append((what.n, what.sample, what.known_at, what.quality, *context, *arrays))
         elif isinstance(what, SignalChange):

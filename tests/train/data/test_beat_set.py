@@ -85,7 +85,7 @@ def test_a_row_is_the_beat_it_came_from() -> None:
         assert (again.sample, again.quality) == (expected.sample, expected.quality)
         assert (again.distance, again.prematurity) == (expected.distance, expected.prematurity)
         np.testing.assert_array_equal(again.window, expected.window)
-        np.testing.assert_array_equal(again.reference, expected.reference)
+        np.testing.assert_array_equal(again.template, expected.template)
 
 
 def test_a_record_without_beats_is_an_empty_set() -> None:
@@ -120,7 +120,7 @@ def test_training_windows_are_the_front_ends_bit_for_bit(mitdb: Path) -> None:
         stored = found.beat(row)
         assert stored.sample == live.sample
         np.testing.assert_array_equal(stored.window, live.window)
-        np.testing.assert_array_equal(stored.reference, live.reference)
+        np.testing.assert_array_equal(stored.template, live.template)
         assert (stored.distance, stored.prematurity) == (live.distance, live.prematurity)
     assert len(expected) > 450
 

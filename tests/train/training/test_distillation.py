@@ -55,7 +55,7 @@ def test_a_teacher_must_say_what_it_was_made_of() -> None:
 
 def test_a_teacher_of_other_preprocessing_is_refused() -> None:
     with pytest.raises(UsageError, match="other preprocessing"):
-        common_source([teacher(spec=PreprocessSpec(reference_beats=7))])
+        common_source([teacher(spec=PreprocessSpec(template_beats=7))])
 
 
 def test_provenance_is_told_in_full() -> None:

@@ -88,7 +88,7 @@ class BeatSet:
             rr_ms=None,
             quality=Quality(str(self.quality[row])),
             window=self.window[row] if good else np.empty(0, np.float32),
-            reference=self.reference[row] if good else np.empty(0, np.float32),
+            template=self.reference[row] if good else np.empty(0, np.float32),
             distance=None if np.isnan(self.distance[row]) else float(self.distance[row]),
             prematurity=float(self.prematurity[row]),
         )
@@ -195,7 +195,7 @@ def beat_set(
         sample=samples,
         label=labels,
         window=rows([b.window for b in beats]),
-        reference=rows([b.reference for b in beats]),
+        reference=rows([b.template for b in beats]),
         distance=np.array([b.distance for b in beats], dtype=np.float64),
         prematurity=np.array([b.prematurity for b in beats], dtype=np.float64),
         quality=np.array([b.quality.value for b in beats], dtype="<U8"),

@@ -85,7 +85,7 @@ def beat(score: Score, spec: PreprocessSpec) -> str:
     """A beat over what was expected and the patient's reference; below, the error of each tick."""
     ms = (np.arange(spec.length) - spec.before) * (1000 / spec.rate)
     waves = (
-        ("reference", score.beat.reference), ("expected", score.expected),
+        ("reference", score.beat.template), ("expected", score.expected),
         ("beat", score.beat.window),
     )  # fmt: skip
     low = min(float(wave.min()) for _, wave in waves)
