@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from beatgan.beats import emit, lead_pipeline, stream
 from beatgan.beats.beat_quality import GRADES, UNUSABLE
+from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError, StreamError
 from beatgan.jit import state_digest
 from beatgan.lead_names import is_other, lead_name
@@ -62,7 +63,12 @@ class Frontend:
     """Beats, signal changes and strips of one stream from its samples. ``first``: see Chunk."""
 
     def __init__(
-        self, spec: PreprocessSpec, fs: float, leads: Sequence[str], first: int = 0
+        self,
+        spec: PreprocessSpec,
+        coefficients: AlarmCoefficients,
+        fs: float,
+        leads: Sequence[str],
+        first: int = 0,
     ) -> None:
         if not MIN_FS <= fs <= MAX_FS:
             raise StreamError("rate", f"fs must be {MIN_FS:g} to {MAX_FS:g} Hz, got {fs:g}")
@@ -70,11 +76,13 @@ class Frontend:
             raise StreamError("leads", "a stream needs at least one lead, got none")
         columns = choose_leads(leads, spec.leads, len(leads))
         used = 1 + (spec.second_lead > 0)
+        self._coefficients = coefficients
         self._spec, self._rate, self._length, self._fs = spec, spec.rate, spec.length, fs
         self._width = len(leads)
         self._names = tuple(leads)
         self._spare = np.array(columns[used:], np.int64)
-        self._ratio, self._plan = resample.design(fs, spec.rate), lead_pipeline.plan(spec, fs)
+        self._ratio = resample.design(fs, spec.rate)
+        self._plan = lead_pipeline.plan(spec, coefficients, fs)
         self._step = max(1, int(FRAME * fs / spec.rate) - 1)
         self._state = np.zeros(1, emit.layout(spec))
         self._leads = np.zeros(len(columns[:used]), lead_pipeline.layout(spec))
@@ -141,20 +149,20 @@ class Frontend:
     def restore(self, state: FrontendState) -> None:
         """Go on, to the bit, where the front end was that saved ``state``.
 
-        Raises ArtifactError where that one was of another spec, rate or set of leads, or of another
-        version of this code; nothing is changed then.
+        Raises ArtifactError where that one was of another model, rate or set of leads, or of
+        another version of this code; nothing is changed then.
         """
         if state.layout != self._layout():
             raise ArtifactError(
-                "the front end's state is of another version, spec, rate or set of leads"
+                "the front end's state is of another version, model, rate or set of leads"
             )
         self._state = np.frombuffer(state.stream, self._state.dtype).copy()
         self._leads = np.frombuffer(state.leads, self._leads.dtype).copy()
         self._spare = np.array(state.spare, np.int64)
 
     def _layout(self) -> str:
-        kind = (self._spec, self._fs, self._names, self._state.dtype, self._leads.dtype)
-        return _named(*kind)
+        layouts = (self._state.dtype, self._leads.dtype)
+        return _named(self._spec, self._coefficients, self._fs, self._names, *layouts)
 
     def _push(self, samples: Floats) -> list[Event]:
         events, windows = self._room()

@@ -22,6 +22,7 @@ from beatgan.records import Recording, read_recording
 from beatgan.types import Beat, Phase, RhythmStatus, Score, SignalChange
 from beatgan_train.data.beat_set import locate
 from beatgan_train.ec57.annotations import DS1, DS2, PACED
+from beatgan_train.training.coefficients import coefficients_of
 from benchmarks.fibrillation_weights import (
     IN_TIME_S,
     ODD,
@@ -40,7 +41,7 @@ STRESS = tuple(f"{r}e{snr}" for r in (118, 119) for snr in ("12", "06", "00", "_
 def heard(recording: Recording) -> dict[str, Spans]:
     """When each code's episodes were told to begin and to be over, in s."""
     fs, limits = recording.fs, AlarmLimits()
-    frontend = Frontend(SPEC, fs, recording.leads)
+    frontend = Frontend(SPEC, coefficients_of("full"), fs, recording.leads)
     judges: list[Judge] = [
         ventricular_fibrillation.Fibrillation(limits, fs),
         asystole.Standstill(limits, fs),

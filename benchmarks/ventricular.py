@@ -1,7 +1,7 @@
 """Ventricular runs: how many are told, how many of those told are none; and how that was chosen.
 
     python -m benchmarks.ventricular --data DIR --model models/student.pt --choose
-        the weights of ventricular_beat.py, fitted to DS1; and, cross-validated by patient, what
+        the model's ventricular coefficients, fitted to DS1; and, cross-validated by patient, what
         a higher or lower offset would do (the network itself has learnt from all of DS1), there
         and in nstdb's noise, to whose patients the weights were not fitted either
     python -m benchmarks.ventricular --data DIR --model models/student.pt --patients DS2
@@ -11,21 +11,21 @@ median of three intervals, the one that leads to it included. An episode is true
 a run, within 150 ms, or annotated flutter.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from beatgan.alarms import ventricular_beat
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.ventricular_beat import VentricularClassifier
 from beatgan.alarms.ventricular_run import Runs
 from beatgan.frontend import Frontend
+from beatgan.model.artifact import Artifact
 from beatgan.model.model import Model
 from beatgan.records import read_recording
 from beatgan.types import Beat, Bools, Doubles, Evidence, Ints, Phase, Score
@@ -76,12 +76,11 @@ class Found:
     false: tuple[str, ...]  # the reference's classes of its beats
 
 
-def stream(data: Path, name: str, model: Path) -> Record:
+def stream(data: Path, name: str, artifact: Artifact) -> Record:
     """The record ``name``, a second at a time."""
-    artifact = read(model)
     scorer = Model(artifact.spec, artifact.network, artifact.calibration)
     recording = read_recording(locate(data, name))
-    frontend = Frontend(artifact.spec, recording.fs, recording.leads)
+    frontend = Frontend(artifact.spec, artifact.coefficients, recording.fs, recording.leads)
     step, samples = int(recording.fs), recording.samples
     seconds = (samples[first : first + step] for first in range(0, len(samples), step))
     events = [event for second in seconds for event in frontend.push(second)] + frontend.close()
@@ -112,9 +111,14 @@ def is_fast(record: Record, first: int, last: int) -> bool:
     return bool(60 / min(medians) >= LIMITS.run_rate)
 
 
-def episodes(record: Record) -> list[tuple[int, int, int]]:
+def classifier(artifact: Artifact) -> VentricularClassifier:
+    """The model's own."""
+    return VentricularClassifier(artifact.spec, artifact.coefficients.ventricular)
+
+
+def episodes(record: Record, ventricular: VentricularClassifier) -> list[tuple[int, int, int]]:
     """Onset, end, and when it was known that it begins, of each episode. In samples."""
-    judge, began = Runs(LIMITS, record.fs), {}
+    judge, began = Runs(LIMITS, ventricular, record.fs), {}
     turns = [turn for event in record.evidence for turn in judge.push(event)]
     turns += judge.close(round(record.hours * 3600 * record.fs))
     found: list[tuple[int, int, int]] = []
@@ -126,10 +130,10 @@ def episodes(record: Record) -> list[tuple[int, int, int]]:
     return found
 
 
-def judged(record: Record) -> Found:
-    """What the judge, as its module is now, makes of a record."""
+def judged(record: Record, ventricular: VentricularClassifier) -> Found:
+    """What the judge of runs makes of a record, with this classifier of beats."""
     reference, near = record.reference, NEAR_S * record.fs
-    runs, told = annotated(reference), episodes(record)
+    runs, told = annotated(reference), episodes(record, ventricular)
     first, last = reference.sample[runs[:, 0]], reference.sample[runs[:, 1]]
     third = reference.sample[runs[:, 0] + 2]
     fast = np.array([is_fast(record, *run) for run in runs.tolist()], np.bool_)
@@ -147,28 +151,24 @@ def judged(record: Record) -> Found:
 # --- how it was chosen ------------------------------------------------------------------------
 
 
-def material(record: Record) -> tuple[Doubles, Bools]:
+def material(record: Record, ventricular: VentricularClassifier) -> tuple[Doubles, Bools]:
     """Features (n, 4) of the suspicious beats of known class N, S or V; which of them are V."""
     scores = record.scores
     at = np.array([score.beat.sample for score in scores], np.int64)
     labels = label_beats(at, record.reference)[0]
     labels[record.reference.in_flutter(at)] = ""
-    rows, which = _features(scores, labels)
+    rows, which = _features(scores, labels, ventricular)
     return np.array(rows, np.float64).reshape(-1, 4), np.array(which, np.bool_)
 
 
 def _features(
-    scores: Sequence[Score], labels: Labels
+    scores: Sequence[Score], labels: Labels, ventricular: VentricularClassifier
 ) -> tuple[list[tuple[float, ...]], list[bool]]:
     rows: list[tuple[float, ...]] = []
     which: list[bool] = []
     for score, label in zip(scores, labels.tolist(), strict=True):
-        if (
-            label in ("N", "S", "V")
-            and score.value is not None
-            and ventricular_beat.suspicious(score)
-        ):
-            rows.append(ventricular_beat.features(score, score.value))
+        if label in ("N", "S", "V") and score.value is not None and ventricular.suspicious(score):
+            rows.append(ventricular.features(score, score.value))
             which.append(label == "V")
     return rows, which
 
@@ -196,36 +196,35 @@ def fit(parts: Sequence[tuple[Doubles, Bools]]) -> Doubles:
     return np.append(weights, found[-1] - weights @ middle)
 
 
-@contextmanager
-def as_if(weights: NDArray[np.float64]) -> Iterator[None]:
-    """The judge with other weights and another offset."""
-    shipped = ventricular_beat.WEIGHTS, ventricular_beat.OFFSET
-    one, two, three, four, offset = weights.tolist()
-    ventricular_beat.WEIGHTS, ventricular_beat.OFFSET = (one, two, three, four), offset
-    try:
-        yield
-    finally:
-        ventricular_beat.WEIGHTS, ventricular_beat.OFFSET = shipped
+def with_weights(artifact: Artifact, weights: Doubles) -> VentricularClassifier:
+    """The model's own, but with other weights and another offset."""
+    names = (*ventricular_beat.Features._fields, "offset")
+    changed = dict(zip(names, weights.tolist(), strict=True))
+    return VentricularClassifier(
+        artifact.spec, replace(artifact.coefficients.ventricular, **changed)
+    )
 
 
-def choose(records: Sequence[Record], noisy: Sequence[Record]) -> None:
+def choose(records: Sequence[Record], noisy: Sequence[Record], artifact: Artifact) -> None:
     """Print the weights, and what offsets would do to patients that they were not fitted to."""
-    parts = [material(record) for record in records]
+    parts = [material(record, classifier(artifact)) for record in records]
     names = (*ventricular_beat.Features._fields, "offset")
     told = zip(names, fit(parts).round(2).tolist(), strict=True)
     typer.echo("fitted to all: " + ", ".join(f"{name} {value:g}" for name, value in told))
-    typer.echo(f"as shipped: {ventricular_beat.WEIGHTS}, {ventricular_beat.OFFSET:g}")
+    typer.echo(f"as in the model: {artifact.coefficients.ventricular}")
     left_out = {record.name: fit(parts[:k] + parts[k + 1 :]) for k, record in enumerate(records)}
     for shift in SHIFTS:
-        found = [_shifted(record, left_out, shift) for record in records]
-        noise = sum(len(_shifted(record, left_out, shift).false) for record in noisy)
+        found = [_shifted(record, left_out, shift, artifact) for record in records]
+        noise = sum(len(_shifted(record, left_out, shift, artifact).false) for record in noisy)
         typer.echo(f"offset {shift:+5.2f}: {summary(found)}; {noise} false in noise")
 
 
-def _shifted(record: Record, left_out: Mapping[str, Doubles], shift: float) -> Found:
+def _shifted(
+    record: Record, left_out: Mapping[str, Doubles], shift: float, artifact: Artifact
+) -> Found:
     """With weights that the patient had no part in; nstdb's records are named after theirs."""
-    with as_if(left_out[record.name[:3]] + np.array([0, 0, 0, 0, shift])):
-        return judged(record)
+    weights = left_out[record.name[:3]] + np.array([0, 0, 0, 0, shift])
+    return judged(record, with_weights(artifact, weights))
 
 
 # --- what is told -----------------------------------------------------------------------------
@@ -255,11 +254,11 @@ def line(record: Record, found: Found) -> str:
     return f"{record.name:8}{numbers}  {false}"
 
 
-def tell(records: Sequence[Record]) -> None:
+def tell(records: Sequence[Record], artifact: Artifact) -> None:
     """Print a row for each record that has runs or episodes, and all together."""
     heads = ("runs", "told", "fast", "told", "said")
     typer.echo(f"{'':8}" + "".join(f"{head:>6}" for head in heads) + "  false")
-    found = [judged(record) for record in records]
+    found = [judged(record, classifier(artifact)) for record in records]
     for record, each in zip(records, found, strict=True):
         if len(each.told) or each.episodes:
             typer.echo(line(record, each))
@@ -277,11 +276,12 @@ def main(
 ) -> None:
     """Print what the judge tells of some patients, or how it was chosen."""
     group: Group = "DS1" if choose_weights else patients
-    records = [stream(data, name, model) for name in GROUPS[group]]
+    artifact = read(model)
+    records = [stream(data, name, artifact) for name in GROUPS[group]]
     if choose_weights:
-        choose(records, [stream(data, name, model) for name in GROUPS["noise"]])
+        choose(records, [stream(data, name, artifact) for name in GROUPS["noise"]], artifact)
     else:
-        tell(records)
+        tell(records, artifact)
 
 
 if __name__ == "__main__":

@@ -19,16 +19,9 @@ from beatgan.alarms import (
 )
 from beatgan.alarms.detector import Judge
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.ventricular_beat import VentricularClassifier
 from beatgan.types import Alert, Evidence, Kind, Phase, Priority, Score, SignalChange, Turn
 
-JUDGES = (
-    anomalous_beats.Anomalous,
-    technical.Technical,
-    asystole.Standstill,
-    ventricular_fibrillation.Fibrillation,
-    ventricular_run.Runs,
-    heart_rate.Rate,
-)
 JudgeStates = tuple[
     anomalous_beats.State,
     technical.State,
@@ -66,9 +59,16 @@ class EpisodePolicy:
     can be spared, is held back: told late if it lasts, else counted. Never one of high priority.
     """
 
-    def __init__(self, limits: AlarmLimits, fs: float) -> None:
+    def __init__(self, limits: AlarmLimits, ventricular: VentricularClassifier, fs: float) -> None:
         self._limits, self._fs = limits, fs
-        self._judges: list[Judge] = [judge(limits, fs) for judge in JUDGES]
+        self._judges: list[Judge] = [
+            anomalous_beats.Anomalous(limits, fs),
+            technical.Technical(limits),
+            asystole.Standstill(limits, fs),
+            ventricular_fibrillation.Fibrillation(limits, fs),
+            ventricular_run.Runs(limits, ventricular, fs),
+            heart_rate.Rate(limits, fs),
+        ]
         self._state = PolicyState(self._judge_states())
         self.suppressed: list[str] = []  # codes of episodes never told; whoever counts them clears
 

@@ -21,7 +21,7 @@ class State(Struct):
 class Technical:
     """The judge of the signal."""
 
-    def __init__(self, limits: AlarmLimits, _fs: float) -> None:
+    def __init__(self, limits: AlarmLimits) -> None:
         self.limits = limits
         self.state = State()
 

@@ -11,7 +11,7 @@ from statistics import median
 from msgspec import Struct, field
 
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.alarms.ventricular_beat import likeness, log_odds
+from beatgan.alarms.ventricular_beat import VentricularClassifier
 from beatgan.types import Evidence, Phase, Priority, Quality, RhythmStatus, Score, Turn
 
 CODE = "rhythm.ventricular-run"
@@ -54,8 +54,8 @@ class State(Struct):
 class Runs:
     """The judge of ventricular runs."""
 
-    def __init__(self, limits: AlarmLimits, fs: float) -> None:
-        self.limits, self._fs = limits, fs
+    def __init__(self, limits: AlarmLimits, ventricular: VentricularClassifier, fs: float) -> None:
+        self.limits, self._ventricular, self._fs = limits, ventricular, fs
         self.state = State()
 
     def push(self, event: Evidence) -> Sequence[Turn]:
@@ -73,19 +73,24 @@ class Runs:
     def _consider(self, score: Score) -> Sequence[Turn]:
         """Whether a run begins with the latest beats, or whether that is for the next to say."""
         row = self.state.row
-        if log_odds(score) <= LEAST:
+        if self._ventricular.log_odds(score) <= LEAST:
             row.clear()
             return ()
         row.append(score.kept())
         del row[: -self.limits.run_beats]
         if len(row) < self.limits.run_beats or not self._fast(row):
             return ()
-        alike = _neighbours(row)
+        alike = self._neighbours(row)
         if min(alike, default=1) > ALIKE:
             return self._begin(score.beat.known_at)
-        likely = max(alike) > SIMILAR or min(map(log_odds, row)) > SURE
+        likely = max(alike) > SIMILAR or min(map(self._ventricular.log_odds, row)) > SURE
         self.state.waits = likely and not _poor(row)
         return ()
+
+    def _neighbours(self, row: Sequence[Score]) -> list[float]:
+        """How much each beat of a row resembles the next."""
+        likeness = self._ventricular.likeness
+        return [likeness(a.beat.window, b.beat.window) for a, b in pairwise(row)]
 
     def _confirm(self, event: Evidence) -> Sequence[Turn]:
         self.state.waits = False
@@ -98,7 +103,7 @@ class Runs:
             onset=beats[0],
             spoke_at=known_at,
             last=beats[-1],
-            clearest=max(row, key=log_odds),
+            clearest=max(row, key=self._ventricular.log_odds),
             untold=beats,
             worst=max(row, key=lambda score: score.height),
         )
@@ -148,13 +153,13 @@ class Runs:
         A long run becomes the patient's reference, so that its beats are no longer strange: then it
         counts that a beat resembles the run's beats, more than what was normal before the run.
         """
-        beat, clearest = score.beat, run.clearest.beat
+        beat, clearest, likeness = score.beat, run.clearest.beat, self._ventricular.likeness
         if beat.rr_ms is not None and beat.rr_ms > PAUSE * 60_000 / self.limits.run_rate:
             return False
         alike = likeness(beat.window, clearest.window)
         if alike >= ALIKE and alike > likeness(beat.window, clearest.template):
             return True
-        return log_odds(score) > STAY
+        return self._ventricular.log_odds(score) > STAY
 
     def _fade(self, run: Run, known_at: int) -> Sequence[Turn]:
         """Nothing that can be judged was heard for long: the run is over, for all that is known."""
@@ -189,11 +194,6 @@ class Runs:
 
 def _poor(row: Sequence[Score]) -> bool:
     return any(score.beat.quality is not Quality.GOOD for score in row)
-
-
-def _neighbours(row: Sequence[Score]) -> list[float]:
-    """How much each beat of a row resembles the next."""
-    return [likeness(a.beat.window, b.beat.window) for a, b in pairwise(row)]
 
 
 def _well(event: Evidence) -> bool:

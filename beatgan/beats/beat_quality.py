@@ -19,21 +19,22 @@ BLOCK = 64  # samples (0.18 s): short enough that one of them lies between the Q
 REPEATS = 0.08  # a beat this near to another is no noise: noise does not repeat itself
 TINY = 1e-9  # keeps logarithms finite
 
-# Log odds that a beat is a false alarm made by noise rather than a beat of a clean recording:
-# weights of natural logarithms, and an offset, fitted by logistic regression to DS1, clean, and
-# without 118 and 119 but with nstdb's noises mixed in. Noise of electrodes need not be fuzzy, so
-# there is a fit without fuzz too. But to that one ventricular fibrillation looks like noise. So
-# what it says makes a beat poor, which is scored; only fuzz can make it unusable.
-#          unlikeness, fuzz, swing, range, offset
-WITH_FUZZ = (0.8, 3.4, 2.7, -2.4, 14.2)
-WITHOUT = (0.95, 0.0, 4.8, -2.3, 4.0)
+# Log odds that a beat is made by noise: `NoiseCoefficients` of the model file. Noise of electrodes
+# need not be fuzzy, so there are weights without fuzz too. But to those ventricular fibrillation
+# looks like noise. So what they say makes a beat poor, which is scored; only fuzz can make it
+# unusable.
+COEFFICIENTS = np.dtype(
+    [
+        ("with_hf_noise", "f8", (5,)),  # weights in the order of `NoiseWeights`, the offset last
+        ("without_hf_noise", "f8", (5,)),
+        ("poor_entered", "f8"),
+        ("poor_left", "f8"),
+        ("unusable_entered", "f8"),
+        ("unusable_left", "f8"),
+    ]
+)
 LOWEST, HIGHEST = -2.0, 6.0  # how much one beat can say
 FORGET = 0.1  # weight of the newest beat in the running level
-
-# Where a state begins and where it ends, so that it does not flap. Chosen on the same records: see
-# benchmarks/clinical/noise.py.
-POOR_ENTERED, POOR_LEFT = 0.5, 0.0
-UNUSABLE_ENTERED, UNUSABLE_LEFT = 1.75, 1.25
 
 GRADES = (Quality.GOOD, Quality.POOR, Quality.UNUSABLE)
 GOOD, POOR, UNUSABLE = range(3)  # their indices
@@ -117,16 +118,16 @@ def _range(x: Doubles) -> float:
 
 
 @compiled
-def _weighted(parts: tuple[float, ...], weights: tuple[float, ...]) -> float:
+def _weighted(parts: tuple[float, ...], weights: Doubles) -> float:
     """The weighted sum of ``parts``, and the last weight as it is."""
-    total = weights[4]
+    total = float(weights[4])
     for i in range(4):
         total += weights[i] * parts[i]
     return total
 
 
 @compiled
-def _odds(signal: Doubles, reference: Doubles, apart: float) -> tuple[float, float]:
+def _odds(noise: Record, signal: Doubles, reference: Doubles, apart: float) -> tuple[float, float]:
     """What one beat, ``apart`` from all others, says: log odds of noise without and with fuzz."""
     if apart < REPEATS:
         return LOWEST, LOWEST
@@ -139,8 +140,8 @@ def _odds(signal: Doubles, reference: Doubles, apart: float) -> tuple[float, flo
         np.log((_range(signal) + TINY) / (_range(reference) + TINY)),
     )
     return (
-        min(max(_weighted(parts, WITHOUT), LOWEST), HIGHEST),
-        min(max(_weighted(parts, WITH_FUZZ), LOWEST), HIGHEST),
+        min(max(_weighted(parts, noise.without_hf_noise), LOWEST), HIGHEST),
+        min(max(_weighted(parts, noise.with_hf_noise), LOWEST), HIGHEST),
     )
 
 
@@ -154,19 +155,22 @@ def begin(s: Record) -> None:
 
 
 @compiled
-def push(s: Record, signal: Doubles, window: Doubles, reference: Doubles, before: int) -> int:
+def push(
+    s: Record, noise: Record, signal: Doubles, window: Doubles, reference: Doubles, before: int
+) -> int:
     """The grade of the next beat, all three arrays filtered and in millivolt.
 
+    ``noise`` is a record of type COEFFICIENTS.
     ``window`` is the aligned beat and ``reference`` the patient's own, equally long; ``signal`` is
     the signal round it, without NaN: some half a second more. A grade is left later than it is
     entered.
     """
-    plain, fuzzy = _odds(signal, reference, _unlikeness(s, window, reference, before))
+    plain, fuzzy = _odds(noise, signal, reference, _unlikeness(s, window, reference, before))
     s.noise += FORGET * (max(plain, fuzzy) - s.noise)
     s.fuzz += FORGET * (fuzzy - s.fuzz)
-    if s.fuzz >= (UNUSABLE_LEFT if s.grade == UNUSABLE else UNUSABLE_ENTERED):
+    if s.fuzz >= (noise.unusable_left if s.grade == UNUSABLE else noise.unusable_entered):
         s.grade = UNUSABLE
-    elif s.noise >= (POOR_ENTERED if s.grade == GOOD else POOR_LEFT):
+    elif s.noise >= (noise.poor_entered if s.grade == GOOD else noise.poor_left):
         s.grade = POOR
     else:
         s.grade = GOOD

@@ -3,6 +3,7 @@
 Knows no other lead, and not whose beats count. Its whole state is one NumPy record.
 """
 
+from dataclasses import astuple
 from functools import lru_cache
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from beatgan.beats import beat_quality, template
 from beatgan.beats.window import best_lag, copy, distance
+from beatgan.coefficients import AlarmCoefficients
 from beatgan.jit import compiled
 from beatgan.signal import filters, qrs_detector, resample, signal_quality, vf_features
 from beatgan.spec import PreprocessSpec
@@ -39,12 +41,14 @@ PLAN = np.dtype(
         ("steady", "f8", (2, 2)),
         ("band_sos", "f8", (2, 6)),
         ("band_steady", "f8", (2, 2)),
+        ("noise", beat_quality.COEFFICIENTS),
+        ("vf", "f8", (5,)),  # in the order of `VfCoefficients`
     ]
-)  # what all streams of one spec and rate have in common, for compiled code
+)  # what all streams of one model and rate have in common, for compiled code
 
 
 @lru_cache(maxsize=64)
-def plan(spec: PreprocessSpec, fs: float) -> NDArray[np.void]:
+def plan(spec: PreprocessSpec, coefficients: AlarmCoefficients, fs: float) -> NDArray[np.void]:
     """The constants of streams at ``fs`` Hz, one record of type PLAN."""
     ratio = resample.design(fs, spec.rate)
     sos, steady, late = filters.design(spec.rate, spec.highpass_hz, spec.lowpass_hz)
@@ -58,6 +62,8 @@ def plan(spec: PreprocessSpec, fs: float) -> NDArray[np.void]:
     made["step"] = max(1, int(BLOCK * fs / spec.rate) - 1)
     made["late"], made["sos"], made["steady"] = late, sos, steady
     made["band_sos"], made["band_steady"] = band_sos, band_steady
+    made["noise"] = astuple(coefficients.noise)
+    made["vf"] = astuple(coefficients.vf)
     return made
 
 
@@ -151,7 +157,7 @@ def push(
     found = lead.found[lead.waiting :]
     confirmed = qrs_detector.run(band, signal, made, lead.detector, found)
     end, found = made + count, found[:confirmed]
-    vf_features.run(lead.strip, lead.history, made, end, found, plan.late, looks)
+    vf_features.run(lead.strip, plan.vf, lead.history, made, end, found, plan.late, looks)
     lead.waiting += confirmed
     return made + count, changed
 
@@ -227,4 +233,4 @@ def _grade(s: Record, plan: Record, signal: Doubles, window: Doubles, shape: Dou
     if _lost(signal):
         before: int = s.grade
         return max(before, beat_quality.POOR)
-    return beat_quality.push(s, signal, window, shape, plan.before)
+    return beat_quality.push(s, plan.noise, signal, window, shape, plan.before)

@@ -10,13 +10,15 @@ the scores they gave when it was written.
 import hashlib
 import json
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any, Literal, Self
 
 import numpy as np
 import torch
 
+from beatgan.alarms.ventricular_beat import VentricularClassifier
+from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError, BeatganError
 from beatgan.frontend import Frontend
 from beatgan.model.model import Calibration, Model
@@ -26,9 +28,12 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Floats
 
 FORMAT = "beatgan-model"
-VERSION = 2
+VERSION = 3
 NETWORKS: dict[str, type[Generator] | type[Student]] = {"Generator": Generator, "Student": Student}
-SECTIONS = ("kind", "spec", "network", "calibration", "provenance", "self_test")
+SECTIONS = {  # by format version
+    2: ("kind", "spec", "network", "calibration", "provenance", "self_test"),
+    3: ("kind", "spec", "network", "calibration", "coefficients", "provenance", "self_test"),
+}
 TOLERANCE = 1e-3  # of a self-test score: processors round differently, by about 1e-5
 ZIP = b"PK\x03\x04"
 # What torch.load was seen to raise on damaged files.
@@ -53,11 +58,11 @@ class SelfTest:
     scores: tuple[float, ...]
 
     @classmethod
-    def record(cls, spec: PreprocessSpec, model: Model) -> Self:
+    def record(cls, spec: PreprocessSpec, coefficients: AlarmCoefficients, model: Model) -> Self:
         """Write down what ``model`` makes of 40 s of synthetic ECG with ectopic beats."""
         fs, scale = 250.0, 1 / 200
         counts = np.round(synthetic_ecg(40.0, fs, seed=1) / scale).astype(np.int16)
-        peaks, scores = _scored(spec, model, counts, fs, scale)
+        peaks, scores = _scored(spec, coefficients, model, counts, fs, scale)
         return cls(counts, fs, scale, peaks, scores)
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,6 +100,7 @@ class Artifact:
     spec: PreprocessSpec
     network: Autoencoder
     calibration: Calibration
+    coefficients: AlarmCoefficients
     provenance: dict[str, Any]
     test: SelfTest
     digest: str
@@ -105,19 +111,20 @@ def build(
     spec: PreprocessSpec,
     network: Autoencoder,
     calibration: Calibration,
+    coefficients: AlarmCoefficients,
     provenance: Mapping[str, Any],
 ) -> Artifact:
     """Put the parts together and record the self-test; the network is moved to the CPU.
 
     ``provenance`` may hold only what JSON can. Raises ArtifactError if the parts do not fit.
     """
-    _check(kind, spec, network, calibration)
-    test = SelfTest.record(spec, Model(spec, network, calibration))
+    _check(kind, spec, network, calibration, coefficients)
+    test = SelfTest.record(spec, coefficients, Model(spec, network, calibration))
     if not test.peaks:
         raise ArtifactError("the front end finds no beat in the self-test's ECG")
     plain = json.loads(json.dumps(dict(provenance)))
-    unnamed = Artifact(kind, spec, network.cpu(), calibration, plain, test, digest="")
-    return replace(unnamed, digest=_short(leaf_digests(_sections(unnamed))))
+    unnamed = Artifact(kind, spec, network.cpu(), calibration, coefficients, plain, test, digest="")
+    return replace(unnamed, digest=short_digest(leaf_digests(_sections(unnamed))))
 
 
 def save(file: IO[bytes], artifact: Artifact) -> None:
@@ -135,9 +142,23 @@ def load(file: IO[bytes], name: str) -> Artifact:
     version, lacks a part, or if a part is not what was written; the text says which.
     """
     try:
-        return _assemble(_verified(_content(file)))
+        return _assemble(read_sections(file, VERSION))
     except BeatganError as error:
         raise ArtifactError(f"{name}: {error}") from None
+
+
+def read_sections(file: IO[bytes], version: int) -> dict[str, Any]:
+    """The parts of a model file of format ``version``, each of them what was written.
+
+    Raises ArtifactError if it is none; the text says why.
+    """
+    content = _content(file)
+    if (found := content.get("version")) == version:
+        return _verified(content, SECTIONS[version])
+    text = f"format version {found}; this beatgan reads version {version}"
+    if found == 2:
+        text += ": beatgan-train convert OLD.pt --out NEW.pt"
+    raise ArtifactError(text)
 
 
 def self_test(artifact: Artifact, device: torch.device | str = "cpu") -> Model:
@@ -148,7 +169,9 @@ def self_test(artifact: Artifact, device: torch.device | str = "cpu") -> Model:
     model = Model(artifact.spec, artifact.network, artifact.calibration, device)
     test = artifact.test
     try:
-        peaks, scores = _scored(artifact.spec, model, test.ecg, test.fs, test.scale)
+        peaks, scores = _scored(
+            artifact.spec, artifact.coefficients, model, test.ecg, test.fs, test.scale
+        )
     except (BeatganError, RuntimeError, ValueError) as error:
         raise ArtifactError(f"self-test: {error}") from error
     for index, (got, expected) in enumerate(zip(peaks, test.peaks, strict=False)):
@@ -164,6 +187,7 @@ def self_test(artifact: Artifact, device: torch.device | str = "cpu") -> Model:
 
 def _scored(
     spec: PreprocessSpec,
+    coefficients: AlarmCoefficients,
     model: Model,
     counts: np.ndarray[tuple[int], np.dtype[np.int16]],
     fs: float,
@@ -171,14 +195,20 @@ def _scored(
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """(apexes, scores) of the beats that can be scored in ``counts``."""
     millivolt: Floats = (counts.astype(np.float32) * np.float32(scale))[:, np.newaxis]
-    frontend = Frontend(spec, fs, ["ECG"])
+    frontend = Frontend(spec, coefficients, fs, ["ECG"])
     events = [*frontend.push(millivolt), *frontend.close()]
     scores = model.score([event for event in events if isinstance(event, Beat)])
     found = [(score.beat.sample, score.value) for score in scores if score.value is not None]
     return tuple(sample for sample, _ in found), tuple(value for _, value in found)
 
 
-def _check(kind: str, spec: PreprocessSpec, network: Autoencoder, calibration: Calibration) -> None:
+def _check(
+    kind: str,
+    spec: PreprocessSpec,
+    network: Autoencoder,
+    calibration: Calibration,
+    coefficients: AlarmCoefficients,
+) -> None:
     """Raise ArtifactError unless the parts fit together."""
     if kind not in ("student", "teacher"):
         raise ArtifactError(f"kind: expected student or teacher, got {kind!r}")
@@ -193,6 +223,8 @@ def _check(kind: str, spec: PreprocessSpec, network: Autoencoder, calibration: C
             f"calibration: usual has {len(calibration.usual)} ticks where the spec's window has "
             f"{spec.length}"
         )
+    coefficients.check_fits(spec)
+    VentricularClassifier(spec, coefficients.ventricular)
 
 
 def _sections(artifact: Artifact) -> dict[str, Any]:
@@ -207,6 +239,7 @@ def _sections(artifact: Artifact) -> dict[str, Any]:
             "state": {key: tensor.detach().cpu() for key, tensor in network.state_dict().items()},
         },
         "calibration": artifact.calibration.to_dict(),
+        "coefficients": artifact.coefficients.to_dict(),
         "provenance": artifact.provenance,
         "self_test": artifact.test.to_dict(),
     }
@@ -228,16 +261,14 @@ def _content(file: IO[bytes]) -> dict[str, Any]:
         raise ArtifactError(f"damaged: {str(error).split('. ')[0][:200]}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ArtifactError(f"not a beatgan model: it lacks the mark {FORMAT!r}")
-    if (version := content.get("version")) != VERSION:
-        raise ArtifactError(f"format version {version}; this beatgan reads version {VERSION}")
     return content
 
 
-def _verified(content: dict[str, Any]) -> dict[str, Any]:
+def _verified(content: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """The sections, once every leaf is what was written."""
-    if missing := [part for part in (*SECTIONS, "digests") if part not in content]:
+    if missing := [part for part in (*names, "digests") if part not in content]:
         raise ArtifactError(f"missing part(s): {', '.join(missing)}")
-    sections = {part: content[part] for part in SECTIONS}
+    sections = {part: content[part] for part in names}
     found, written = leaf_digests(sections), content["digests"]
     if not isinstance(written, dict):
         raise ArtifactError("digests: not a table")
@@ -252,17 +283,19 @@ def _verified(content: dict[str, Any]) -> dict[str, Any]:
 def _assemble(sections: dict[str, Any]) -> Artifact:
     """The artifact of verified sections."""
     spec = PreprocessSpec.from_dict(_table(sections, "spec"))
-    network = _network(_table(sections, "network"))
+    network = network_of(_table(sections, "network"))
     calibration = Calibration.from_dict(_table(sections, "calibration"))
-    _check(sections["kind"], spec, network, calibration)
+    coefficients = AlarmCoefficients.from_dict(_table(sections, "coefficients"))
+    _check(sections["kind"], spec, network, calibration, coefficients)
     return Artifact(
         kind=sections["kind"],
         spec=spec,
         network=network.eval(),
         calibration=calibration,
+        coefficients=coefficients,
         provenance=_table(sections, "provenance"),
         test=SelfTest.from_dict(_table(sections, "self_test")),
-        digest=_short(leaf_digests(sections)),
+        digest=short_digest(leaf_digests(sections)),
     )
 
 
@@ -272,8 +305,8 @@ def _table(sections: dict[str, Any], part: str) -> dict[str, Any]:
     return table
 
 
-def _network(table: dict[str, Any]) -> Autoencoder:
-    """Rebuild the network from its name, arguments and state."""
+def network_of(table: dict[str, Any]) -> Autoencoder:
+    """The network rebuilt from its name, arguments and state."""
     try:
         network = NETWORKS[table["name"]](**table["arguments"])
         network.load_state_dict(table["state"])
@@ -287,7 +320,7 @@ def leaf_digests(sections: Mapping[str, Any]) -> dict[str, str]:
     return {path: hashlib.sha256(content).hexdigest() for path, content in _leaves(sections, "")}
 
 
-def _short(digests: Mapping[str, str]) -> str:
+def short_digest(digests: Mapping[str, str]) -> str:
     """One short name for all of it."""
     return hashlib.sha256(json.dumps(sorted(digests.items())).encode()).hexdigest()[:12]
 

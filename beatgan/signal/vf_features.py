@@ -20,13 +20,10 @@ MOST_TICKS = 3  # in one block of at most lead.BLOCK samples
 ENOUGH = 0.6  # share of a strip that must not be lost
 FAINT_MV = 0.15  # a strip within this is no fibrillation, but standstill
 
-# Log odds that a strip is of ventricular fibrillation or flutter: weights of four features and an
-# offset, by logistic regression on the odd records of cudb and DS1, clean and with nstdb's noises
-# mixed in: benchmarks/fibrillation.py --choose. Fibrillation has no complexes, so that neither it
-# nor its slope is peaked, and is nearly a sine, so that half a period later it is upside down (the
-# leakage of Kuo & Dillman's VF filter, Computers in Cardiology 1978).
-#          peakedness, leakage, peakedness of the slope, gathering of the slope, offset
-WEIGHTS = (-1.67, -13.59, -2.46, 4.16, 12.40)
+# Fibrillation has no complexes, so that neither it nor its slope is peaked, and is nearly a sine,
+# so that half a period later it is upside down (the leakage of Kuo & Dillman's VF filter, Computers
+# in Cardiology 1978). The weights of these features come from the model file, as (5,) in the order
+# of `VfCoefficients`, the offset last.
 LOWEST, HIGHEST = -3.0, 6.0  # how much one strip can say
 
 KEPT = 320  # samples of signal before the filters: from an apex to its confirmation, and a block
@@ -100,7 +97,14 @@ def keep(s: Record, signal: Doubles) -> None:
 
 @compiled
 def run(
-    s: Record, history: Doubles, start: int, end: int, found: Record, late: int, looks: Record
+    s: Record,
+    weights: Doubles,
+    history: Doubles,
+    start: int,
+    end: int,
+    found: Record,
+    late: int,
+    looks: Record,
 ) -> int:
     """Look at the ticks from sample ``start`` to before ``end``; write looks, return how many.
 
@@ -116,7 +120,7 @@ def run(
             last = end - tick - 1
             take(s, history[history.size - last - PART : history.size - last])
             _measure(s, s.kept[KEPT - last - PART : KEPT - last])
-        _look(s, tick, looks[count])
+        _look(s, weights, tick, looks[count])
         count += 1
     for k in range(taken, found.size):
         _note(s, found[k].apex - late, found[k].confirmed, end)
@@ -124,11 +128,11 @@ def run(
 
 
 @compiled
-def _look(s: Record, tick: int, look: Record) -> None:
+def _look(s: Record, weights: Doubles, tick: int, look: Record) -> None:
     """Write what is seen at a tick."""
     look.beat = s.beat
     look.masked = s.top.max() - s.bottom.min() >= MASKED * s.usual
-    look.chaos = chaos(s) if (tick + 1) % RENEWED == 0 else np.nan
+    look.chaos = chaos(s, weights) if (tick + 1) % RENEWED == 0 else np.nan
 
 
 @compiled
@@ -246,7 +250,7 @@ def _leakage(x: Doubles, half: int) -> float:
 
 @compiled
 def features(s: Record) -> tuple[float, float, float, float]:
-    """Those that `WEIGHTS` weighs, of the strip up to the latest tick; NaN where too much is lost.
+    """Those that `VfCoefficients` weighs, up to the latest tick; NaN where too much is lost.
 
     Of a faint strip all are NaN but the first, which is infinite.
     """
@@ -276,14 +280,15 @@ def features(s: Record) -> tuple[float, float, float, float]:
 
 
 @compiled
-def chaos(s: Record) -> float:
+def chaos(s: Record, weights: Doubles) -> float:
     """Log odds that the strip is of fibrillation; NaN where too much of it is lost."""
     parts = features(s)
     if np.isnan(parts[0]):
         return np.nan
     if np.isinf(parts[0]):
         return LOWEST
-    total = WEIGHTS[4]
+    total = weights[4]
     for k in range(4):
-        total += WEIGHTS[k] * parts[k]
-    return min(max(total, LOWEST), HIGHEST)
+        total += weights[k] * parts[k]
+    odds: float = min(max(total, LOWEST), HIGHEST)
+    return odds

@@ -18,6 +18,7 @@ from beatgan.types import Quality
 from beatgan_train.data import own_recordings
 from beatgan_train.data.beat_set import BeatSet, load
 from beatgan_train.ec57.annotations import DS1
+from beatgan_train.training.coefficients import coefficients_of
 
 LIMITS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 
@@ -51,7 +52,7 @@ def line(name: str, beats: BeatSet, kept: NDArray[np.bool_]) -> str:
 
 def main(data: Annotated[Path, typer.Option(envvar="BEATGAN_DATA")]) -> None:
     """Print one line for each limit."""
-    beats = load(data, DS1, PreprocessSpec())
+    beats = load(data, DS1, PreprocessSpec(), coefficients_of("full"))
     heads = ("N kept", "abnormal", "S kept", "V kept", "F kept")
     typer.echo(f"{'limit':26}" + "".join(f"{head:>11}" for head in heads))
     typer.echo(line("none", beats, beats.quality == Quality.GOOD.value))

@@ -26,6 +26,7 @@ from beatgan_train.data.beat_set import locate
 from beatgan_train.ec57.annotations import Reference, read_reference
 from beatgan_train.ec57.beat_matching import Figures, figures
 from beatgan_train.ec57.detections import Detections
+from beatgan_train.training.coefficients import coefficients_of
 
 Detector = Callable[[Recording], Ints]
 Trial = tuple[Recording, Reference]
@@ -40,7 +41,7 @@ REALIGNED: Final = ", re-aligned"
 
 def ours(recording: Recording) -> Ints:
     """The front end, fed a second at a time; what it tells at the end of a stream included."""
-    frontend = Frontend(PreprocessSpec(), recording.fs, recording.leads)
+    frontend = Frontend(PreprocessSpec(), coefficients_of("full"), recording.fs, recording.leads)
     step = int(recording.fs)
     events = [
         event

@@ -72,7 +72,7 @@ def in_noise(sample: NDArray[np.int64], fs: float) -> Mask:
 
 def rows_of(recording: Recording, reference: Reference, loaded: Loaded, noisy: bool) -> Rows:
     """The beats that the front end finds, scored. ``noisy``: whether `nst` has been at work."""
-    beats = beats_of(recording, loaded.spec)
+    beats = beats_of(recording, loaded.spec, loaded.coefficients)
     scores = loaded.scorer.score(beats)
     samples = np.array([b.sample for b in beats], np.int64)
     label, found = label_beats(samples, reference)

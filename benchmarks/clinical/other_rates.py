@@ -44,7 +44,7 @@ def scores(
 ) -> tuple[Doubles, bxb.Detection]:
     """The score of each reference beat, -inf where it was not found or not judged."""
     limits = AlarmLimits()
-    told = score_recordings([recording], loaded.spec, loaded.scorer, limits)
+    told = score_recordings([recording], loaded.spec, loaded.coefficients, loaded.scorer, limits)
     beats = [message for message in told if isinstance(message, BeatMessage)]
     found = np.array([beat.sample for beat in beats], dtype=np.int64)
     value = np.array([-np.inf if beat.score is None else beat.score for beat in beats])

@@ -50,7 +50,9 @@ def find(frames: Sequence[Frame], loaded: Loaded) -> None:
     for frame in frames:
         chunk = decode_frame(frame)
         if chunk.stream not in frontends:
-            frontends[chunk.stream] = Frontend(loaded.spec, chunk.fs, chunk.leads, chunk.first)
+            frontends[chunk.stream] = Frontend(
+                loaded.spec, loaded.coefficients, chunk.fs, chunk.leads, chunk.first
+            )
         frontends[chunk.stream].push(chunk.samples)
 
 
@@ -58,6 +60,7 @@ def serve(frames: Sequence[Frame], loaded: Loaded) -> None:
     """Bytes to messages' bytes, as the daemon does between its sockets."""
     engine = Engine(
         loaded.spec,
+        loaded.coefficients,
         loaded.scorer,
         AlarmLimits(),
         batch_size=64,

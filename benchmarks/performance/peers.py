@@ -51,7 +51,9 @@ def batch(loaded: Loaded, recording: Recording) -> Callable[[], int]:
     """`beatgan-daemon score` without the file."""
 
     def work() -> int:
-        told = score_recordings([recording], loaded.spec, loaded.scorer, AlarmLimits())
+        told = score_recordings(
+            [recording], loaded.spec, loaded.coefficients, loaded.scorer, AlarmLimits()
+        )
         return count(map(beat_of, told))
 
     def beat_of(message: Message) -> bool:
@@ -73,6 +75,7 @@ def live(loaded: Loaded, streams: int, recording: Recording) -> Callable[[], int
     def work() -> int:
         engine = Engine(
             loaded.spec,
+            loaded.coefficients,
             loaded.scorer,
             AlarmLimits(),
             batch_size=BATCH,

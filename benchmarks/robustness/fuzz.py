@@ -33,6 +33,7 @@ def main(
     loaded = load_model(model, "cpu")
     engine = Engine(
         loaded.spec,
+        loaded.coefficients,
         loaded.scorer,
         AlarmLimits(),
         batch_size=256,

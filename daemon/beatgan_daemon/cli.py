@@ -153,7 +153,9 @@ def score(
     recordings = map(opened, records)
     if lead is not None:
         recordings = map(partial(only, lead=lead), recordings)
-    messages = score_recordings(recordings, loaded.spec, loaded.scorer, settings.alarms)
+    messages = score_recordings(
+        recordings, loaded.spec, loaded.coefficients, loaded.scorer, settings.alarms
+    )
     with _writing(out) as file:
         for message in messages:
             file.write(encode_json(message) + b"\n")

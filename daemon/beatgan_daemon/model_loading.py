@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError
 from beatgan.model.artifact import load, self_test
 from beatgan.model.scorer import Scorer
@@ -19,6 +20,7 @@ class Loaded:
     kind: str
     digest: str
     spec: PreprocessSpec
+    coefficients: AlarmCoefficients
     scorer: Scorer
     device: str
 
@@ -41,7 +43,14 @@ def load_model(path: Path, device: str) -> Loaded:
         scorer = self_test(artifact, place)
     except ArtifactError as error:
         raise ArtifactError(f"{path}: on {place}: {error}") from None
-    return Loaded(artifact.kind, artifact.digest, artifact.spec, scorer, str(place))
+    return Loaded(
+        kind=artifact.kind,
+        digest=artifact.digest,
+        spec=artifact.spec,
+        coefficients=artifact.coefficients,
+        scorer=scorer,
+        device=str(place),
+    )
 
 
 def resolve_device(name: str) -> torch.device:

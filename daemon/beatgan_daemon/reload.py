@@ -108,6 +108,11 @@ class Reload:
                 f"needs a restart: {settings.model.path} wants the signal preprocessed otherwise "
                 "than the model that is running"
             )
+        if loaded.coefficients != self._loaded.coefficients:
+            raise StartError(
+                f"needs a restart: {settings.model.path} has other alarm coefficients than the "
+                "model that is running"
+            )
         same = (loaded.digest, loaded.device) == (self._loaded.digest, self._loaded.device)
         clients = settings.security.clients
         keyring = None if clients is None else read_clients(clients)

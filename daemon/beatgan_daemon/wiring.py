@@ -62,6 +62,7 @@ def make_engine(
     """An engine that knows no stream yet."""
     return Engine(
         loaded.spec,
+        loaded.coefficients,
         loaded.scorer,
         settings.alarms,
         observer=metrics,

@@ -16,6 +16,9 @@ from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
 from beatgan.records import SAMPLE, read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Condition, Floats, Quality, SignalChange
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 SPEC = PreprocessSpec()
 
@@ -29,7 +32,7 @@ def identity(event: Event) -> tuple[object, ...]:
 
 def run(samples: Floats, fs: float) -> list[Event]:
     """What is told of one lead."""
-    frontend = Frontend(SPEC, fs, ["MLII"])
+    frontend = Frontend(SPEC, COEFFICIENTS, fs, ["MLII"])
     return frontend.push(samples[:, None]) + frontend.close()
 
 
@@ -68,14 +71,14 @@ def test_every_rate_finds_the_same_beats(fs: float) -> None:
 def test_a_hole_is_the_same_as_samples_marked_lost(fs: float, seconds: float) -> None:
     ecg, hole = synthetic_ecg(30, fs), slice(int(12 * fs), int((12 + seconds) * fs))
     ecg[hole] = np.nan
-    frontend = Frontend(SPEC, fs, ["MLII"])
+    frontend = Frontend(SPEC, COEFFICIENTS, fs, ["MLII"])
     events = frontend.push(ecg[: hole.start, None]) + frontend.skip(hole.stop - hole.start)
     events += frontend.push(ecg[hole.stop :, None]) + frontend.close()
     assert [*map(identity, events)] == [*map(identity, run(ecg, fs))]
 
 
 def test_an_absurd_hole_takes_no_time_and_counts_stay_exact() -> None:
-    frontend = Frontend(SPEC, 360.0, ["MLII"])
+    frontend = Frontend(SPEC, COEFFICIENTS, 360.0, ["MLII"])
     ecg = synthetic_ecg(20, 360.0)
     frontend.push(ecg[:, None])
     frontend.skip(2**50)
@@ -136,7 +139,7 @@ def test_ectopic_beats_stand_out_from_the_patients_own() -> None:
 
 def of_two(samples: Floats, fs: float = 360.0) -> list[Beat]:
     """The beats of two leads, all from the first."""
-    frontend = Frontend(SPEC, fs, ["MLII", "V1"])
+    frontend = Frontend(SPEC, COEFFICIENTS, fs, ["MLII", "V1"])
     found = beats(frontend.push(samples))
     assert {beat.lead for beat in found} == {"MLII"}
     return found
@@ -222,7 +225,7 @@ def test_a_second_lead_adds_to_the_distance_and_to_nothing_else() -> None:
     noise = np.random.default_rng(0).normal(size=ecg.size).astype(np.float32)
     other = np.where(np.arange(ecg.size) < 7200, 0.5 * ecg, ecg + noise)  # 20 s alike, then not
     other[-1080:] = np.nan  # and then gone
-    frontend = Frontend(SPEC, 360.0, ["V1", "MLII"])
+    frontend = Frontend(SPEC, COEFFICIENTS, 360.0, ["V1", "MLII"])
     both = beats(frontend.push(np.stack([other, ecg], 1)))
     alone = beats(run(ecg, 360.0))
     assert [(b.sample, b.quality, b.prematurity) for b in both] == [
@@ -240,9 +243,9 @@ def test_a_second_lead_adds_to_the_distance_and_to_nothing_else() -> None:
 @pytest.mark.parametrize(("fs", "leads"), [(49.0, ["I"]), (2001.0, ["I"]), (360.0, [])])
 def test_impossible_streams_are_refused(fs: float, leads: list[str]) -> None:
     with pytest.raises(StreamError):
-        Frontend(SPEC, fs, leads)
+        Frontend(SPEC, COEFFICIENTS, fs, leads)
 
 
 def test_samples_of_another_width_are_refused() -> None:
     with pytest.raises(StreamError, match=r"\(n, 2\)"):
-        Frontend(SPEC, 360.0, ["I", "II"]).push(np.zeros((5, 3), np.float32))
+        Frontend(SPEC, COEFFICIENTS, 360.0, ["I", "II"]).push(np.zeros((5, 3), np.float32))

@@ -14,6 +14,9 @@ from beatgan.frontend import Event, Frontend
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Condition, Floats
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 FS = 250.0
 LEADS = ("II", "V5", "V1")
@@ -43,7 +46,7 @@ def plain(events: Sequence[Event]) -> list[object]:
 
 
 def front() -> Frontend:
-    return Frontend(PreprocessSpec(), FS, LEADS)
+    return Frontend(PreprocessSpec(), COEFFICIENTS, FS, LEADS)
 
 
 @settings(max_examples=25, deadline=None)
@@ -99,7 +102,7 @@ def test_what_it_tells_of_itself_is_restored() -> None:
 def test_a_state_of_something_else_is_refused_and_changes_nothing(
     spec: PreprocessSpec, fs: float, leads: tuple[str, ...]
 ) -> None:
-    other = Frontend(spec, fs, leads)
+    other = Frontend(spec, COEFFICIENTS, fs, leads)
     one = front()
     one.push(SAMPLES[:3000])
     before = other.save()

@@ -14,6 +14,9 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Floats, Quality, Score
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.pipeline.observer import Observer
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 FS = 360.0
 
@@ -103,6 +106,7 @@ def new_engine() -> Callable[..., tuple[Engine, Counter[str]]]:
         counts: Counter[str] = Counter()
         values: dict[str, Any] = {
             "spec": PreprocessSpec(),
+            "coefficients": COEFFICIENTS,
             "scorer": DistanceScorer(),
             "limits": AlarmLimits(anomalous_beats=2, among_beats=12),
             "batch_size": 8,

@@ -16,6 +16,9 @@ from beatgan_daemon import cli
 from beatgan_daemon.exit_codes import Exit
 from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.settings import Settings
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 
 def outcome(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -113,7 +116,7 @@ def test_an_output_that_cannot_be_written_is_named(
     tmp_path: Path,
     new_scorer: Callable[[], Scorer],
 ) -> None:
-    loaded = Loaded("student", "d1gest", PreprocessSpec(), new_scorer(), "cpu")
+    loaded = Loaded("student", "d1gest", PreprocessSpec(), COEFFICIENTS, new_scorer(), "cpu")
     monkeypatch.setattr("beatgan_daemon.model_loading.load_model", lambda *_: loaded)
     out = tmp_path / "nowhere" / "x.jsonl"
     assert outcome(monkeypatch, "score", "--model", "m.pt", SAMPLE, "--out", str(out)) == 2
@@ -124,7 +127,7 @@ def test_an_output_that_cannot_be_written_is_named(
 def test_score_writes_beats_and_alerts_as_json_lines(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, new_scorer: Callable[[], Scorer]
 ) -> None:
-    loaded = Loaded("student", "d1gest", PreprocessSpec(), new_scorer(), "cpu")
+    loaded = Loaded("student", "d1gest", PreprocessSpec(), COEFFICIENTS, new_scorer(), "cpu")
     monkeypatch.setattr("beatgan_daemon.model_loading.load_model", lambda *_: loaded)
     out = tmp_path / "x.jsonl"
     assert outcome(monkeypatch, "score", "--model", "m.pt", SAMPLE, "--out", str(out)) == 0
@@ -139,7 +142,7 @@ def test_score_takes_one_lead_if_told_which(
     new_scorer: Callable[[], Scorer],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    loaded = Loaded("student", "d1gest", PreprocessSpec(), new_scorer(), "cpu")
+    loaded = Loaded("student", "d1gest", PreprocessSpec(), COEFFICIENTS, new_scorer(), "cpu")
     monkeypatch.setattr("beatgan_daemon.model_loading.load_model", lambda *_: loaded)
     ecg = synthetic_ecg(30, 250.0)
     file, out = tmp_path / "two.csv", tmp_path / "x.jsonl"
@@ -159,7 +162,7 @@ def test_what_of_a_recording_is_not_used_is_told(
     new_scorer: Callable[[], Scorer],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    loaded = Loaded("student", "d1gest", PreprocessSpec(), new_scorer(), "cpu")
+    loaded = Loaded("student", "d1gest", PreprocessSpec(), COEFFICIENTS, new_scorer(), "cpu")
     monkeypatch.setattr("beatgan_daemon.model_loading.load_model", lambda *_: loaded)
     file = tmp_path / "x.csv"
     rows = [f"{i / 250:.3f},{a:.4f},1" for i, a in enumerate(synthetic_ecg(10, 250.0))]

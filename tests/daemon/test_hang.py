@@ -24,6 +24,9 @@ from beatgan_daemon.service import Service
 from beatgan_daemon.settings import load
 from beatgan_daemon.storage.journal import Journal
 from beatgan_daemon.systemd import Notifier
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 LIMIT_S = 2.0  # the outlet moves once a second when it has nothing to do
 
@@ -91,7 +94,7 @@ def test_each_thread_that_hangs_is_noticed(
     loopback = ("ingest.bind", "publish.bind", "control.bind")
     flags = {"model.path": "none.pt", "http.listen": "127.0.0.1:0", "state.dir": str(tmp_path)}
     settings = load(None, flags | dict.fromkeys(loopback, "tcp://127.0.0.1:*"), {})
-    loaded = Loaded("student", "d1gest", PreprocessSpec(), new_scorer(), "cpu")
+    loaded = Loaded("student", "d1gest", PreprocessSpec(), COEFFICIENTS, new_scorer(), "cpu")
     with ExitStack() as resources:
         service = Service(settings, loaded, resources, Notifier(environment), lambda: settings)
         service.announce()

@@ -22,6 +22,9 @@ from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.reload import LIVE, Prepared, Reload, changes
 from beatgan_daemon.settings import Settings, keys, load
 from beatgan_daemon.systemd import Notifier
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 BEGUN = ("RELOADING=1", "STATUS=reloading")
 
@@ -88,7 +91,7 @@ class Daemon:
 
 @pytest.fixture
 def model(new_scorer: Callable[[], Scorer]) -> Loaded:
-    return Loaded("student", "0ld", PreprocessSpec(), new_scorer(), "cpu")
+    return Loaded("student", "0ld", PreprocessSpec(), COEFFICIENTS, new_scorer(), "cpu")
 
 
 @pytest.fixture

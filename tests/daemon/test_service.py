@@ -27,6 +27,9 @@ from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.service import Service, run
 from beatgan_daemon.settings import Settings, load
 from beatgan_daemon.systemd import Notifier
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 FS = 360.0
 
@@ -103,7 +106,7 @@ class Peer:
 
 @pytest.fixture
 def loaded(new_scorer: Callable[[], Scorer]) -> Loaded:
-    return Loaded("student", "d1gest", PreprocessSpec(), new_scorer(), "cpu")
+    return Loaded("student", "d1gest", PreprocessSpec(), COEFFICIENTS, new_scorer(), "cpu")
 
 
 @pytest.fixture

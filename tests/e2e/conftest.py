@@ -21,6 +21,9 @@ from beatgan.model.artifact import build, save
 from beatgan.model.model import Calibration
 from beatgan.model.networks import Student
 from beatgan.spec import PreprocessSpec
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 COMMAND = (sys.executable, "-m", "beatgan_daemon.cli")
 LOOPBACK = (
@@ -86,7 +89,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     path = tmp_path_factory.mktemp("model") / "tiny.pt"
     with path.open("wb") as file:
-        save(file, build("student", PreprocessSpec(), Student(), calibration, {}))
+        save(file, build("student", PreprocessSpec(), Student(), calibration, COEFFICIENTS, {}))
     return path
 
 

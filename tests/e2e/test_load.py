@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beatgan.frontend import Frontend
 from beatgan.protocol.frames import decode_frame
 from beatgan.records import SAMPLE, read_recording
 from beatgan.types import Beat
@@ -36,7 +35,7 @@ def test_a_beat_is_known_with_the_frame_that_its_latency_counts_from(
     load: Load, frame: int
 ) -> None:
     samples = load.recordings[0][:7200].astype(np.float32) * SCALE
-    frontend = Frontend(load.spec(), 360.0, ("MLII",))
+    frontend = load.frontend(("MLII",))
     came = [
         (event.sample, start // frame)
         for start in range(0, 7200, frame)

@@ -46,7 +46,9 @@ def scored(model_file: Path) -> Scored:
     loaded = load_model(model_file, "cpu")
 
     def score(path: Path) -> Beats:
-        told = score_recordings([read_recording(path)], loaded.spec, loaded.scorer, AlarmLimits())
+        told = score_recordings(
+            [read_recording(path)], loaded.spec, loaded.coefficients, loaded.scorer, AlarmLimits()
+        )
         return [message for message in told if isinstance(message, BeatMessage)]
 
     return score

@@ -14,6 +14,9 @@ from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.pipeline.observer import Unobserved
 from beatgan_daemon.playback.chunks import cut
 from beatgan_train.data.beat_set import load
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 SPEC = PreprocessSpec()
 
@@ -36,6 +39,7 @@ def test_the_daemon_serves_what_training_learns_from(mitdb: Path) -> None:
     checkpointer = Checkpointer()
     engine = Engine(
         SPEC,
+        COEFFICIENTS,
         checkpointer,
         AlarmLimits(),
         batch_size=7,
@@ -50,7 +54,7 @@ def test_the_daemon_serves_what_training_learns_from(mitdb: Path) -> None:
         engine.poll(float(i))
     engine.drain(1e9)
 
-    trained = load(mitdb, ["208"], SPEC)
+    trained = load(mitdb, ["208"], SPEC, COEFFICIENTS)
     assert len(checkpointer.beats) > 2900
     for row, served in enumerate(checkpointer.beats):
         learnt = trained.beat(row)

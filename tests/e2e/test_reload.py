@@ -20,6 +20,9 @@ from beatgan.protocol.frames import encode_frame
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Chunk
 from beatgan_daemon.playback.replay import Publisher
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 STREAMS = 1000
 SECONDS = 60  # at most: as many as the reloads take
@@ -56,7 +59,7 @@ def _model(path: Path, threshold: float) -> bytes:
         threshold=threshold,
     )
     with path.open("wb") as file:
-        save(file, build("student", PreprocessSpec(), Student(), calibration, {}))
+        save(file, build("student", PreprocessSpec(), Student(), calibration, COEFFICIENTS, {}))
     return path.read_bytes()
 
 

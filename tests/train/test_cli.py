@@ -83,7 +83,7 @@ def test_the_student_is_small_tests_itself_and_knows_its_teacher(folder: Path) -
 
 def test_the_student_is_calibrated_on_every_patient_of_ds1(folder: Path, toy_data: Path) -> None:
     student = opened(folder / "student.pt")
-    beats = load_beats(toy_data, DS1, student.spec)
+    beats = load_beats(toy_data, DS1, student.spec, student.coefficients)
     assert student.provenance["calibrated_on"] == int(beats.normal.sum())
     normal = [beats.beat(row) for row in np.flatnonzero(beats.normal).tolist()]
     scores = self_test(student).score(normal)

@@ -20,8 +20,11 @@ from beatgan_train.ec57.bxb import WINDOW_S
 from beatgan_train.progress import Terminal
 from beatgan_train.report.model_card import fill_in
 from beatgan_train.training.calibrate import FLAGGED, Mode
+from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.distillation import DistilOptions
 from beatgan_train.training.gan import Precision, TeacherOptions
+from beatgan_train.training.model_file import convert as convert_model
+from beatgan_train.training.model_file import write
 
 USAGE, REFUSED = 2, 3  # exit codes; 0 is done, 1 a crash
 WIDTH = 140  # columns of a table that is written to a file
@@ -254,6 +257,16 @@ def fetch(
 ) -> None:
     """Download a PhysioNet database; what broke off goes on."""
     fetching.run(database, data, console=Console())
+
+
+@app.command()
+def convert(
+    old: Annotated[Path, typer.Argument(help="A model file of format 2.", dir_okay=False)],
+    out: Out,
+) -> None:
+    """Write a model file of the present format, with the alarm coefficients that ship."""
+    write(convert_model(old, coefficients_of("full")), out)
+    typer.echo(f"wrote {out}")
 
 
 def chosen_device(name: str) -> torch.device:

@@ -123,7 +123,13 @@ class Bench:
 
     def stream(self, recording: Recording) -> list[Episode]:
         """The alarms of any recording."""
-        told = score_recordings([recording], self.loaded.spec, self.loaded.scorer, self.limits)
+        told = score_recordings(
+            [recording],
+            self.loaded.spec,
+            self.loaded.coefficients,
+            self.loaded.scorer,
+            self.limits,
+        )
         alerts = [message for message in told if isinstance(message, AlertMessage)]
         seconds = len(recording.samples) / recording.fs
         return episodes(alerts, recording.name, recording.fs, seconds)

@@ -9,6 +9,7 @@ fast enough for the run to count. Needs two cores.
     python -m benchmarks.performance.load --overload 2
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,6 @@ import typer
 from beatgan.frontend import Frontend
 from beatgan.model.artifact import load
 from beatgan.records import SAMPLE, read_recording
-from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat
 from beatgan_train.data.beat_set import locate
 from beatgan_train.ec57.annotations import DS1
@@ -92,17 +92,18 @@ class Load:
             stops=[round((closes + TAIL_S) * self.frames)] * streams,
         )
 
-    def spec(self) -> PreprocessSpec:
-        """How the model's front end prepares what it sees."""
+    def frontend(self, leads: Sequence[str]) -> Frontend:
+        """The model's front end, for a stream of these leads."""
         with self.model.open("rb") as file:
-            return load(file, str(self.model)).spec
+            artifact = load(file, str(self.model))
+        return Frontend(artifact.spec, artifact.coefficients, FS, leads)
 
     def needed(self) -> int:
         """How many samples must have arrived for a beat to be told, less the beat's own index.
 
         The front end's own word; the least where beats differ, so that no latency is understated.
         """
-        frontend = Frontend(self.spec(), FS, schedule.lead_names(self.leads))
+        frontend = self.frontend(schedule.lead_names(self.leads))
         events = frontend.push(self.recordings[0][: int(60 * FS)].astype(np.float32) * SCALE)
         return min(e.known_at - e.sample for e in events if isinstance(e, Beat) and e.sample)
 

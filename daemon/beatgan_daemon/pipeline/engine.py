@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import StreamError
 from beatgan.model.scorer import Scorer
 from beatgan.protocol.messages import Message, State
@@ -42,6 +43,7 @@ class Engine:
     def __init__(
         self,
         spec: PreprocessSpec,
+        coefficients: AlarmCoefficients,
         scorer: Scorer,
         limits: AlarmLimits,
         *,
@@ -62,7 +64,7 @@ class Engine:
         forgotten after ``forget`` seconds. ``clock`` is asked for the time again after scoring, so
         that delays include it; without one, delays end at the time given to `poll`.
         """
-        self._spec, self._limits = spec, limits
+        self._spec, self._coefficients, self._limits = spec, coefficients, limits
         self._silence, self._forget = silence, max(forget, silence)
         self._max_streams, self._observer = max_streams, observer
         self._streams: dict[str, Stream] = {}
@@ -209,7 +211,9 @@ class Engine:
 
     def restore(self, snapshot: Snapshot, now: float) -> None:
         """Go on with the stream that ``snapshot`` is of, as if heard at ``now``."""
-        stream = Stream.restore(snapshot, self._spec, self._limits, self._observer)
+        stream = Stream.restore(
+            snapshot, self._spec, self._coefficients, self._limits, self._observer
+        )
         self._streams[snapshot.stream] = stream
         if snapshot.silent:
             self._silent[snapshot.stream] = Silence(now, self._no_data(stream))
@@ -231,7 +235,7 @@ class Engine:
     def _admit(self, chunk: Chunk, now: float) -> None:
         if len(self._streams) >= self._max_streams:
             raise StreamError("streams", f"at most {self._max_streams} streams are served at once")
-        stream = Stream(chunk, self._spec, self._limits, self._observer)
+        stream = Stream(chunk, self._spec, self._coefficients, self._limits, self._observer)
         self._streams[chunk.stream] = stream
         self._heard[chunk.stream] = now
         self._batcher.wait([stream.notice("started", "first frame seen"), *stream.push(chunk)], now)

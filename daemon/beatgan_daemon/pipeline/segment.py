@@ -8,6 +8,8 @@ import numpy as np
 from beatgan.alarms import technical
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.policy import EpisodePolicy
+from beatgan.alarms.ventricular_beat import VentricularClassifier
+from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError
 from beatgan.frontend import Event, Frontend
 from beatgan.spec import PreprocessSpec
@@ -21,12 +23,19 @@ CALM = -1.0  # log odds of fibrillation where nothing looks like it
 class Segment:
     """The state of one segment, which begins with ``chunk``."""
 
-    def __init__(self, chunk: Chunk, spec: PreprocessSpec, limits: AlarmLimits) -> None:
+    def __init__(
+        self,
+        chunk: Chunk,
+        spec: PreprocessSpec,
+        coefficients: AlarmCoefficients,
+        limits: AlarmLimits,
+    ) -> None:
         self.stream, self.epoch = chunk.stream, chunk.epoch
         self.fs, self.leads = chunk.fs, chunk.leads
         self.first = chunk.first  # sample that it begins with
-        self.frontend = Frontend(spec, chunk.fs, chunk.leads, chunk.first)
-        self.policy = EpisodePolicy(limits, chunk.fs)
+        self.frontend = Frontend(spec, coefficients, chunk.fs, chunk.leads, chunk.first)
+        ventricular = VentricularClassifier(spec, coefficients.ventricular)
+        self.policy = EpisodePolicy(limits, ventricular, chunk.fs)
         self.source_clock = SourceClock(chunk.fs, chunk.first, chunk.t_ns)
         self.beats_before = 0  # beats of this epoch in earlier segments, or before a restart
 

@@ -11,6 +11,7 @@ from typing import NamedTuple, NoReturn, Self
 import numpy as np
 
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import StreamError
 from beatgan.frontend import Event
 from beatgan.protocol.messages import State, Totals
@@ -58,11 +59,17 @@ class Stream:
     """The state of one stream: the segment under way, what is expected next, what was counted."""
 
     def __init__(
-        self, chunk: Chunk, spec: PreprocessSpec, limits: AlarmLimits, observer: Observer
+        self,
+        chunk: Chunk,
+        spec: PreprocessSpec,
+        coefficients: AlarmCoefficients,
+        limits: AlarmLimits,
+        observer: Observer,
     ) -> None:
         """A stream first heard with ``chunk``, whose samples are still to be pushed."""
-        self._spec, self._limits, self._observer = spec, limits, observer
-        self.segment = Segment(chunk, spec, limits)
+        self._spec, self._coefficients = spec, coefficients
+        self._limits, self._observer = limits, observer
+        self.segment = Segment(chunk, spec, coefficients, limits)
         self.expected = chunk.first  # index of the next new sample
         self._beats = 0  # of this epoch
         self._previous_epoch: int | None = None
@@ -113,14 +120,19 @@ class Stream:
 
     @classmethod
     def restore(
-        cls, snapshot: Snapshot, spec: PreprocessSpec, limits: AlarmLimits, observer: Observer
+        cls,
+        snapshot: Snapshot,
+        spec: PreprocessSpec,
+        coefficients: AlarmCoefficients,
+        limits: AlarmLimits,
+        observer: Observer,
     ) -> Self:
         """A stream that goes on where ``snapshot``, which is used up, was taken.
 
         Where that has no front end, or one that does not fit, the patient's own beat is learnt
         anew; episodes go on all the same.
         """
-        stream = cls(nothing_of(snapshot), spec, limits, observer)
+        stream = cls(nothing_of(snapshot), spec, coefficients, limits, observer)
         stream._restore_from(snapshot)
         return stream
 
@@ -223,7 +235,7 @@ class Stream:
         )
 
     def _restart(self, chunk: Chunk) -> list[StreamEvent]:
-        segment = Segment(chunk, self._spec, self._limits)
+        segment = Segment(chunk, self._spec, self._coefficients, self._limits)
         steps = self._close()
         self._previous_epoch, self.segment = self.segment.epoch, segment
         self._unsettled = 0
@@ -243,7 +255,7 @@ class Stream:
 
     def _change_leads(self, chunk: Chunk) -> list[StreamEvent]:
         before = ", ".join(self.segment.leads)
-        segment = Segment(chunk, self._spec, self._limits)
+        segment = Segment(chunk, self._spec, self._coefficients, self._limits)
         steps = self._close()
         segment.beats_before = self._beats
         self.segment, self._unsettled = segment, 0

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from math import inf
 
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.coefficients import AlarmCoefficients
 from beatgan.model.scorer import Scorer
 from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, StatusMessage
 from beatgan.records import Recording
@@ -21,6 +22,7 @@ CHUNK_S = 1.0
 def score_recordings(
     recordings: Iterable[Recording],
     spec: PreprocessSpec,
+    coefficients: AlarmCoefficients,
     scorer: Scorer,
     limits: AlarmLimits,
     *,
@@ -35,6 +37,7 @@ def score_recordings(
     """
     engine = Engine(
         spec,
+        coefficients,
         scorer,
         limits,
         batch_size=batch_size,

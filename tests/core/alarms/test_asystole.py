@@ -9,17 +9,10 @@ from beatgan.frontend import EMPTY, Frontend
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.records import SAMPLE, read_recording
 from beatgan.spec import PreprocessSpec
-from beatgan.types import (
-    Beat,
-    Evidence,
-    Floats,
-    Phase,
-    Priority,
-    Quality,
-    RhythmStatus,
-    Score,
-    Turn,
-)
+from beatgan.types import Beat, Evidence, Floats, Phase, Priority, Quality, RhythmStatus, Score, Turn
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 FS = 360
 LIMITS = AlarmLimits()
@@ -54,7 +47,7 @@ def evidence(event: Evidence | Beat) -> Evidence:
 
 def heard(samples: Floats, leads: tuple[str, ...]) -> tuple[list[Beat], list[Turn]]:
     """The beats found, and what is told."""
-    frontend, judge = Frontend(PreprocessSpec(), FS, leads), Standstill(LIMITS, FS)
+    frontend, judge = Frontend(PreprocessSpec(), COEFFICIENTS, FS, leads), Standstill(LIMITS, FS)
     beats: list[Beat] = []
     turns: list[Turn] = []
     for start in range(0, len(samples), FS // 4):

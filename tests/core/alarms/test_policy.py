@@ -7,7 +7,9 @@ from msgspec.structs import replace
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.policy import EpisodePolicy, PolicyState
+from beatgan.alarms.ventricular_beat import VentricularClassifier
 from beatgan.errors import UsageError
+from beatgan.spec import PreprocessSpec
 from beatgan.types import (
     Alert,
     Beat,
@@ -19,6 +21,9 @@ from beatgan.types import (
     Score,
     SignalChange,
 )
+from beatgan_train.training.coefficients import coefficients_of
+
+VENTRICULAR = VentricularClassifier(PreprocessSpec(), coefficients_of("full").ventricular)
 
 EMPTY = np.empty(0, np.float32)
 PROMPT = AlarmLimits(anomalous_beats=3, patience_s=0.0)
@@ -39,7 +44,7 @@ def change(
 
 def feed(values: str, limits: AlarmLimits | None = None) -> list[Alert]:
     """x: anomalous, -: normal, ?: not scored; a beat each 300 samples at 360 Hz."""
-    policy = EpisodePolicy(limits or PROMPT, 360.0)
+    policy = EpisodePolicy(limits or PROMPT, VENTRICULAR, 360.0)
     meaning = {"x": 2.0, "-": 0.0, "?": None}
     return [a for n, c in enumerate(values) for a in policy.push(score(n, meaning[c]))]
 
@@ -74,7 +79,7 @@ def test_an_irregular_rhythm_is_one_episode() -> None:
 
 
 def test_the_worst_beat_explains() -> None:
-    policy = EpisodePolicy(PROMPT, 360.0)
+    policy = EpisodePolicy(PROMPT, VENTRICULAR, 360.0)
     alerts = [a for n, v in enumerate([2.0, 9.0, 3.0]) for a in policy.push(score(n, v))]
     assert alerts[0].worst is not None
     assert alerts[0].worst.value == 9.0
@@ -82,7 +87,7 @@ def test_the_worst_beat_explains() -> None:
 
 
 def test_signal_conditions_have_their_own_episodes() -> None:
-    policy = EpisodePolicy(PROMPT, 360.0)
+    policy = EpisodePolicy(PROMPT, VENTRICULAR, 360.0)
     (begun,) = policy.push(change(Condition.FLAT, True, 1000, True))
     (ended,) = policy.push(change(Condition.FLAT, False, 3000, False))
     assert (begun.code, ended.code) == ("signal.flat", "signal.flat")
@@ -102,7 +107,7 @@ def told(
 
 
 def test_each_lead_and_each_condition_has_its_own_episode() -> None:
-    policy = EpisodePolicy(PROMPT, 360.0)
+    policy = EpisodePolicy(PROMPT, VENTRICULAR, 360.0)
     assert told(policy, change(Condition.FLAT, True, 1000, False, "II")) == [
         ("signal.flat", "II", "start", 1000, False)
     ]
@@ -118,7 +123,7 @@ def test_each_lead_and_each_condition_has_its_own_episode() -> None:
 
 
 def test_alerts_that_hold_on_say_when_scoring_stops_and_when_it_goes_on() -> None:
-    policy = EpisodePolicy(PROMPT, 360.0)
+    policy = EpisodePolicy(PROMPT, VENTRICULAR, 360.0)
     told(policy, change(Condition.FLAT, True, 1000, False, "II"))
     assert told(policy, change(Condition.GAP, True, 2000, True, "V1")) == [
         ("signal.gap", "V1", "start", 2000, True),
@@ -138,7 +143,7 @@ def test_alerts_that_hold_on_say_when_scoring_stops_and_when_it_goes_on() -> Non
 
 
 def test_an_update_belongs_to_the_episode_that_goes_on() -> None:
-    policy = EpisodePolicy(PROMPT, 360.0)
+    policy = EpisodePolicy(PROMPT, VENTRICULAR, 360.0)
     (begun,) = policy.push(change(Condition.FLAT, True, 1000, False, "II"))
     _, update = policy.push(change(Condition.GAP, True, 2000, True, "V1"))
     assert (update.episode, update.onset, update.end) == (begun.episode, 1000, None)
@@ -146,7 +151,7 @@ def test_an_update_belongs_to_the_episode_that_goes_on() -> None:
 
 
 def test_a_signal_alert_is_as_urgent_as_its_consequence() -> None:
-    policy = EpisodePolicy(PROMPT, 360.0)
+    policy = EpisodePolicy(PROMPT, VENTRICULAR, 360.0)
     (one,) = policy.push(change(Condition.FLAT, True, 1000, False, "II"))
     assert one.priority is Priority.LOW  # the other lead does its work
     alerts = policy.push(change(Condition.FLAT, True, 2000, True, "V1"))
@@ -160,7 +165,7 @@ def test_an_alert_of_beats_names_the_lead_of_the_worst() -> None:
 
 
 def test_close_ends_what_is_open() -> None:
-    policy = EpisodePolicy(PROMPT, 360.0)
+    policy = EpisodePolicy(PROMPT, VENTRICULAR, 360.0)
     for n in range(3):
         policy.push(score(n, 5.0))
     policy.push(change(Condition.GAP, True, 1000, False))
@@ -184,7 +189,7 @@ def test_beats_of_a_poor_signal_prolong_an_episode_but_begin_none() -> None:
         good = score(n, 2.0)
         return replace(good, beat=replace(good.beat, quality=Quality.POOR))
 
-    policy = EpisodePolicy(PROMPT, 360.0)
+    policy = EpisodePolicy(PROMPT, VENTRICULAR, 360.0)
     assert [a for n in range(20) for a in policy.push(poor(n))] == []
     started = [a for n in range(20, 23) for a in policy.push(score(n, 2.0))]
     assert [a.phase for a in started] == [Phase.START]
@@ -211,7 +216,7 @@ def flicker(policy: EpisodePolicy, at_s: float, lasts_s: float = 1.0) -> list[Al
 
 
 def test_too_many_episodes_are_held_back_and_counted() -> None:
-    policy = EpisodePolicy(RARE, FS)
+    policy = EpisodePolicy(RARE, VENTRICULAR, FS)
     told = [len(flicker(policy, at)) for at in (0, 2, 4, 6)]
     assert told == [2, 2, 0, 0]
     assert policy.suppressed == ["signal.flat", "signal.flat"]
@@ -221,7 +226,7 @@ def test_too_many_episodes_are_held_back_and_counted() -> None:
 
 
 def test_an_episode_that_lasts_is_told_late() -> None:
-    policy = EpisodePolicy(RARE, FS)
+    policy = EpisodePolicy(RARE, VENTRICULAR, FS)
     flicker(policy, 0)
     flicker(policy, 2)
     assert policy.push(SignalChange(Condition.FLAT, True, "II", 1440, 1440, False)) == []
@@ -249,12 +254,12 @@ def test_the_next_episode_of_its_kind_waits_for_the_refractory_time() -> None:
 
 
 def test_signal_episodes_know_no_refractory_time() -> None:
-    policy = EpisodePolicy(AlarmLimits(patience_s=0.0, refractory_s=1000.0), FS)
+    policy = EpisodePolicy(AlarmLimits(patience_s=0.0, refractory_s=1000.0), VENTRICULAR, FS)
     assert [len(flicker(policy, at)) for at in (0, 2, 4)] == [2, 2, 2]
 
 
 def test_a_lead_that_can_be_spared_is_told_when_that_lasts() -> None:
-    policy = EpisodePolicy(AlarmLimits(patience_s=30.0), FS)
+    policy = EpisodePolicy(AlarmLimits(patience_s=30.0), VENTRICULAR, FS)
     assert flicker(policy, 0, lasts_s=29.0) == []
     assert policy.suppressed == ["signal.flat"]
     began = round(100 * FS)
@@ -265,7 +270,7 @@ def test_a_lead_that_can_be_spared_is_told_when_that_lasts() -> None:
 
 
 def test_once_nothing_can_be_judged_it_is_told_at_once() -> None:
-    policy = EpisodePolicy(AlarmLimits(patience_s=30.0), FS)
+    policy = EpisodePolicy(AlarmLimits(patience_s=30.0), VENTRICULAR, FS)
     assert policy.push(SignalChange(Condition.FLAT, True, "II", 0, 0, False)) == []
     gap, flat = policy.push(SignalChange(Condition.GAP, True, "V1", 720, 720, True))
     assert {(a.code, a.phase, a.priority, a.onset, a.at) for a in (gap, flat)} == {
@@ -280,7 +285,7 @@ def test_the_state_can_be_taken_to_another_policy() -> None:
     meaning = {"x": 2.0, "-": 0.0}
     whole = feed(values, limits)
     for cut in range(len(values)):
-        one, other = EpisodePolicy(limits, FS), EpisodePolicy(limits, FS)
+        one, other = EpisodePolicy(limits, VENTRICULAR, FS), EpisodePolicy(limits, VENTRICULAR, FS)
         told = [a for n, c in enumerate(values[:cut]) for a in one.push(score(n, meaning[c]))]
         encoded = msgspec.msgpack.encode(one.save(), enc_hook=lambda array: array.tobytes())
         decode = msgspec.msgpack.Decoder(
@@ -295,7 +300,7 @@ def test_the_state_can_be_taken_to_another_policy() -> None:
 
 
 def test_other_limits_hold_from_then_on() -> None:
-    policy = EpisodePolicy(PROMPT, FS)
+    policy = EpisodePolicy(PROMPT, VENTRICULAR, FS)
     assert [policy.push(score(n, 2.0)) for n in range(2)] == [[], []]
     policy.replace_limits(AlarmLimits(anomalous_beats=5))
     assert policy.push(score(2, 2.0)) == policy.push(score(3, 2.0)) == []

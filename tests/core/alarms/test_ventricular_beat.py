@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from beatgan.alarms.ventricular_beat import AHEAD_MOST, APEX, WEIGHTS, features, likeness, log_odds
+from beatgan.alarms.ventricular_beat import AHEAD_MOST, VentricularClassifier
+from beatgan.errors import ArtifactError
+from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Floats, Quality, Score
+from beatgan_train.training.coefficients import coefficients_of
 
-TICKS = np.arange(320) - APEX
+COEFFICIENTS = coefficients_of("full").ventricular
+CLASSIFIER = VentricularClassifier(PreprocessSpec(), COEFFICIENTS)
+log_odds, features, likeness = CLASSIFIER.log_odds, CLASSIFIER.features, CLASSIFIER.likeness
+TICKS = np.arange(320) - PreprocessSpec().before
 
 
 def wave(*parts: tuple[float, float, float]) -> Floats:
@@ -36,7 +42,9 @@ def test_a_wide_strange_beat_looks_ventricular_and_a_narrow_one_does_not() -> No
 def test_width_counts_beside_the_score() -> None:
     odds = [log_odds(score(wave((0, width, 4.0)), 4.0)) for width in (3, 5, 7, 9)]
     assert odds == sorted(odds)
-    assert log_odds(score(WIDE, 6.0)) - log_odds(score(WIDE, 5.0)) == pytest.approx(WEIGHTS[0])
+    assert log_odds(score(WIDE, 6.0)) - log_odds(score(WIDE, 5.0)) == pytest.approx(
+        COEFFICIENTS.score_excess
+    )
 
 
 def test_amplitude_alone_says_nothing_of_width() -> None:
@@ -79,4 +87,36 @@ def test_likeness_aligns_the_two() -> None:
 def test_what_fills_the_time_before_a_beat_counts_up_to_a_point() -> None:
     """In a fast run the T wave before a beat lies where its P wave would be."""
     busy, busier = (WIDE + wave((-58, 8, height)) for height in (3.0, 6.0))
-    assert features(score(busy), 5.0).ahead == features(score(busier), 5.0).ahead == AHEAD_MOST
+    assert (
+        features(score(busy), 5.0).p_wave_activity
+        == features(score(busier), 5.0).p_wave_activity
+        == AHEAD_MOST
+    )
+
+
+def test_another_spec_is_read_at_its_own_r_peak() -> None:
+    """The same beats in windows that begin earlier, or later, look the same."""
+    early = VentricularClassifier(PreprocessSpec(before=100, after=180), COEFFICIENTS)
+    late = VentricularClassifier(PreprocessSpec(before=170, after=180), COEFFICIENTS)
+    plain = score(WIDE)
+    for classifier, moved in ((early, -40), (late, 30)):
+        window, reference = shifted(WIDE, moved), shifted(NORMAL, moved)
+        beat = replace(plain.beat, window=window, reference=reference)
+        other = replace(plain, beat=beat)
+        assert classifier.log_odds(other) == pytest.approx(log_odds(plain), abs=1e-6)
+        assert classifier.likeness(window, reference) == pytest.approx(
+            likeness(WIDE, NORMAL), abs=1e-6
+        )
+
+
+def shifted(window: Floats, by: int) -> Floats:
+    """The window as it is with ``by`` samples more before the R peak."""
+    return np.concatenate([np.repeat(window[:1], by), window]) if by > 0 else window[-by:]
+
+
+@pytest.mark.parametrize(
+    "spec", [PreprocessSpec(before=79, score_before=70), PreprocessSpec(after=69, score_after=60)]
+)
+def test_a_window_too_short_for_the_features_is_refused(spec: PreprocessSpec) -> None:
+    with pytest.raises(ArtifactError, match="a window has"):
+        VentricularClassifier(spec, COEFFICIENTS)

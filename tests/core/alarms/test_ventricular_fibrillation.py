@@ -13,6 +13,9 @@ from beatgan.records import read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Floats, Phase, Priority, RhythmStatus, Turn
 from beatgan_train.ec57.annotations import read_reference
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 FS = 360
 LIMITS = AlarmLimits()
@@ -31,7 +34,7 @@ def said(*events: RhythmStatus) -> list[Turn]:
 
 
 def heard(samples: Floats, fs: float, leads: tuple[str, ...]) -> list[Turn]:
-    frontend, judge = Frontend(PreprocessSpec(), fs, leads), Fibrillation(LIMITS, fs)
+    frontend, judge = Frontend(PreprocessSpec(), COEFFICIENTS, fs, leads), Fibrillation(LIMITS, fs)
     events = frontend.push(samples)
     return [t for e in events if not isinstance(e, Beat) for t in judge.push(e)]
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from beatgan.beats import beat_quality
+from beatgan.beats import beat_quality, lead_pipeline
 from beatgan.beats.beat_quality import (
     FORGET,
     GOOD,
@@ -15,18 +15,17 @@ from beatgan.beats.beat_quality import (
     HIGHEST,
     LOWEST,
     POOR,
-    POOR_ENTERED,
-    POOR_LEFT,
     UNUSABLE,
-    UNUSABLE_ENTERED,
-    UNUSABLE_LEFT,
 )
 from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
 from beatgan.signal.filters import BandPass
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles, Quality, Record
+from beatgan_train.training.coefficients import coefficients_of
 
 SPEC = PreprocessSpec()
+LIMITS = coefficients_of("full").noise
+NOISE: Record = lead_pipeline.plan(SPEC, coefficients_of("full"), 360.0)[0]["noise"]
 LEAD_IN = 180  # samples before the window, as the front end gives them
 SECONDS = 120
 
@@ -81,7 +80,8 @@ def grades(signal: Doubles, reference: Doubles | None = None) -> list[Quality]:
     s, before = meter(), SPEC.before
     spanned = spans(signal)
     return [
-        GRADES[beat_quality.push(s, span, span[LEAD_IN:], reference, before)] for span in spanned
+        GRADES[beat_quality.push(s, NOISE, span, span[LEAD_IN:], reference, before)]
+        for span in spanned
     ]
 
 
@@ -132,7 +132,7 @@ def test_what_was_pushed_stays_as_it_was() -> None:
     span = spans(ecg())[3]
     window, reference = span[LEAD_IN:].copy(), usual(ecg())
     copies = [array.copy() for array in (span, window, reference)]
-    beat_quality.push(meter(), span, window, reference, SPEC.before)
+    beat_quality.push(meter(), NOISE, span, window, reference, SPEC.before)
     assert all(map(np.array_equal, (span, window, reference), copies))
 
 
@@ -149,7 +149,7 @@ def grade_at(level: float, fuzz: float, last: int) -> int:
     for name, wanted in (("noise", level), ("fuzz", fuzz)):  # the beat pushed says LOWEST
         s[name] = (wanted - FORGET * LOWEST) / (1 - FORGET)
     s["grade"] = last
-    grade = beat_quality.push(s, np.zeros(500), window, window, SPEC.before)
+    grade = beat_quality.push(s, NOISE, np.zeros(500), window, window, SPEC.before)
     assert (float(s["noise"]), float(s["fuzz"])) == pytest.approx((level, fuzz))
     assert s["grade"] == grade
     return grade
@@ -157,9 +157,14 @@ def grade_at(level: float, fuzz: float, last: int) -> int:
 
 @pytest.mark.parametrize("last", [GOOD, POOR, UNUSABLE])
 def test_between_its_thresholds_a_state_stays_as_it_is(last: int) -> None:
-    poor, unusable = (POOR_ENTERED + POOR_LEFT) / 2, (UNUSABLE_ENTERED + UNUSABLE_LEFT) / 2
-    assert grade_at(POOR_LEFT - 0.01, POOR_LEFT - 0.01, last) == GOOD
-    assert grade_at(UNUSABLE_ENTERED + 0.01, UNUSABLE_ENTERED + 0.01, last) == UNUSABLE
+    poor, unusable = (
+        (LIMITS.poor_entered + LIMITS.poor_left) / 2,
+        (LIMITS.unusable_entered + LIMITS.unusable_left) / 2,
+    )
+    assert grade_at(LIMITS.poor_left - 0.01, LIMITS.poor_left - 0.01, last) == GOOD
+    assert (
+        grade_at(LIMITS.unusable_entered + 0.01, LIMITS.unusable_entered + 0.01, last) == UNUSABLE
+    )
     assert (grade_at(poor, LOWEST, last) == GOOD) == (last == GOOD)
     assert (grade_at(unusable, unusable, last) == UNUSABLE) == (last == UNUSABLE)
 

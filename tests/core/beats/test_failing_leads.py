@@ -14,6 +14,9 @@ from beatgan.records import read_recording
 from beatgan.signal.signal_quality import FLAT, GAP, RECOVER
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Condition, Floats, Quality, SignalChange
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 SPEC, FS = PreprocessSpec(), 360
 LEADS = ("MLII", "V1")
@@ -45,7 +48,7 @@ class Told:
 
 
 def told(samples: Floats, leads: Sequence[str] = LEADS) -> Told:
-    frontend = Frontend(SPEC, FS, leads)
+    frontend = Frontend(SPEC, COEFFICIENTS, FS, leads)
     events: list[Event] = []
     for start in range(0, len(samples), FS):
         events += frontend.push(samples[start : start + FS])

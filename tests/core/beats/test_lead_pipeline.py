@@ -11,6 +11,9 @@ from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
 from beatgan.signal import filters, signal_quality, vf_features
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles, Record
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 SPEC, FS = PreprocessSpec(), 360.0
 FREE = 1 << 20  # no lag given: the window is moved so as to match best
@@ -32,7 +35,7 @@ class Lead:
 
     def __init__(self) -> None:
         self.record: Record = np.zeros(1, lead_pipeline.layout(SPEC))[0]
-        self.plan: Record = lead_pipeline.plan(SPEC, FS)[0]
+        self.plan: Record = lead_pipeline.plan(SPEC, COEFFICIENTS, FS)[0]
         self.end = 0
         lead_pipeline.begin(self.record, 0)
 
@@ -171,7 +174,7 @@ def test_all_signal_forgotten_no_window_is_whole_but_the_patient_is_known(
 
 @pytest.mark.parametrize("fs", [50.0, 128.0, 257.0, 359.98, 360.0, 1000.0, 2000.0])
 def test_a_step_of_any_rate_fits_into_a_block(fs: float) -> None:
-    plan = lead_pipeline.plan(SPEC, fs)[0]
+    plan = lead_pipeline.plan(SPEC, COEFFICIENTS, fs)[0]
     assert plan["step"] >= 1
     assert -(-int(plan["step"]) * int(plan["den"]) // int(plan["num"])) <= BLOCK
 

@@ -18,6 +18,9 @@ from beatgan.frontend import Event, Frontend
 from beatgan.records import SAMPLE, read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Floats, Quality, SignalChange
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 SPEC = PreprocessSpec()
 LEADS = ("MLII", "V1")
@@ -34,7 +37,7 @@ def identity(event: Event) -> tuple[object, ...]:
 
 def run(samples: Floats, fs: float, cuts: Sequence[int] = (), ends: bool = True) -> list[Event]:
     """What a stream of these samples tells, with or without its end."""
-    frontend = Frontend(SPEC, fs, LEADS)
+    frontend = Frontend(SPEC, COEFFICIENTS, fs, LEADS)
     edges = [0, *cuts, len(samples)]
     events = [e for start, stop in pairwise(edges) for e in frontend.push(samples[start:stop])]
     return events + frontend.close() if ends else events
@@ -130,9 +133,9 @@ def test_another_front_end_goes_on_with_what_one_has_saved(
 ) -> None:
     samples = damaged(hearts(fs), fs, damages)
     edges = [0, *cuts_of(data, len(samples)), len(samples)]
-    frontend, events = Frontend(SPEC, fs, LEADS), []
+    frontend, events = Frontend(SPEC, COEFFICIENTS, fs, LEADS), []
     for start, stop in pairwise(edges):
-        saved, frontend = frontend.save(), Frontend(SPEC, fs, LEADS)
+        saved, frontend = frontend.save(), Frontend(SPEC, COEFFICIENTS, fs, LEADS)
         frontend.restore(saved)
         events += frontend.push(samples[start:stop])
         assert frontend.lead in LEADS
@@ -140,12 +143,12 @@ def test_another_front_end_goes_on_with_what_one_has_saved(
 
 
 def test_a_front_end_takes_no_other_ones_state() -> None:
-    saved = Frontend(SPEC, 360.0, LEADS).save()
+    saved = Frontend(SPEC, COEFFICIENTS, 360.0, LEADS).save()
     others = [
-        Frontend(SPEC, 250.0, LEADS),
-        Frontend(SPEC, 360.0, ("MLII",)),
-        Frontend(SPEC, 360.0, ("MLII", "V2")),
-        Frontend(replace(SPEC, highpass_hz=0.4), 360.0, LEADS),
+        Frontend(SPEC, COEFFICIENTS, 250.0, LEADS),
+        Frontend(SPEC, COEFFICIENTS, 360.0, ("MLII",)),
+        Frontend(SPEC, COEFFICIENTS, 360.0, ("MLII", "V2")),
+        Frontend(replace(SPEC, highpass_hz=0.4), COEFFICIENTS, 360.0, LEADS),
     ]
     for other in others:
         before = other.save()
@@ -179,7 +182,7 @@ def test_events_are_told_with_the_very_sample_they_name(
     hearts: Callable[[float], Floats], fs: float
 ) -> None:
     samples = damaged(hearts(fs), fs, [("lost", 0, 7, 1.5), ("flat", 0, 12, 3), ("off", 1, 13, 5)])
-    frontend = Frontend(SPEC, fs, LEADS, 1000)
+    frontend = Frontend(SPEC, COEFFICIENTS, fs, LEADS, 1000)
     told = 0
     for count in range(1, len(samples) + 1):
         for event in frontend.push(samples[count - 1 : count]):
@@ -214,7 +217,7 @@ def frames(samples: Floats, minutes: int) -> Iterator[Floats]:
 
 def test_a_stream_that_goes_on_takes_no_more_memory(two_leads: TwoLeads) -> None:
     samples = damaged(two_leads(60, 360.0), 360.0, [("flat", 0, 30, 8), ("lost", 1, 5, 2)])
-    frontend = Frontend(SPEC, 360.0, LEADS)
+    frontend = Frontend(SPEC, COEFFICIENTS, 360.0, LEADS)
     taken = []
     tracemalloc.start()
     try:
@@ -233,7 +236,9 @@ def test_the_state_of_a_stream_is_of_one_size() -> None:
 
 def test_counts_stay_exact_for_years(two_leads: TwoLeads) -> None:
     samples, later = two_leads(SECONDS, 257.0), 257 * 86400 * 3650
-    early, late = (Frontend(SPEC, 257.0, LEADS, first).push(samples) for first in (0, later))
+    early, late = (
+        Frontend(SPEC, COEFFICIENTS, 257.0, LEADS, first).push(samples) for first in (0, later)
+    )
     assert len(early) == len(late) > 20
     assert max(abs(b.sample - a.sample - later) for a, b in zip(early, late, strict=True)) <= 1
 

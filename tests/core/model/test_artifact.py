@@ -17,6 +17,9 @@ from beatgan.model.artifact import Artifact, build, leaf_digests, load, save, se
 from beatgan.model.model import Calibration
 from beatgan.model.networks import Generator, Student
 from beatgan.spec import PreprocessSpec
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 CALIBRATION = Calibration(
     location={"error": 0.0, "distance": -4.0, "prematurity": 0.0},
@@ -32,7 +35,9 @@ Tamper = Callable[[dict[str, Any]], object]
 def artifact() -> Artifact:
     torch.manual_seed(0)
     origin = {"seed": 3, "options": {"rate": 0.1, "families": ("a", "b")}}
-    return build("student", PreprocessSpec(), Student(amplitude=10.0), CALIBRATION, origin)
+    return build(
+        "student", PreprocessSpec(), Student(amplitude=10.0), CALIBRATION, COEFFICIENTS, origin
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +60,15 @@ def altered(stored: bytes, tamper: Tamper, forge: bool = False) -> bytes:
     content = torch.load(io.BytesIO(stored), weights_only=True)
     tamper(content)
     if forge:
-        parts = ("kind", "spec", "network", "calibration", "provenance", "self_test")
+        parts = (
+            "kind",
+            "spec",
+            "network",
+            "calibration",
+            "coefficients",
+            "provenance",
+            "self_test",
+        )
         content["digests"] = leaf_digests({part: content[part] for part in parts})
     file = io.BytesIO()
     torch.save(content, file)
@@ -78,7 +91,7 @@ def test_a_teacher_is_stored_alike() -> None:
     torch.manual_seed(0)
     network = Generator(width=2, bottleneck=5)
     network(torch.randn(64, 320))  # moves the running statistics, which must travel too
-    teacher = build("teacher", PreprocessSpec(), network, CALIBRATION, {})
+    teacher = build("teacher", PreprocessSpec(), network, CALIBRATION, COEFFICIENTS, {})
     again = read(written(teacher))
     self_test(again)
     assert isinstance(again.network, Generator)
@@ -97,7 +110,13 @@ def test_the_self_test_scores_ectopic_beats_and_passes(stored: bytes) -> None:
 
 
 def test_the_digest_names_the_content(artifact: Artifact) -> None:
-    parts = artifact.kind, artifact.spec, artifact.network, artifact.calibration
+    parts = (
+        artifact.kind,
+        artifact.spec,
+        artifact.network,
+        artifact.calibration,
+        artifact.coefficients,
+    )
     assert build(*parts, artifact.provenance).digest == artifact.digest
     assert build(*parts, {"seed": 4}).digest != artifact.digest
     assert len(artifact.digest) == 12
@@ -139,7 +158,8 @@ TAMPERED: list[tuple[Tamper, str]] = [
     (drop("calibration"), r"missing part\(s\): calibration"),
     (drop("digests"), r"missing part\(s\): digests"),
     (put("digests", value=3), "digests: not a table"),
-    (put("version", value=3), "format version 3; this beatgan reads version 2"),
+    (put("version", value=4), "format version 4; this beatgan reads version 3$"),
+    (put("version", value=2), "format version 2; .*: beatgan-train convert OLD.pt --out NEW.pt"),
     (put("format", value="onnx"), "not a beatgan model: it lacks the mark"),
 ]
 
@@ -249,4 +269,11 @@ def test_a_damaged_file_is_refused_or_reads_the_same(
 
 def test_parts_that_do_not_fit_are_not_built() -> None:
     with pytest.raises(ArtifactError, match="takes 64 ticks"):
-        build("teacher", PreprocessSpec(), Generator(length=64, width=1), CALIBRATION, {})
+        build(
+            "teacher",
+            PreprocessSpec(),
+            Generator(length=64, width=1),
+            CALIBRATION,
+            COEFFICIENTS,
+            {},
+        )

@@ -1,6 +1,7 @@
 """Strips: what is told of a signal by itself, and that a normal one pays nothing for it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +16,10 @@ from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
 from beatgan.signal import vf_features
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Doubles, Floats, Record, RhythmStatus
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
+WEIGHTS = np.array(astuple(COEFFICIENTS.vf))
 
 SPEC, FS = PreprocessSpec(), 360
 LEADS = ("MLII", "V1")
@@ -34,7 +39,7 @@ def waves(seconds: float, fs: float = FS, seed: int = 0) -> Floats:
 
 
 def told(samples: Floats, fs: float = FS, leads: Sequence[str] = ("MLII",)) -> list[Event]:
-    frontend = Frontend(SPEC, fs, leads)
+    frontend = Frontend(SPEC, COEFFICIENTS, fs, leads)
     return frontend.push(samples.reshape(len(samples), -1))
 
 
@@ -87,9 +92,12 @@ def test_a_sine_is_upside_down_half_a_period_later_and_a_peak_is_not() -> None:
 
 def test_a_faint_strip_is_not_chaotic_and_a_lost_one_is_nothing() -> None:
     sine = np.sin(2 * np.pi * 5 * np.arange(3 * FS) / FS)
-    assert vf_features.chaos(record_of(0.4 * vf_features.FAINT_MV * sine)) == vf_features.LOWEST
+    assert (
+        vf_features.chaos(record_of(0.4 * vf_features.FAINT_MV * sine), WEIGHTS)
+        == vf_features.LOWEST
+    )
     sine[: 2 * FS] = np.nan
-    assert np.isnan(vf_features.chaos(record_of(sine)))
+    assert np.isnan(vf_features.chaos(record_of(sine), WEIGHTS))
 
 
 def test_a_chaotic_lead_beside_a_calm_one_is_no_fibrillation(two_leads: TwoLeads) -> None:
@@ -151,7 +159,7 @@ def test_strips_are_the_same_for_any_cutting_and_not_changed_by_what_follows(
 ) -> None:
     ecg, _ = paused()
     samples = np.concatenate([ecg[: 20 * FS], waves(20, seed=seed)])[:, None]
-    frontend = Frontend(SPEC, FS, ("MLII",))
+    frontend = Frontend(SPEC, COEFFICIENTS, FS, ("MLII",))
     edges = [0, *sorted(cuts), len(samples)]
     pieces = [frontend.push(samples[a:b]) for a, b in pairwise(edges)]
     whole = strips(told(samples))

@@ -25,6 +25,9 @@ from beatgan_daemon.publishing.outgoing_queue import Outgoing
 from beatgan_daemon.service import Service
 from beatgan_daemon.settings import load
 from beatgan_daemon.systemd import Notifier
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 FS = 50.0
 BEDS = 100
@@ -120,7 +123,7 @@ def serve(
         "streams.silence_s": str(SILENCE_S),
         "overload.behind_ms": str(1000 * BEHIND_S),
     }
-    loaded = Loaded("student", "d1gest", PreprocessSpec(), new_scorer(), "cpu")
+    loaded = Loaded("student", "d1gest", PreprocessSpec(), COEFFICIENTS, new_scorer(), "cpu")
     with ExitStack() as resources:
 
         def until(

@@ -17,6 +17,9 @@ from beatgan.types import Alert, Beat, Chunk, Floats, Phase
 from beatgan_daemon.pipeline.observer import Unobserved
 from beatgan_daemon.pipeline.snapshot import HEAD, Snapshot, SnapshotError, decode, encode, latest
 from beatgan_daemon.pipeline.stream import SegmentEnd, StatusChange, Stream, StreamEvent
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 FS = 360.0
 START_NS = 1_700_000_000_000_000_000
@@ -38,9 +41,9 @@ class Bed:
         self.alerts: list[Alert] = []
         spec, limits = PreprocessSpec(), LIMITS
         if isinstance(start, Snapshot):
-            self.stream = Stream.restore(start, spec, limits, Unobserved())
+            self.stream = Stream.restore(start, spec, COEFFICIENTS, limits, Unobserved())
         else:
-            self.stream = Stream(start, spec, limits, Unobserved())
+            self.stream = Stream(start, spec, COEFFICIENTS, limits, Unobserved())
             self.hear(start)
 
     def hear(self, *chunks: Chunk) -> None:

@@ -15,6 +15,9 @@ from beatgan.types import Beat, Chunk, Condition, Floats, Quality, SignalChange
 from beatgan_daemon.pipeline.observer import Observer
 from beatgan_daemon.pipeline.source_clock import SourceClock
 from beatgan_daemon.pipeline.stream import SegmentEnd, StatusChange, Stream, StreamEvent
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 FS = 360.0
 START_NS = 1_700_000_000_000_000_000
@@ -48,7 +51,9 @@ class Bed:
 
     def __init__(self, new_observer: NewObserver, first: Chunk) -> None:
         self.counts: Counter[str] = Counter()
-        self.stream = Stream(first, PreprocessSpec(), AlarmLimits(), new_observer(self.counts))
+        self.stream = Stream(
+            first, PreprocessSpec(), COEFFICIENTS, AlarmLimits(), new_observer(self.counts)
+        )
         self.steps = self.stream.push(first)
 
     def hear(self, new: Chunk) -> list[StreamEvent]:

@@ -18,6 +18,9 @@ from beatgan.types import Floats
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.playback.chunks import cut, stream_name
 from beatgan_daemon.playback.offline import score_recordings
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 START_NS = 1_700_000_000_000_000_000
 SPEC, LIMITS = PreprocessSpec(), AlarmLimits(anomalous_beats=2, among_beats=12)
@@ -33,7 +36,7 @@ def recording(samples: Floats, name: str = "p1", **fields: Any) -> Recording:
 
 
 def score(recordings: list[Recording], scorer: Scorer) -> list[BeatMessage | AlertMessage]:
-    return list(score_recordings(recordings, SPEC, scorer, LIMITS))
+    return list(score_recordings(recordings, SPEC, COEFFICIENTS, scorer, LIMITS))
 
 
 def beats(messages: list[Any]) -> list[BeatMessage]:
@@ -110,7 +113,7 @@ def test_recordings_are_asked_for_one_by_one(patient: Floats, new_scorer: NewSco
             asked.append(name)
             yield recording(patient, name)
 
-    for message in score_recordings(lazily(), SPEC, new_scorer(), LIMITS):
+    for message in score_recordings(lazily(), SPEC, COEFFICIENTS, new_scorer(), LIMITS):
         assert message.stream == asked[-1]
     assert asked == ["a", "b"]
 

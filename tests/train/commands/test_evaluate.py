@@ -27,7 +27,10 @@ from beatgan_train.evaluation.metrics import measure
 from beatgan_train.evaluation.result import as_json
 from beatgan_train.evaluation.score_file import read_scores
 from beatgan_train.report.model_card import fill_in, write_card
+from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.model_file import read
+
+COEFFICIENTS = coefficients_of("full")
 
 INTERPATIENT = {"protocol": "interpatient", "records": list(DS1), "fold": 0, "split_seed": 0}
 MADE = INTERPATIENT | {
@@ -59,7 +62,7 @@ def write_model(path: Path, provenance: dict[str, Any], seed: int = 0) -> Path:
         {"error": 0.01, "distance": 1.0}, {"error": 1e3, "distance": 1e3}, 2.0,
     )  # fmt: skip
     built = artifact.build(
-        "student", PreprocessSpec(), Student(amplitude=8.0), calibration, provenance
+        "student", PreprocessSpec(), Student(amplitude=8.0), calibration, COEFFICIENTS, provenance
     )
     with path.open("wb") as file:
         artifact.save(file, built)
@@ -67,7 +70,7 @@ def write_model(path: Path, provenance: dict[str, Any], seed: int = 0) -> Path:
 
 
 def beats_of(toy_data: Path, *names: str) -> BeatSet:
-    return load(toy_data, names, PreprocessSpec())
+    return load(toy_data, names, PreprocessSpec(), COEFFICIENTS)
 
 
 def daemon_lines(model: Path, beats: BeatSet) -> Iterator[str]:
@@ -210,7 +213,7 @@ def test_scores_of_the_daemon_give_the_same_figures(
 def test_beatgan_protocol_takes_its_fold_from_the_model(toy_data: Path, tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.pt", SHUFFLED)
     found = evaluate.run(path, toy_data, "beatgan", console=quiet())
-    whole = load(toy_data, RECORDS_OF["beatgan"], PreprocessSpec())
+    whole = load(toy_data, RECORDS_OF["beatgan"], PreprocessSpec(), COEFFICIENTS)
     assert found.rows[0].normal == int(whole.normal.sum()) // 5
     assert len({row.record for row in found.records}) == 44
 

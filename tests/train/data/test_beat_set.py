@@ -23,6 +23,9 @@ from beatgan_train.data.beat_set import (
     split,
 )
 from beatgan_train.ec57.annotations import DS1, DS2, Reference
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 SPEC = PreprocessSpec()
 
@@ -30,7 +33,7 @@ SPEC = PreprocessSpec()
 @pytest.fixture(scope="module")
 def toy(toy_data: Path) -> BeatSet:
     """All 44 synthetic patients."""
-    return load(toy_data, DS1 + DS2, SPEC)
+    return load(toy_data, DS1 + DS2, SPEC, COEFFICIENTS)
 
 
 def beat(sample: int, quality: Quality = Quality.GOOD) -> Beat:
@@ -112,10 +115,10 @@ def test_joining_shifts_the_record_numbers() -> None:
 def test_training_windows_are_the_front_ends_bit_for_bit(mitdb: Path) -> None:
     recording = read_recording(mitdb / "208")
     five_minutes = recording.samples[: 300 * 360]
-    whole = Frontend(SPEC, recording.fs, recording.leads)
+    whole = Frontend(SPEC, COEFFICIENTS, recording.fs, recording.leads)
     events = [*whole.push(five_minutes), *whole.close()]
     expected = [event for event in events if isinstance(event, Beat)]
-    found = load(mitdb, ["208"], SPEC)
+    found = load(mitdb, ["208"], SPEC, COEFFICIENTS)
     for row, live in enumerate(expected[:-2]):
         stored = found.beat(row)
         assert stored.sample == live.sample
@@ -136,13 +139,13 @@ def test_loading_finds_and_labels_the_synthetic_beats(toy: BeatSet) -> None:
 
 def test_loading_reports_its_progress(toy_data: Path) -> None:
     with Progress(disable=True) as progress:
-        load(toy_data, DS1[:3], SPEC, progress)
+        load(toy_data, DS1[:3], SPEC, COEFFICIENTS, progress)
         (task,) = progress.tasks
         assert (task.completed, task.total) == (3, 3)
 
 
 def test_beats_of_ends_with_the_recording(toy_data: Path) -> None:
-    beats = beats_of(read_recording(locate(toy_data, "100")), SPEC)
+    beats = beats_of(read_recording(locate(toy_data, "100")), SPEC, COEFFICIENTS)
     samples = [b.sample for b in beats]
     assert samples == sorted(samples)
     assert samples[-1] < 60 * 360

@@ -20,6 +20,9 @@ from beatgan.types import Doubles
 from beatgan_train import cli
 from beatgan_train.data.beat_set import BeatSet
 from beatgan_train.data.own_recordings import load, split, told, usual
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 SPEC = PreprocessSpec()
 SECONDS, EVERY = 60.0, 9
@@ -79,7 +82,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def beats(mixed: Path) -> BeatSet:
-    return load(mixed, SPEC)
+    return load(mixed, SPEC, COEFFICIENTS)
 
 
 def test_all_formats_and_rates_are_read(beats: BeatSet) -> None:
@@ -108,7 +111,7 @@ def test_annotations_decide_where_there_are_any(tmp_path: Path) -> None:
     write_edf(tmp_path, "carl", 2, 500)
     annotate(tmp_path, "carl", 2, 500)
     write_csv(tmp_path, "emil", 4, 200)
-    found = load(tmp_path, SPEC)
+    found = load(tmp_path, SPEC, COEFFICIENTS)
     annotated = found.record < 2
     assert set(found.label[annotated]) >= {"N", "V"}
     assert np.mean(found.label[annotated] == "V") == pytest.approx(1 / EVERY, abs=0.02)
@@ -121,22 +124,22 @@ def test_annotations_without_a_beat_say_nothing_of_beats(tmp_path: Path) -> None
     wfdb.wrann(
         "anna", "atr", np.array([5]), symbol=["+"], aux_note=["(AFIB"], write_dir=str(tmp_path)
     )
-    assert load(tmp_path, SPEC).normal.any()
+    assert load(tmp_path, SPEC, COEFFICIENTS).normal.any()
 
 
 def test_another_annotator(tmp_path: Path) -> None:
     write_wfdb(tmp_path, "anna", 0)
     annotate(tmp_path, "anna", 0, 250, "qrs")
-    assert "V" not in load(tmp_path, SPEC).label
-    assert "V" in load(tmp_path, SPEC, "qrs").label
+    assert "V" not in load(tmp_path, SPEC, COEFFICIENTS).label
+    assert "V" in load(tmp_path, SPEC, COEFFICIENTS, "qrs").label
     with pytest.raises(UsageError, match=r"no recording has beats annotated in a file \.ecg"):
-        load(tmp_path, SPEC, "ecg")
+        load(tmp_path, SPEC, COEFFICIENTS, "ecg")
 
 
 def test_the_counts_are_told(mixed: Path, beats: BeatSet) -> None:
     out = StringIO()
     with Progress(console=Console(file=out, width=200)) as bars:
-        load(mixed, SPEC, progress=bars)
+        load(mixed, SPEC, COEFFICIENTS, progress=bars)
     assert f"0 recordings are annotated; {told(beats)}" in out.getvalue()
     text = told(beats)
     assert text.startswith(f"own recordings: 7 of 6 patients, {beats.normal.sum()} beats taken")
@@ -183,7 +186,7 @@ def test_every_unreadable_file_is_named_at_once(tmp_path: Path) -> None:
     (tmp_path / "b.edf").write_text("nonsense")
     (tmp_path / "c.csv").write_text("# fs=5\nII\n1\n2\n")
     with pytest.raises(RecordError) as caught:
-        load(tmp_path, SPEC)
+        load(tmp_path, SPEC, COEFFICIENTS)
     text = str(caught.value)
     assert text.startswith("3 of 4 are unreadable")
     assert all(name in text for name in ("a.csv", "b.edf", "c.csv: fs must be 50 to 2000"))

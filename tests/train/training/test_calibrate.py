@@ -11,6 +11,9 @@ from beatgan.model.model import Model
 from beatgan.model.networks import Student
 from beatgan_train.data.beat_set import load
 from beatgan_train.training.calibrate import calibrate, components, spec_of
+from beatgan_train.training.coefficients import coefficients_of
+
+COEFFICIENTS = coefficients_of("full")
 
 RNG = np.random.default_rng(0)
 NORMAL = {
@@ -84,7 +87,7 @@ def test_the_beat_mode_is_what_the_published_method_sees() -> None:
 def test_what_is_calibrated_on_is_what_is_scored(toy_data: Path) -> None:
     torch.manual_seed(0)
     spec, network = spec_of("full"), Student(amplitude=10.0).eval()
-    beats = load(toy_data, ["101", "106"], spec)
+    beats = load(toy_data, ["101", "106"], spec, COEFFICIENTS)
     beats = beats.take(beats.usable)
     calibration = calibrate(components(network, beats, spec), "full")
     wanted = calibration.combine(components(network, beats, spec))

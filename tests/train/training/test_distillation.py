@@ -19,9 +19,12 @@ from beatgan_train.data.beat_set import load
 from beatgan_train.data.training_set import Loaded, amplitude, material
 from beatgan_train.ec57.annotations import DS1
 from beatgan_train.training.calibrate import components, spec_of
+from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.distillation import Ensemble
 from beatgan_train.training.loop import Progress
 from beatgan_train.training.model_file import Source, provenance, write
+
+COEFFICIENTS = coefficients_of("full")
 
 CALIBRATION = Calibration({"error": 0.0}, {"error": 1.0}, {"error": 1.0}, {"error": 1e3}, 1.0)
 SOURCE = Source("interpatient", 2, "full", ("101", "106"), ("106",), 100)
@@ -32,7 +35,7 @@ def teacher(source: Source = SOURCE, **changes: Any) -> Artifact:
     made = provenance(source, {"seed": changes.pop("seed", 0)})
     made = {name: value for name, value in made.items() if name not in changes}
     torch.manual_seed(0)
-    return build("teacher", spec, Generator(width=1, bottleneck=2), CALIBRATION, made)
+    return build("teacher", spec, Generator(width=1, bottleneck=2), CALIBRATION, COEFFICIENTS, made)
 
 
 def test_teachers_of_the_same_data_belong_together() -> None:
@@ -78,7 +81,7 @@ def test_a_model_is_written_whole_into_a_new_folder(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def graduates(toy_data: Path) -> list[Graduate]:
     """Two untrained students and the beats of their folds."""
-    beats = load(toy_data, DS1, spec_of("full"))
+    beats = load(toy_data, DS1, spec_of("full"), COEFFICIENTS)
     made = []
     for fold in (0, 1):
         torch.manual_seed(fold)
@@ -89,7 +92,7 @@ def graduates(toy_data: Path) -> list[Graduate]:
 
 
 def test_material_keeps_patients_apart_and_anomalies_out(toy_data: Path) -> None:
-    beats = load(toy_data, DS1, spec_of("full"))
+    beats = load(toy_data, DS1, spec_of("full"), COEFFICIENTS)
     seen: list[str] = []
     for fold in range(5):
         stuff = material(Loaded(beats), "full", "interpatient", fold)

@@ -68,7 +68,9 @@ def run(
     fold, seed = refuse_leak(artifact.provenance, protocol)
     with Progress(console=console, transient=True) as progress:
         spec = replace(artifact.spec, second_lead=0.0) if one_lead else artifact.spec
-        beats = beat_set.load(data, beat_set.RECORDS_OF[protocol], spec, progress)
+        beats = beat_set.load(
+            data, beat_set.RECORDS_OF[protocol], spec, artifact.coefficients, progress
+        )
     tested = beats.of(TESTED[protocol])
     scorer = self_test(artifact)
     values = np.full(len(beats), -np.inf)

@@ -30,6 +30,7 @@ from beatgan_train.progress import Terminal
 from beatgan_train.report.model_card import write_card
 from beatgan_train.report.training_plots import draw_examples, draw_history
 from beatgan_train.training.calibrate import calibrate, components, spec_of, usual_difference
+from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.distillation import Distillation, DistilOptions, Ensemble, Lesson
 from beatgan_train.training.loop import Line, Progress, fit
 from beatgan_train.training.model_file import Source, provenance, read, write
@@ -102,7 +103,9 @@ def make_student(
         calibrate(unseen(graduates.values()), source.mode, flagged),
         usual=usual_difference(join([g.held_out for g in graduates.values()]), spec),
     )
-    artifact = build("student", spec, shipped.student, calibration, origin)
+    artifact = build(
+        "student", spec, shipped.student, calibration, coefficients_of(source.mode), origin
+    )
     write(artifact, place.out)
     write_card(artifact, place.out.with_suffix(".md"))
     draw_history(shipped.progress.history, shipped.progress.best_epoch, place.run / "losses.png")

@@ -15,6 +15,7 @@ from beatgan_train.data.training_set import Material, amplitude, load_beats, mat
 from beatgan_train.progress import Terminal
 from beatgan_train.report.training_plots import draw_examples, draw_history
 from beatgan_train.training.calibrate import Mode, calibrate, components, spec_of, usual_difference
+from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.gan import BeatGan, TeacherOptions
 from beatgan_train.training.loop import Progress, fit
 from beatgan_train.training.model_file import provenance, write
@@ -82,4 +83,6 @@ def _finish(
     )
     best = progress.history[progress.best_epoch - 1]
     origin = provenance(stuff.source, told, best=best)
-    return build("teacher", spec, generator, calibration, origin)
+    return build(
+        "teacher", spec, generator, calibration, coefficients_of(stuff.source.mode), origin
+    )

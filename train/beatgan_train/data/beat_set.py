@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import RecordError, UsageError
 from beatgan.frontend import Frontend
 from beatgan.records import Recording, read_recording
@@ -118,12 +119,14 @@ class Split:
     test: Ints
 
 
-def beats_of(recording: Recording, spec: PreprocessSpec) -> list[Beat]:
+def beats_of(
+    recording: Recording, spec: PreprocessSpec, coefficients: AlarmCoefficients
+) -> list[Beat]:
     """Every beat that the front end finds in ``recording``, in order, as the daemon reports them.
 
     A beat whose window the recording's end cuts off is not among them.
     """
-    frontend = Frontend(spec, recording.fs, recording.leads)
+    frontend = Frontend(spec, coefficients, recording.fs, recording.leads)
     step = max(1, int(CHUNK_S * recording.fs))
     beats: list[Beat] = []
     for first in range(0, len(recording.samples), step):
@@ -147,7 +150,11 @@ def locate(data: Path, name: str) -> Path:
 
 
 def load(
-    data: Path, names: Sequence[str], spec: PreprocessSpec, progress: Progress | None = None
+    data: Path,
+    names: Sequence[str],
+    spec: PreprocessSpec,
+    coefficients: AlarmCoefficients,
+    progress: Progress | None = None,
 ) -> BeatSet:
     """The labelled beats of the records ``names`` (WFDB, with ``.atr``) under ``data``.
 
@@ -156,7 +163,7 @@ def load(
     task = progress.add_task("reading records", total=len(names)) if progress else None
     parts: list[BeatSet] = []
     for name in names:
-        parts.append(_one(locate(data, name), spec))
+        parts.append(_one(locate(data, name), spec, coefficients))
         if progress and task is not None:
             progress.advance(task)
     return join(parts)
@@ -267,8 +274,8 @@ def patient_folds(
     ]
 
 
-def _one(path: Path, spec: PreprocessSpec) -> BeatSet:
-    beats = beats_of(read_recording(path), spec)
+def _one(path: Path, spec: PreprocessSpec, coefficients: AlarmCoefficients) -> BeatSet:
+    beats = beats_of(read_recording(path), spec, coefficients)
     return beat_set(path.name, beats, read_reference(path), spec)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import BeatganError, RecordError, UsageError
 from beatgan.records import Recording, read_recording
 from beatgan.spec import PreprocessSpec
@@ -36,7 +37,11 @@ class Opened:
 
 
 def load(
-    data: Path, spec: PreprocessSpec, annotator: str = ANNOTATOR, progress: Progress | None = None
+    data: Path,
+    spec: PreprocessSpec,
+    coefficients: AlarmCoefficients,
+    annotator: str = ANNOTATOR,
+    progress: Progress | None = None,
 ) -> BeatSet:
     """The beats of all recordings under ``data``; those to learn from have the label N.
 
@@ -45,7 +50,7 @@ def load(
     ``progress`` what became of the beats. Raises RecordError naming every file that is unreadable,
     UsageError where there is no recording, or an annotator was asked for that no recording has.
     """
-    opened = _open_all(find(data), spec, annotator, progress)
+    opened = _open_all(find(data), spec, coefficients, annotator, progress)
     if annotator != ANNOTATOR and not any(each.annotated for each in opened):
         raise UsageError(f"{data}: no recording has beats annotated in a file .{annotator}")
     beats = join([each.beats for each in opened])
@@ -108,14 +113,18 @@ def told(beats: BeatSet) -> str:
 
 
 def _open_all(
-    files: Mapping[str, Path], spec: PreprocessSpec, annotator: str, progress: Progress | None
+    files: Mapping[str, Path],
+    spec: PreprocessSpec,
+    coefficients: AlarmCoefficients,
+    annotator: str,
+    progress: Progress | None,
 ) -> Sequence[Opened]:
     task = progress.add_task("reading recordings", total=len(files)) if progress else None
     opened: list[Opened] = []
     faults: list[str] = []
     for name, file in files.items():
         try:
-            opened.append(_open(name, file, spec, annotator))
+            opened.append(_open(name, file, spec, coefficients, annotator))
         except BeatganError as error:
             faults.append(str(error) if str(file.parent) in str(error) else f"{file}: {error}")
         if progress and task is not None:
@@ -125,9 +134,11 @@ def _open_all(
     return opened
 
 
-def _open(name: str, file: Path, spec: PreprocessSpec, annotator: str) -> Opened:
+def _open(
+    name: str, file: Path, spec: PreprocessSpec, coefficients: AlarmCoefficients, annotator: str
+) -> Opened:
     recording = read_recording(file)
-    beats: list[Beat] = beats_of(recording, spec)
+    beats: list[Beat] = beats_of(recording, spec, coefficients)
     reference = _reference(file, recording, annotator)
     return Opened(beat_set(name, beats, reference or NO_BEATS, spec), reference is not None)
 

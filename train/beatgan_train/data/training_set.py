@@ -16,6 +16,7 @@ from beatgan_train.data import beat_set, own_recordings
 from beatgan_train.data.beat_set import BeatSet, Protocol, join
 from beatgan_train.ec57.annotations import DS1
 from beatgan_train.training.calibrate import Mode, spec_of
+from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.model_file import Source
 
 SPLIT_SEED = 0  # the division into folds is the same whatever the training's own seed
@@ -57,16 +58,16 @@ def load_beats(
 
     ``annotator`` is the suffix of the annotation files, where the protocol does not fix it.
     """
-    spec = spec_of(mode)
+    spec, coefficients = spec_of(mode), coefficients_of(mode)
     if protocol == "own":
-        return Loaded(own_recordings.load(data, spec, annotator, bars))
+        return Loaded(own_recordings.load(data, spec, coefficients, annotator, bars))
     if protocol == "beatgan":
-        return Loaded(beat_set.load(data, beat_set.RECORDS_OF[protocol], spec, bars))
-    beats = beat_set.load(data, DS1, spec, bars)
+        return Loaded(beat_set.load(data, beat_set.RECORDS_OF[protocol], spec, coefficients, bars))
+    beats = beat_set.load(data, DS1, spec, coefficients, bars)
     if mode == "beat":
         return Loaded(beats)
     turned = replace(spec, leads=spec.leads[::-1])  # each of DS1's records has two of them
-    return Loaded(beats, beat_set.load(data, DS1, turned, bars))
+    return Loaded(beats, beat_set.load(data, DS1, turned, coefficients, bars))
 
 
 def material(loaded: Loaded, mode: Mode, protocol: Protocol, fold: int) -> Material:

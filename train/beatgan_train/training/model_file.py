@@ -1,13 +1,30 @@
-"""Finished networks on disk: a model file, written whole, that says what it was made of."""
+"""Finished networks on disk: a model file, written whole, that says what it was made of.
+
+Files of format 2 had no alarm coefficients; `convert` gives them some.
+"""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from beatgan.errors import ArtifactError
-from beatgan.model.artifact import Artifact, load, save
+from beatgan.coefficients import AlarmCoefficients
+from beatgan.errors import ArtifactError, BeatganError
+from beatgan.model.artifact import (
+    Artifact,
+    SelfTest,
+    build,
+    leaf_digests,
+    load,
+    network_of,
+    read_sections,
+    save,
+    self_test,
+    short_digest,
+)
+from beatgan.model.model import Calibration
+from beatgan.spec import PreprocessSpec
 from beatgan_train.atomic_write import whole
 from beatgan_train.data.beat_set import Protocol
 from beatgan_train.training.calibrate import Mode
@@ -49,3 +66,29 @@ def read(path: Path) -> Artifact:
             return load(file, str(path))
     except OSError as error:
         raise ArtifactError(f"{path}: {error.strerror}") from error
+
+
+def convert(path: Path, coefficients: AlarmCoefficients) -> Artifact:
+    """The model file of format 2 at ``path`` as one of this format, with alarm ``coefficients``.
+
+    Its provenance says what it was. Raises ArtifactError, naming the file, where it is none, where
+    the coefficients do not fit it, or where it does not give the scores it was written with.
+    """
+    try:
+        with path.open("rb") as file:
+            sections = read_sections(file, 2)
+        origin = {"format": 2, "digest": short_digest(leaf_digests(sections))}
+        converted = build(
+            sections["kind"],
+            PreprocessSpec.from_dict(sections["spec"]),
+            network_of(sections["network"]).eval(),
+            Calibration.from_dict(sections["calibration"]),
+            coefficients,
+            sections["provenance"] | {"converted_from": origin},
+        )
+        self_test(replace(converted, test=SelfTest.from_dict(sections["self_test"])))
+        return converted
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror}") from error
+    except BeatganError as error:
+        raise ArtifactError(f"{path}: {error}") from error
