@@ -144,15 +144,17 @@ def test_another_front_end_goes_on_with_what_one_has_saved(
 
 def test_a_front_end_takes_no_other_ones_state() -> None:
     saved = Frontend(SPEC, COEFFICIENTS, 360.0, LEADS).save()
+    otherwise = replace(COEFFICIENTS, vf=replace(COEFFICIENTS.vf, offset=0.0))
     others = [
         Frontend(SPEC, COEFFICIENTS, 250.0, LEADS),
         Frontend(SPEC, COEFFICIENTS, 360.0, ("MLII",)),
         Frontend(SPEC, COEFFICIENTS, 360.0, ("MLII", "V2")),
         Frontend(replace(SPEC, highpass_hz=0.4), COEFFICIENTS, 360.0, LEADS),
+        Frontend(SPEC, otherwise, 360.0, LEADS),
     ]
     for other in others:
         before = other.save()
-        with pytest.raises(ArtifactError, match="another version, spec, rate or set of leads"):
+        with pytest.raises(ArtifactError, match="another version, model, rate or set of leads"):
             other.restore(saved)
         assert other.save() == before
 
