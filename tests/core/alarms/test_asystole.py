@@ -9,7 +9,17 @@ from beatgan.frontend import EMPTY, Frontend
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.records import SAMPLE, read_recording
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Evidence, Floats, Phase, Priority, Quality, RhythmStatus, Score, Turn
+from beatgan.types import (
+    Beat,
+    Evidence,
+    Floats,
+    Phase,
+    Priority,
+    Quality,
+    RhythmStatus,
+    Score,
+    Turn,
+)
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")

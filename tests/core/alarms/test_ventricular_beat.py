@@ -101,7 +101,7 @@ def test_another_spec_is_read_at_its_own_r_peak() -> None:
     plain = score(WIDE)
     for classifier, moved in ((early, -40), (late, 30)):
         window, reference = shifted(WIDE, moved), shifted(NORMAL, moved)
-        beat = replace(plain.beat, window=window, reference=reference)
+        beat = replace(plain.beat, window=window, template=reference)
         other = replace(plain, beat=beat)
         assert classifier.log_odds(other) == pytest.approx(log_odds(plain), abs=1e-6)
         assert classifier.likeness(window, reference) == pytest.approx(
