@@ -16,7 +16,17 @@ from beatgan.errors import UsageError
 from beatgan.protocol.messages import AlertMessage
 from beatgan.records import SAMPLE, Recording, read_recording
 from beatgan_daemon.model_loading import load_model
-from beatgan_train.ec57.episodes import Span, Truth, common, length, read_truth, union
+from beatgan_train.ec57.episodes import (
+    EpisodeComparison,
+    RhythmReference,
+    Span,
+    common,
+    length,
+    read_rhythm,
+    union,
+    vf_detections,
+    vf_is_true,
+)
 from benchmarks.clinical.alarms import (
     asystole,
     noise,
@@ -24,28 +34,30 @@ from benchmarks.clinical.alarms import (
     ventricular_fibrillation,
     ventricular_runs,
 )
-from benchmarks.clinical.alarms.__main__ import Figures, limits_of
+from benchmarks.clinical.alarms.__main__ import limits_of
 from benchmarks.clinical.alarms.alarm_episodes import (
     ASYSTOLE,
-    FIBRILLATION,
     RUN,
-    Bench,
-    Episode,
+    VF,
+    AlarmEpisode,
+    RecordSet,
     episodes,
 )
-from benchmarks.clinical.alarms.tables import Spread, clock, columns
+from benchmarks.clinical.alarms.report import Distribution, Section, clock, columns
 
 FS = 100.0
 
 
-def truth(symbols: str, every: float = 0.5, flutter: tuple[Span, ...] = ()) -> Truth:
+def reference(symbols: str, every: float = 0.5, flutter: tuple[Span, ...] = ()) -> RhythmReference:
     """A beat each ``every`` seconds, from 0 on, and as long again after the last."""
     times = tuple(every * k for k in range(len(symbols)))
-    return Truth("r", every * len(symbols), times, tuple(symbols), flutter)
+    return RhythmReference("r", every * len(symbols), times, tuple(symbols), flutter)
 
 
-def alarm(code: str, raised: float, onset: float, end: float, priority: str = "high") -> Episode:
-    return Episode("r", code, "physiological", priority, raised, onset, end)
+def alarm(
+    code: str, raised: float, onset: float, end: float, priority: str = "high"
+) -> AlarmEpisode:
+    return AlarmEpisode("r", code, "physiological", priority, raised, onset, end)
 
 
 def message(phase: str, sample: int, known: int, **changed: Any) -> AlertMessage:
@@ -63,7 +75,7 @@ def message(phase: str, sample: int, known: int, **changed: Any) -> AlertMessage
 
 
 def test_three_v_in_a_row_are_a_run() -> None:
-    runs = truth("VVNVVVNNVVVVFVVFVVV").runs()
+    runs = reference("VVNVVVNNVVVVFVVFVVV").runs()
     assert [(run.beats, run.begin, run.third, run.end) for run in runs] == [
         (3, 1.5, 2.5, 2.5),
         (4, 4.0, 5.0, 5.5),
@@ -73,9 +85,9 @@ def test_three_v_in_a_row_are_a_run() -> None:
 
 
 def test_a_pause_lies_between_two_beats_and_outside_flutter() -> None:
-    assert truth("NNN", 5.0).pauses(4.0) == (Span(0, 5), Span(5, 10))
-    assert truth("NNN", 5.0, (Span(6, 9),)).pauses(4.0) == (Span(0, 5),)
-    assert truth("NNN", 3.9).pauses(4.0) == ()
+    assert reference("NNN", 5.0).pauses(4.0) == (Span(0, 5), Span(5, 10))
+    assert reference("NNN", 5.0, (Span(6, 9),)).pauses(4.0) == (Span(0, 5),)
+    assert reference("NNN", 3.9).pauses(4.0) == ()
 
 
 def test_annotations_are_read_as_they_stand(tmp_path: Path) -> None:
@@ -85,7 +97,7 @@ def test_annotations_are_read_as_they_stand(tmp_path: Path) -> None:
     marks = [(100, "N"), (200, "+"), (300, "V"), (400, "["), (450, "!"), (500, "]"), (600, "[")]
     places, symbols = zip(*marks, strict=True)
     wfdb.wrann("x", "atr", np.array(places), list(symbols), write_dir=str(tmp_path))
-    found = read_truth(tmp_path / "x")
+    found = read_rhythm(tmp_path / "x")
     assert (found.record, found.seconds) == ("x", 10.0)
     assert (found.time, found.symbol) == ((1.0, 3.0), ("N", "V"))
     assert found.flutter == (Span(4, 5), Span(6, 10))
@@ -93,9 +105,9 @@ def test_annotations_are_read_as_they_stand(tmp_path: Path) -> None:
 
 
 def test_the_beats_around_an_alarm_are_shown() -> None:
-    record = truth("NNNNNNNNVVNNNNNNNN")
+    record = reference("NNNNNNNNVVNNNNNNNN")
     assert record.around(Span(4, 4.5)) == "NNNNNN<VV>NNNNNN"
-    assert truth("N" * 100).around(Span(10, 30)) == f"NNNNNN<{'N' * 12}..{'N' * 12}>NNNNNN"
+    assert reference("N" * 100).around(Span(10, 30)) == f"NNNNNN<{'N' * 12}..{'N' * 12}>NNNNNN"
 
 
 def test_spans_that_touch_become_one() -> None:
@@ -106,14 +118,14 @@ def test_spans_that_touch_become_one() -> None:
 
 
 def test_an_episode_is_made_of_its_messages() -> None:
-    told = [
+    messages = [
         message("start", 100, 150),
         message("update", 300, 320, priority="medium", suspended=True),
         message("start", 350, 360, id="b", onset_sample=350),
         message("update", 400, 440, suppressed=2),
         message("end", 500, 520, end_sample=500),
     ]
-    first, second = episodes(told, "r", FS, 9.0)
+    first, second = episodes(messages, "r", FS, 9.0)
     assert (first.raised, first.onset, first.end, first.priority) == (1.5, 1.0, 5.0, "medium")
     assert first.silent == (Span(3, 4),)
     assert (first.suppressed, second.suppressed) == (2, 0)
@@ -121,39 +133,39 @@ def test_an_episode_is_made_of_its_messages() -> None:
 
 
 def test_an_alarm_that_latches_ends_where_its_condition_does() -> None:
-    told = [
+    messages = [
         message("start", 100, 150),
         message("update", 300, 320, end_sample=300),
         message("end", 800, 800, end_sample=300),
     ]
-    assert [each.end for each in episodes(told, "r", FS, 9.0)] == [3.0]
+    assert [each.end for each in episodes(messages, "r", FS, 9.0)] == [3.0]
 
 
 def test_a_run_is_found_by_an_alarm_that_touches_it() -> None:
-    (run,) = truth("NNNNNNNNNNVVVVNNNN").runs()
-    assert ventricular_runs.find(run, []).delay is None
-    assert ventricular_runs.find(run, [alarm(ASYSTOLE, 5.5, 5, 7)]).delay is None
-    assert ventricular_runs.find(run, [alarm(RUN, 9, 7.6, 9)]).delay is None
-    late, early = alarm(RUN, 9.0, 7.4, 9), alarm(FIBRILLATION, 5.5, 3, 5.5)
-    assert ventricular_runs.find(run, [late]).delay == 3.0
-    found = ventricular_runs.find(run, [late, early])
-    assert (found.code, found.delay) == (FIBRILLATION, 0.0)
+    (run,) = reference("NNNNNNNNNNVVVVNNNN").runs()
+    assert ventricular_runs.detection(run, []).delay is None
+    assert ventricular_runs.detection(run, [alarm(ASYSTOLE, 5.5, 5, 7)]).delay is None
+    assert ventricular_runs.detection(run, [alarm(RUN, 9, 7.6, 9)]).delay is None
+    late, early = alarm(RUN, 9.0, 7.4, 9), alarm(VF, 5.5, 3, 5.5)
+    assert ventricular_runs.detection(run, [late]).delay == 3.0
+    found = ventricular_runs.detection(run, [late, early])
+    assert (found.code, found.delay) == (VF, 0.0)
 
 
 def test_a_high_alarm_is_true_where_what_it_says_was_so() -> None:
-    record = truth("NNVVVNNNN", 5.0, (Span(32, 38),))
-    true = [alarm(RUN, 22, 12, 18), alarm(FIBRILLATION, 31, 31, 36), alarm(ASYSTOLE, 4, 0, 5)]
-    assert ventricular_runs.false(record, true, 4.0) == []
-    wrong = [alarm(ASYSTOLE, 36, 33, 33.5), alarm(RUN, 5, 2, 3), alarm(FIBRILLATION, 26, 25, 27)]
-    assert [each.episode for each in ventricular_runs.false(record, wrong, 6.0)] == wrong
-    slow = ventricular_runs.false(record, [alarm(ASYSTOLE, 4, 0, 5)], 6.0)
+    record = reference("NNVVVNNNN", 5.0, (Span(32, 38),))
+    true = [alarm(RUN, 22, 12, 18), alarm(VF, 31, 31, 36), alarm(ASYSTOLE, 4, 0, 5)]
+    assert ventricular_runs.false_alarms(record, true, 4.0) == []
+    wrong = [alarm(ASYSTOLE, 36, 33, 33.5), alarm(RUN, 5, 2, 3), alarm(VF, 26, 25, 27)]
+    assert [each.alarm for each in ventricular_runs.false_alarms(record, wrong, 6.0)] == wrong
+    slow = ventricular_runs.false_alarms(record, [alarm(ASYSTOLE, 4, 0, 5)], 6.0)
     assert [each.beats for each in slow] == ["<NN>"]
 
 
-def test_what_is_quiet() -> None:
-    assert normal_records.is_quiet(truth("N" * 101 + "V"))
-    assert not normal_records.is_quiet(truth("N" * 98 + "V"))
-    assert not normal_records.is_quiet(truth("N" * 200, flutter=(Span(1, 2),)))
+def test_what_is_nearly_normal() -> None:
+    assert normal_records.is_nearly_normal(reference("N" * 101 + "V"))
+    assert not normal_records.is_nearly_normal(reference("N" * 98 + "V"))
+    assert not normal_records.is_nearly_normal(reference("N" * 200, flutter=(Span(1, 2),)))
 
 
 @pytest.mark.parametrize(
@@ -168,32 +180,33 @@ def test_what_is_quiet() -> None:
         ([], "missed", None),
     ],
 )
-def test_fibrillation_is_told_in_time_or_not(
+def test_fibrillation_is_detected_in_time_or_not(
     raised: list[float], outcome: str, delay: float | None
 ) -> None:
-    record = replace(truth("N" * 400), flutter=(Span(100, 130),))
-    alarms = [alarm(FIBRILLATION, moment, moment, 140) for moment in raised]
-    (told,) = ventricular_fibrillation.tell(record, alarms, (FIBRILLATION,))
-    assert told.outcome == outcome
-    assert told.delay == (None if delay is None else pytest.approx(delay))
+    record = replace(reference("N" * 400), flutter=(Span(100, 130),))
+    alarms = [alarm(VF, moment, moment, 140) for moment in raised]
+    (found,) = vf_detections(record, alarms)
+    assert found.outcome == outcome
+    assert found.delay == (None if delay is None else pytest.approx(delay))
 
 
 def test_an_alarm_of_the_episode_before_stands_but_does_not_count() -> None:
-    record = replace(truth("N" * 400), flutter=(Span(100, 110), Span(121, 130)))
-    standing, ended = alarm(FIBRILLATION, 105, 100, 135), alarm(FIBRILLATION, 105, 100, 118)
+    record = replace(reference("N" * 400), flutter=(Span(100, 110), Span(121, 130)))
+    standing, ended = alarm(VF, 105, 100, 135), alarm(VF, 105, 100, 118)
     for first, outcome in ((standing, "standing"), (ended, "missed")):
-        told = ventricular_fibrillation.tell(record, [first], (FIBRILLATION,))
-        assert [each.outcome for each in told] == ["in time", outcome]
-    wrong = alarm(FIBRILLATION, 60, 60, 135)
-    told = ventricular_fibrillation.tell(record, [wrong], (FIBRILLATION,))
-    assert [each.outcome for each in told] == ["masked", "masked"]
+        found = vf_detections(record, [first])
+        assert [each.outcome for each in found] == ["in time", outcome]
+    wrong = alarm(VF, 60, 60, 135)
+    found = vf_detections(record, [wrong])
+    assert [each.outcome for each in found] == ["masked", "masked"]
 
 
 def test_a_false_fibrillation_was_raised_far_from_any() -> None:
     spans = [Span(100, 110)]
-    alarms = [alarm(FIBRILLATION, moment, moment, 150) for moment in (89, 91, 119, 121)]
+    alarms = [alarm(VF, moment, moment, 150) for moment in (89, 91, 119, 121)]
     other = alarm(RUN, 50, 50, 60)
-    found = ventricular_fibrillation.false(spans, [*alarms, other])
+    vf_alarms = ventricular_fibrillation.of([*alarms, other], VF)
+    found = [each for each in vf_alarms if not vf_is_true(each, spans)]
     assert [each.raised for each in found] == [89, 121]
 
 
@@ -209,7 +222,7 @@ def test_a_record_is_cut_to_the_level_it_rested_at() -> None:
 
 
 def test_points_of_cuts_lie_beside_no_beat_and_are_the_same_at_every_run() -> None:
-    record = truth("N" * 400)
+    record = reference("N" * 400)
     points, again = (asystole.draw(record, np.random.default_rng(3)) for _ in range(2))
     assert points == again
     apart = np.abs(np.array(points)[:, None] - np.array(record.time)).min(axis=1)
@@ -239,25 +252,32 @@ def test_limits_come_from_the_command_line() -> None:
 
 
 def test_figures_as_text() -> None:
-    assert str(Spread.of([3.0, 1.0, 2.0])) == "least 1.00, median 2.00, p90 3.00, most 3.00 (3)"
-    assert str(Spread.of([])) == "none"
+    assert (
+        str(Distribution.of([3.0, 1.0, 2.0])) == "least 1.00, median 2.00, p90 3.00, most 3.00 (3)"
+    )
+    assert str(Distribution.of([])) == "none"
     assert columns(("a", "bb"), [("ccc", 1.0)]) == ["a      bb", "ccc  1.00"]
     assert clock(119.96) == "2:00.0"
 
 
-def test_every_section_says_what_it_found(model_file: Path, tmp_path: Path) -> None:
-    bench = Bench(tmp_path, load_model(model_file, "cpu"), AlarmLimits())
-    told = bench.stream(read_recording(SAMPLE))
-    assert {each.code for each in told} >= {"beat.anomalous"}
-    assert all(each.onset <= each.raised <= 301 for each in told)
-    record = replace(truth("N" * 400), flutter=(Span(10, 20),))
-    by, by_any = (ventricular_fibrillation.tell(record, told, (code,)) for code in (RUN, ASYSTOLE))
-    sections: list[Figures] = [
-        ventricular_runs.Runs(["r"], 1.0, [], ventricular_runs.false(record, told, 4.0), 0.0, 0),
-        normal_records.Quiet(["r"], [0.0], 1.0, told, ["<N>"] * len(told)),
+def test_every_section_reports_what_it_found(model_file: Path, tmp_path: Path) -> None:
+    records = RecordSet(tmp_path, load_model(model_file, "cpu"), AlarmLimits())
+    raised = records.stream(read_recording(SAMPLE))
+    assert {each.code for each in raised} >= {"beat.anomalous"}
+    assert all(each.onset <= each.raised <= 301 for each in raised)
+    record = replace(reference("N" * 400), flutter=(Span(10, 20),))
+    detections = vf_detections(record, raised)
+    ec57 = EpisodeComparison(2, 1, 3, 1, 20.0, 30.0, 10.0)
+    sections: list[Section] = [
+        ventricular_runs.VentricularRuns(
+            ["r"], 1.0, [], ventricular_runs.false_alarms(record, raised, 4.0), ec57, 0.0, 0
+        ),
+        normal_records.NormalRecords(["r"], [0.0], 1.0, raised, ["<N>"] * len(raised)),
         asystole.Asystole(4.0, [asystole.Cut("r", 1, 0.5, 1, 0.0, 4.4, False)]),
-        ventricular_fibrillation.Set("cudb", 1, by, by_any, 1.0, told, [None] * len(told)),
-        noise.Noise([noise.Stressed("r", 10, 5, 5, told, [], [""] * len(told))]),
+        ventricular_fibrillation.Database(
+            "cudb", 1, detections, detections, ec57, 1.0, raised, [None] * len(raised)
+        ),
+        noise.Noise([noise.NoisyRecord("r", 10, 5, 5, raised, [], [""] * len(raised))]),
     ]
     for section in sections:
         lines = list(section.lines())

@@ -1,17 +1,17 @@
-"""Alarms worth waking for: what the daemon tells of annotated records, against the annotations.
+"""The daemon's alarms on annotated records, against the annotations.
 
 The records run through the daemon's own engine (`beatgan-daemon score`'s), with the limits it ships
-with; what each section counts as true, false, early and late stands at the head of its module.
+with. What counts as true, false, early and late stands at the head of each section's module.
     python -m benchmarks.clinical.alarms --data DIR                         all sections
-    python -m benchmarks.clinical.alarms --data DIR --records DS1 runs quiet
-    python -m benchmarks.clinical.alarms --data DIR --half odd fibrillation   cudb's other half
+    python -m benchmarks.clinical.alarms --data DIR --records DS1 runs normal
+    python -m benchmarks.clinical.alarms --data DIR --half odd vf             cudb's other half
     python -m benchmarks.clinical.alarms --data DIR --set alarms.run_rate=110 runs
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import msgspec
 import typer
@@ -26,17 +26,10 @@ from benchmarks.clinical.alarms import (
     ventricular_fibrillation,
     ventricular_runs,
 )
-from benchmarks.clinical.alarms.alarm_episodes import Bench
+from benchmarks.clinical.alarms.alarm_episodes import RecordSet
+from benchmarks.clinical.alarms.report import Section
 
-SECTIONS = ("runs", "quiet", "fibrillation", "asystole", "noise")
-
-
-class Figures(Protocol):
-    """What a section found: a dataclass that can say it in plain text."""
-
-    def lines(self) -> Iterator[str]:
-        """Its lines."""
-        ...
+SECTIONS = ("runs", "normal", "vf", "asystole", "noise")
 
 
 def limits_of(settings: Sequence[str]) -> AlarmLimits:
@@ -76,17 +69,17 @@ def main(
         limits = limits_of(set_ or [])
     except UsageError as error:
         raise typer.BadParameter(str(error)) from None
-    bench = Bench(data, load_model(model, "cpu"), limits, records)
-    judges: dict[str, Callable[[], Figures]] = {
-        "runs": lambda: ventricular_runs.judge(bench),
-        "quiet": lambda: normal_records.judge(bench),
-        "fibrillation": lambda: ventricular_fibrillation.judge(bench, half),
-        "asystole": lambda: asystole.judge(bench),
-        "noise": lambda: noise.judge(bench),
+    chosen_records = RecordSet(data, load_model(model, "cpu"), limits, records)
+    evaluate: dict[str, Callable[[], Section]] = {
+        "runs": lambda: ventricular_runs.evaluate(chosen_records),
+        "normal": lambda: normal_records.evaluate(chosen_records),
+        "vf": lambda: ventricular_fibrillation.evaluate(chosen_records, half),
+        "asystole": lambda: asystole.evaluate(chosen_records),
+        "noise": lambda: noise.evaluate(chosen_records),
     }
-    found: dict[str, Figures] = {}
+    found: dict[str, Section] = {}
     for name in chosen:
-        found[name] = judges[name]()
+        found[name] = evaluate[name]()
         typer.echo("\n".join([f"=== {name}", *found[name].lines(), ""]))
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")

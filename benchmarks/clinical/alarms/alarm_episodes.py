@@ -1,13 +1,14 @@
-"""What the daemon tells of a recording, as episodes in seconds: its own engine, without a socket.
+"""The alarms that the daemon raises for a recording, as episodes in seconds.
 
-Knows no annotation. A moment at which an alarm was raised is the time of the last sample that it
-needed: what a live daemon adds (the rest of the frame, the way out) is not in it.
+Its own engine, without a socket. The moment at which an alarm was raised is the time of the last
+sample that it needed: what a live daemon adds (the rest of the frame, the way out) is not in it.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from beatgan.alarms import asystole, ventricular_fibrillation, ventricular_run
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.protocol.messages import AlertMessage
 from beatgan.records import Recording, read_recording
@@ -15,16 +16,14 @@ from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.playback.offline import score_recordings
 from beatgan_train.data.beat_set import locate
 from beatgan_train.ec57.annotations import DS1, DS2
-from beatgan_train.ec57.episodes import Span, Truth, read_truth
+from beatgan_train.ec57.episodes import RhythmReference, Span, read_rhythm
 
-RUN = "rhythm.ventricular-run"
-ASYSTOLE = "rhythm.asystole"
-FIBRILLATION = "rhythm.fibrillation"
+RUN, VF, ASYSTOLE = ventricular_run.CODE, ventricular_fibrillation.CODE, asystole.CODE
 PRIORITIES = ("low", "medium", "high")
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
+class AlarmEpisode:
     """One alarm from its first message to its last; times in seconds of its record.
 
     ``priority`` is the highest that one of its messages had. ``silent``: where it said that beats
@@ -54,8 +53,8 @@ class Episode:
 
 def episodes(
     messages: Iterable[AlertMessage], record: str, fs: float, seconds: float
-) -> list[Episode]:
-    """The alarms that ``messages`` tell of, by their beginning; ``seconds``: how long all was."""
+) -> list[AlarmEpisode]:
+    """The alarms of ``messages`` in the order raised; ``seconds``: the record's length."""
     by_id: dict[str, list[AlertMessage]] = {}
     for message in messages:
         by_id.setdefault(message.id, []).append(message)
@@ -65,7 +64,9 @@ def episodes(
     )
 
 
-def _episode(messages: Sequence[AlertMessage], record: str, fs: float, seconds: float) -> Episode:
+def _episode(
+    messages: Sequence[AlertMessage], record: str, fs: float, seconds: float
+) -> AlarmEpisode:
     first = messages[0]
     ends = [m.end_sample / fs for m in messages if m.end_sample is not None]
     end = ends[0] if ends else seconds
@@ -75,7 +76,7 @@ def _episode(messages: Sequence[AlertMessage], record: str, fs: float, seconds: 
         for m, until in zip(messages, places, strict=True)
         if m.suspended and until > m.sample / fs
     ]
-    return Episode(
+    return AlarmEpisode(
         record,
         first.code,
         first.kind,
@@ -95,42 +96,42 @@ def raised(message: AlertMessage, fs: float) -> float:
 
 
 @dataclass(slots=True)
-class Bench:
-    """Records beside what a daemon with ``limits`` tells of them; nothing is streamed twice.
+class RecordSet:
+    """Records, and the alarms that a daemon with ``limits`` raises for them.
 
-    ``names`` are the records chosen on the command line, if any were.
+    ``names`` are the records chosen on the command line, if any were. No record is streamed twice.
     """
 
     data: Path
     loaded: Loaded
     limits: AlarmLimits
     names: str | None = None
-    _told: dict[str, list[Episode]] = field(default_factory=dict)
+    _alarms: dict[str, list[AlarmEpisode]] = field(default_factory=dict)
 
-    def records(self, usual: str) -> list[str]:
-        """The records chosen, or the ``usual`` ones: DS1, DS2, mitdb (all 48) or names."""
-        chosen = self.names or usual
+    def records(self, default: str) -> list[str]:
+        """The records chosen, or ``default``: DS1, DS2, mitdb (all 48) or names with commas."""
+        chosen = self.names or default
         if chosen == "mitdb":
             folder = locate(self.data, "100").parent
             return [file.stem for file in sorted(folder.glob("*.atr"))]
         return list({"DS1": DS1, "DS2": DS2}.get(chosen, chosen.split(",")))
 
-    def told(self, name: str) -> list[Episode]:
+    def alarms(self, name: str) -> list[AlarmEpisode]:
         """The alarms of the record ``name``, all of its leads as the daemon takes them."""
-        if name not in self._told:
-            self._told[name] = self.stream(self.recording(name))
-        return self._told[name]
+        if name not in self._alarms:
+            self._alarms[name] = self.stream(self.recording(name))
+        return self._alarms[name]
 
-    def stream(self, recording: Recording) -> list[Episode]:
+    def stream(self, recording: Recording) -> list[AlarmEpisode]:
         """The alarms of any recording."""
-        told = score_recordings(
+        messages = score_recordings(
             [recording],
             self.loaded.spec,
             self.loaded.coefficients,
             self.loaded.scorer,
             self.limits,
         )
-        alerts = [message for message in told if isinstance(message, AlertMessage)]
+        alerts = [message for message in messages if isinstance(message, AlertMessage)]
         seconds = len(recording.samples) / recording.fs
         return episodes(alerts, recording.name, recording.fs, seconds)
 
@@ -138,6 +139,6 @@ class Bench:
         """The record itself."""
         return read_recording(locate(self.data, name))
 
-    def truth(self, name: str) -> Truth:
-        """What its annotations say."""
-        return read_truth(locate(self.data, name))
+    def reference(self, name: str) -> RhythmReference:
+        """Its annotations."""
+        return read_rhythm(locate(self.data, name))

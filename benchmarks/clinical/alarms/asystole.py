@@ -1,4 +1,4 @@
-"""Records cut to their baseline at random points: how long after the last beat asystole is told.
+"""Records cut to their baseline at random points: how long after the last beat asystole is alarmed.
 
 At each point the signal of every lead gives way to the level it had rested at (the median of the
 two seconds before), exactly flat or with noise; a minute before it is streamed, too. A point within
@@ -14,9 +14,9 @@ import numpy as np
 from beatgan.frontend import choose_leads
 from beatgan.records import Recording, only
 from beatgan.types import Floats
-from beatgan_train.ec57.episodes import Truth
-from benchmarks.clinical.alarms.alarm_episodes import ASYSTOLE, Bench, Episode
-from benchmarks.clinical.alarms.tables import Spread, clock, columns, share
+from beatgan_train.ec57.episodes import RhythmReference
+from benchmarks.clinical.alarms.alarm_episodes import ASYSTOLE, AlarmEpisode, RecordSet
+from benchmarks.clinical.alarms.report import Distribution, clock, columns, share
 
 SEED = 5
 CUTS = 5  # in each record
@@ -31,8 +31,8 @@ NOISE_MV = (0.0, 0.01)  # the noise's largest value; 0: exactly flat
 class Cut:
     """One cut at ``at`` (s), the ``last`` beat before it, and the ``delay`` of the alarm in s.
 
-    ``delay`` is None where no asystole was told within `AFTER_S`. ``earlier``: one that an earlier
-    pause had raised was still under way.
+    ``delay`` is None where no asystole was alarmed within `AFTER_S`. ``earlier``: an alarm that an
+    earlier pause had raised was still active.
     """
 
     record: str
@@ -55,7 +55,7 @@ class Asystole:
         """A row for each form of baseline and number of leads; each cut outside the bounds."""
         forms = sorted({(cut.leads, cut.noise_mv) for cut in self.cuts})
         yield from columns(
-            ("leads", "baseline", "cuts", "told", "least", "median", "most", f"+-{WITHIN_S:g} s"),
+            ("leads", "baseline", "cuts", "alarms", "least", "median", "most", f"+-{WITHIN_S:g} s"),
             [self._row(*form) for form in forms],
         )
         hits = sum(map(self.is_right, self.cuts))
@@ -71,12 +71,12 @@ class Asystole:
         )
 
     def is_right(self, cut: Cut) -> bool:
-        """Whether asystole was told when it should."""
+        """Whether asystole was alarmed when it should."""
         return cut.delay is not None and abs(cut.delay - self.limit) <= WITHIN_S
 
     def _row(self, leads: int, noise_mv: float) -> list[object]:
         some = [c for c in self.cuts if (c.leads, c.noise_mv) == (leads, noise_mv)]
-        delays = Spread.of([c.delay for c in some if c.delay is not None])
+        delays = Distribution.of([c.delay for c in some if c.delay is not None])
         form = f"+-{1000 * noise_mv:g} uV" if noise_mv else "flat"
         spread = (delays.least, delays.median, delays.most)
         return [leads, form, len(some), delays.count, *spread, sum(map(self.is_right, some))]
@@ -85,49 +85,49 @@ class Asystole:
 def _delay(cut: Cut) -> str:
     if cut.delay is not None:
         return f"{cut.delay:.2f}"
-    return "under way before" if cut.earlier else "MISSED"
+    return "active before" if cut.earlier else "MISSED"
 
 
-def judge(bench: Bench) -> Asystole:
+def evaluate(records: RecordSet) -> Asystole:
     """The chosen records, or DS2; the same points at every run."""
-    names = bench.records("DS2")
-    cuts = [cut for k, name in enumerate(names) for cut in _record(bench, name, k)]
-    return Asystole(bench.limits.asystole_s, cuts)
+    names = records.records("DS2")
+    cuts = [cut for k, name in enumerate(names) for cut in _record(records, name, k)]
+    return Asystole(records.limits.asystole_s, cuts)
 
 
-def _record(bench: Bench, name: str, k: int) -> Iterator[Cut]:
-    both, truth = bench.recording(name), bench.truth(name)
-    column = choose_leads(both.leads, bench.loaded.spec.leads, 1)[0]
+def _record(records: RecordSet, name: str, k: int) -> Iterator[Cut]:
+    both, reference = records.recording(name), records.reference(name)
+    column = choose_leads(both.leads, records.loaded.spec.leads, 1)[0]
     random = np.random.default_rng((SEED, k))
-    points = draw(truth, random)
+    points = draw(reference, random)
     for recording in (only(both, both.leads[column]), both):
         for noise_mv in NOISE_MV:
             for at in points:
-                yield _cut(bench, recording, truth, at, noise_mv, random)
+                yield _cut(records, recording, reference, at, noise_mv, random)
 
 
-def draw(truth: Truth, random: np.random.Generator) -> list[float]:
+def draw(reference: RhythmReference, random: np.random.Generator) -> list[float]:
     """`CUTS` moments of the record, none of them near a beat."""
-    beats, points = np.array(truth.time), list[float]()
+    beats, points = np.array(reference.time), list[float]()
     while len(points) < CUTS:
-        at = float(random.uniform(BEFORE_S, truth.seconds - AFTER_S))
-        in_flutter = any(span.wider(CLEAR_S, AFTER_S).holds(at) for span in truth.flutter)
+        at = float(random.uniform(BEFORE_S, reference.seconds - AFTER_S))
+        in_flutter = any(span.wider(CLEAR_S, AFTER_S).holds(at) for span in reference.flutter)
         if np.abs(beats - at).min() > CLEAR_S and not in_flutter:
             points.append(at)
     return points
 
 
 def _cut(
-    bench: Bench,
+    records: RecordSet,
     recording: Recording,
-    truth: Truth,
+    reference: RhythmReference,
     at: float,
     noise_mv: float,
     random: np.random.Generator,
 ) -> Cut:
     start = at - BEFORE_S
-    alarms = bench.stream(cut_off(recording, at, noise_mv, random))
-    last = max(time for time in truth.time if time < at)
+    alarms = records.stream(cut_off(recording, at, noise_mv, random))
+    last = max(time for time in reference.time if time < at)
     delay, earlier = delay_of(alarms, last - start)
     leads = len(recording.leads)
     return Cut(recording.name, at, last, leads, noise_mv, delay, earlier)
@@ -146,8 +146,8 @@ def cut_off(
     return replace(recording, samples=np.concatenate([before, rest]))
 
 
-def delay_of(alarms: Sequence[Episode], last: float) -> tuple[float | None, bool]:
-    """How long after ``last`` (s) asystole was told, and whether one told before still stood."""
-    told = [a for a in alarms if a.code == ASYSTOLE]
-    delays = [a.raised - last for a in told if a.raised > last]
-    return min(delays, default=None), any(a.raised <= last < a.end for a in told)
+def delay_of(alarms: Sequence[AlarmEpisode], last: float) -> tuple[float | None, bool]:
+    """How long after ``last`` (s) asystole was alarmed; whether an earlier alarm was active."""
+    raised = [a for a in alarms if a.code == ASYSTOLE]
+    delays = [a.raised - last for a in raised if a.raised > last]
+    return min(delays, default=None), any(a.raised <= last < a.end for a in raised)

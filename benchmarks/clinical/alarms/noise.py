@@ -9,28 +9,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from beatgan_train.ec57.episodes import Span, common, length, union
-from benchmarks.clinical.alarms.alarm_episodes import Bench, Episode
-from benchmarks.clinical.alarms.tables import clock, columns, share
+from benchmarks.clinical.alarms.alarm_episodes import AlarmEpisode, RecordSet
+from benchmarks.clinical.alarms.report import clock, columns, share
 
-QUIET_S, TURN_S = 300.0, 120.0
+CLEAN_S, STRETCH_S = 300.0, 120.0
 AFTER_S = 5.0
 RECORDS = ("118", "118e00", "118e_6", "119", "119e00", "119e_6")
 
 
 @dataclass(frozen=True, slots=True)
-class Stressed:
+class NoisyRecord:
     """One record: its alarms in the noisy stretches (``noisy``) and elsewhere (``clean``).
 
-    Of ``seconds`` of noise, ``told`` lie in a technical alarm, ``silent`` where beats could not be
-    scored.
+    Of ``seconds`` of noise, ``alarmed`` lie in a technical alarm, ``silent`` where beats could not
+    be scored.
     """
 
     record: str
     seconds: float
-    told: float
+    alarmed: float
     silent: float
-    noisy: Sequence[Episode]
-    clean: Sequence[Episode]
+    noisy: Sequence[AlarmEpisode]
+    clean: Sequence[AlarmEpisode]
     beats: Sequence[str]  # the symbols of the reference beats around each alarm in ``noisy``
 
 
@@ -38,7 +38,7 @@ class Stressed:
 class Noise:
     """All records."""
 
-    records: Sequence[Stressed]
+    records: Sequence[NoisyRecord]
 
     def lines(self) -> Iterator[str]:
         """Alarms by code and stretch, one column for each record; then how much is technical."""
@@ -62,7 +62,7 @@ class Noise:
             ("seconds of noise", *names),
             [
                 ["all", *(f"{each.seconds:.0f}" for each in self.records)],
-                ["in a technical alarm", *(_part(e.told, e.seconds) for e in self.records)],
+                ["in a technical alarm", *(_part(e.alarmed, e.seconds) for e in self.records)],
                 ["scoring suspended", *(_part(e.silent, e.seconds) for e in self.records)],
             ],
         )
@@ -80,7 +80,7 @@ class Noise:
         )
 
 
-def _count(alarms: Sequence[Episode], kind: str) -> str:
+def _count(alarms: Sequence[AlarmEpisode], kind: str) -> str:
     some = [alarm for alarm in alarms if alarm.kind == kind]
     return f"{len(some)} ({sum(alarm.priority == 'high' for alarm in some)})"
 
@@ -89,35 +89,35 @@ def _part(some: float, seconds: float) -> str:
     return f"{some:.0f} ({100 * some / seconds:.0f} %)"
 
 
-def _counts(record: Stressed) -> Counter[tuple[str, str]]:
+def _counts(record: NoisyRecord) -> Counter[tuple[str, str]]:
     both = (("noisy", record.noisy), ("clean", record.clean))
     return Counter((where, f"{e.code}, {e.priority}") for where, some in both for e in some)
 
 
-def judge(bench: Bench) -> Noise:
+def evaluate(records: RecordSet) -> Noise:
     """nstdb's records at 0 and -6 dB, and those they were made of."""
-    return Noise([stressed(name, bench) for name in RECORDS])
+    return Noise([noisy_record(name, records) for name in RECORDS])
 
 
-def stressed(name: str, bench: Bench) -> Stressed:
+def noisy_record(name: str, records: RecordSet) -> NoisyRecord:
     """One record."""
-    truth, alarms = bench.truth(name), bench.told(name)
-    noise = noisy_spans(truth.seconds)
+    reference, alarms = records.reference(name), records.alarms(name)
+    noise = noisy_spans(reference.seconds)
     noisy = [a for a in alarms if any(n.wider(0.0, AFTER_S).holds(a.raised) for n in noise)]
-    told = union([a.span for a in alarms if a.kind == "technical"])
+    alarmed = union([a.span for a in alarms if a.kind == "technical"])
     silent = union([span for alarm in alarms for span in alarm.silent])
-    return Stressed(
+    return NoisyRecord(
         name,
         length(noise),
-        length(common(noise, told)),
+        length(common(noise, alarmed)),
         length(common(noise, silent)),
         noisy,
         [alarm for alarm in alarms if alarm not in noisy],
-        [truth.around(alarm.span) for alarm in noisy],
+        [reference.around(alarm.span) for alarm in noisy],
     )
 
 
 def noisy_spans(seconds: float) -> tuple[Span, ...]:
     """Where noise lies in a record so long."""
-    begins = (QUIET_S + 2 * TURN_S * k for k in range(int(seconds / TURN_S)))
-    return tuple(Span(b, min(b + TURN_S, seconds)) for b in begins if b < seconds)
+    begins = (CLEAN_S + 2 * STRETCH_S * k for k in range(int(seconds / STRETCH_S)))
+    return tuple(Span(b, min(b + STRETCH_S, seconds)) for b in begins if b < seconds)

@@ -7,21 +7,21 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from beatgan_train.ec57.episodes import Truth
-from benchmarks.clinical.alarms.alarm_episodes import Bench, Episode
-from benchmarks.clinical.alarms.tables import clock, columns, per_hour
+from beatgan_train.ec57.episodes import RhythmReference
+from benchmarks.clinical.alarms.alarm_episodes import AlarmEpisode, RecordSet
+from benchmarks.clinical.alarms.report import clock, columns, per_hour
 
 ABNORMAL = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Quiet:
-    """The alarms of the quiet ones among the chosen records, with the beats around each."""
+class NormalRecords:
+    """The alarms of the nearly normal ones among the chosen records, with the beats around each."""
 
     names: Sequence[str]
     abnormal: Sequence[float]  # the share of each record's beats
     hours: float
-    alarms: Sequence[Episode]
+    alarms: Sequence[AlarmEpisode]
     beats: Sequence[str]
 
     def lines(self) -> Iterator[str]:
@@ -50,20 +50,20 @@ class Quiet:
         return [name, 100 * abnormal, *(count[code] for code in codes), count.total()]
 
 
-def judge(bench: Bench) -> Quiet:
-    """Of the chosen records, or DS2, the quiet ones."""
-    truths = [bench.truth(name) for name in bench.records("DS2")]
-    quiet = [truth for truth in truths if is_quiet(truth)]
-    alarms = [(e, truth.around(e.span)) for truth in quiet for e in bench.told(truth.record)]
-    return Quiet(
-        [truth.record for truth in quiet],
-        [truth.abnormal_share() for truth in quiet],
-        sum(truth.seconds for truth in quiet) / 3600,
+def evaluate(records: RecordSet) -> NormalRecords:
+    """Of the chosen records, or DS2, the nearly normal ones."""
+    references = [records.reference(name) for name in records.records("DS2")]
+    normal = [each for each in references if is_nearly_normal(each)]
+    alarms = [(a, each.around(a.span)) for each in normal for a in records.alarms(each.record)]
+    return NormalRecords(
+        [each.record for each in normal],
+        [each.abnormal_share() for each in normal],
+        sum(each.seconds for each in normal) / 3600,
         [alarm for alarm, _ in alarms],
         [beats for _, beats in alarms],
     )
 
 
-def is_quiet(truth: Truth) -> bool:
+def is_nearly_normal(reference: RhythmReference) -> bool:
     """Whether too few beats are abnormal to be worth an alarm."""
-    return truth.abnormal_share() < ABNORMAL and not truth.flutter
+    return reference.abnormal_share() < ABNORMAL and not reference.flutter

@@ -1,17 +1,25 @@
-"""Figures of alarms as plain text: aligned columns, and how a set of delays is spread.
+"""What a section reports, and how: plain text, aligned columns, the distribution of delays.
 
 Knows no alarm and no annotation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 
 
+class Section(Protocol):
+    """What a section found: a dataclass that reports itself as plain text."""
+
+    def lines(self) -> Iterator[str]:
+        """Its lines."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Spread:
+class Distribution:
     """Least, median, 90th percentile and most of ``count`` values; 0 each where there are none."""
 
     count: int
