@@ -21,7 +21,7 @@ from beatgan.frontend import EMPTY, Frontend
 from beatgan.records import Recording, read_recording
 from beatgan.types import Beat, Phase, RhythmStatus, Score, SignalChange
 from beatgan_train.data.beat_set import locate
-from beatgan_train.ec57.annotations import DS1, DS2, PACED
+from beatgan_train.data.mitdb import DS1, DS2, PACED
 from beatgan_train.training.coefficients import coefficients_of
 from benchmarks.fibrillation_weights import (
     IN_TIME_S,

@@ -21,7 +21,8 @@ from beatgan.signal import filters, resample, signal_quality, vf_features
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles, Record
 from beatgan_train.data.beat_set import locate
-from beatgan_train.ec57.annotations import DS1, read_reference
+from beatgan_train.data.mitdb import DS1
+from beatgan_train.ec57.annotations import read_reference
 from benchmarks.clinical.noise import gain, noises
 
 ODD = tuple(f"cu{n:02d}" for n in range(1, 36, 2))

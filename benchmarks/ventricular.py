@@ -30,7 +30,8 @@ from beatgan.model.model import Model
 from beatgan.records import read_recording
 from beatgan.types import Beat, Bools, Doubles, Evidence, Ints, Phase, Score
 from beatgan_train.data.beat_set import label_beats, locate
-from beatgan_train.ec57.annotations import DS1, DS2, PACED, Labels, Reference, read_reference
+from beatgan_train.data.mitdb import DS1, DS2, PACED
+from beatgan_train.ec57.annotations import Labels, Reference, read_reference
 from beatgan_train.training.model_file import read
 
 Group = Literal["DS1", "DS2", "paced", "noise"]

@@ -15,11 +15,13 @@ from rich.progress import Progress
 
 from beatgan.types import Doubles
 from beatgan_train.commands.evaluate import refuse_leak
-from beatgan_train.data.beat_set import BeatSet, split
+from beatgan_train.data.beat_set import BeatSet
+from beatgan_train.data.splits import split
 from beatgan_train.data.training_set import load_beats
 from beatgan_train.evaluation.bootstrap import aucs, average_precisions, draw, interval
 from beatgan_train.evaluation.ranking import auc, average_precision
 from beatgan_train.training.calibrate import components
+from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.model_file import read
 
 
@@ -39,7 +41,8 @@ def main(
     pair = [read(teacher), read(student)]
     fold, seed = refuse_leak(pair[1].provenance, "beatgan")
     with Progress(disable=True) as bars:
-        beats = load_beats(data, pair[1].provenance["mode"], "beatgan", bars).beats
+        mode = pair[1].provenance["mode"]
+        beats = load_beats(data, mode, "beatgan", coefficients_of(mode), bars).beats
     tested = beats.take(split("beatgan", beats, fold, seed).test)
     scores = [
         each.calibration.combine(components(each.network, tested, each.spec)) for each in pair

@@ -31,14 +31,16 @@ from beatgan_train.commands.student import (
     prepare,
 )
 from beatgan_train.commands.teacher import Place
-from beatgan_train.data.beat_set import FOLDS, BeatSet, split
+from beatgan_train.data.beat_set import BeatSet
+from beatgan_train.data.source import Source, spec_of
+from beatgan_train.data.splits import FOLDS, split
 from beatgan_train.data.training_set import SPLIT_SEED, Loaded, Material, load_beats, material
 from beatgan_train.evaluation.bootstrap import aucs, draw, interval
 from beatgan_train.evaluation.ranking import auc, average_precision
 from beatgan_train.progress import Terminal
-from beatgan_train.training.calibrate import calibrate, components, spec_of
+from beatgan_train.training.calibrate import calibrate, components
+from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.distillation import DistilOptions, Ensemble
-from beatgan_train.training.model_file import Source
 
 HEAD = ("error AUC", "AP", "full AUC", "AP", "spread", "minus first, 95 % interval")
 
@@ -163,7 +165,9 @@ def main(
     teachers = [open_teacher(path) for path in teacher]
     source = common_source(teachers)
     with Terminal(Console(quiet=True)) as terminal:
-        loaded = load_beats(data, source.mode, source.protocol, terminal.bars)
+        loaded = load_beats(
+            data, source.mode, source.protocol, coefficients_of(source.mode), terminal.bars
+        )
     plain = DistilOptions(epochs=epochs)
     typer.echo(f"{source.protocol}, mode {source.mode}, {seeds} seeds, {epochs} epochs")
     typer.echo(f"{'':18}{''.join(f'{name:>10}' for name in HEAD[:5])}   {HEAD[5]}")

@@ -18,7 +18,7 @@ import typer
 from beatgan.model.model import Model
 from beatgan.types import Doubles, Floats
 from beatgan_train.data.beat_set import BeatSet, load
-from beatgan_train.ec57.annotations import DS1, DS2
+from beatgan_train.data.mitdb import DS1, DS2
 from beatgan_train.evaluation.bootstrap import draw, interval
 from beatgan_train.training.model_file import read
 from beatgan_train.training.pseudo_anomalies import FAMILIES, PseudoBeats, make

@@ -17,7 +17,7 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Quality
 from beatgan_train.data import own_recordings
 from beatgan_train.data.beat_set import BeatSet, load
-from beatgan_train.ec57.annotations import DS1
+from beatgan_train.data.mitdb import DS1
 from beatgan_train.training.coefficients import coefficients_of
 
 LIMITS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)

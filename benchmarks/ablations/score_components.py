@@ -19,10 +19,13 @@ from rich.progress import Progress
 from beatgan.model.model import Calibration
 from beatgan.model.networks import Student
 from beatgan.types import Doubles
-from beatgan_train.data.beat_set import FOLDS, BeatSet, split
+from beatgan_train.data.beat_set import BeatSet
+from beatgan_train.data.source import Mode, spec_of
+from beatgan_train.data.splits import FOLDS, split
 from beatgan_train.data.training_set import SPLIT_SEED, amplitude, load_beats
 from beatgan_train.evaluation.ranking import auc, average_precision, flagged
-from beatgan_train.training.calibrate import UNCAPPED, Mode, calibrate, components, spec_of
+from beatgan_train.training.calibrate import UNCAPPED, calibrate, components
+from beatgan_train.training.coefficients import coefficients_of
 
 MODE: Mode = "full"
 WAITING = (0.3, 3.0)  # weight and cap of the interval after the beat, where it is waited for
@@ -92,7 +95,9 @@ def main(
 ) -> None:
     """Print one line for each variant."""
     with Progress(disable=True) as bars:
-        beats, parts = judged(load_beats(data, MODE, "interpatient", bars).beats, run)
+        beats, parts = judged(
+            load_beats(data, MODE, "interpatient", coefficients_of(MODE), bars).beats, run
+        )
     normal = beats.label == "N"
     plain = calibrate({name: values[normal] for name, values in parts.items()}, MODE)
     heads = ("AUC", "AP", "V", "S", "F", "V at 2 %")

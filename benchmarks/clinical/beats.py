@@ -2,9 +2,10 @@
 
     python -m benchmarks.clinical.beats --data DIR               mitdb's 48 records, nstdb by SNR
     python -m benchmarks.clinical.beats --data DIR --only ours   without the others
-One lead, MLII where there is one; flutter excluded; `beatgan_train.ec57.bxb` judges all alike. The
-others' beats are also moved to the extreme of the signal near them, lest a peak of another
-definition count as an error. The last column is process CPU time for each hour of ECG.
+One lead, MLII where there is one; flutter excluded; all are compared with the reference by
+`beatgan_train.ec57.beat_matching`. The others' beats are also moved to the extreme of the signal
+near them, lest a peak of another definition count as an error. The last column is process CPU time
+for each hour of ECG.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +25,7 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Doubles, Ints
 from beatgan_train.data.beat_set import locate
 from beatgan_train.ec57.annotations import Reference, read_reference
-from beatgan_train.ec57.beat_matching import Figures, figures
-from beatgan_train.ec57.detections import Detections
+from beatgan_train.ec57.beat_matching import BeatFigures, compare_record
 from beatgan_train.training.coefficients import coefficients_of
 
 Detector = Callable[[Recording], Ints]
@@ -91,9 +91,9 @@ def one_lead(record: Path) -> Trial:
     return only(recording, lead), read_reference(record)
 
 
-def judge(trials: Sequence[Trial], names: Sequence[str]) -> dict[str, tuple[Figures, float]]:
+def judge(trials: Sequence[Trial], names: Sequence[str]) -> dict[str, tuple[BeatFigures, float]]:
     """Each detector's gross figures, and its CPU seconds for an hour of ECG (nan: re-aligned)."""
-    rows: dict[str, tuple[Figures, float]] = {}
+    rows: dict[str, tuple[BeatFigures, float]] = {}
     for name in names:
         began = process_time()
         found = [DETECTORS[name](recording) for recording, _ in trials]
@@ -106,13 +106,13 @@ def judge(trials: Sequence[Trial], names: Sequence[str]) -> dict[str, tuple[Figu
     return rows
 
 
-def total(trials: Sequence[Trial], found: Sequence[Ints]) -> Figures:
+def total(trials: Sequence[Trial], found: Sequence[Ints]) -> BeatFigures:
     """The gross figures of what was found in all the records."""
     each = [
-        figures(reference, Detections(r.fs, beats), len(r.samples) / r.fs)
+        compare_record(reference, beats, len(r.samples) / r.fs)
         for (r, reference), beats in zip(trials, found, strict=True)
     ]
-    return sum(each, Figures())
+    return sum(each, BeatFigures())
 
 
 def percent(value: float) -> str:
@@ -120,7 +120,7 @@ def percent(value: float) -> str:
     return f"{100 * value:.2f}"
 
 
-def clean_table(rows: Mapping[str, tuple[Figures, float]], count: int) -> Table:
+def clean_table(rows: Mapping[str, tuple[BeatFigures, float]], count: int) -> Table:
     """mitdb: a row for each detector."""
     table = Table(title=f"mitdb, {count} records, one lead, gross", title_justify="left")
     table.add_column("detector", no_wrap=True)
@@ -145,7 +145,7 @@ def clean_table(rows: Mapping[str, tuple[Figures, float]], count: int) -> Table:
     return table
 
 
-def noisy_table(rows: Mapping[int, Mapping[str, tuple[Figures, float]]]) -> Table:
+def noisy_table(rows: Mapping[int, Mapping[str, tuple[BeatFigures, float]]]) -> Table:
     """nstdb: a row for each detector, a column for each SNR."""
     records = " and ".join(f"{record}e" for record in STRESSED)
     title = f"nstdb, {records} together, whole records: F1 % within 150 ms / 50 ms, by SNR"

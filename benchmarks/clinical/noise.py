@@ -21,7 +21,8 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles, Floats, Quality
 from beatgan_daemon.model_loading import Loaded, load_model
 from beatgan_train.data.beat_set import beats_of, label_beats, locate
-from beatgan_train.ec57.annotations import DS1, DS2, Labels, Reference, read_reference
+from beatgan_train.data.mitdb import DS1, DS2
+from beatgan_train.ec57.annotations import Labels, Reference, read_reference
 from beatgan_train.evaluation.ranking import auc
 
 Mask = NDArray[np.bool_]

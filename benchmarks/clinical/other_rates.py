@@ -24,7 +24,7 @@ from beatgan.types import Doubles
 from beatgan_daemon.model_loading import Loaded, load_model
 from beatgan_daemon.playback.offline import score_recordings
 from beatgan_train.data.beat_set import locate
-from beatgan_train.ec57 import bxb
+from beatgan_train.ec57 import beat_matching
 from beatgan_train.ec57.annotations import Reference, read_reference
 from beatgan_train.evaluation.ranking import auc, flagged
 
@@ -41,17 +41,17 @@ def at_rate(recording: Recording, rate: int) -> Recording:
 
 def scores(
     recording: Recording, reference: Reference, loaded: Loaded
-) -> tuple[Doubles, bxb.Detection]:
+) -> tuple[Doubles, beat_matching.BeatCounts]:
     """The score of each reference beat, -inf where it was not found or not judged."""
     limits = AlarmLimits()
     told = score_recordings([recording], loaded.spec, loaded.coefficients, loaded.scorer, limits)
     beats = [message for message in told if isinstance(message, BeatMessage)]
     found = np.array([beat.sample for beat in beats], dtype=np.int64)
     value = np.array([-np.inf if beat.score is None else beat.score for beat in beats])
-    pairs = bxb.match(reference.sample, found, bxb.WINDOW_S * reference.fs)
+    pairs = beat_matching.match(reference.sample, found, beat_matching.WINDOW_S * reference.fs)
     judged = np.full(len(reference.sample), -np.inf)
     judged[pairs.reference] = value[pairs.detected]
-    return judged, bxb.compare(reference, found)
+    return judged, beat_matching.compare(reference, found)
 
 
 def main(
@@ -66,12 +66,14 @@ def main(
     references = [read_reference(locate(data, name)) for name in names]
     abnormal = np.concatenate([r.label for r in references]) != "N"
 
-    def judged(rate: int) -> tuple[Doubles, bxb.Detection]:
+    def judged(rate: int) -> tuple[Doubles, beat_matching.BeatCounts]:
         pairs = [
             scores(at_rate(recording, rate), reference.at(rate), loaded)
             for recording, reference in zip(originals, references, strict=True)
         ]
-        return np.concatenate([p[0] for p in pairs]), sum((p[1] for p in pairs), bxb.NOTHING)
+        return np.concatenate([p[0] for p in pairs]), sum(
+            (p[1] for p in pairs), beat_matching.BeatCounts()
+        )
 
     plain, _ = judged(360)
     typer.echo(f"records {' '.join(names)}: {len(abnormal)} beats, {abnormal.sum()} not normal")

@@ -23,7 +23,7 @@ from beatgan.types import Doubles
 from beatgan_daemon.model_loading import load_model
 from beatgan_daemon.playback.offline import score_recordings
 from beatgan_train.ec57.annotations import read_reference
-from beatgan_train.ec57.bxb import match
+from beatgan_train.ec57.beat_matching import match
 from beatgan_train.evaluation.ranking import auc
 
 SECONDS, FS = 100, 360

@@ -7,7 +7,7 @@ import pytest
 import wfdb
 
 from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
-from beatgan_train.ec57.annotations import DS1, DS2
+from beatgan_train.data.mitdb import DS1, DS2
 
 SECONDS, FS, EVERY = 60.0, 360, 9
 

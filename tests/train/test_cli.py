@@ -12,7 +12,7 @@ from beatgan.model.artifact import Artifact, load, self_test
 from beatgan.model.networks import Student, parameter_count
 from beatgan_train import cli
 from beatgan_train.data.beat_set import load as load_beats
-from beatgan_train.ec57.annotations import DS1, DS2
+from beatgan_train.data.mitdb import DS1, DS2
 
 Command = Callable[..., int]
 

@@ -9,17 +9,17 @@ import typer
 from rich.console import Console
 
 from beatgan.errors import ArtifactError, BeatganError, UsageError
+from beatgan_train.commands import bxb as comparison
 from beatgan_train.commands import evaluate as evaluation
 from beatgan_train.commands.student import make_student
 from beatgan_train.commands.teacher import Place, make_teacher
 from beatgan_train.data import physionet as fetching
-from beatgan_train.data.beat_set import Protocol
-from beatgan_train.data.own_recordings import ANNOTATOR
-from beatgan_train.ec57 import beat_matching
-from beatgan_train.ec57.bxb import WINDOW_S
+from beatgan_train.data.source import Mode, Protocol
+from beatgan_train.ec57.annotations import ANNOTATOR
+from beatgan_train.ec57.beat_matching import WINDOW_S
 from beatgan_train.progress import Terminal
 from beatgan_train.report.model_card import fill_in
-from beatgan_train.training.calibrate import FLAGGED, Mode
+from beatgan_train.training.calibrate import FLAGGED
 from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.distillation import DistilOptions
 from beatgan_train.training.gan import Precision, TeacherOptions
@@ -236,7 +236,7 @@ def bxb(
     json: Annotated[Path | None, typer.Option(help="Write all figures here.")] = None,
 ) -> None:
     """Compare beats with a reference, beat by beat, after ANSI/AAMI EC57."""
-    beat_matching.run(
+    comparison.run(
         reference,
         test,
         annotator=annotator,

@@ -15,7 +15,7 @@ from beatgan.records import Recording, read_recording
 from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.playback.offline import score_recordings
 from beatgan_train.data.beat_set import locate
-from beatgan_train.ec57.annotations import DS1, DS2
+from beatgan_train.data.mitdb import DS1, DS2
 from beatgan_train.ec57.episodes import RhythmReference, Span, read_rhythm
 
 RUN, VF, ASYSTOLE = ventricular_run.CODE, ventricular_fibrillation.CODE, asystole.CODE

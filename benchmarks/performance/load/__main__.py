@@ -23,7 +23,7 @@ from beatgan.model.artifact import load
 from beatgan.records import SAMPLE, read_recording
 from beatgan.types import Beat
 from beatgan_train.data.beat_set import locate
-from beatgan_train.ec57.annotations import DS1
+from beatgan_train.data.mitdb import DS1
 from benchmarks.performance.load import overload as overload_run
 from benchmarks.performance.load import report, schedule
 from benchmarks.performance.load.measure import Served, bare, serve

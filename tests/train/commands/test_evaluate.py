@@ -20,8 +20,10 @@ from beatgan.model.networks import Student
 from beatgan.spec import PreprocessSpec
 from beatgan_train.commands import evaluate
 from beatgan_train.commands.evaluate import judged, refuse_leak
-from beatgan_train.data.beat_set import RECORDS_OF, BeatSet, Missed, Protocol, load
-from beatgan_train.ec57.annotations import DS1, DS2
+from beatgan_train.data.beat_set import BeatSet, Missed, load
+from beatgan_train.data.mitdb import DS1, DS2
+from beatgan_train.data.source import Protocol
+from beatgan_train.data.splits import RECORDS_OF
 from beatgan_train.evaluation import timing
 from beatgan_train.evaluation.metrics import measure
 from beatgan_train.evaluation.result import as_json

@@ -11,18 +11,10 @@ from beatgan.frontend import Frontend
 from beatgan.records import read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Floats, Ints, Quality
-from beatgan_train.data.beat_set import (
-    BeatSet,
-    Missed,
-    beat_set,
-    beats_of,
-    join,
-    load,
-    locate,
-    patient_folds,
-    split,
-)
-from beatgan_train.ec57.annotations import DS1, DS2, Reference
+from beatgan_train.data.beat_set import BeatSet, Missed, beat_set, beats_of, join, load, locate
+from beatgan_train.data.mitdb import DS1, DS2
+from beatgan_train.data.splits import patient_folds, split
+from beatgan_train.ec57.annotations import Reference
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")

@@ -8,24 +8,31 @@ import pytest
 from rich.progress import Progress
 
 from beatgan.errors import UsageError
+from beatgan_train.data.mitdb import DS1, DS2
 from beatgan_train.data.training_set import Loaded, load_beats, material, refuse_other_data
-from beatgan_train.ec57.annotations import DS1, DS2
+from beatgan_train.training.coefficients import coefficients_of
 
 
 @pytest.fixture(scope="module")
 def own_beats(toy_data: Path) -> Loaded:
     """The synthetic database as though it were somebody's own, annotated."""
-    return load_beats(toy_data / "mitdb", "full", "own", Progress(disable=True))
+    return load_beats(
+        toy_data / "mitdb", "full", "own", coefficients_of("full"), Progress(disable=True)
+    )
 
 
 def test_each_protocol_reads_its_own_records(toy_data: Path, own_beats: Loaded) -> None:
-    known = load_beats(toy_data, "full", "interpatient", Progress(disable=True))
+    known = load_beats(
+        toy_data, "full", "interpatient", coefficients_of("full"), Progress(disable=True)
+    )
     assert set(known.beats.records) == {*DS1}
     assert set(own_beats.beats.records) == {*DS1, *DS2}
 
 
 def test_the_other_lead_is_learnt_from_and_nothing_else(toy_data: Path) -> None:
-    known = load_beats(toy_data, "full", "interpatient", Progress(disable=True))
+    known = load_beats(
+        toy_data, "full", "interpatient", coefficients_of("full"), Progress(disable=True)
+    )
     assert known.other is not None
     stuff = material(known, "full", "interpatient", 0)
     alone = material(Loaded(known.beats), "full", "interpatient", 0)
@@ -33,7 +40,12 @@ def test_the_other_lead_is_learnt_from_and_nothing_else(toy_data: Path) -> None:
     assert more == (known.other.normal & ~known.other.of([*stuff.source.held_out])).sum()
     assert len(stuff.held_out) == len(alone.held_out)
     assert stuff.source.beats == len(stuff.train)
-    assert load_beats(toy_data, "beat", "interpatient", Progress(disable=True)).other is None
+    assert (
+        load_beats(
+            toy_data, "beat", "interpatient", coefficients_of("beat"), Progress(disable=True)
+        ).other
+        is None
+    )
 
 
 def test_own_material_keeps_patients_apart_and_anomalies_out(own_beats: Loaded) -> None:

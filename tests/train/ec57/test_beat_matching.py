@@ -1,178 +1,113 @@
-"""The `bxb` command: what is paired, what is counted, what is told."""
-
-import json
-from math import isnan
-from pathlib import Path
-from typing import Any
+"""Beat-by-beat comparison: one to one, nearest first, flutter left out."""
 
 import numpy as np
 import pytest
-import wfdb
-from rich.console import Console
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from beatgan.errors import RecordError, UsageError
-from beatgan_train.ec57.annotations import read_reference
-from beatgan_train.ec57.beat_matching import Comparison, run
-from beatgan_train.ec57.detections import stream_of
-
-FS = 360.0
-BEATS = np.arange(1, 20) * 360
+from beatgan.types import Ints
+from beatgan_train.ec57.annotations import Reference
+from beatgan_train.ec57.beat_matching import BeatCounts, compare, match, seconds_in
 
 
-def annotated(folder: Path, name: str, seconds: int = 20, suffix: str = "atr") -> Path:
-    """A record with a beat at each whole second, the fifth of them after a flutter."""
-    wfdb.wrsamp(
-        name,
-        fs=FS,
-        sig_name=["II"],
-        units=["mV"],
-        p_signal=np.sin(np.arange(seconds * FS))[:, None],
-        fmt=["16"],
-        write_dir=str(folder),
-    )
-    samples, symbols = [*BEATS.tolist(), 1500, 1700], [*("N" * len(BEATS)), "[", "]"]
-    order = np.argsort(samples)
-    wfdb.wrann(
-        name,
-        suffix,
-        np.array(samples)[order],
-        [symbols[i] for i in order],
-        write_dir=str(folder),
-    )
-    return folder / name
+def ints(*values: int) -> Ints:
+    return np.array(values, dtype=np.int64)
 
 
-def lines(stream: str, samples: list[int], fs: float = FS) -> str:
-    told = [
-        {"type": "beat", "stream": stream, "epoch": 0, "sample": s, "time_ns": round(s * 1e9 / fs)}
-        for s in samples
-    ]
-    return "".join(json.dumps(each) + "\n" for each in told)
+def reference(sample: Ints, fs: float = 1000.0, *flutter: tuple[int, int]) -> Reference:
+    return Reference(fs, sample, np.full(len(sample), "N"), flutter)
 
 
-def quietly(reference: Path, test: Path, **options: Any) -> Comparison:
-    return run(reference, test, console=Console(quiet=True), **options)
+def test_counts_and_errors() -> None:
+    found = compare(reference(ints(1000, 2000, 3000)), ints(990, 2160, 2850, 5000))
+    assert (found.tp, found.fp, found.fn) == (2, 2, 1)
+    assert found.errors_ms.tolist() == [-10.0, -150.0]
+    assert found.sensitivity == pytest.approx(2 / 3)
+    assert found.ppv == pytest.approx(2 / 4)
+    assert found.f1 == pytest.approx(4 / 7)
+    assert found.median_error_ms == 80.0
 
 
-def test_records_gross_and_average(tmp_path: Path) -> None:
-    annotated(tmp_path, "a")
-    annotated(tmp_path, "b")
-    annotated(tmp_path, "c")
-    found = BEATS.tolist()
-    moved = [*range(0, 1440, 300), 1600, *(each + 27 for each in found[4:])]
-    test = tmp_path / "out.jsonl"
-    test.write_text(lines("a", found) + lines("b", moved) + lines("z", found))
-    comparison = quietly(tmp_path, test)
-    assert list(comparison.records) == ["a", "b"]
-    assert comparison.left_out == {"reference": ["c"], "test": ["z"]}
-    a, b, gross = comparison.records["a"], comparison.records["b"], comparison.gross
-    assert (a.wide.tp, a.wide.fp, a.wide.fn) == (19, 0, 0)
-    # None of 0, 300, 600, 900 and 1200 is near one of 360, 720, 1080 and 1440; 1600 is in the
-    # flutter; the others are 75 ms late.
-    assert (b.wide.tp, b.wide.fp, b.wide.fn) == (15, 5, 4)
-    assert (b.narrow.tp, b.narrow.fp, b.narrow.fn) == (0, 20, 19)
-    assert b.wide.median_error_ms == pytest.approx(75.0)
-    assert gross.wide.sensitivity == pytest.approx(34 / 38)
-    assert comparison.average["sensitivity"] == pytest.approx((1 + 15 / 19) / 2)
-    assert comparison.average["ppv"] == pytest.approx((1 + 15 / 20) / 2)
-    assert isnan(b.narrow.median_error_ms)
-    assert (gross.seconds, gross.shutdown_s) == (40.0, 0.0)
+def test_two_detections_of_one_beat_are_one_true_and_one_false() -> None:
+    found = compare(reference(ints(1000)), ints(950, 1010))
+    assert (found.tp, found.fp, found.fn) == (1, 1, 0)
+    assert found.errors_ms.tolist() == [10.0]
 
 
-def test_a_shutdown_is_told_apart(tmp_path: Path) -> None:
-    record = annotated(tmp_path, "a")
-    alert = {"type": "alert", "stream": "a", "epoch": 0, "id": "1", "kind": "technical"}
-    alert |= {"onset_sample": 2900}
-    begins = alert | {"phase": "start", "end_sample": None, "sample": 3000, "suspended": True}
-    ends = alert | {"phase": "end", "end_sample": 4440, "sample": 4440, "suspended": False}
-    test = tmp_path / "out.jsonl"
-    seen = [each for each in BEATS.tolist() if not 2900 < each < 5000]  # 9 to 13 s are missed
-    test.write_text(lines("a", seen) + f"{json.dumps(begins)}\n{json.dumps(ends)}\n")
-    found = quietly(record, test).records["a"]
-    assert (found.wide.fn, found.wide.in_shutdown) == (5, 4)
-    assert found.shutdown_s == pytest.approx(4.0)
-    assert found.shutdown_share == pytest.approx(0.2)
-    late = quietly(record, test, start_s=10.0).records["a"]
-    assert (late.wide.fn, late.wide.in_shutdown) == (4, 3)
-    assert late.shutdown_share == pytest.approx((4440 / 360 - 10) / 10)
+def test_one_detection_between_two_beats_counts_once() -> None:
+    found = compare(reference(ints(1000, 1200)), ints(1101))
+    assert (found.tp, found.fp, found.fn) == (1, 0, 1)
+    assert found.errors_ms.tolist() == [-99.0]
 
 
-def test_another_rate_is_converted(tmp_path: Path) -> None:
-    record = annotated(tmp_path, "a")
-    test = tmp_path / "out.jsonl"
-    test.write_text(lines("a", [each * 125 // 360 for each in BEATS.tolist()], 125.0))
-    found = quietly(record, test, window_s=0.02)
-    assert (found.gross.wide.tp, found.gross.wide.fp) == (19, 0)
-    assert found.gross.seconds == 20.0
+def test_window_in_samples_follows_the_rate() -> None:
+    assert compare(reference(ints(100), 100.0), ints(115)).tp == 1
+    assert compare(reference(ints(100), 100.0), ints(116)).tp == 0
+    assert compare(reference(ints(100), 100.0), ints(106), 0.05).tp == 0
 
 
-def test_without_a_header_the_last_beat_ends_the_time(tmp_path: Path) -> None:
-    wfdb.wrann("a", "atr", BEATS, ["N"] * len(BEATS), fs=FS, write_dir=str(tmp_path))
-    test = tmp_path / "out.jsonl"
-    test.write_text(lines("a", [*BEATS.tolist(), 9000]))
-    assert quietly(tmp_path / "a", test).gross.seconds == 25.0
+def test_detections_in_flutter_count_for_nothing() -> None:
+    found = compare(reference(ints(1000), 1000.0, (2000, 3000)), ints(1000, 2000, 2999, 3000))
+    assert (found.tp, found.fp, found.fn) == (1, 1, 0)
 
 
-def test_annotations_against_annotations(tmp_path: Path) -> None:
-    record = annotated(tmp_path, "a")
-    annotated(tmp_path, "b", suffix="qrs")
-    annotated(tmp_path, "a", suffix="qrs")
-    found = quietly(record.with_suffix(".hea"), tmp_path, test_annotator="qrs")
-    assert found.left_out == {"reference": [], "test": ["b"]}
-    assert found.gross.wide.f1 == 1.0
-    assert quietly(record, record.with_suffix(".qrs"), test_annotator="qrs").gross.wide.f1 == 1.0
+def test_gross_figures_add_up() -> None:
+    total = compare(reference(ints(1000)), ints(1010)) + compare(reference(ints(1000)), ints(5))
+    assert (total.tp, total.fp, total.fn) == (1, 1, 1)
+    assert (BeatCounts() + total).errors_ms.tolist() == [10.0]
 
 
-def test_the_table_and_the_file_tell_the_same(tmp_path: Path) -> None:
-    record = annotated(tmp_path, "a")
-    test = tmp_path / "out.jsonl"
-    test.write_text(lines("a", BEATS[1:].tolist()) + lines("b", [1]))
-    console = Console(record=True, width=160, quiet=False, file=(tmp_path / "said").open("w"))
-    comparison = run(record, test, json_file=tmp_path / "new" / "f.json", console=console)
-    console.file.close()
-    said = console.export_text()
-    told = json.loads((tmp_path / "new" / "f.json").read_text())
-    assert told["gross"] == told["records"]["a"]
-    assert told["gross"]["sensitivity"] == comparison.gross.wide.sensitivity
-    assert (told["gross"]["tp"], told["gross"]["fn"]) == (18, 1)
-    assert told["average"]["f1_narrow"] == comparison.gross.narrow.f1
-    assert told["left_out"] == {"reference": [], "test": ["b"]}
-    for expected in ("│ a ", "│ gross ", "│ average ", " 94.74 % ", " 97.30 % ",
-                     "in the test only: 1 (b)", "within 150 ms"):  # fmt: skip
-        assert expected in said
+def test_beats_missed_in_a_declared_shutdown_are_missed_and_told_apart() -> None:
+    beats = reference(ints(1000, 2000, 3000, 4000))
+    found = compare(beats, ints(1000, 2001), shutdowns=[(1900, 3000), (2500, 3001)])
+    assert (found.tp, found.fn, found.in_shutdown) == (2, 2, 1)
+    both = found + compare(beats, ints(), shutdowns=[(0, 2001)])
+    assert (both.fn, both.in_shutdown) == (6, 3)
 
 
-def test_what_cannot_be_measured_is_null(tmp_path: Path) -> None:
-    record = annotated(tmp_path, "a")
-    test = tmp_path / "out.jsonl"
-    test.write_text(lines("a", [1]))
-    quietly(record, test, json_file=tmp_path / "f.json", start_s=1.0)
-    gross = json.loads((tmp_path / "f.json").read_text())["gross"]
-    assert (gross["ppv"], gross["median_error_ms"], gross["sensitivity"]) == (None, None, 0.0)
+def test_beats_before_the_start_are_not_counted() -> None:
+    beats = reference(ints(1000, 1990, 3000))
+    found = compare(beats, ints(500, 1000, 2005, 2500), start_s=2.0)
+    assert (found.tp, found.fp, found.fn) == (0, 1, 1)  # 2005 is the beat at 1990
+    assert len(found.errors_ms) == 0
+    late = compare(beats, ints(1995), 0.01, start_s=1.99)
+    assert (late.tp, late.fn, late.errors_ms.tolist()) == (1, 1, [5.0])
 
 
-def test_what_is_wrong_is_said(tmp_path: Path) -> None:
-    record = annotated(tmp_path, "a")
-    test = tmp_path / "out.jsonl"
-    test.write_text(lines("b", [1]))
-    with pytest.raises(UsageError, match=r"no record is in both .*\(a\) and .*out.jsonl \(b\)"):
-        quietly(record, test)
-    test.write_text(lines("a", [1]))
-    with pytest.raises(UsageError, match="no reference beat after 90 s"):
-        quietly(record, test, start_s=90.0)
-    with pytest.raises(UsageError, match="window must be a positive number"):
-        quietly(record, test, window_s=float("nan"))
-    with pytest.raises(UsageError, match=r"no annotation file \*\.xyz"):
-        quietly(tmp_path, test, annotator="xyz")
-    with pytest.raises(RecordError, match=r"a\.xyz: no such annotation file"):
-        quietly(record, test, annotator="xyz")
-    with pytest.raises(UsageError, match=r"f\.json: File exists"):
-        quietly(record, test, json_file=test / "f.json")
+def test_time_in_overlapping_spans_counts_once() -> None:
+    spans = [(3000, 5000), (1000, 2000), (4000, 4500), (4900, 6000)]
+    assert seconds_in(spans, 1000.0, 0.0, 10.0) == pytest.approx(4.0)
+    assert seconds_in(spans, 1000.0, 1.5, 5.5) == pytest.approx(3.0)
+    assert seconds_in([(0, 1 << 62)], 1000.0, 2.0, 3.0) == pytest.approx(1.0)
+    assert seconds_in(spans, 1000.0, 7.0, 10.0) == 0.0
+    assert seconds_in([], 1000.0, 0.0, 10.0) == 0.0
 
 
-def test_a_real_record_against_itself(mitdb: Path) -> None:
-    found = quietly(mitdb / "207", mitdb, test_annotator="atr")
-    assert list(found.records) == [stream_of("207")]
-    assert found.gross.wide.f1 == 1.0
-    assert found.gross.wide.tp == len(read_reference(mitdb / "207").sample)
-    assert found.gross.seconds == pytest.approx(650_000 / 360)
+def test_nothing_to_measure_is_nan() -> None:
+    for figure in (
+        BeatCounts().sensitivity,
+        BeatCounts().ppv,
+        BeatCounts().f1,
+        BeatCounts().median_error_ms,
+    ):
+        assert np.isnan(figure)
+
+
+samples = st.lists(st.integers(0, 500), unique=True, max_size=25).map(
+    lambda values: np.array(sorted(values), dtype=np.int64)
+)
+
+
+@given(samples, samples, st.integers(0, 60))
+@settings(deadline=None)
+def test_laws_of_matching(ref: Ints, det: Ints, within: int) -> None:
+    pairs = match(ref, det, within)
+    r, d = pairs.reference, pairs.detected
+    assert len(set(r.tolist())) == len(r)
+    assert len(set(d.tolist())) == len(d)
+    assert (np.abs(ref[r] - det[d]) <= within).all()
+    # Nothing left over could still be paired, and the other way round gives as many pairs.
+    free_r, free_d = np.delete(ref, r), np.delete(det, d)
+    if len(free_r) and len(free_d):
+        assert np.abs(free_r[:, None] - free_d).min() > within
+    assert np.all(np.diff(r) > 0)

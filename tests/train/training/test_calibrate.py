@@ -10,7 +10,8 @@ from beatgan.errors import UsageError
 from beatgan.model.model import Model
 from beatgan.model.networks import Student
 from beatgan_train.data.beat_set import load
-from beatgan_train.training.calibrate import calibrate, components, spec_of
+from beatgan_train.data.source import spec_of
+from beatgan_train.training.calibrate import calibrate, components
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")

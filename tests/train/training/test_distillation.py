@@ -16,13 +16,14 @@ from beatgan.model.networks import Generator, Student
 from beatgan.spec import PreprocessSpec
 from beatgan_train.commands.student import Graduate, common_source, refused, unseen
 from beatgan_train.data.beat_set import load
+from beatgan_train.data.mitdb import DS1
+from beatgan_train.data.source import Source, spec_of
 from beatgan_train.data.training_set import Loaded, amplitude, material
-from beatgan_train.ec57.annotations import DS1
-from beatgan_train.training.calibrate import components, spec_of
+from beatgan_train.training.calibrate import components
 from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.distillation import Ensemble
 from beatgan_train.training.loop import Progress
-from beatgan_train.training.model_file import Source, provenance, write
+from beatgan_train.training.model_file import provenance, write
 
 COEFFICIENTS = coefficients_of("full")
 

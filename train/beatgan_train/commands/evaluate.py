@@ -17,25 +17,27 @@ from beatgan.errors import UsageError
 from beatgan.model.artifact import self_test
 from beatgan.model.model import Model
 from beatgan.types import Doubles, Ints
-from beatgan_train.data import beat_set
-from beatgan_train.data.beat_set import BeatSet, Protocol
-from beatgan_train.ec57 import bxb
-from beatgan_train.ec57.annotations import DS2, read_reference
+from beatgan_train.atomic_write import write_text
+from beatgan_train.data import beat_set, splits
+from beatgan_train.data.beat_set import BeatSet
+from beatgan_train.data.mitdb import DS2, HARD
+from beatgan_train.data.source import Protocol
+from beatgan_train.ec57 import beat_matching
+from beatgan_train.ec57.annotations import read_reference
 from beatgan_train.evaluation import examples, result, timing
 from beatgan_train.evaluation.baselines import BASELINES
 from beatgan_train.evaluation.examples import Choice
 from beatgan_train.evaluation.metrics import Row, Scored, by_record, gains, measure
 from beatgan_train.evaluation.ranking import flagged
-from beatgan_train.evaluation.result import HARD, DetectionRow, Evaluation, FalseDetections, as_json
+from beatgan_train.evaluation.result import DetectionRow, Evaluation, FalseDetections, as_json
 from beatgan_train.evaluation.score_file import read_scores
-from beatgan_train.outfile import write
 from beatgan_train.report.page import Material, page
 from beatgan_train.report.tables import show
 from beatgan_train.training.model_file import read
 
 BLOCK = 4096  # beats scored at a time: a score carries its pictures, which take memory
 TESTED: dict[Protocol, tuple[str, ...]] = {
-    "beatgan": beat_set.RECORDS_OF["beatgan"],
+    "beatgan": splits.RECORDS_OF["beatgan"],
     "interpatient": DS2,
 }
 
@@ -69,7 +71,7 @@ def run(
     with Progress(console=console, transient=True) as progress:
         spec = replace(artifact.spec, second_lead=0.0) if one_lead else artifact.spec
         beats = beat_set.load(
-            data, beat_set.RECORDS_OF[protocol], spec, artifact.coefficients, progress
+            data, splits.RECORDS_OF[protocol], spec, artifact.coefficients, progress
         )
     tested = beats.of(TESTED[protocol])
     scorer = self_test(artifact)
@@ -78,7 +80,7 @@ def run(
         values[tested] = read_scores(scores, beats.take(tested))
     else:
         values[tested] = model_scores(scorer, beats, np.flatnonzero(tested))
-    rows = beat_set.split(protocol, beats, fold, seed)
+    rows = splits.split(protocol, beats, fold, seed)
     source = f"{artifact.kind} {artifact.digest}" + (" as the daemon scored it" if scores else "")
     source += ", one lead" if one_lead else ""
     everything = {source: values, **_baselines(beats, rows)}
@@ -107,12 +109,14 @@ def run(
     )
     show(found, console)
     if json_file:
-        write(json_file, as_json(found))
+        write_text(json_file, as_json(found))
     if report_dir:
         choice = Choice(beats, rows.test, values, threshold)
         galleries = examples.galleries(scorer, choice, found.worst)
-        write(report_dir / "index.html", page(Material(found, scored, galleries, artifact.spec)))
-        write(report_dir / "evaluation.json", as_json(found))
+        write_text(
+            report_dir / "index.html", page(Material(found, scored, galleries, artifact.spec))
+        )
+        write_text(report_dir / "evaluation.json", as_json(found))
         console.print(f"report: {report_dir / 'index.html'}")
     return found
 
@@ -179,10 +183,10 @@ def detection(data: Path, beats: BeatSet, names: Sequence[str]) -> list[Detectio
     """How well the front end finds beats, gross over the records ``names``, flutter excluded."""
     references = {name: read_reference(beat_set.locate(data, name)) for name in names}
     rows: list[DetectionRow] = []
-    for window_s in (bxb.WINDOW_S, 0.05):
-        total = bxb.NOTHING
+    for window_s in (beat_matching.WINDOW_S, beat_matching.NARROW_S):
+        total = beat_matching.BeatCounts()
         for name, reference in references.items():
-            total += bxb.compare(reference, beats.sample[beats.of([name])], window_s)
+            total += beat_matching.compare(reference, beats.sample[beats.of([name])], window_s)
         rows.append(result.detection_row(total, window_s))
     return rows
 
@@ -208,7 +212,7 @@ def _drawn(training: Mapping[str, Any]) -> tuple[int, int]:
         ) from None
 
 
-def _baselines(beats: BeatSet, rows: beat_set.Split) -> dict[str, Doubles]:
+def _baselines(beats: BeatSet, rows: splits.Split) -> dict[str, Doubles]:
     """Each baseline's scores of the tested rows, fitted on the normal beats not tested."""
     held = rows.validation[beats.label[rows.validation] == "N"]
     train, test = beats.take(np.union1d(rows.train, held)), beats.take(rows.test)

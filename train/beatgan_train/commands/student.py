@@ -17,7 +17,9 @@ from beatgan.model.artifact import Artifact, build
 from beatgan.model.networks import Student
 from beatgan.types import Doubles
 from beatgan_train.commands.teacher import Place
-from beatgan_train.data.beat_set import FOLDS, BeatSet, join
+from beatgan_train.data.beat_set import BeatSet, join
+from beatgan_train.data.source import Source, spec_of
+from beatgan_train.data.splits import FOLDS
 from beatgan_train.data.training_set import (
     Material,
     amplitude,
@@ -29,11 +31,11 @@ from beatgan_train.evaluation.ranking import auc
 from beatgan_train.progress import Terminal
 from beatgan_train.report.model_card import write_card
 from beatgan_train.report.training_plots import draw_examples, draw_history
-from beatgan_train.training.calibrate import calibrate, components, spec_of, usual_difference
+from beatgan_train.training.calibrate import calibrate, components, usual_difference
 from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.distillation import Distillation, DistilOptions, Ensemble, Lesson
 from beatgan_train.training.loop import Line, Progress, fit
-from beatgan_train.training.model_file import Source, provenance, read, write
+from beatgan_train.training.model_file import provenance, read, write
 from beatgan_train.training.pseudo_anomalies import FAMILIES, families_without, make
 
 Components = dict[str, Doubles]
@@ -80,7 +82,14 @@ def make_student(
     artifacts = [open_teacher(path) for path in teachers]
     source = common_source(artifacts)
     ensemble = Ensemble({artifact.digest: artifact.network for artifact in artifacts})
-    loaded = load_beats(place.data, source.mode, source.protocol, terminal.bars, place.annotator)
+    loaded = load_beats(
+        place.data,
+        source.mode,
+        source.protocol,
+        coefficients_of(source.mode),
+        terminal.bars,
+        place.annotator,
+    )
     refuse_other_data(source, material(loaded, source.mode, source.protocol, source.fold).source)
     graduates: dict[int, Graduate] = {}
     for fold in range(FOLDS) if source.protocol != "beatgan" else [source.fold]:

@@ -9,12 +9,12 @@ import torch
 
 from beatgan.errors import UsageError
 from beatgan.model.artifact import Artifact, build
-from beatgan_train.data.beat_set import Protocol
-from beatgan_train.data.own_recordings import ANNOTATOR
+from beatgan_train.data.source import Mode, Protocol, spec_of
 from beatgan_train.data.training_set import Material, amplitude, load_beats, material
+from beatgan_train.ec57.annotations import ANNOTATOR
 from beatgan_train.progress import Terminal
 from beatgan_train.report.training_plots import draw_examples, draw_history
-from beatgan_train.training.calibrate import Mode, calibrate, components, spec_of, usual_difference
+from beatgan_train.training.calibrate import calibrate, components, usual_difference
 from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.gan import BeatGan, TeacherOptions
 from beatgan_train.training.loop import Progress, fit
@@ -56,7 +56,9 @@ def make_teacher(
     Raises RecordError on unreadable data, UsageError on options that do not fit.
     """
     place.prepare()
-    loaded = load_beats(place.data, mode, protocol, terminal.bars, place.annotator)
+    loaded = load_beats(
+        place.data, mode, protocol, coefficients_of(mode), terminal.bars, place.annotator
+    )
     stuff, spec = material(loaded, mode, protocol, fold), spec_of(mode)
     windows = stuff.train.window, stuff.held_out.window
     trainee = BeatGan(options, *windows, spec.scored, amplitude(spec), device)

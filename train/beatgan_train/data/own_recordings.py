@@ -17,11 +17,11 @@ from beatgan.errors import BeatganError, RecordError, UsageError
 from beatgan.records import Recording, read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Ints, Quality
-from beatgan_train.data.beat_set import FOLDS, BeatSet, beat_set, beats_of, join
+from beatgan_train.data.beat_set import BeatSet, beat_set, beats_of, join
 from beatgan_train.data.recordings import find, patient_of
-from beatgan_train.ec57.annotations import NO_BEATS, Reference, read_reference
+from beatgan_train.data.splits import FOLDS
+from beatgan_train.ec57.annotations import ANNOTATOR, NO_BEATS, Reference, read_reference
 
-ANNOTATOR = "atr"  # the suffix of WFDB annotations, unless told otherwise
 # Robust standard deviations above the median distance, over all beats that nobody annotated. On DS1
 # (benchmarks/ablations/own_recordings_limit.py) the share of abnormal beats falls from 10 % to 3 %
 # for 5 % of the normal ones; a limit of each recording's own lets through twice as many.

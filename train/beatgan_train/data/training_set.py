@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
+from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import UsageError
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Ints
-from beatgan_train.data import beat_set, own_recordings
-from beatgan_train.data.beat_set import BeatSet, Protocol, join
-from beatgan_train.ec57.annotations import DS1
-from beatgan_train.training.calibrate import Mode, spec_of
-from beatgan_train.training.coefficients import coefficients_of
-from beatgan_train.training.model_file import Source
+from beatgan_train.data import beat_set, own_recordings, splits
+from beatgan_train.data.beat_set import BeatSet, join
+from beatgan_train.data.mitdb import DS1
+from beatgan_train.data.source import Mode, Protocol, Source, spec_of
+from beatgan_train.ec57.annotations import ANNOTATOR
 
 SPLIT_SEED = 0  # the division into folds is the same whatever the training's own seed
 
@@ -51,18 +51,19 @@ def load_beats(
     data: Path,
     mode: Mode,
     protocol: Protocol,
+    coefficients: AlarmCoefficients,
     bars: Progress,
-    annotator: str = own_recordings.ANNOTATOR,
+    annotator: str = ANNOTATOR,
 ) -> Loaded:
     """The beats that trainings under ``protocol`` draw on, through the mode's front end.
 
     ``annotator`` is the suffix of the annotation files, where the protocol does not fix it.
     """
-    spec, coefficients = spec_of(mode), coefficients_of(mode)
+    spec = spec_of(mode)
     if protocol == "own":
         return Loaded(own_recordings.load(data, spec, coefficients, annotator, bars))
     if protocol == "beatgan":
-        return Loaded(beat_set.load(data, beat_set.RECORDS_OF[protocol], spec, coefficients, bars))
+        return Loaded(beat_set.load(data, splits.RECORDS_OF[protocol], spec, coefficients, bars))
     beats = beat_set.load(data, DS1, spec, coefficients, bars)
     if mode == "beat":
         return Loaded(beats)
@@ -119,7 +120,7 @@ def _rows(beats: BeatSet, protocol: Protocol, fold: int) -> tuple[Ints, Ints]:
     """Normal beats to fit to, and to choose by."""
     if protocol == "own":
         return own_recordings.split(beats, fold, SPLIT_SEED)
-    rows = beat_set.split(protocol, beats, fold, SPLIT_SEED)
+    rows = splits.split(protocol, beats, fold, SPLIT_SEED)
     return rows.train, rows.validation[beats.normal[rows.validation]]
 
 

@@ -1,6 +1,6 @@
-"""What cardiologists wrote about a record: its reference beats, their classes, its flutter.
+"""The reference annotation of a record: its beats, their AAMI classes, its spans of flutter.
 
-Knows the annotation files and the field's usual lists of records; knows no detector and no model.
+Knows annotation files; knows no detector and no model.
 """
 
 from dataclasses import dataclass
@@ -27,21 +27,7 @@ CLASS_OF = {
     **dict.fromkeys("/fQ?", "Q"),
 }
 ABNORMAL = ("S", "V", "F", "Q")
-
-# The inter-patient division of the MIT-BIH database by de Chazal, O'Dwyer & Reilly (2004): DS1 to
-# train on, DS2 to test on, the four paced records in neither. Records 201 (DS1) and 202 (DS2) are
-# of one and the same man: DS2 holds 21 patients that DS1 has not seen, and one that it has.
-# fmt: off
-DS1 = (
-    "101", "106", "108", "109", "112", "114", "115", "116", "118", "119", "122",
-    "124", "201", "203", "205", "207", "208", "209", "215", "220", "223", "230",
-)
-DS2 = (
-    "100", "103", "105", "111", "113", "117", "121", "123", "200", "202", "210",
-    "212", "213", "214", "219", "221", "222", "228", "231", "232", "233", "234",
-)
-# fmt: on
-PACED = ("102", "104", "107", "217")
+ANNOTATOR = "atr"  # the usual suffix of WFDB annotation files
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +66,9 @@ class Reference:
 NO_BEATS = Reference(1.0, np.empty(0, np.int64), np.empty(0, "<U1"), ())
 
 
-def read_reference(path: str | Path, extension: str = "atr", fs: float | None = None) -> Reference:
+def read_reference(
+    path: str | Path, extension: str = ANNOTATOR, fs: float | None = None
+) -> Reference:
     """The reference annotation of the WFDB record at ``path`` (without a suffix).
 
     ``fs`` (Hz) is what its samples count where neither it nor a header tells: beside an EDF or CSV

@@ -1,39 +1,87 @@
-"""`beatgan-train bxb`: records paired with what was found in them, their figures, table and JSON.
+"""Beat-by-beat comparison of a detector with a reference, after ANSI/AAMI EC57.
 
-Counts no beat itself: that is `bxb`'s. Knows no waveform.
+Works on sample indices alone; it knows neither waveforms nor scores, and no file.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from math import inf, isfinite, isnan, nan
-from pathlib import Path
-from statistics import fmean
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import nan
 from typing import Self
 
-from rich.console import Console
-from rich.table import Table
+import numpy as np
 
-from beatgan.errors import UsageError
-from beatgan.records.recording import faults_of
-from beatgan_train.data.own_recordings import ANNOTATOR
-from beatgan_train.ec57.annotations import Reference, read_reference
-from beatgan_train.ec57.bxb import NARROW_S, NOTHING, WINDOW_S, Detection, compare, seconds_in
-from beatgan_train.ec57.detections import Detections, read_annotations, read_streams, stream_of
-from beatgan_train.outfile import write
+from beatgan.types import Bools, Doubles, Ints
+from beatgan_train.ec57.annotations import Reference
 
-SAME_RATE = 1e-3  # rates that differ by less, relatively, are one rate told by two clocks
+WINDOW_S = 0.15  # EC57: a detection within 150 ms of a reference beat is that beat
+NARROW_S = 0.05  # the stricter window that shows whether R peaks are exact
+
+Spans = Sequence[tuple[int, int]]  # [first, last) in samples
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Pairs:
+    """Which detection is which reference beat: indices into both, of the same length."""
+
+    reference: Ints
+    detected: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class BeatCounts:
+    """How well beats were found. ``errors_ms`` are the signed errors of the matched R peaks.
+
+    ``in_shutdown``: how many of the ``fn`` missed beats lie in declared shutdowns. As in EC57 they
+    count against the sensitivity; they are also counted on their own.
+    """
+
+    tp: int = 0
+    fp: int = 0
+    fn: int = 0
+    errors_ms: Doubles = field(default_factory=lambda: np.zeros(0))
+    in_shutdown: int = 0
+
+    @property
+    def sensitivity(self) -> float:
+        """The share of the reference beats that were found; nan without any."""
+        return self.tp / (self.tp + self.fn) if self.tp + self.fn else nan
+
+    @property
+    def ppv(self) -> float:
+        """The share of the detections that are reference beats; nan without any."""
+        return self.tp / (self.tp + self.fp) if self.tp + self.fp else nan
+
+    @property
+    def f1(self) -> float:
+        """The harmonic mean of sensitivity and positive predictive value; nan without beats."""
+        total = 2 * self.tp + self.fp + self.fn
+        return 2 * self.tp / total if total else nan
+
+    @property
+    def median_error_ms(self) -> float:
+        """The median absolute R-peak error; nan without matches."""
+        return float(np.median(np.abs(self.errors_ms))) if self.tp else nan
+
+    def __add__(self, other: Self) -> Self:
+        """The gross figures of two records together."""
+        return type(self)(
+            self.tp + other.tp,
+            self.fp + other.fp,
+            self.fn + other.fn,
+            np.concatenate([self.errors_ms, other.errors_ms]),
+            self.in_shutdown + other.in_shutdown,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BeatFigures:
     """One record's or several records' figures: at the window asked for, and at `NARROW_S`.
 
     ``seconds`` were compared, ``shutdown_s`` of them lie in declared shutdowns.
     """
 
-    wide: Detection = NOTHING
-    narrow: Detection = NOTHING
+    wide: BeatCounts = field(default_factory=BeatCounts)
+    narrow: BeatCounts = field(default_factory=BeatCounts)
     seconds: float = 0.0
     shutdown_s: float = 0.0
 
@@ -52,227 +100,93 @@ class Figures:
         )
 
 
-COUNTS: Mapping[str, Callable[[Figures], int]] = {
-    "tp": lambda of: of.wide.tp,
-    "fp": lambda of: of.wide.fp,
-    "fn": lambda of: of.wide.fn,
-    "fn_in_shutdown": lambda of: of.wide.in_shutdown,
-}
-RATES: Mapping[str, Callable[[Figures], float]] = {
-    "sensitivity": lambda of: of.wide.sensitivity,
-    "ppv": lambda of: of.wide.ppv,
-    "f1": lambda of: of.wide.f1,
-    "f1_narrow": lambda of: of.narrow.f1,
-    "median_error_ms": lambda of: of.wide.median_error_ms,
-    "time_in_shutdown": lambda of: of.shutdown_share,
-}
+def match(reference: Ints, detected: Ints, within: float) -> Pairs:
+    """Pair each reference beat with at most one detection, nearest pairs first.
 
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """All figures of one run; ``left_out`` names what is in "reference" or in "test" alone."""
-
-    window_s: float
-    start_s: float
-    records: Mapping[str, Figures]
-    left_out: Mapping[str, Sequence[str]]
-
-    @property
-    def gross(self) -> Figures:
-        """Every beat of every record counted alike."""
-        return sum(self.records.values(), Figures())
-
-    @property
-    def average(self) -> dict[str, float]:
-        """The mean of each of `RATES` over the records that have it; nan where none has."""
-        return {name: _mean(map(rate, self.records.values())) for name, rate in RATES.items()}
-
-
-def run(
-    reference: Path,
-    test: Path,
-    *,
-    annotator: str = ANNOTATOR,
-    test_annotator: str | None = None,
-    window_s: float = WINDOW_S,
-    start_s: float = 0.0,
-    json_file: Path | None = None,
-    console: Console | None = None,
-) -> Comparison:
-    """Compare what ``test`` says with ``reference``, show the figures and write them as JSON.
-
-    ``reference``: a WFDB record or a folder of them, annotated in files with the suffix
-    ``annotator``. ``test``: the JSON Lines of ``beatgan-daemon score``, or, with
-    ``test_annotator``, WFDB annotations of that suffix, a record or a folder. Beats before
-    ``start_s`` (seconds) are not counted.
-
-    Raises UsageError or RecordError naming the file that is missing or not understood, and
-    UsageError where no record is in both, no reference beat is left, or the window is none.
+    Both are sorted sample indices; a pair may lie at most ``within`` samples apart.
     """
-    if not 0 < window_s < inf:
-        raise UsageError(f"the window must be a positive number of ms, got {1000 * window_s:g}")
-    bases = _records(reference, annotator)
-    if test_annotator is None:
-        found = read_streams(test)
-    else:
-        found = read_annotations(_records(test, test_annotator), test_annotator)
-    streams = {stream_of(name): name for name in bases}
-    both = {streams[name]: name for name in found if name in streams}
-    if not both:
-        raise UsageError(
-            f"no record is in both {reference} ({_some(bases)}) and {test} ({_some(found)})"
-        )
-    records = {
-        name: _compare(bases[name], annotator, found[both[name]], window_s, start_s)
-        for name in sorted(both)
-    }
-    if not any(each.wide.tp + each.wide.fn for each in records.values()):
-        raise UsageError(f"{reference}: no reference beat after {start_s:g} s")
-    comparison = Comparison(
-        window_s,
-        start_s,
-        records,
-        {
-            "reference": sorted(bases.keys() - both.keys()),
-            "test": sorted(found.keys() - both.values()),
-        },
-    )
-    show(comparison, console or Console())
-    if json_file:
-        write(json_file, as_json(comparison))
-    return comparison
+    near_first = np.searchsorted(detected, reference - within, side="left")
+    near_last = np.searchsorted(detected, reference + within, side="right")
+    count = near_last - near_first
+    ref = np.repeat(np.arange(len(reference)), count)
+    det = np.arange(len(ref)) - np.repeat(np.cumsum(count) - count - near_first, count)
+    order = np.lexsort((det, ref, np.abs(reference[ref] - detected[det])))
+    free_ref = np.ones(len(reference), dtype=np.bool_)
+    free_det = np.ones(len(detected), dtype=np.bool_)
+    kept: list[int] = []
+    for k in order.tolist():
+        if free_ref[ref[k]] and free_det[det[k]]:
+            free_ref[ref[k]] = free_det[det[k]] = False
+            kept.append(k)
+    kept.sort()
+    return Pairs(ref[kept].astype(np.int64), det[kept].astype(np.int64))
 
 
-def figures(
+def compare(
     reference: Reference,
-    found: Detections,
+    detected: Ints,
+    window_s: float = WINDOW_S,
+    *,
+    start_s: float = 0.0,
+    shutdowns: Spans = (),
+) -> BeatCounts:
+    """Compare detections with the reference beats of the same record, in its samples.
+
+    What was detected inside flutter counts neither for nor against the detector. Beats before
+    ``start_s`` (seconds) are matched, so that no pair is split there, but not counted.
+    ``shutdowns`` are the spans in which the detector declared that it does not detect beats.
+    """
+    detected = np.sort(detected[~reference.in_flutter(detected)])
+    pairs = match(reference.sample, detected, window_s * reference.fs)
+    start = start_s * reference.fs
+    counted = reference.sample[pairs.reference] >= start
+    missed = _others(reference.sample, pairs.reference, start)
+    errors = (detected[pairs.detected] - reference.sample[pairs.reference])[counted]
+    return BeatCounts(
+        tp=len(errors),
+        fp=len(_others(detected, pairs.detected, start)),
+        fn=len(missed),
+        errors_ms=errors.astype(np.float64) * (1000.0 / reference.fs),
+        in_shutdown=int(_inside(missed, shutdowns).sum()),
+    )
+
+
+def compare_record(
+    reference: Reference,
+    detected: Ints,
     seconds: float,
     window_s: float = WINDOW_S,
+    *,
     start_s: float = 0.0,
-) -> Figures:
+    shutdowns: Spans = (),
+) -> BeatFigures:
     """The figures of one record that lasts ``seconds``; both count samples at one rate."""
     wide, narrow = (
-        compare(reference, found.sample, each, start_s=start_s, shutdowns=found.shutdowns)
+        compare(reference, detected, each, start_s=start_s, shutdowns=shutdowns)
         for each in (window_s, NARROW_S)
     )
-    down = seconds_in(found.shutdowns, reference.fs, start_s, seconds)
-    return Figures(wide, narrow, max(0.0, seconds - start_s), down)
+    down = seconds_in(shutdowns, reference.fs, start_s, seconds)
+    return BeatFigures(wide, narrow, max(0.0, seconds - start_s), down)
 
 
-def show(comparison: Comparison, console: Console) -> None:
-    """Print the table, and what is not in it."""
-    console.print(table(comparison))
-    for side, names in comparison.left_out.items():
-        if names:
-            text = f"not compared, in the {side} only: {len(names)} ({', '.join(names)})"
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
+def seconds_in(spans: Spans, fs: float, start_s: float, end_s: float) -> float:
+    """How many of the seconds from ``start_s`` to ``end_s`` lie in any of ``spans``."""
+    total, counted_to = 0.0, start_s
+    for first, last in sorted(spans):
+        until = min(last / fs, end_s)
+        total += max(0.0, until - max(first / fs, counted_to))
+        counted_to = max(counted_to, until)
+    return total
 
 
-def table(comparison: Comparison) -> Table:
-    """A row a record, then gross and average."""
-    after = f", from {comparison.start_s:g} s on" if comparison.start_s else ""
-    made = Table(
-        title=f"Beats within {1000 * comparison.window_s:g} ms of the reference{after}",
-        caption="FN counts every missed beat. Shut down: how many of them, and how much of the "
-        "time, lie in declared shutdowns. Flutter and fibrillation are excluded.",
-        title_justify="left",
-    )
-    made.add_column("record")
-    for name in ("TP", "FP", "FN", "FN shut down", "Se", "PPV", "F1",
-                 f"F1 ±{1000 * NARROW_S:g} ms", "median error", "time shut down"):  # fmt: skip
-        made.add_column(name, justify="right", no_wrap=True)
-    for name, each in comparison.records.items():
-        made.add_row(name, *_counts(each), *_rates(_all_rates(each)))
-    made.add_section()
-    gross = comparison.gross
-    made.add_row("gross", *_counts(gross), *_rates(_all_rates(gross)))
-    made.add_row("average", *("" for _ in COUNTS), *_rates(comparison.average))
-    return made
+def _others(samples: Ints, paired: Ints, start: float) -> Ints:
+    """Those of ``samples`` from ``start`` on that have no pair."""
+    alone = np.delete(samples, paired)
+    return alone[alone >= start]
 
 
-def as_json(comparison: Comparison) -> str:
-    """All figures as JSON; rates are shares of 1, and what could not be measured is null."""
-    gross = comparison.gross
-    told = {
-        "window_ms": 1000 * comparison.window_s,
-        "narrow_window_ms": 1000 * NARROW_S,
-        "start_s": comparison.start_s,
-        "records": {name: _plain(each) for name, each in comparison.records.items()},
-        "gross": _plain(gross),
-        "average": _finite(comparison.average),
-        "left_out": comparison.left_out,
-    }
-    return json.dumps(told, indent=2, allow_nan=False) + "\n"
-
-
-def _records(path: Path, annotator: str) -> dict[str, Path]:
-    """The records that ``path`` means, by name, each without a suffix."""
-    if path.is_dir():
-        files = sorted(path.glob(f"*.{annotator}"))
-        if not files:
-            raise UsageError(f"{path}: no annotation file *.{annotator} in this folder")
-        return {file.stem: file.with_suffix("") for file in files}
-    base = path.with_suffix("") if path.suffix in (".hea", f".{annotator}") else path
-    return {base.name: base}
-
-
-def _compare(
-    base: Path, annotator: str, found: Detections, window_s: float, start_s: float
-) -> Figures:
-    """One record's figures; what was found in it counts samples of the recording that was read."""
-    reference = read_reference(base, annotator, found.fs)
-    seconds = _length_s(base, reference, found)
-    if found.fs is not None and abs(found.fs / reference.fs - 1) > SAME_RATE:
-        reference = reference.at(found.fs)
-    return figures(reference, found, seconds, window_s, start_s)
-
-
-def _length_s(base: Path, reference: Reference, found: Detections) -> float:
-    """The record's length in seconds by its header; by the last beat where there is none."""
-    header = base.with_name(f"{base.name}.hea")
-    if header.is_file():
-        with faults_of(header, "wfdb"):
-            import wfdb
-
-            told = wfdb.rdheader(str(base))
-            if told.sig_len:
-                return float(told.sig_len / told.fs)
-    last = float(found.sample.max(initial=0)) / (found.fs or reference.fs)
-    return max(last, float(reference.sample.max(initial=0)) / reference.fs)
-
-
-def _mean(values: Iterable[float]) -> float:
-    known = [value for value in values if not isnan(value)]
-    return fmean(known) if known else nan
-
-
-def _all_rates(of: Figures) -> dict[str, float]:
-    return {name: rate(of) for name, rate in RATES.items()}
-
-
-def _plain(of: Figures) -> dict[str, float | None]:
-    return {name: count(of) for name, count in COUNTS.items()} | _finite(_all_rates(of))
-
-
-def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: value if isfinite(value) else None for name, value in values.items()}
-
-
-def _counts(of: Figures) -> list[str]:
-    return [f"{count(of):,}" for count in COUNTS.values()]
-
-
-def _rates(values: Mapping[str, float]) -> list[str]:
-    return [_cell(name, value) for name, value in values.items()]
-
-
-def _cell(name: str, value: float) -> str:
-    if isnan(value):
-        return "-"
-    return f"{value:.1f} ms" if name.endswith("_ms") else f"{100 * value:.2f} %"
-
-
-def _some(names: Iterable[str]) -> str:
-    """The first few names."""
-    listed = list(names)
-    return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")
+def _inside(samples: Ints, spans: Spans) -> Bools:
+    inside = np.zeros(len(samples), dtype=np.bool_)
+    for first, last in spans:
+        inside |= (first <= samples) & (samples < last)
+    return inside

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beatgan.types import Doubles, Ints
+from beatgan_train.data.mitdb import PATIENT_OF
 from beatgan_train.ec57.annotations import ABNORMAL, Labels
 from beatgan_train.evaluation.bootstrap import (
     Interval,
@@ -23,7 +24,6 @@ from beatgan_train.evaluation.bootstrap import (
 )
 from beatgan_train.evaluation.ranking import auc, average_precision, best_f1, flagged
 
-PATIENT_OF = {"202": "201"}  # the only patient of the MIT-BIH database with two records
 Figure = Literal["AUC", "AP"]
 FIGURES: tuple[Figure, ...] = ("AUC", "AP")
 POINT = {"AUC": auc, "AP": average_precision}

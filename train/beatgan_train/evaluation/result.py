@@ -9,12 +9,10 @@ from dataclasses import asdict, dataclass, is_dataclass
 from math import isfinite
 from typing import Any
 
-from beatgan_train.ec57.bxb import Detection
+from beatgan_train.ec57.beat_matching import BeatCounts
 from beatgan_train.evaluation.examples import WorstRecord
 from beatgan_train.evaluation.metrics import Gain, RecordRow, Row
 from beatgan_train.evaluation.timing import Speed
-
-HARD = "232"  # has three quarters of DS2's S beats, most of its own: reported with and without
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class Evaluation:
         return self.rows_without_hard[0].abnormal != self.rows[0].abnormal
 
 
-def detection_row(found: Detection, window_s: float) -> DetectionRow:
+def detection_row(found: BeatCounts, window_s: float) -> DetectionRow:
     """The figures of ``found`` as a row."""
     return DetectionRow(
         window_ms=1000 * window_s,

@@ -8,8 +8,9 @@ from typing import Any
 from beatgan.errors import UsageError
 from beatgan.model.artifact import Artifact
 from beatgan.model.networks import parameter_count
+from beatgan_train.data.mitdb import HARD
 from beatgan_train.evaluation.metrics import Row
-from beatgan_train.evaluation.result import HARD, Evaluation
+from beatgan_train.evaluation.result import Evaluation
 from beatgan_train.report import tables
 from beatgan_train.training.distillation import COMPARING
 

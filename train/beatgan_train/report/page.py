@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from html import escape
 
 from beatgan.spec import PreprocessSpec
+from beatgan_train.data.mitdb import HARD
 from beatgan_train.ec57.annotations import ABNORMAL
 from beatgan_train.evaluation.examples import SHOWN, Gallery
 from beatgan_train.evaluation.metrics import Scored
-from beatgan_train.evaluation.result import HARD, Evaluation
+from beatgan_train.evaluation.result import Evaluation
 from beatgan_train.report import charts, markup, tables
 from beatgan_train.report.page_style import SCRIPT, STYLE
 from beatgan_train.report.tables import percent

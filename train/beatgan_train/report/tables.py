@@ -10,9 +10,10 @@ from math import isnan
 from rich.console import Console
 from rich.table import Table
 
+from beatgan_train.data.mitdb import HARD
 from beatgan_train.evaluation.bootstrap import DRAWS, LEVEL, Interval
 from beatgan_train.evaluation.metrics import ClassFigures, Gain, RecordRow, Row
-from beatgan_train.evaluation.result import HARD, Evaluation
+from beatgan_train.evaluation.result import Evaluation
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from statistics import NormalDist
-from typing import Literal
 
 import numpy as np
 
@@ -18,8 +17,8 @@ from beatgan.model.networks import Autoencoder
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles
 from beatgan_train.data.beat_set import BeatSet
+from beatgan_train.data.source import Mode
 
-Mode = Literal["full", "beat"]
 UNCAPPED = 1e3  # of standard deviations: never reached
 # Weight and cap of each component, chosen on DS1, cross-validated by patient (docs/training.md).
 WEIGHTS: dict[Mode, dict[str, tuple[float, float]]] = {
@@ -29,27 +28,6 @@ WEIGHTS: dict[Mode, dict[str, tuple[float, float]]] = {
 FLAGGED = 0.015  # the share of normal beats that the threshold lets through as anomalous
 TAIL = 0.02  # of normal beats, by which spreads are told
 NARROWEST = 1e-3  # a spread; keeps constant components finite
-
-
-def spec_of(mode: Mode) -> PreprocessSpec:
-    """How each mode sees a beat.
-
-    ``full``: against the patient's own reference. ``beat``: as BeatGAN does, the beat alone,
-    between 3 and 45 Hz, each scaled to its own range and judged on the whole window.
-    """
-    plain = PreprocessSpec()
-    if mode == "full":
-        return plain
-    return replace(
-        plain,
-        highpass_hz=3.0,
-        lowpass_hz=45.0,
-        align=0,
-        scale="beat",
-        score_before=plain.before,
-        score_after=plain.after,
-        second_lead=0.0,
-    )
 
 
 def components(network: Autoencoder, beats: BeatSet, spec: PreprocessSpec) -> dict[str, Doubles]:

@@ -16,7 +16,7 @@ import torch
 
 from beatgan.errors import UsageError
 from beatgan.types import Ints
-from beatgan_train.atomic_write import whole
+from beatgan_train.atomic_write import atomic_write
 
 State = dict[str, Any]  # what torch.save writes and a load with weights_only=True gives back
 Line = dict[str, float]  # one epoch of the history
@@ -164,8 +164,8 @@ def _begin(folder: Path, options: dict[str, Any], resume: bool) -> Progress:
 def _save(folder: Path, progress: Progress) -> None:
     """Write checkpoint and history whole or not at all."""
     content = {name: getattr(progress, name) for name in Progress.__slots__}
-    with whole(folder / "checkpoint.pt") as unfinished:
+    with atomic_write(folder / "checkpoint.pt") as unfinished:
         torch.save(content, unfinished)
     lines = "".join(json.dumps(line) + "\n" for line in progress.history)
-    with whole(folder / "history.jsonl") as unfinished:
+    with atomic_write(folder / "history.jsonl") as unfinished:
         unfinished.write_text(lines, encoding="utf-8")

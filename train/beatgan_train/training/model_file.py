@@ -4,7 +4,7 @@ Files of format 2 had no alarm coefficients; `convert` gives them some.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,25 +25,10 @@ from beatgan.model.artifact import (
 )
 from beatgan.model.model import Calibration
 from beatgan.spec import PreprocessSpec
-from beatgan_train.atomic_write import whole
-from beatgan_train.data.beat_set import Protocol
-from beatgan_train.training.calibrate import Mode
+from beatgan_train.atomic_write import atomic_write
+from beatgan_train.data.source import Source
 
 PACKAGES = ("beatgan", "numpy", "scipy", "torch", "wfdb")
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What a network was made of. ``records`` are all that it was fitted to or chosen by."""
-
-    protocol: Protocol
-    fold: int
-    mode: Mode
-    records: tuple[str, ...]
-    held_out: tuple[str, ...]  # those of them that it was not fitted to, only chosen by
-    beats: int  # normal beats fitted to
-    split_seed: int = 0  # of the division into folds: the same for all, so that folds agree
-    database: str = "MIT-BIH Arrhythmia Database"
 
 
 def provenance(source: Source, options: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -55,7 +40,7 @@ def provenance(source: Source, options: Mapping[str, Any], **more: Any) -> dict[
 def write(artifact: Artifact, path: Path) -> None:
     """Put ``artifact`` at ``path``: whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as unfinished, unfinished.open("wb") as file:
+    with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         save(file, artifact)
 
 

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from beatgan.coefficients import AlarmCoefficients, fitted_to
-from beatgan_train.training.calibrate import Mode, spec_of
+from beatgan_train.data.source import Mode, spec_of
 
 
 @cache
