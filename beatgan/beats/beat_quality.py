@@ -83,7 +83,7 @@ def _apart(a: Doubles, b: Doubles, energy: float) -> float:
 
 
 @compiled
-def _unlikeness(s: Record, window: Doubles, reference: Doubles, before: int) -> float:
+def template_distance(s: Record, window: Doubles, reference: Doubles, before: int) -> float:
     """How far ``window`` is from the nearest of the reference and the latest beats; keep it.
 
     The search ends at the first beat that is repeated.
@@ -127,18 +127,29 @@ def _weighted(parts: tuple[float, ...], weights: Doubles) -> float:
 
 
 @compiled
-def _odds(noise: Record, signal: Doubles, reference: Doubles, apart: float) -> tuple[float, float]:
-    """What one beat, ``apart`` from all others, says: log odds of noise without and with fuzz."""
-    if apart < REPEATS:
-        return LOWEST, LOWEST
+def features(
+    signal: Doubles, reference: Doubles, distance: float
+) -> tuple[float, float, float, float]:
+    """What `NoiseWeights` weighs, in its order; ``distance`` is that from all other beats.
+
+    Natural logarithms of ratios.
+    """
     fuzz, swing = _texture(signal)
     scale = np.sqrt(product(reference, reference) / reference.size) + TINY
-    parts = (
-        np.log(apart),
+    return (
+        np.log(distance),
         np.log(fuzz / scale + TINY),
         np.log(swing / scale + TINY),
         np.log((_range(signal) + TINY) / (_range(reference) + TINY)),
     )
+
+
+@compiled
+def _odds(noise: Record, signal: Doubles, reference: Doubles, apart: float) -> tuple[float, float]:
+    """What one beat, ``apart`` from all others, says: log odds of noise without and with fuzz."""
+    if apart < REPEATS:
+        return LOWEST, LOWEST
+    parts = features(signal, reference, apart)
     return (
         min(max(_weighted(parts, noise.without_hf_noise), LOWEST), HIGHEST),
         min(max(_weighted(parts, noise.with_hf_noise), LOWEST), HIGHEST),
@@ -165,7 +176,7 @@ def push(
     the signal round it, without NaN: some half a second more. A grade is left later than it is
     entered.
     """
-    plain, fuzzy = _odds(noise, signal, reference, _unlikeness(s, window, reference, before))
+    plain, fuzzy = _odds(noise, signal, reference, template_distance(s, window, reference, before))
     s.noise += FORGET * (max(plain, fuzzy) - s.noise)
     s.fuzz += FORGET * (fuzzy - s.fuzz)
     if s.fuzz >= (noise.unusable_left if s.grade == UNUSABLE else noise.unusable_entered):

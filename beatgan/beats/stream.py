@@ -50,7 +50,7 @@ def _arrival(plan: Record, index: int) -> int:
 
 
 @compiled
-def _drop_first(each: Record) -> None:
+def drop_first(each: Record) -> None:
     """The lead's oldest waiting beat was told, or is not to be."""
     each.previous = each.found[0].apex
     each.waiting -= 1
@@ -61,11 +61,11 @@ def _drop_first(each: Record) -> None:
 
 
 @compiled
-def _due(each: Record, plan: Record) -> int:
+def due(each: Record, plan: Record) -> int:
     """With which of the model's samples the lead's oldest waiting beat can be told."""
     first = lead_switching.position(each, each.found[0].apex) - plan.before - plan.align
-    due: int = max(first + plan.length + 2 * plan.align - 1, each.found[0].confirmed)
-    return due
+    ready: int = max(first + plan.length + 2 * plan.align - 1, each.found[0].confirmed)
+    return ready
 
 
 @compiled
@@ -82,8 +82,8 @@ def _next(
     if tick < when:
         what, which, when = emit.STRIP, 0, tick
     for k in range(leads.size):
-        if leads[k].waiting and _due(leads[k], plan) < when:
-            what, which, when = emit.BEAT, k, _due(leads[k], plan)
+        if leads[k].waiting and due(leads[k], plan) < when:
+            what, which, when = emit.BEAT, k, due(leads[k], plan)
     return what, which, when
 
 
@@ -170,7 +170,7 @@ def _block(
             tick += vf_features.TICK
         else:
             _take_beat(s, leads, plan, which, now, idle[:, now - start], events, windows)
-            _drop_first(leads[which])
+            drop_first(leads[which])
         what, which, now = _next(leads, plan, changes, taken, changed, tick, made)
 
 
@@ -243,6 +243,6 @@ def close(states: Record, leads: Record, plans: Record, events: Record, windows:
     while each.waiting:
         apex = lead_switching.position(each, each.found[0].apex)
         emit.tell_beat(s, leads, plan, apex, s.seen, idle, events, windows)
-        _drop_first(each)
+        drop_first(each)
     told: int = s.events
     return told
