@@ -1,26 +1,26 @@
-"""What a client may ask and what it is answered: bytes in, frames out (docs/protocol.md).
+"""Control requests and their replies, as bytes, both ways (docs/protocol.md).
 
-Any bytes are answered. Knows no socket; of the journal only what it is asked for.
+Any bytes are answered. Knows no socket; of the journal only what `AlertJournal` says.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Literal, NamedTuple, Protocol, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from beatgan.protocol.messages import VERSION
 
-MAX_REQUEST_BYTES = 4_096  # bytes of a request
-MAX_ALERTS = 1_000  # in one reply
-MAX_REPLY_BYTES = 2**20  # likewise; one alert is sent however long it is
+MAX_REQUEST_BYTES: Final = 4_096
+MAX_ALERTS: Final = 1_000  # in one reply
+MAX_REPLY_BYTES: Final = 2**20  # of the alerts in one reply; a single alert may be longer
 
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Limit = Annotated[int, Meta(ge=1)]
 
 
 class RequestHeader(msgspec.Struct, frozen=True):
-    """What every request has."""
+    """The keys that every request has."""
 
     v: int
     type: str
@@ -34,20 +34,23 @@ class AlertsRequest(msgspec.Struct, frozen=True):
 
 
 class ActiveRequest(msgspec.Struct, frozen=True):
-    """The last alerts of the episodes under way, from number ``since`` on."""
+    """The last alert of each episode under way, from number ``since`` on."""
 
     since: Number = 0
     limit: Limit = MAX_ALERTS
 
 
 class AcknowledgeRequest(msgspec.Struct, frozen=True):
-    """Somebody has seen the episode."""
+    """Somebody has seen the episode ``id``."""
 
     id: Annotated[str, Meta(max_length=1_024)]
 
 
 class AlertsReply(msgspec.Struct, frozen=True, kw_only=True):
-    """Followed by the alerts, one a frame; ``next``: ask for those since, where there is more."""
+    """Followed by the alerts, one a frame.
+
+    ``next``: ask for those ``since`` this number next; ``more``: whether there are some already.
+    """
 
     v: int = VERSION
     type: Literal["alerts", "active"]
@@ -58,7 +61,7 @@ class AlertsReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AcknowledgeReply(msgspec.Struct, frozen=True, kw_only=True):
-    """It is under way; what comes of it will be published."""
+    """The episode is under way; the alert that follows from this will be published."""
 
     v: int = VERSION
     type: Literal["acknowledge"] = "acknowledge"
@@ -67,7 +70,7 @@ class AcknowledgeReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErrorReply(msgspec.Struct, frozen=True, kw_only=True):
-    """Why there is no other answer: one word, and a line for people."""
+    """The request was refused: one word for programs, and a line for people."""
 
     v: int = VERSION
     type: Literal["error"] = "error"
@@ -75,8 +78,20 @@ class ErrorReply(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class ReplyHeader(msgspec.Struct, frozen=True):
+    """The first frame of any reply, as a client reads it."""
+
+    v: int
+    type: str
+    next: int = 0
+    oldest: int = 0
+    more: bool = False
+    error: str = ""
+    text: str = ""
+
+
 class Reply(NamedTuple):
-    """The frames of an answer; what was asked for and how it went, both words from fixed lists."""
+    """The frames of a reply; ``kind`` of the request and ``outcome``, words from fixed lists."""
 
     kind: str
     outcome: str
@@ -93,22 +108,22 @@ class JournalEntry(NamedTuple):
     body: bytes
 
     @property
-    def over(self) -> bool:
-        """Whether its episode is over with it."""
+    def ends_episode(self) -> bool:
+        """Whether its episode ends with it."""
         return self.phase == "end"
 
 
 class AlertJournal(Protocol):
-    """What a journal is asked for."""
+    """Where the alerts are read from."""
 
     next_n: int
 
     @property
     def oldest(self) -> int:
-        """The number of the oldest alert kept."""
+        """The number of the oldest alert in it."""
 
     def since(self, n: int, limit: int) -> Iterator[tuple[int, bytes]]:
-        """Numbers and JSON of alerts."""
+        """Numbers and JSON of at most ``limit`` alerts from number ``n`` on, in order."""
 
     def active(self) -> Sequence[JournalEntry]:
         """The last alert of every episode under way, in order of ``n``."""
@@ -118,23 +133,34 @@ class AlertJournal(Protocol):
 
 
 class _RefusedError(Exception):
-    """A request that cannot be served: the error's word and text."""
+    """A request that cannot be served. Arguments: the error's word and text."""
 
 
 RequestT = TypeVar("RequestT", bound=msgspec.Struct)
 _encode = msgspec.json.Encoder().encode
+_reply_decoder = msgspec.json.Decoder(ReplyHeader)
 
 
-def answer(request: bytes, book: AlertJournal, acknowledge: Callable[[str], None]) -> Reply:
-    """The answer to any bytes; ``acknowledge`` hears of an episode under way that was seen."""
+def encode_request(kind: str, **keys: Any) -> bytes:
+    """A request of this type, with its other keys."""
+    return _encode({"v": VERSION, "type": kind, **keys})
+
+
+def decode_reply(frame: bytes) -> ReplyHeader:
+    """The first frame of a reply. Raises msgspec.MsgspecError."""
+    return _reply_decoder.decode(frame)
+
+
+def answer(request: bytes, journal: AlertJournal, acknowledge: Callable[[str], None]) -> Reply:
+    """The reply to any bytes. ``acknowledge`` is called with the id of an episode under way."""
     kind = "unknown"
     try:
         kind = _kind(request)
         if kind == "alerts":
-            return _alerts(_decode(request, AlertsRequest), book)
+            return _alerts(_decode(request, AlertsRequest), journal)
         if kind == "active":
-            return _active(_decode(request, ActiveRequest), book)
-        return _acknowledge(_decode(request, AcknowledgeRequest), book, acknowledge)
+            return _active(_decode(request, ActiveRequest), journal)
+        return _acknowledge(_decode(request, AcknowledgeRequest), journal, acknowledge)
     except _RefusedError as refusal:
         word, text = refusal.args
         return Reply(kind, word, [_encode(ErrorReply(error=word, text=text))])
@@ -145,58 +171,58 @@ def _kind(request: bytes) -> str:
         raise _RefusedError(
             "malformed", f"a request has at most {MAX_REQUEST_BYTES} bytes, not {len(request)}"
         )
-    asked = _decode(request, RequestHeader)
-    if asked.v != VERSION:
-        raise _RefusedError("unknown-version", f"v is {asked.v}; this daemon speaks {VERSION}")
-    if asked.type not in ("alerts", "active", "acknowledge"):
+    header = _decode(request, RequestHeader)
+    if header.v != VERSION:
+        raise _RefusedError("unknown-version", f"v is {header.v}; this daemon speaks {VERSION}")
+    if header.type not in ("alerts", "active", "acknowledge"):
         raise _RefusedError("unknown-type", "type is none of alerts, active, acknowledge")
-    return asked.type
+    return header.type
 
 
-def _decode(request: bytes, form: type[RequestT]) -> RequestT:
+def _decode(request: bytes, kind: type[RequestT]) -> RequestT:
     try:
-        return msgspec.json.decode(request, type=form)
+        return msgspec.json.decode(request, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _RefusedError("malformed", f"not a request: {error}") from None
 
 
-def _alerts(request: AlertsRequest, book: AlertJournal) -> Reply:
-    told = book.since(request.since, min(request.limit, MAX_ALERTS))
-    return _page("alerts", request.since, told, book, book.next_n)
+def _alerts(request: AlertsRequest, journal: AlertJournal) -> Reply:
+    alerts = journal.since(request.since, min(request.limit, MAX_ALERTS))
+    return _page("alerts", request.since, alerts, journal, journal.next_n)
 
 
-def _active(request: ActiveRequest, book: AlertJournal) -> Reply:
-    active = [(entry.n, entry.body) for entry in book.active() if entry.n >= request.since]
-    end = active[-1][0] + 1 if active else book.next_n
+def _active(request: ActiveRequest, journal: AlertJournal) -> Reply:
+    active = [(entry.n, entry.body) for entry in journal.active() if entry.n >= request.since]
+    end = active[-1][0] + 1 if active else journal.next_n
     limit = min(request.limit, MAX_ALERTS)
-    return _page("active", request.since, iter(active[:limit]), book, end)
+    return _page("active", request.since, iter(active[:limit]), journal, end)
 
 
 def _page(
     kind: Literal["alerts", "active"],
     since: int,
-    told: Iterator[tuple[int, bytes]],
-    book: AlertJournal,
+    alerts: Iterator[tuple[int, bytes]],
+    journal: AlertJournal,
     end: int,
 ) -> Reply:
     """As many alerts as fit; there are none from number ``end`` on."""
-    following, room = max(end, book.next_n), MAX_REPLY_BYTES
+    following, room = max(end, journal.next_n), MAX_REPLY_BYTES
     bodies: list[bytes] = []
-    for n, body in told:
+    for n, body in alerts:
         if bodies and len(body) > room:
             break
         bodies.append(body)
         room -= len(body)
         following = n + 1
     more = bool(bodies) and following < end
-    header = AlertsReply(type=kind, since=since, next=following, oldest=book.oldest, more=more)
+    header = AlertsReply(type=kind, since=since, next=following, oldest=journal.oldest, more=more)
     return Reply(kind, "ok", [_encode(header), *bodies])
 
 
 def _acknowledge(
-    request: AcknowledgeRequest, book: AlertJournal, acknowledge: Callable[[str], None]
+    request: AcknowledgeRequest, journal: AlertJournal, acknowledge: Callable[[str], None]
 ) -> Reply:
-    if book.find(request.id) is None:
+    if journal.find(request.id) is None:
         raise _RefusedError("unknown-episode", "no episode of that id is under way")
     acknowledge(request.id)
     return Reply("acknowledge", "ok", [_encode(AcknowledgeReply(id=request.id))])

@@ -4,7 +4,6 @@ Law: any bytes decode to a Chunk or raise StreamError. Knows no socket, no strea
 """
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from reprlib import repr as brief
 from typing import Any, Final, NoReturn
@@ -15,19 +14,18 @@ from numpy.typing import NDArray
 
 from beatgan.errors import StreamError, UsageError
 from beatgan.protocol.messages import VERSION
+from beatgan.protocol.names import MAX_NAME, stream_of_topic, topic_of
 from beatgan.types import MAX_FS, MIN_FS, Chunk, Doubles, Floats
 
 MAX_SAMPLES: Final = 65_536  # in one frame
 MAX_LEADS: Final = 16
-MAX_NAME: Final = 64  # characters in the name of a stream or of a lead
 MAX_HEADER: Final = 8_192  # bytes; 16 lead names of 64 four-byte characters fit twice
 MAX_FIRST: Final = 2**53 - 1  # exact in a double, and so in every JSON reader
 MAX_MILLIVOLT: Final = 1e6  # no body makes a kilovolt; beyond it a filter's squares would overflow
 LOST_I2: Final = -32_768
 
-_TOPIC = re.compile(rb"ecg\.([A-Za-z0-9_:-]{1,%d})" % MAX_NAME)
 _INT64 = 2**63
-_MOST_KNOWN = 65_536  # names kept, so that they are looked at only once; then all are forgotten
+_MAX_CACHED = 65_536  # topics, or sets of leads, checked before; when full, all are forgotten
 
 
 class Header(msgspec.Struct, frozen=True, gc=False):
@@ -59,8 +57,8 @@ _RANGES: Final[tuple[tuple[str, float, float], ...]] = (
     ("fs", MIN_FS, MAX_FS),
 )
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {"<i2": np.dtype("<i2"), "<f4": np.dtype("<f4")}
-_topics: Final[dict[bytes, str]] = {}  # valid ones seen lately
-_leads: Final[dict[tuple[str, ...], tuple[str, ...]]] = {}  # likewise; the values are the keys
+_topics: Final[dict[bytes, str]] = {}  # stream names of valid topics seen lately
+_leads: Final[dict[tuple[str, ...], tuple[str, ...]]] = {}  # valid, seen lately
 _header_decoder = msgspec.msgpack.Decoder(Header)
 _header_encoder = msgspec.msgpack.Encoder()
 
@@ -94,20 +92,20 @@ def decode_frame(parts: Sequence[bytes | memoryview]) -> Chunk:
 def decode_topic(part: bytes | memoryview) -> str:
     """The stream's name in the first part of a frame. Raises StreamError."""
     known = _topics.get(part) if isinstance(part, bytes) else None
-    return _learn_topic(bytes(part)) if known is None else known
+    return _check_topic(bytes(part)) if known is None else known
 
 
-def _learn_topic(part: bytes) -> str:
-    match = _TOPIC.fullmatch(part)
-    if match is None:
+def _check_topic(part: bytes) -> str:
+    stream = stream_of_topic(part)
+    if stream is None:
         raise StreamError(
             "topic",
             f"the topic is `ecg.` and 1-{MAX_NAME} characters of A-Z a-z 0-9 _ - :, "
             f"got {brief(part[:80])}",
         )
-    if len(_topics) >= _MOST_KNOWN:
+    if len(_topics) >= _MAX_CACHED:
         _topics.clear()
-    return _topics.setdefault(part, match[1].decode("ascii"))
+    return _topics.setdefault(part, stream)
 
 
 def _decode_header(part: bytes | memoryview) -> Header:
@@ -182,7 +180,7 @@ def _check_each(header: Header) -> tuple[str, ...]:
     if header.dtype not in _DTYPES:
         raise StreamError("dtype", f"header: dtype must be <i2 or <f4, got {brief(header.dtype)}")
     check_leads(header.leads)
-    if len(_leads) >= _MOST_KNOWN:
+    if len(_leads) >= _MAX_CACHED:
         _leads.clear()
     return _leads.setdefault(header.leads, header.leads)
 
@@ -271,7 +269,7 @@ def encode_frame(
         offset=offset,
     )
     payload = _encode_payload(chunk.samples, dtype, scale, offset).tobytes()
-    return [b"ecg." + chunk.stream.encode("ascii"), _header_encoder.encode(header), payload]
+    return [topic_of("ecg", chunk.stream), _header_encoder.encode(header), payload]
 
 
 def _encode_payload(

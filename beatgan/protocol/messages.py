@@ -1,18 +1,21 @@
-"""What the daemon says, and its bytes: beat, alert and status messages (docs/protocol.md).
+"""Beat, alert and status messages, and their bytes, both ways (docs/protocol.md).
 
 Fields and their order are the protocol's. Knows no socket and nothing of how a message came about.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-VERSION = 1  # of the protocol, both ways
+from beatgan.protocol.names import topic_of
+
+VERSION: Final = 1  # of the protocol, both ways
 _encoder = msgspec.json.Encoder()
 
 
 class BeatMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One beat: where it is and what the model says of it."""
+    """One beat: where it is and its score."""
 
     v: int = VERSION
     type: Literal["beat"] = "beat"
@@ -30,14 +33,14 @@ class BeatMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delay(msgspec.Struct, frozen=True):
-    """The two parts of an alert's delay, in ms: event to recognised, recognised to sent."""
+    """The two parts of an alert's delay, in ms: event to recognition, recognition to message."""
 
     condition: float
     signal: float
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """A beat, what the model expected, and how unusual each tick at ``fs`` Hz is."""
+    """A beat, its reconstruction by the model, and how unusual each sample, at ``fs`` Hz, is."""
 
     sample: int
     fs: float
@@ -47,7 +50,10 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One phase of one episode."""
+    """One phase of one episode.
+
+    ``repeat``: sent again, for late joiners. A field that is UNSET is not in the JSON.
+    """
 
     v: int = VERSION
     type: Literal["alert"] = "alert"
@@ -74,6 +80,7 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     beats: tuple[int, ...]
     delay_ms: Delay
     explanation: Explanation | None
+    repeat: bool | UnsetType = UNSET
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -90,7 +97,7 @@ State = Literal[
 
 
 class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A turn in a stream's life."""
+    """A stream begins, ends, or goes on otherwise than before."""
 
     v: int = VERSION
     type: Literal["status"] = "status"
@@ -112,9 +119,63 @@ Message = BeatMessage | AlertMessage | StatusMessage
 
 def encode_message(message: Message) -> list[bytes]:
     """The message's two parts: topic and one UTF-8 JSON object."""
-    return [f"{message.type}.{message.stream}".encode("ascii"), encode_json(message)]
+    return [topic_of(message.type, message.stream), encode_json(message)]
 
 
 def encode_json(message: Message) -> bytes:
     """The message's JSON object alone, on one line."""
     return _encoder.encode(message)
+
+
+def decode_alert(body: bytes) -> AlertMessage:
+    """The alert in the second part of a message. Raises msgspec.MsgspecError."""
+    return _alert_decoder.decode(body)
+
+
+_alert_decoder = msgspec.json.Decoder(AlertMessage)
+
+
+# --- JSON Lines, as a comparison with reference beats reads them --------------------------------
+
+
+class BeatLine(msgspec.Struct, frozen=True, tag_field="type", tag="beat"):
+    """What is needed of a beat; other programs' lines may lack the rest."""
+
+    stream: str
+    sample: int
+    epoch: int = 0
+    time_ns: int = 0
+    score: float | UnsetType | None = UNSET
+    quality: str | UnsetType = UNSET
+
+
+class AlertLine(msgspec.Struct, frozen=True, tag_field="type", tag="alert"):
+    """What is needed of an alert: whether it suspends scoring, and from where on."""
+
+    stream: str
+    epoch: int
+    id: str
+    kind: str
+    phase: str
+    onset_sample: int
+    end_sample: int | None
+    sample: int | None = None
+    suspended: bool = False
+
+
+class StatusLine(msgspec.Struct, frozen=True, tag_field="type", tag="status"):
+    """What is needed of a status message."""
+
+    stream: str
+    epoch: int = 0
+
+
+Line = BeatLine | AlertLine | StatusLine
+
+
+def decode_line(line: str | bytes) -> Line:
+    """One message of a file of JSON Lines. Raises msgspec.MsgspecError."""
+    return _line_decoder.decode(line)
+
+
+_line_decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)

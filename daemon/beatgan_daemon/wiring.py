@@ -13,7 +13,7 @@ import msgspec
 import zmq
 
 from beatgan.protocol.control import JournalEntry
-from beatgan.protocol.messages import AlertMessage
+from beatgan.protocol.messages import AlertMessage, decode_alert
 from beatgan_daemon import log
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.metrics import Metrics
@@ -107,7 +107,7 @@ def _restore_alarms(
     messages: list[AlertMessage] = []
     for entry in active:
         try:
-            messages.append(msgspec.json.decode(entry.body, type=AlertMessage))
+            messages.append(decode_alert(entry.body))
         except msgspec.MsgspecError as error:
             log.get().warning("an alert of the journal is of no use", n=entry.n, why=str(error))
     active_alarms.restore(messages, following)

@@ -11,7 +11,8 @@ import msgspec
 import zmq
 
 from beatgan.errors import UsageError
-from beatgan.protocol.messages import VERSION, AlertMessage
+from beatgan.protocol.control import ReplyHeader, decode_reply, encode_request
+from beatgan.protocol.messages import VERSION
 from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.security.curve import Secure
 
@@ -20,32 +21,14 @@ FOLLOW_S = 0.5  # between questions for newer alerts
 STEP_S = 0.1  # how soon a signal to stop is seen
 
 
-class Received(AlertMessage, frozen=True, kw_only=True):
-    """An alert message as it comes; ``repeat``: told again, for somebody who joined late."""
-
-    repeat: bool = False
-
-
 class NoAnswerError(UsageError):
     """Nobody answered, or not with what was asked for."""
-
-
-class Header(msgspec.Struct, frozen=True):
-    """The first frame of an answer; of an error its word and text."""
-
-    v: int
-    type: str
-    next: int = 0
-    oldest: int = 0
-    more: bool = False
-    error: str = ""
-    text: str = ""
 
 
 class Page(NamedTuple):
     """Alerts as JSON, and where they stand among all."""
 
-    header: Header
+    header: ReplyHeader
     bodies: list[bytes]
 
 
@@ -92,7 +75,7 @@ class Client:
         self._ask("acknowledge", {"id": episode})
 
     def _ask(self, kind: str, what: Mapping[str, Any]) -> Page:
-        self._socket.send(msgspec.json.encode({"v": VERSION, "type": kind, **what}), zmq.NOBLOCK)
+        self._socket.send(encode_request(kind, **what), zmq.NOBLOCK)
         if not self._socket.poll(self._timeout_ms):
             self._socket.close()  # an answer that comes after all must not be taken for another's
             self._socket = self._connected()
@@ -100,9 +83,9 @@ class Client:
         first, *bodies = self._socket.recv_multipart()
         return Page(self._checked(first, kind), bodies)
 
-    def _checked(self, first: bytes, kind: str) -> Header:
+    def _checked(self, first: bytes, kind: str) -> ReplyHeader:
         try:
-            header = msgspec.json.decode(first, type=Header)
+            header = decode_reply(first)
         except msgspec.MsgspecError as error:
             raise NoAnswerError(f"{self._endpoint}: not an answer: {error}") from None
         if header.type == "error":

@@ -12,8 +12,10 @@ from rich.text import Text
 from zmq.utils.monitor import recv_monitor_message
 
 from beatgan.errors import UsageError
+from beatgan.protocol.messages import AlertMessage, decode_alert
+from beatgan.protocol.names import ALERTS
 from beatgan_daemon import zmq_endpoints
-from beatgan_daemon.clients.client import Client, Page, Received
+from beatgan_daemon.clients.client import Client, Page
 from beatgan_daemon.security.curve import Secure
 
 POLL_MS = 200  # how soon a signal to stop is seen
@@ -51,7 +53,7 @@ def watch(
         if control is not None:
             client = resources.enter_context(Client(control, secure=secure, timeout=ANSWER_S))
         monitor = resources.enter_context(socket.get_monitor_socket(sum(CONNECTION)))
-        socket.subscribe("alert.")
+        socket.subscribe(ALERTS)
         zmq_endpoints.connect(socket, endpoint, "watch")
         for line in _lines(socket, monitor, Listener(client), stopping):
             console.print(line, soft_wrap=True, highlight=False)
@@ -111,7 +113,7 @@ class Listener:
     def hear(self, body: bytes) -> Iterator[Text]:
         """The lines for one message."""
         try:
-            alert = msgspec.json.decode(body, type=Received)
+            alert = decode_alert(body)
         except msgspec.MsgspecError as error:
             yield Text(f"not an alert that this version can read: {error}", style="red")
             return
@@ -126,14 +128,14 @@ class Listener:
             yield self._anew()
         yield self._say(alert)
 
-    def _say(self, alert: Received) -> Text:
+    def _say(self, alert: AlertMessage) -> Text:
         self._expected = alert.n + 1
         self._told.pop(alert.id, None)
         if alert.phase != "end":
             self._told[alert.id] = alert.n
         return describe(alert)
 
-    def _again(self, alert: Received) -> Iterator[Text]:
+    def _again(self, alert: AlertMessage) -> Iterator[Text]:
         """An episode under way, told to whoever joined late: perhaps to us."""
         if self._told.get(alert.id, -1) < alert.n:
             self._told[alert.id] = alert.n
@@ -161,7 +163,7 @@ class Listener:
         more = self._client is not None
         while more and self._client is not None and self._expected is not None:
             header, bodies = self._client.alerts(self._expected)
-            for alert in (msgspec.json.decode(body, type=Received) for body in bodies):
+            for alert in (decode_alert(body) for body in bodies):
                 if alert.n >= until:
                     return
                 if alert.n > self._expected:
@@ -171,7 +173,7 @@ class Listener:
             more = header.more
 
 
-def describe(alert: Received) -> Text:
+def describe(alert: AlertMessage) -> Text:
     """One line: when said, of which stream, how urgent, what, how sure, since when, how late."""
     mark = "↻" if alert.repeat else PHASE_MARK.get(alert.phase, "?")
     line = Text(f"{mark} {_clock(alert.raised_ns)}  ")
@@ -189,7 +191,7 @@ def describe(alert: Received) -> Text:
     return line
 
 
-def _standing(alert: Received) -> Iterator[str]:
+def _standing(alert: AlertMessage) -> Iterator[str]:
     """How the episode stands with those who watch."""
     if alert.latched:
         yield "over, not acknowledged"

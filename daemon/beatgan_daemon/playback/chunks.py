@@ -1,13 +1,13 @@
 """A recording as the chunks a live source would have sent. Knows no socket and no clock."""
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import cycle
 
 import numpy as np
 
 from beatgan.errors import RecordError, StreamError
-from beatgan.protocol.frames import MAX_NAME, MAX_SAMPLES, check_leads
+from beatgan.protocol.frames import MAX_SAMPLES, check_leads
+from beatgan.protocol.names import stream_of_record
 from beatgan.records import Recording
 from beatgan.types import MAX_FS, MIN_FS, Chunk, Floats
 
@@ -17,7 +17,7 @@ def stream_name(recording: Recording, taken: set[str]) -> str:
 
     The name is added to ``taken``.
     """
-    base = re.sub(r"[^A-Za-z0-9_:-]", "_", recording.name)[: MAX_NAME - 8] or "_"
+    base = stream_of_record(recording.name)
     name, count = base, 1
     while name in taken:
         count += 1

@@ -14,6 +14,7 @@ import zmq
 
 from beatgan.errors import BeatganError, UsageError
 from beatgan.protocol.frames import MAX_SAMPLES, encode_frame
+from beatgan.protocol.names import ECG, topic_of
 from beatgan.records import Recording
 from beatgan.types import Chunk
 from beatgan_daemon import zmq_endpoints
@@ -103,7 +104,7 @@ class Publisher:
         end = time.monotonic() + seconds
         while self._socket.poll(max(0, round(1000 * (end - time.monotonic())))):
             word = self._socket.recv()
-            if word[:1] == b"\x01" and b"ecg.".startswith(word[1:5]):
+            if word[:1] == b"\x01" and ECG.startswith(word[1:5]):
                 return
         raise UsageError(f"nobody subscribed to ECG at {self.endpoint} within {seconds:g} s")
 
@@ -162,7 +163,7 @@ def _send(
             break
         _, header, payload = encode_frame(chunk, plan.dtype, *_scaling(plan))
         for name in names[which]:
-            publisher.send([b"ecg." + name.encode("ascii"), header, payload])
+            publisher.send([topic_of("ecg", name), header, payload])
             frames += 1
             samples += len(chunk.samples)
     return Replayed(len(taken), frames, samples, behind)

@@ -8,17 +8,12 @@ from collections.abc import Iterable
 from math import inf
 
 from beatgan.protocol.control import JournalEntry
+from beatgan.protocol.names import ALERTS, topic_of
 
 EVERY_S = 1.0  # those who subscribe in between are told together
 PACE_S = 0.02  # between a few and the next few: nobody's queue is to overflow
 MOST_TOPICS = 1_000  # remembered; beyond, everything is told again
-ALL = b"alert."
 _REPEAT = b',"repeat":true}'
-
-
-def topic_of(stream: str) -> bytes:
-    """The topic of a stream's alerts."""
-    return ALL + stream.encode("ascii")
 
 
 def repeat_of(entry: JournalEntry) -> bytes:
@@ -36,8 +31,8 @@ class Joiners:
 
     def subscribed(self, topic: bytes) -> None:
         """Somebody subscribed to all topics that begin so."""
-        if topic.startswith(ALL) or ALL.startswith(topic):
-            self._topics.add(topic if len(self._topics) < MOST_TOPICS else ALL)
+        if topic.startswith(ALERTS) or ALERTS.startswith(topic):
+            self._topics.add(topic if len(self._topics) < MOST_TOPICS else ALERTS)
 
     def due(self) -> float | None:
         """When something is to be told again (monotonic s); None: nothing is."""
@@ -50,7 +45,9 @@ class Joiners:
         if not self._episodes:
             topics = tuple(self._topics)
             self._topics.clear()
-            self._episodes.extend(e.id for e in active if topic_of(e.stream).startswith(topics))
+            self._episodes.extend(
+                e.id for e in active if topic_of("alert", e.stream).startswith(topics)
+            )
         told = [self._episodes.popleft() for _ in range(min(most, len(self._episodes)))]
         self._next = now + (PACE_S if self._episodes else EVERY_S)
         return told

@@ -15,7 +15,8 @@ import zmq
 
 from beatgan.protocol.control import JournalEntry
 from beatgan.protocol.messages import AlertMessage, encode_message
-from beatgan_daemon.publishing.late_joiners import Joiners, repeat_of, topic_of
+from beatgan.protocol.names import topic_of
+from beatgan_daemon.publishing.late_joiners import Joiners, repeat_of
 from beatgan_daemon.publishing.outgoing_queue import Batch, Handover, Outgoing
 from beatgan_daemon.sockets.control_socket import Control
 from beatgan_daemon.sockets.publish_socket import Sink
@@ -217,7 +218,7 @@ class Outlet:
         for episode in self._joiners.episodes(self._journal.active(), monotonic(), REPEATS):
             entry = self._journal.find(episode)
             if entry is not None:  # it may be over by now
-                self._sink.send(topic_of(entry.stream), repeat_of(entry))
+                self._sink.send(topic_of("alert", entry.stream), repeat_of(entry))
 
     def _do_chores(self) -> None:
         """Once a second: what the journal has to make up for, and what it need not keep."""

@@ -12,6 +12,7 @@ from typing import Protocol, Self
 import zmq
 
 from beatgan.protocol.frames import MAX_LEADS, MAX_SAMPLES
+from beatgan.protocol.names import ECG
 from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.security.allow_list import Role
 
@@ -57,7 +58,7 @@ class Source:
         self.socket.rcvhwm = self._high_water
         self.socket.maxmsgsize = self._max_part
         zmq_endpoints.keep_alive(self.socket)
-        self.socket.subscribe(b"ecg.")
+        self.socket.subscribe(ECG)
         try:
             self._attach(listen, bind)
         except BaseException:

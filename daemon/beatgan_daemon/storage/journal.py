@@ -117,7 +117,7 @@ class Journal:
     def _follow(self, entry: JournalEntry) -> None:
         self.next_n = entry.n + 1
         self._active.pop(entry.id, None)
-        if not entry.over:
+        if not entry.ends_episode:
             self._active[entry.id] = entry  # at the end: they are in order of n
 
     def _written(

@@ -89,9 +89,9 @@ class Ledger:
     def _follow(self, entries: Sequence[JournalEntry]) -> None:
         """Bring the active episodes up to date."""
         last = {entry.id: entry for entry in entries}
-        over = [(entry.id,) for entry in last.values() if entry.over]
+        over = [(entry.id,) for entry in last.values() if entry.ends_episode]
         self.database.executemany("DELETE FROM active WHERE id = ?", over)
-        self._activate(entry for entry in last.values() if not entry.over)
+        self._activate(entry for entry in last.values() if not entry.ends_episode)
 
     def _activate(self, entries: Iterable[JournalEntry]) -> None:
         self.database.executemany(

@@ -87,7 +87,7 @@ def test_any_bits_become_millivolt_in_double_precision(
 
 
 def test_names_without_end_are_not_all_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "_MOST_KNOWN", 10)
+    monkeypatch.setattr(frames, "_MAX_CACHED", 10)
     for k in range(100):
         chunk = decode_frame(frame(topic=b"ecg.bed-%d" % k, leads=[f"lead {k}", "II"]))
         assert (chunk.stream, chunk.leads) == (f"bed-{k}", (f"lead {k}", "II"))

@@ -13,16 +13,19 @@ import zmq
 from rich.console import Console
 
 from beatgan.errors import UsageError
-from beatgan.protocol.messages import Delay, encode_json
-from beatgan_daemon.clients.client import Header, Page, Received
+from beatgan.protocol.control import ReplyHeader
+from beatgan.protocol.messages import AlertMessage, Delay, encode_json
+from beatgan_daemon.clients.client import Page
 from beatgan_daemon.clients.watch import Listener, describe, watch
 from beatgan_daemon.sockets.publish_socket import Sink
 
 ONSET = 1_790_000_000_250_000_000
 
 
-def alert(n: int = 0, phase: str = "start", score: float | None = 5.25, **more: Any) -> Received:
-    return Received(
+def alert(
+    n: int = 0, phase: str = "start", score: float | None = 5.25, **more: Any
+) -> AlertMessage:
+    return AlertMessage(
         id=more.pop("id", "bed-1/0/0"),
         n=n,
         stream="bed-1",
@@ -82,7 +85,7 @@ class Watching:
     sink: Sink
     out: io.StringIO
 
-    def send(self, alert: Received) -> None:
+    def send(self, alert: AlertMessage) -> None:
         self.sink.send(b"alert.bed-1", encode_json(alert))
 
     def until(self, text: str) -> None:
@@ -154,18 +157,18 @@ def test_an_impossible_endpoint_is_a_usage_error() -> None:
 class Kept:
     """A client that answers with what a daemon kept; a daemon that is away is None."""
 
-    def __init__(self, *kept: Received) -> None:
-        self.kept: list[Received] | None = list(kept)
+    def __init__(self, *kept: AlertMessage) -> None:
+        self.kept: list[AlertMessage] | None = list(kept)
 
     def alerts(self, since: int) -> Page:
         if self.kept is None:
             raise UsageError("nobody is there")
         bodies = [encode_json(each) for each in self.kept if each.n >= since]
         following = self.kept[-1].n + 1 if self.kept else 0
-        return Page(Header(v=1, type="alerts", next=following), bodies)
+        return Page(ReplyHeader(v=1, type="alerts", next=following), bodies)
 
 
-def heard(listener: Listener, *alerts: Received) -> list[str]:
+def heard(listener: Listener, *alerts: AlertMessage) -> list[str]:
     return [line.plain for each in alerts for line in listener.hear(encode_json(each))]
 
 

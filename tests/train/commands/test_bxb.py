@@ -11,9 +11,9 @@ import wfdb
 from rich.console import Console
 
 from beatgan.errors import RecordError, UsageError
+from beatgan.protocol.names import stream_of_record
 from beatgan_train.commands.bxb import Comparison, run
 from beatgan_train.ec57.annotations import read_reference
-from beatgan_train.ec57.detections import stream_of
 
 FS = 360.0
 BEATS = np.arange(1, 20) * 360
@@ -172,7 +172,7 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
 
 def test_a_real_record_against_itself(mitdb: Path) -> None:
     found = quietly(mitdb / "207", mitdb, test_annotator="atr")
-    assert list(found.records) == [stream_of("207")]
+    assert list(found.records) == [stream_of_record("207")]
     assert found.gross.wide.f1 == 1.0
     assert found.gross.wide.tp == len(read_reference(mitdb / "207").sample)
     assert found.gross.seconds == pytest.approx(650_000 / 360)

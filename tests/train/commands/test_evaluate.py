@@ -300,9 +300,9 @@ def test_under_the_beatgan_protocol_no_normal_beat_is_added() -> None:
         (lambda lines: lines[:-1], "no beat at sample"),
         (lambda lines: [*lines, lines[-1].replace('"sample": ', '"sample": 9')], "1 beats that"),
         (lambda lines: [*lines, "{not json"], "is no message"),
-        (lambda lines: [*lines, '{"type":"beat"}'], "KeyError"),
-        (lambda lines: [*lines, '{"type":"beat","stream":"1","sample":1,"score":null,'
-                        '"quality":"good"}'], "null score"),
+        (lambda lines: [*lines, '{"type":"beat"}'], "missing required field"),
+        (lambda lines: [*lines, '{"type":"beat","stream":"1","epoch":0,"sample":1,'
+                        '"time_ns":1,"score":null,"quality":"good"}'], "null score"),
     ],
 )  # fmt: skip
 def test_scores_that_do_not_fit_are_refused(

@@ -11,7 +11,7 @@ import wfdb
 
 from beatgan.errors import RecordError, UsageError
 from beatgan.protocol.messages import BeatMessage, encode_json
-from beatgan_train.ec57.detections import END, read_annotations, read_streams, stream_of
+from beatgan_train.ec57.detections import END, read_annotations, read_streams
 
 FS = 250.0
 
@@ -145,8 +145,3 @@ def test_annotations_give_their_beats_alone(tmp_path: Path) -> None:
     assert (found.fs, found.shutdowns) == (FS, ())
     with pytest.raises(RecordError, match=r"100\.ari: no such annotation file"):
         read_annotations({"100": tmp_path / "100"}, "ari")
-
-
-def test_a_records_name_as_a_streams() -> None:
-    assert stream_of("night 1.b") == "night_1_b"
-    assert len(stream_of("x" * 99)) == 56

@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from beatgan.errors import UsageError
+from beatgan.protocol.names import stream_of_record
 from beatgan.records.recording import faults_of
 from beatgan_train.atomic_write import write_text
 from beatgan_train.ec57.annotations import ANNOTATOR, Reference, read_reference
 from beatgan_train.ec57.beat_matching import NARROW_S, WINDOW_S, BeatFigures, compare_record
-from beatgan_train.ec57.detections import Detections, read_annotations, read_streams, stream_of
+from beatgan_train.ec57.detections import Detections, read_annotations, read_streams
 
 SAME_RATE = 1e-3  # rates that differ by less, relatively, are one rate measured by two clocks
 
@@ -87,7 +88,7 @@ def run(
         found = read_streams(test)
     else:
         found = read_annotations(_records(test, test_annotator), test_annotator)
-    streams = {stream_of(name): name for name in bases}
+    streams = {stream_of_record(name): name for name in bases}
     both = {streams[name]: name for name in found if name in streams}
     if not both:
         raise UsageError(

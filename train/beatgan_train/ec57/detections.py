@@ -3,21 +3,18 @@
 Knows the public fields of the beat and alert messages (docs/protocol.md); knows no reference.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from beatgan.errors import UsageError
+from beatgan.protocol.messages import AlertLine, BeatLine, Line, decode_line
 from beatgan.types import Ints
 from beatgan_train.ec57.annotations import read_reference
 
 END = int(np.iinfo(np.int64).max)  # of a shutdown that nobody ended
-FOREIGN = re.compile(r"[^A-Za-z0-9_:-]")  # what no stream's name has
-LONGEST = 56  # characters of a record's name that become its stream's
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,60 +30,33 @@ class Detections:
     shutdowns: tuple[tuple[int, int], ...] = ()
 
 
-class _Beat(msgspec.Struct, tag_field="type", tag="beat"):
-    stream: str
-    epoch: int
-    sample: int
-    time_ns: int
-
-
-class _Alert(msgspec.Struct, tag_field="type", tag="alert"):
-    stream: str
-    epoch: int
-    id: str
-    kind: str
-    phase: str
-    onset_sample: int
-    end_sample: int | None
-    sample: int | None = None
-    suspended: bool = False
-
-
-class _Status(msgspec.Struct, tag_field="type", tag="status"):
-    stream: str
-    epoch: int
-
-
-_decoder = msgspec.json.Decoder(_Beat | _Alert | _Status)
-
-
 @dataclass(slots=True)
 class _Stream:
     """What was read of one stream so far."""
 
     epoch: int
-    beats: list[_Beat] = field(default_factory=list)
+    beats: list[BeatLine] = field(default_factory=list)
     open: dict[str, int] = field(default_factory=dict)  # alert's id -> where its shutdown begins
     shutdowns: list[tuple[int, int]] = field(default_factory=list)
 
-    def push(self, message: _Beat | _Alert | _Status) -> None:
+    def push(self, message: Line) -> None:
         """Take in one message; ValueError where it cannot follow the others."""
         if message.epoch != self.epoch:
             raise ValueError(
                 f"stream {message.stream} has a second epoch: only a single run of a recording "
                 "can be compared"
             )
-        if isinstance(message, _Beat):
+        if isinstance(message, BeatLine):
             if self.beats and message.sample < self.beats[-1].sample:
                 raise ValueError(
                     f"stream {message.stream} goes back to sample {message.sample}: are there two "
                     "runs in one file?"
                 )
             self.beats.append(message)
-        elif isinstance(message, _Alert) and message.kind == "technical":
+        elif isinstance(message, AlertLine) and message.kind == "technical":
             self._push_technical(message)
 
-    def _push_technical(self, alert: _Alert) -> None:
+    def _push_technical(self, alert: AlertLine) -> None:
         """A shutdown begins with an alert that starts or becomes suspended, and ends likewise."""
         ends = alert.phase == "end"
         if alert.suspended and not ends:
@@ -112,7 +82,7 @@ def read_streams(file: Path) -> dict[str, Detections]:
     streams: dict[str, _Stream] = {}
     for number, line in enumerate(_lines(file), 1):
         try:
-            message = _decoder.decode(line)
+            message = decode_line(line)
             streams.setdefault(message.stream, _Stream(message.epoch)).push(message)
         except ValueError as error:  # msgspec's errors are such, too
             raise UsageError(
@@ -132,11 +102,6 @@ def read_annotations(records: Mapping[str, Path], annotator: str) -> dict[str, D
     return {name: Detections(each.fs, each.sample) for name, each in found.items()}
 
 
-def stream_of(record: str) -> str:
-    """What the daemon calls the stream of the record of that name."""
-    return FOREIGN.sub("_", record)[:LONGEST]
-
-
 def _lines(file: Path) -> Iterator[str]:
     try:
         with file.open(encoding="utf-8") as lines:
@@ -149,14 +114,14 @@ def _lines(file: Path) -> Iterator[str]:
         ) from error
 
 
-def _state_from(alert: _Alert) -> int:
+def _state_from(alert: AlertLine) -> int:
     """The sample from which on the message's state holds."""
     if alert.sample is None:
         raise ValueError(f"alert {alert.id} changes `suspended` but has no `sample`")
     return alert.sample
 
 
-def _rate(beats: list[_Beat]) -> float | None:
+def _rate(beats: list[BeatLine]) -> float | None:
     """Samples a second, by the times of the first and the last beat."""
     apart_ns = beats[-1].time_ns - beats[0].time_ns if beats else 0
     return 1e9 * (beats[-1].sample - beats[0].sample) / apart_ns if apart_ns > 0 else None

@@ -3,14 +3,14 @@
 Knows the beat message's public fields (docs/protocol.md) and nothing else of the daemon.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from msgspec import UNSET
 
 from beatgan.errors import UsageError
+from beatgan.protocol.messages import BeatLine, decode_line
 from beatgan.types import Doubles, Quality
 from beatgan_train.data.beat_set import BeatSet
 
@@ -47,23 +47,23 @@ def _scores(file: Path) -> Iterator[tuple[tuple[str, int], float]]:
         raise UsageError(f"{file}: {error}") from error
     for number, line in enumerate(text.splitlines(), 1):
         try:
-            message = json.loads(line)
-            if message["type"] == "beat":
-                yield (str(message["stream"]), int(message["sample"])), _value(message)
-        except (ValueError, KeyError, TypeError) as error:
+            message = decode_line(line)
+            if isinstance(message, BeatLine):
+                yield (message.stream, message.sample), _value(message)
+        except ValueError as error:  # msgspec's errors are such, too
             raise UsageError(
-                f"{file}: line {number} is no message of beatgan-daemon score "
-                f"({type(error).__name__}: {error})"
+                f"{file}: line {number} is no message of beatgan-daemon score ({error})"
             ) from error
 
 
-def _value(message: dict[str, Any]) -> float:
-    score = message["score"]
-    if score is None:
-        if message["quality"] != Quality.UNUSABLE:
+def _value(beat: BeatLine) -> float:
+    if beat.score is UNSET:
+        raise ValueError("a beat without a score")
+    if beat.score is None:
+        if beat.quality != Quality.UNUSABLE:
             raise ValueError("a null score on a beat that is not unusable")
         return -np.inf
-    return float(score)
+    return beat.score
 
 
 def _ours(beats: BeatSet, name: str) -> str:
