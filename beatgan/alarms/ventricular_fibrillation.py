@@ -14,7 +14,7 @@ from beatgan.types import Evidence, Phase, Priority, RhythmStatus, Turn
 
 CODE = "rhythm.fibrillation"
 # Running log odds with which it is over. With which it begins was chosen on the odd records of cudb
-# and DS1, clean and with nstdb's noises mixed in: see benchmarks/fibrillation.py.
+# and DS1, clean and with nstdb's noises mixed in: see `beatgan-train coefficients`.
 ENDS = 0.0
 REACH_S = 3.0  # a strip is of this long, so the chaos began this much before it shows
 

@@ -15,7 +15,7 @@ from beatgan.alarms.ventricular_beat import VentricularClassifier
 from beatgan.types import Evidence, Phase, Priority, Quality, RhythmStatus, Score, Turn
 
 CODE = "rhythm.ventricular-run"
-# What may begin a run. Chosen by benchmarks/ventricular.py --choose: the laxest that tell of the
+# What may begin a run. Chosen with `beatgan-train coefficients`: the laxest that tell of the
 # least that is no run, there and in nstdb's noise, of those that lose none of DS1's runs; SURE, so
 # that DS1's couplets pass too.
 LEAST = 0.0  # log odds of each beat

@@ -1,9 +1,7 @@
 """What noise does to the scores, and what is declared rather than scored.
 
+nstdb's 118e and 119e by SNR, and the shares declared poor and unusable in clean records.
     python -m benchmarks.clinical.noise --data DIR
-    python -m benchmarks.clinical.noise --data DIR --choose
-The first tests nstdb's 118e and 119e, and counts what is declared in clean records. The second
-mixes nstdb's noises, by `nst`'s definition of SNR, into DS1 without 118 and 119.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,21 +13,18 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from beatgan.frontend import choose_leads
 from beatgan.records import Recording, read_recording
-from beatgan.spec import PreprocessSpec
-from beatgan.types import Doubles, Floats, Quality
+from beatgan.types import Doubles, Quality
 from beatgan_daemon.model_loading import Loaded, load_model
 from beatgan_train.data.beat_set import beats_of, label_beats, locate
 from beatgan_train.data.mitdb import DS1, DS2
 from beatgan_train.ec57.annotations import Labels, Reference, read_reference
 from beatgan_train.evaluation.ranking import auc
+from beatgan_train.training.coefficients.noise_stress import in_noise
 
 Mask = NDArray[np.bool_]
 
 SNRS = (24, 18, 12, 6, 0, -6)
-QUIET_S = 300  # nst's protocol: five clean minutes, then two noisy and two clean by turns
-TURN_S = 120
 CLASSES = ("N", "S", "V", "F")
 
 
@@ -65,12 +60,6 @@ class Rows:
         )
 
 
-def in_noise(sample: NDArray[np.int64], fs: float) -> Mask:
-    """Which samples lie in the stretches to which `nst` adds noise."""
-    since = sample / fs - QUIET_S
-    return np.asarray((since >= 0) & (since % (2 * TURN_S) < TURN_S))
-
-
 def rows_of(recording: Recording, reference: Reference, loaded: Loaded, noisy: bool) -> Rows:
     """The beats that the front end finds, scored. ``noisy``: whether `nst` has been at work."""
     beats = beats_of(recording, loaded.spec, loaded.coefficients)
@@ -87,43 +76,6 @@ def rows_of(recording: Recording, reference: Reference, loaded: Loaded, noisy: b
     )
 
 
-def trimmed_mean(values: Doubles) -> float:
-    """The mean without the smallest and the largest 5 %, as PhysioNet's `sigamp` takes it."""
-    cut = int(0.05 * len(values))
-    return float(np.sort(values)[cut : len(values) - cut].mean())
-
-
-def gain(ecg: Doubles, reference: Reference, noise: Doubles, snr: float) -> float:
-    """What `nst` multiplies ``noise`` by: signal power is the QRS's squared height over 8."""
-    fs, half = int(reference.fs), int(0.05 * reference.fs)
-    apexes = reference.sample[(reference.sample > half) & (reference.sample < len(ecg) - half)]
-    heights = np.array([np.ptp(ecg[a - half : a + half + 1]) for a in apexes[:300]])
-    rms = noise[: 300 * fs].reshape(300, fs).std(axis=1)
-    power = trimmed_mean(heights) ** 2 / 8
-    return float(np.sqrt(power / 10 ** (snr / 10)) / trimmed_mean(rms))
-
-
-def mixed(recording: Recording, reference: Reference, noise: Doubles, snr: float) -> Recording:
-    """The lead that the front end would choose, with ``noise`` in the noisy stretches."""
-    column = choose_leads(recording.leads, PreprocessSpec().leads, 1)[0]
-    ecg = np.nan_to_num(recording.samples[:, column].astype(np.float64))
-    where = np.flatnonzero(in_noise(np.arange(len(ecg)), recording.fs))
-    ecg[where] += gain(ecg, reference, noise, snr) * np.resize(noise - noise.mean(), where.size)
-    samples: Floats = ecg.astype(np.float32)[:, None]
-    return Recording(recording.name, recording.fs, (recording.leads[column],), samples)
-
-
-def noises(data: Path) -> dict[str, Doubles]:
-    """The first halves of nstdb's noises: electrode motion on both channels, muscle, wander."""
-    import wfdb  # read_recording takes no noise for an ECG
-
-    found: dict[str, Doubles] = {}
-    for name, channel in (("em", 0), ("em", 1), ("ma", 0), ("bw", 0)):
-        raw = wfdb.rdrecord(str(locate(data, name)), physical=False).d_signal[:, channel]
-        found[f"{name}{channel}"] = raw[: len(raw) // 2].astype(np.float64)
-    return found
-
-
 def share(part: Mask) -> str:
     """A share in percent, or nothing where there are none."""
     return f"{100 * part.mean():7.1f}" if part.size else "      -"
@@ -134,14 +86,14 @@ def line(rows: Rows) -> str:
     beats, false = rows.label != "", rows.label == ""
     normal, abnormal = rows.label == "N", beats & (rows.label != "N")
     unusable, poor = rows.quality == Quality.UNUSABLE, rows.quality == Quality.POOR
-    judged = ~unusable
+    scored = ~unusable
     found, wrong, lost = beats.sum(), false.sum(), rows.missed.size
-    ranked = judged & beats
+    ranked = scored & beats
     area = auc(rows.score[ranked], abnormal[ranked])
     cells = [f"{100 * 2 * found / (2 * found + wrong + lost):7.1f}", f"{area:7.3f}"]
     cells += [
-        share(rows.anomalous[judged & normal]),
-        share(rows.anomalous[~poor & judged & normal]),
+        share(rows.anomalous[scored & normal]),
+        share(rows.anomalous[~poor & scored & normal]),
     ]
     cells += [share(rows.anomalous[abnormal]), f"{(rows.anomalous & false).sum():6d}"]
     for some in (normal, abnormal, false):
@@ -192,31 +144,12 @@ def declared(title: str, parts: Sequence[Rows]) -> None:
         typer.echo(f"{quality:>{len(title) + 13}}" + "".join(f"{100 * x:8.2f}" for x in of))
 
 
-def choosing(data: Path, loaded: Loaded) -> Iterator[tuple[str, Rows]]:
-    """DS1 without 118 and 119, with each noise at each SNR."""
-    names = [name for name in DS1 if name not in ("118", "119")]
-    paths = [locate(data, name) for name in names]
-    records = [(read_recording(p), read_reference(p)) for p in paths]
-    for kind, noise in noises(data).items():
-        for snr in SNRS:
-            parts = [
-                rows_of(mixed(r, ref, np.roll(noise, -9973 * k), snr), ref, loaded, True)
-                for k, (r, ref) in enumerate(records)
-            ]
-            yield f"DS1 + {kind} {snr:3d} dB", Rows.join(parts)
-
-
 def main(
     data: Annotated[Path, typer.Option(envvar="BEATGAN_DATA")],
     model: Annotated[Path, typer.Option()] = Path("models/student.pt"),
-    choose: bool = False,
 ) -> None:
     """Print the tables."""
     loaded = load_model(model, "cpu")
-    if choose:
-        table("mixed", choosing(data, loaded))
-        declared("DS1", clean(data, loaded, DS1))
-        return
     table("nstdb", stress(data, loaded))
     declared("DS1", clean(data, loaded, DS1))
     declared("DS2", clean(data, loaded, DS2))

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from beatgan.errors import ArtifactError, BeatganError, UsageError
 from beatgan_train.commands import bxb as comparison
+from beatgan_train.commands import coefficients as fitting
 from beatgan_train.commands import evaluate as evaluation
 from beatgan_train.commands.student import make_student
 from beatgan_train.commands.teacher import Place, make_teacher
@@ -257,6 +258,22 @@ def fetch(
 ) -> None:
     """Download a PhysioNet database; what broke off goes on."""
     fetching.run(database, data, console=Console())
+
+
+@app.command()
+def coefficients(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="The JSON file to write.", dir_okay=False)],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="The model to whose scores ventricular beats are fitted.", dir_okay=False
+        ),
+    ] = None,
+) -> None:
+    """Refit the alarms' coefficients to mitdb, nstdb and cudb, beside the present ones."""
+    fitting.run(data, out, model, typer.echo)
+    typer.echo(f"wrote {out}")
 
 
 @app.command()

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from beatgan_train.ec57.episodes import Span, common, length, union
+from beatgan_train.training.coefficients.noise_stress import CLEAN_S, STRETCH_S
 from benchmarks.clinical.alarms.alarm_episodes import AlarmEpisode, RecordSet
 from benchmarks.clinical.alarms.report import clock, columns, share
 
-CLEAN_S, STRETCH_S = 300.0, 120.0
 AFTER_S = 5.0
 RECORDS = ("118", "118e00", "118e_6", "119", "119e00", "119e_6")
 

@@ -1,0 +1,96 @@
+"""The alarms' coefficients are fitted as the front end will use them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from beatgan.model.synthetic_ecg import synthetic_ecg
+from beatgan.records import Recording
+from beatgan.spec import PreprocessSpec
+from beatgan_train.ec57.annotations import Reference
+from beatgan_train.ec57.episodes import RhythmReference, Span
+from beatgan_train.training.coefficients import coefficients_of, noise, vf
+from beatgan_train.training.coefficients.noise_stress import gain, in_noise, mixed
+from beatgan_train.training.coefficients.regression import (
+    FOLDS,
+    Fit,
+    flat,
+    folds,
+    logistic_regression,
+)
+
+SPEC, PRESENT = PreprocessSpec(), coefficients_of("full")
+FS = 360.0
+
+
+def recording(seconds: float = 600.0) -> tuple[Recording, Reference]:
+    """Synthetic ECG, and its beats as the front end finds them."""
+    ecg = synthetic_ecg(seconds, FS, ectopic_every=0)
+    made = Recording("r", FS, ("MLII",), ecg[:, None].astype(np.float32))
+    beats = noise.beats_of(made, SPEC, PRESENT)
+    at = np.array([beat.sample for beat in beats], np.int64)
+    return made, Reference(FS, at, np.full(len(at), "N"), ())
+
+
+def test_logistic_regression_finds_the_weights_that_made_the_rows() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(50_000, 2)) * [1.0, 10.0]
+    positive = random.uniform(size=len(x)) < 1 / (1 + np.exp(-(2 * x[:, 0] - 0.1 * x[:, 1] + 1)))
+    weight = np.ones(len(x))
+    assert logistic_regression(x, positive, weight) == pytest.approx([2, -0.1, 1], rel=0.05)
+    assert abs(logistic_regression(x, positive, weight, ridge=1e5)[0]) < 0.5
+
+
+def test_all_recordings_of_a_patient_are_left_out_together() -> None:
+    names = [f"p{k}" for k in range(12)]
+    fold = folds([*names, *names])
+    assert fold.keys() == set(names)
+    assert set(fold.values()) == set(range(FOLDS))
+
+
+def test_a_fit_reports_every_coefficient_and_its_change() -> None:
+    changed = replace(PRESENT.vf, leakage=-10.0)
+    lines = Fit("vf", PRESENT.vf, changed, ("cost",)).lines()
+    assert len(lines) == 1 + len(flat(PRESENT.vf)) + 1
+    assert any("leakage" in line and "+3.59" in line for line in lines)
+
+
+def test_noise_is_mixed_in_at_the_ratio_that_nst_means() -> None:
+    made, reference = recording()
+    white = np.random.default_rng(0).normal(size=len(made.samples))
+    ecg = made.samples[:, 0].astype(np.float64)
+    factor = {snr: gain(ecg, reference, white, snr) for snr in (0, 20)}
+    assert factor[0] == pytest.approx(10 * factor[20])
+    noisy = mixed(made, 0, reference, white, 0.0).samples[:, 0]
+    changed = noisy != made.samples[:, 0]
+    assert np.array_equal(changed, in_noise(np.arange(len(ecg)), FS))
+
+
+def test_noise_rows_are_false_beats_of_noisy_stretches_and_beats_of_clean_ones() -> None:
+    made, reference = recording()
+    clean = noise.rows_of(noise.Trial(made, reference, False), SPEC, PRESENT)
+    assert not clean.noise.any()
+    white = 0.3 * np.random.default_rng(0).normal(size=len(made.samples)).cumsum()
+    stressed = mixed(made, 0, reference, white - white.mean(), -6.0)
+    rows = noise.rows_of(noise.Trial(stressed, reference, True), SPEC, PRESENT)
+    assert rows.noise.all()
+    assert np.isfinite(rows.features).all()
+    counts = noise.declared(noise.Trial(made, reference, False), SPEC, PRESENT)
+    assert counts.sum() == counts[0].sum() == len(reference.sample)
+
+
+def test_a_sine_is_a_row_of_fibrillation_where_it_is_annotated() -> None:
+    ecg = synthetic_ecg(60.0, FS, ectopic_every=0)
+    t = np.arange(len(ecg)) / FS
+    ecg[7200:] = np.sin(2 * np.pi * 5 * t)[7200:]
+    made = Recording("r", FS, ("MLII",), ecg[:, None].astype(np.float32))
+    reference = RhythmReference("r", 60.0, (), (), (Span(20.0, 60.0),))
+    trial = vf.Trial("r", "cudb", made, reference)
+    rows = vf.rows_of(trial, SPEC)
+    assert rows.inside.sum() > 50
+    assert rows.far.sum() > 20
+    assert not (rows.inside & rows.far).any()
+    alarms = vf.statuses(trial, SPEC, PRESENT).alarms(1.75)
+    assert [20 <= each.raised <= 26 for each in alarms] == [True]
+    assert "1 of 1 within 10 s; false: " in vf.cost([vf.statuses(trial, SPEC, PRESENT)], 1.75)
