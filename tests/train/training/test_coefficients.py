@@ -8,6 +8,7 @@ import pytest
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.records import Recording
 from beatgan.spec import PreprocessSpec
+from beatgan_train.data.beat_set import beats_of
 from beatgan_train.ec57.annotations import Reference
 from beatgan_train.ec57.episodes import RhythmReference, Span
 from beatgan_train.training.coefficients import coefficients_of, noise, vf
@@ -28,7 +29,7 @@ def recording(seconds: float = 600.0) -> tuple[Recording, Reference]:
     """Synthetic ECG, and its beats as the front end finds them."""
     ecg = synthetic_ecg(seconds, FS, ectopic_every=0)
     made = Recording("r", FS, ("MLII",), ecg[:, None].astype(np.float32))
-    beats = noise.beats_of(made, SPEC, PRESENT)
+    beats = beats_of(made, SPEC, PRESENT)
     at = np.array([beat.sample for beat in beats], np.int64)
     return made, Reference(FS, at, np.full(len(at), "N"), ())
 
