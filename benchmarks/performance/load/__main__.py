@@ -49,6 +49,7 @@ class Load:
     warm_up: float
     seconds: float
     recordings: list[Samples]
+    checkout: Path | None = None  # whose daemon is measured, if not this one's
 
     def run(self, streams: int) -> Figures:
         """Measure the daemon with so many streams, then the floor."""
@@ -65,7 +66,7 @@ class Load:
         opens = self._opens(streams)
         closes = opens + self.seconds
         plan = self.plan(streams, closes)
-        return serve(plan, self.recordings, self.model, (opens, closes))
+        return serve(plan, self.recordings, self.model, (opens, closes), self.checkout)
 
     def storm(self, multiple: float, capacity: int | None) -> overload_run.Overloaded:
         """Overload the daemon; what it can carry is measured where it is not told."""

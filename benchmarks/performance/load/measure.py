@@ -159,12 +159,21 @@ def prepare(plan: Plan, recordings: list[Samples]) -> tempfile.TemporaryDirector
     return folder
 
 
-def serve(plan: Plan, recordings: list[Samples], model: Path, moments: Sequence[float]) -> Served:
-    """A run of the real daemon, looked at ``moments`` seconds after its beginning."""
+def serve(
+    plan: Plan,
+    recordings: list[Samples],
+    model: Path,
+    moments: Sequence[float],
+    checkout: Path | None = None,
+) -> Served:
+    """A run of the real daemon, looked at ``moments`` seconds after its beginning.
+
+    That of another ``checkout``, if there is one.
+    """
     place = processes.cores()
     with prepare(plan, recordings) as name:
         folder = Path(name)
-        with processes.daemon(model, place.measured, folder, plan.streams) as daemon:
+        with processes.daemon(model, place.measured, folder, plan.streams, checkout) as daemon:
             pid = daemon.process.pid
             empty = processes.usage(pid).memory
             with watching(folder, daemon.publish, place) as seen:

@@ -41,9 +41,29 @@ def cores() -> Cores:
     return Cores(usable[-1], frozenset(usable[:-1]))
 
 
+def python_of(checkout: Path | None) -> str:
+    """The interpreter of the checkout's ``.venv`` if it has one, or else this one."""
+    own = None if checkout is None else checkout / ".venv" / "bin" / "python"
+    return str(own) if own and own.exists() else sys.executable
+
+
+def environment(checkout: Path | None) -> dict[str, str]:
+    """What makes a daemon of ``checkout`` import its own code, and log in JSON."""
+    log = {"BEATGAN_LOG__FORMAT": "json"}
+    if checkout is None:
+        return log
+    rooms = (checkout, checkout / "daemon", checkout / "train")
+    return {**log, "PYTHONPATH": os.pathsep.join(map(str, rooms)), "PYTHONSAFEPATH": "1"}
+
+
 @contextmanager
 def started(
-    arguments: Sequence[str | Path], on: set[int] | frozenset[int], log: Path, **settings: str
+    arguments: Sequence[str | Path],
+    on: set[int] | frozenset[int],
+    log: Path,
+    *,
+    python: str = sys.executable,
+    **settings: str,
 ) -> Iterator[subprocess.Popen[str]]:
     """A process on these cores alone, every thread of it; killed at the end if it still runs.
 
@@ -55,7 +75,7 @@ def started(
     try:
         with log.open("w") as stderr:
             process = subprocess.Popen(
-                [sys.executable, *map(str, arguments)],
+                [python, *map(str, arguments)],
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
@@ -173,15 +193,22 @@ class Daemon:
 
 
 @contextmanager
-def daemon(model: Path, core: int, folder: Path, streams: int) -> Iterator[Daemon]:
-    """The real daemon, with room for so many streams, as shipped in all else."""
+def daemon(
+    model: Path, core: int, folder: Path, streams: int, checkout: Path | None = None
+) -> Iterator[Daemon]:
+    """The real daemon, with room for so many streams, as shipped in all else.
+
+    That of another ``checkout``, if there is one, with the interpreter of its ``.venv``.
+    """
     log = folder / "daemon.log"
     arguments: list[str | Path] = [
         *("-m", "beatgan_daemon.cli", "run", "--model", model, "--device", "cpu"),
         *("--ingest-bind", "tcp://127.0.0.1:*", "--publish-bind", "tcp://127.0.0.1:*"),
         *("--http", "127.0.0.1:0", "--set", f"streams.max={max(streams, 10_000)}"),
     ]
-    with started(arguments, {core}, log, BEATGAN_LOG__FORMAT="json") as process:
+    with started(
+        arguments, {core}, log, python=python_of(checkout), **environment(checkout)
+    ) as process:
         yield _ready(process, log)
 
 

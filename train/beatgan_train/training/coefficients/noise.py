@@ -185,5 +185,8 @@ def refit(data: Path, spec: PreprocessSpec, present: AlarmCoefficients) -> Fit[N
     for trial in trials(data, spec):
         left_out += declared(trial, spec, others[fold[trial.recording.name]])
         shipped += declared(trial, spec, present)
-    costs = (f"cross-validated by patient: {cost(left_out)}", f"present: {cost(shipped)}")
+    costs = (
+        f"cross-validated by patient: {cost(left_out)}",
+        f"present, fitted to the same patients: {cost(shipped)}",
+    )
     return Fit("noise", present.noise, fit(rows, present.noise), costs)

@@ -236,4 +236,9 @@ def refit(data: Path, spec: PreprocessSpec, present: AlarmCoefficients) -> Fit[V
     shipped = [statuses(each.trial, spec, present) for each in rows]
     costs = [f"cross-validated by patient, {cost(left_out, limit)}" for limit in LIMITS]
     default = AlarmLimits().fibrillation_odds
-    return Fit("vf", present.vf, fit(rows), (*costs, f"present, {cost(shipped, default)}"))
+    return Fit(
+        "vf",
+        present.vf,
+        fit(rows),
+        (*costs, f"present, fitted to the same patients, {cost(shipped, default)}"),
+    )
