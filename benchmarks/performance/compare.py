@@ -90,7 +90,7 @@ def live(checkout: Path, streams: int, leads: int) -> float:
     """CPU us a stream-second of the daemon under load."""
     sent = recordings(None, leads)
     load = Load(checkout / MODEL, 1, leads, 1, WARM_UP_S, LIVE_S, sent, checkout)
-    return cost(load.serve(streams))
+    return cost(load.run_daemon(streams))
 
 
 def measure(checkout: Path, short: Path, long: Path, streams: int, leads: int) -> dict[str, float]:

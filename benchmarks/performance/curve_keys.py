@@ -65,7 +65,7 @@ def receive(frames: int, samples: int, encrypted: bool) -> tuple[float, float]:
 
 def main(
     frames: Annotated[int, typer.Option(help="frames in a run")] = 200_000,
-    repeats: Annotated[int, typer.Option(help="runs of each; the least is told")] = 3,
+    repeats: Annotated[int, typer.Option(help="runs of each; the least is printed")] = 3,
 ) -> None:
     """Measure both, for frames of 0.1 s and 1 s of one lead."""
     for samples in (36, 360):

@@ -22,14 +22,14 @@ from beatgan_daemon.pipeline.observer import Unobserved
 from benchmarks.robustness.fuzzer import Fuzzer
 
 FRAMES_PER_S = 10_000  # so many come in a second of the engine's time
-PARTS = 10  # memory is told so often
+PARTS = 10  # memory is printed so often
 
 
 def main(
     frames: Annotated[int, typer.Option(help="mutated frames")] = 1_000_000,
     model: Annotated[Path, typer.Option(help="model file")] = Path("models/student.pt"),
 ) -> None:
-    """Push them all and say what came of it."""
+    """Push them all and print what was refused."""
     loaded = load_model(model, "cpu")
     engine = Engine(
         loaded.spec,
@@ -46,17 +46,17 @@ def main(
     fuzzer = Fuzzer(read_recording(SAMPLE).samples[:, :1].astype(np.float32), seed=1)
     refused: Counter[str] = Counter()
     longest = 0.0
-    for turn in range(frames):
-        parts, began = fuzzer.spoilt(), time.perf_counter()
+    for k in range(frames):
+        parts, began = fuzzer.mutated(), time.perf_counter()
         try:
-            engine.receive(decode_frame(parts), turn / FRAMES_PER_S)
+            engine.receive(decode_frame(parts), k / FRAMES_PER_S)
         except StreamError as error:
             refused[error.reason] += 1
-        engine.poll(turn / FRAMES_PER_S)
+        engine.poll(k / FRAMES_PER_S)
         longest = max(longest, time.perf_counter() - began)
-        if (turn + 1) % (frames // PARTS) == 0:
+        if (k + 1) % (frames // PARTS) == 0:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-            print(f"{turn + 1:>9,} frames, {len(engine.streams())} streams, peak {peak} MB")
+            print(f"{k + 1:>9,} frames, {len(engine.streams())} streams, peak {peak} MB")
     print(f"used {frames - refused.total():,}, refused {refused.total():,}: {dict(refused)}")
     print(f"the longest that one took: {1000 * longest:.0f} ms")
 

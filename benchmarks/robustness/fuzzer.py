@@ -1,4 +1,4 @@
-"""Mutated ECG frames: those of a valid source, each spoilt; the same ones for the same seed."""
+"""Mutated ECG frames: those of a valid source, each mutated; the same ones for the same seed."""
 
 import random
 from typing import Any
@@ -9,7 +9,7 @@ from beatgan.types import Floats
 
 SIZE = 36  # samples in a frame
 KEYS = ("v", "epoch", "seq", "first", "t_ns", "fs", "leads", "dtype", "scale", "offset")
-ODD: tuple[Any, ...] = (
+UNEXPECTED: tuple[Any, ...] = (
     *(None, True, -1, 0, 1, 2, 49, 50, 360, 2**31, 2**53 - 1, 2**53, 2**63, 2**64 - 1, -(2**63)),
     *(0.0, -0.0, 1e-320, 0.5, 1e300, float("nan"), float("inf"), -float("inf"), 250.0),
     *("", "<i2", "<f4", "<f8", "é" * 70, b"", b"\xff", [], {}, [[]], {"x": 1}),
@@ -18,7 +18,7 @@ ODD: tuple[Any, ...] = (
 
 
 class Fuzzer:
-    """A valid source whose every frame is spoilt in one to three ways."""
+    """A valid source whose every frame is mutated in one to three ways."""
 
     def __init__(self, patient: Floats, seed: int) -> None:
         self._random = random.Random(seed)
@@ -39,19 +39,19 @@ class Fuzzer:
         payload = self._payloads[self._seq % len(self._payloads)]
         return [b"ecg.bed", msgspec.msgpack.encode(header), payload]
 
-    def spoilt(self) -> list[bytes]:
+    def mutated(self) -> list[bytes]:
         """The next frame, mutated."""
-        spoilers = (self._value, self._value, self._bytes, self._cut, self._parts)
+        mutators = (self._value, self._value, self._bytes, self._cut, self._parts)
         parts = self.frame()
         for _ in range(self._random.choice((1, 1, 2, 3))):
-            parts = self._random.choice(spoilers)(parts)
+            parts = self._random.choice(mutators)(parts)
         return parts
 
     def _value(self, parts: list[bytes]) -> list[bytes]:
         """One header value, or a key, replaced."""
         try:
             header = msgspec.msgpack.decode(parts[1])
-            header[self._random.choice(KEYS)] = self._random.choice(ODD)
+            header[self._random.choice(KEYS)] = self._random.choice(UNEXPECTED)
             if self._random.random() < 0.1:
                 del header[self._random.choice(KEYS)]
         except (ValueError, TypeError, KeyError, IndexError):

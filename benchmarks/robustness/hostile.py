@@ -1,8 +1,8 @@
-"""Hostile frames against a real daemon: what they cost those who behave.
+"""Hostile frames against a real daemon: what they cost the regular streams.
 
-Some streams send the bundled recording in real time, a frame each 100 ms. After a calm time another
+Some streams send the bundled recording in real time, a frame each 100 ms. After a while another
 process sends mutated frames, many of names without end, as fast as it can over a connection of its
-own. Told: how late the others' beats came before and during the storm, what of theirs was lost,
+own. Printed: how late the others' beats came before and during the attack, what of theirs was lost,
 what became of the hostile frames, and the daemon's memory.
     python -m benchmarks.robustness.hostile --frames 1000000
     python -m benchmarks.robustness.hostile --frames 1000000 --frames-per-s 1000000
@@ -40,8 +40,8 @@ PEAK = "VmHWM"
 
 
 @dataclass
-class Beds:
-    """Streams that behave, and when each of their frames was sent."""
+class RegularStreams:
+    """Regular streams, and when each of their frames was sent."""
 
     ingest: str
     count: int
@@ -69,11 +69,11 @@ class Beds:
 
 @dataclass
 class Listener:
-    """When each beat was heard (stream, sample, monotonic seconds), and gaps in their signal."""
+    """When each beat was received (stream, sample, monotonic seconds), and gaps in their signal."""
 
     publish: str
     over: Event = field(default_factory=Event)
-    heard: list[tuple[str, int, float]] = field(default_factory=list)
+    received: list[tuple[str, int, float]] = field(default_factory=list)
     gaps: int = 0
 
     def run(self) -> None:
@@ -85,34 +85,36 @@ class Listener:
             socket.connect(self.publish)
             while not self.over.is_set():
                 if socket.poll(100):
-                    said = json.loads(socket.recv_multipart()[1])
-                    self.gaps += said.get("state") in ("gap", "shed")
-                    if said["type"] == "beat":
-                        self.heard.append((said["stream"], said["sample"], time.monotonic()))
+                    message = json.loads(socket.recv_multipart()[1])
+                    self.gaps += message.get("state") in ("gap", "shed")
+                    if message["type"] == "beat":
+                        self.received.append(
+                            (message["stream"], message["sample"], time.monotonic())
+                        )
 
 
 def attack(ingest: str, frames: int) -> None:
-    """In a process of its own: send so many spoilt frames as fast as can be."""
+    """In a process of its own: send so many mutated frames as fast as can be."""
     patient = read_recording(SAMPLE).samples[:, :1].astype(np.float32)
     fuzzer = Fuzzer(patient, seed=1)
-    spoilt = [fuzzer.spoilt() for _ in range(DISTINCT)]
+    mutated = [fuzzer.mutated() for _ in range(DISTINCT)]
     with zmq.Context() as context, context.socket(zmq.XPUB) as socket:
         socket.setsockopt(zmq.XPUB_NODROP, 1)
         socket.connect(ingest)
         socket.recv()
         for k in range(frames):
-            parts = spoilt[k % len(spoilt)]
+            parts = mutated[k % len(mutated)]
             name = b"ecg.mad-%d" % k if k % 4 == 0 else b"ecg.mad"
             socket.send_multipart([name, *parts[1:]])
 
 
-def lateness(beds: Beds, listener: Listener, since: float, until: float) -> str:
-    """From the frame with the R apex sent to the beat heard, ms; the detector's wait included."""
+def latency(streams: RegularStreams, listener: Listener, since: float, until: float) -> str:
+    """From the frame with the R peak sent to the beat received, ms; the detector waits, too."""
     size = round(FS * FRAME_S)
     waits = [
-        1000 * (at - beds.sent[sample // size])
-        for _, sample, at in listener.heard
-        if since <= beds.sent[sample // size] < until
+        1000 * (at - streams.sent[sample // size])
+        for _, sample, at in listener.received
+        if since <= streams.sent[sample // size] < until
     ]
     low, middle, high, most = np.percentile(waits, [1, 50, 99, 100])
     return f"{len(waits)} beats, ms: p1 {low:.0f}, p50 {middle:.0f}, p99 {high:.0f}, max {most:.0f}"
@@ -136,42 +138,45 @@ def megabytes(process: int, name: str) -> int:
 
 
 def ready(log: Path, process: subprocess.Popen[str]) -> dict[str, Any]:
-    """What the daemon says when it is ready."""
+    """What the daemon logs when it is ready."""
     while process.poll() is None:
         for line in log.read_text().splitlines():
-            if line.startswith("{") and (said := json.loads(line))["event"] == "ready":
-                return dict(said)
+            if line.startswith("{") and (message := json.loads(line))["event"] == "ready":
+                return dict(message)
         time.sleep(0.1)
     raise SystemExit(log.read_text())
 
 
 def main(
     frames: Annotated[int, typer.Option(help="hostile frames")] = 1_000_000,
-    beds: Annotated[int, typer.Option(help="streams that behave")] = 20,
-    calm: Annotated[float, typer.Option(help="seconds before the storm")] = 15.0,
+    streams: Annotated[int, typer.Option(help="regular streams")] = 20,
+    before_s: Annotated[float, typer.Option(help="seconds before the attack")] = 15.0,
     frames_per_s: Annotated[float, typer.Option(help="ingest.frames_per_s")] = 200.0,
     model: Annotated[Path, typer.Option(help="model file")] = Path("models/student.pt"),
 ) -> None:
-    """Storm a daemon and say what came of it."""
+    """Attack a daemon and print what came of it."""
     with TemporaryDirectory() as folder, ExitStack() as stack:
         log = Path(folder) / "log"
         command, cores = _daemon(model, frames_per_s), os.sched_getaffinity(0)
         daemon = stack.enter_context(started(command, cores, log))
-        said = ready(log, daemon)
+        message = ready(log, daemon)
         before = megabytes(daemon.pid, "VmRSS")
-        sender, listener = Beds(said["ingest"][0], beds), Listener(said["publish"])
+        sender, listener = (
+            RegularStreams(message["ingest"][0], streams),
+            Listener(message["publish"]),
+        )
         threads = [Thread(target=each.run) for each in (sender, listener)]
         for thread in threads:
             thread.start()
-        time.sleep(calm)
-        storm = time.monotonic()
+        time.sleep(before_s)
+        attack_began = time.monotonic()
         subprocess.run(
             [
                 sys.executable,
                 "-m",
                 "benchmarks.robustness.hostile",
                 "attack",
-                said["ingest"][0],
+                message["ingest"][0],
                 str(frames),
             ],
             check=True,
@@ -182,11 +187,11 @@ def main(
             each.over.set()
         for thread in threads:
             thread.join()
-        print(f"calm:  {lateness(sender, listener, storm - calm + 8.0, storm)}")
-        print(f"storm: {lateness(sender, listener, storm, over)}")
-        print(f"gaps in the signal of those who behave: {listener.gaps}")
-        print(f"{frames:,} frames in {over - storm:.1f} s")
-        counts = metrics(said["http"])
+        print(f"before: {latency(sender, listener, attack_began - before_s + 8.0, attack_began)}")
+        print(f"during: {latency(sender, listener, attack_began, over)}")
+        print(f"gaps in the regular streams: {listener.gaps}")
+        print(f"{frames:,} frames in {over - attack_began:.1f} s")
+        counts = metrics(message["http"])
         for name in sorted(counts):
             if not name.startswith(("beatgan_", "process_")):
                 print(f"  rejected, {name}: {counts[name]:,}")

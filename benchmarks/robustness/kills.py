@@ -1,8 +1,8 @@
-"""A daemon killed again and again, under load: is any alert lost, told twice, or left open?
+"""A daemon killed again and again, under load: is any alert lost, sent as new twice, or left open?
 
-Streams of synthetic ECG with every kind of trouble run many times faster than life through a real
-daemon, which is killed (SIGKILL) at random moments, some before it is ready, and started again on
-the same state directory. What a subscriber ever saw, what the journal says and what the control
+Streams of synthetic ECG with every kind of alarm run many times faster than real time through a
+real daemon, which is killed (SIGKILL) at random moments, some before it is ready, and started again
+on the same state directory. What a subscriber ever saw, what the journal says and what the control
 socket answers are then held against one another.
     python -m benchmarks.robustness.kills --kills 100
 """
@@ -30,15 +30,15 @@ from beatgan_daemon.clients.client import Client, fetch_alerts
 from benchmarks.robustness.kills_source import Source
 
 REPEAT = b',"repeat":true}'
-EARLY = 0.2  # share of the kills before the daemon is ready
+BEFORE_READY = 0.2  # share of the kills before the daemon is ready
 LIFE_S = 1.5  # after which it is killed at the latest, once it scores
-ROUNDS_S = (0.5, 30.0)  # between checkpoints: mostly newer than the alarm states, or older
+CHECKPOINT_S = (0.5, 30.0)  # between checkpoints: mostly newer than the alarm states, or older
 OVERLAP = 20  # alerts asked for a second time after each restart: they may not have changed
 ALARMS = ("alarms.refractory_s=0", "alarms.burst=1000000", "alarms.most_per_hour=1000000")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Result:
     """What was found; ``faults`` says what should not have been."""
 
     kills: int
@@ -51,15 +51,15 @@ class Verdict:
 
 
 @dataclass
-class Seen:
+class SubscriberLog:
     """What a subscriber saw."""
 
     alerts: dict[int, bytes] = field(default_factory=dict)  # by number
     faults: list[str] = field(default_factory=list)
     beat: Event = field(default_factory=Event)  # set with every beat
 
-    def hear(self, body: bytes) -> None:
-        """One alert, which may be told again."""
+    def add(self, body: bytes) -> None:
+        """One alert, which may be repeated."""
         plain = body[: -len(REPEAT)] + b"}" if body.endswith(REPEAT) else body
         n = json.loads(plain)["n"]
         if self.alerts.setdefault(n, plain) != plain:
@@ -67,9 +67,9 @@ class Seen:
 
 
 @contextmanager
-def subscriber(endpoint: str) -> Iterator[Seen]:
-    """Somebody who hears whatever the daemon tells while it lives."""
-    seen, stopped = Seen(), Event()
+def subscriber(endpoint: str) -> Iterator[SubscriberLog]:
+    """A subscriber to whatever the daemon publishes while it runs."""
+    seen, stopped = SubscriberLog(), Event()
 
     def listen() -> None:
         with zmq.Context[zmq.Socket[bytes]]() as context, context.socket(zmq.SUB) as socket:
@@ -80,7 +80,7 @@ def subscriber(endpoint: str) -> Iterator[Seen]:
             while not stopped.is_set():
                 if socket.poll(50):
                     topic, body = socket.recv_multipart()
-                    seen.beat.set() if topic.startswith(b"beat.") else seen.hear(body)
+                    seen.beat.set() if topic.startswith(b"beat.") else seen.add(body)
 
     thread = Thread(target=listen, daemon=True)
     thread.start()
@@ -102,15 +102,15 @@ class Daemon:
         """Where one of its sockets is."""
         return f"ipc://{self.folder}/{name}"
 
-    def start(self, round_s: float = ROUNDS_S[0]) -> subprocess.Popen[bytes]:
-        """Begin; whether it serves is for `ready` to say."""
+    def start(self, checkpoint_s: float = CHECKPOINT_S[0]) -> subprocess.Popen[bytes]:
+        """Start it; `ready` waits until it serves."""
         options = [
             f"ingest.bind={self.endpoint('ingest')}",
             f"publish.bind={self.endpoint('publish')}",
             f"control.bind={self.endpoint('control')}",
             f"state.dir={self.folder / 'state'}",
             "http.listen=127.0.0.1:0",
-            f"state.checkpoint_s={round_s}",
+            f"state.checkpoint_s={checkpoint_s}",
             "streams.silence_s=2",
             *ALARMS,
         ]
@@ -121,7 +121,7 @@ class Daemon:
 
     @property
     def log(self) -> Path:
-        """What the latest process says."""
+        """What the latest process logs."""
         return self.folder / "log"
 
     def ready(self, process: subprocess.Popen[bytes]) -> None:
@@ -133,31 +133,31 @@ class Daemon:
         raise RuntimeError(f"the daemon did not start: {self.log.read_text()[-2000:]}")
 
 
-class Siege:
+class KillTest:
     """One run: kills, restarts, and what is known of the journal so far."""
 
-    def __init__(self, daemon: Daemon, seen: Seen, dice: random.Random) -> None:
-        self._daemon, self._seen, self._dice = daemon, seen, dice
+    def __init__(self, daemon: Daemon, seen: SubscriberLog, chance: random.Random) -> None:
+        self._daemon, self._seen, self._chance = daemon, seen, chance
         self.journal: list[bytes] = []
         self.boundaries: list[int] = []  # lengths of the journal right after each restart
         self.starts: list[float] = []
         self.faults: list[str] = []
 
     def kill(self) -> None:
-        """One life of the daemon, which ends with SIGKILL at a random moment."""
-        process = self._daemon.start(self._dice.choice(ROUNDS_S))
+        """One run of the daemon, which ends with SIGKILL at a random moment."""
+        process = self._daemon.start(self._chance.choice(CHECKPOINT_S))
         try:
-            if self._dice.random() < EARLY:
-                sleep(self._dice.uniform(0.0, 3.0))
+            if self._chance.random() < BEFORE_READY:
+                sleep(self._chance.uniform(0.0, 3.0))
                 return
             self.live(process)
-            sleep(self._dice.uniform(0.0, LIFE_S))
+            sleep(self._chance.uniform(0.0, LIFE_S))
         finally:
             process.kill()
             process.wait()
 
     def live(self, process: subprocess.Popen[bytes]) -> None:
-        """Wait for the first beat, and look what the journal says."""
+        """Wait for the first beat, and read the journal."""
         began = monotonic()
         self._daemon.ready(process)
         self._seen.beat.clear()
@@ -188,9 +188,9 @@ class Siege:
         )
 
 
-def settle(daemon: Daemon, source: Source) -> list[str]:
-    """Let all episodes end, acknowledge what is latched; what is then still under way."""
-    source.calm.set()
+def end_all_episodes(daemon: Daemon, source: Source) -> list[str]:
+    """Let all episodes end, acknowledge what is latched; what is then still active."""
+    source.normal.set()
     end = monotonic() + 30
     with Client(daemon.endpoint("control")) as client:
         while (left := [json.loads(body) for body in client.active().bodies]) and monotonic() < end:
@@ -202,7 +202,7 @@ def settle(daemon: Daemon, source: Source) -> list[str]:
     return [f"{message['id']} was left open" for message in left]
 
 
-def judge(journal: list[bytes], seen: Seen) -> tuple[Counter[str], list[str]]:
+def check(journal: list[bytes], seen: SubscriberLog) -> tuple[Counter[str], list[str]]:
     """Ended episodes by code, and what should not have been."""
     faults = list(seen.faults)
     messages: list[dict[str, Any]] = [json.loads(body) for body in journal]
@@ -215,15 +215,16 @@ def judge(journal: list[bytes], seen: Seen) -> tuple[Counter[str], list[str]]:
     phases: dict[str, list[str]] = {}
     for message in messages:
         phases.setdefault(message["id"], []).append(message["phase"])
-    for episode, told in phases.items():
-        if (told.count("start"), told.count("end")) != (1, 1) or told[-1] != "end":
-            faults.append(f"{episode}: {' '.join(told)}")
+    for episode, seen_phases in phases.items():
+        counts = seen_phases.count("start"), seen_phases.count("end")
+        if counts != (1, 1) or seen_phases[-1] != "end":
+            faults.append(f"{episode}: {' '.join(seen_phases)}")
     codes = {message["id"]: message["code"] for message in messages}
     return Counter(codes[episode] for episode in phases), faults
 
 
-def besiege(model: Path, kills: int, streams: int, seed: int) -> Verdict:
-    """Kill a daemon so many times, let it end in peace, and judge."""
+def kill_repeatedly(model: Path, kills: int, streams: int, seed: int) -> Result:
+    """Kill a daemon so many times, end it regularly, and check."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="kills-")))
         daemon = Daemon(model, folder)
@@ -231,20 +232,20 @@ def besiege(model: Path, kills: int, streams: int, seed: int) -> Verdict:
         seen = stack.enter_context(subscriber(daemon.endpoint("publish")))
         source.start()
         stack.callback(source.stopped.set)
-        siege = Siege(daemon, seen, random.Random(seed))
+        test = KillTest(daemon, seen, random.Random(seed))
         for _ in range(kills):
-            siege.kill()
+            test.kill()
         process = stack.enter_context(daemon.start())
         stack.callback(process.kill)
-        siege.live(process)
-        open_left = settle(daemon, source)
-        siege.read()
+        test.live(process)
+        open_left = end_all_episodes(daemon, source)
+        test.read()
         process.terminate()
         process.wait(15)
-        ended, faults = judge(siege.journal, seen)
-    faults += siege.faults + open_left
-    alerts, told = len(siege.journal), len(seen.alerts)
-    return Verdict(kills, alerts, told, siege.resumed(), ended, siege.starts, faults)
+        ended, faults = check(test.journal, seen)
+    faults += test.faults + open_left
+    alerts, received = len(test.journal), len(seen.alerts)
+    return Result(kills, alerts, received, test.resumed(), ended, test.starts, faults)
 
 
 def main(
@@ -254,17 +255,17 @@ def main(
     seed: int = 0,
 ) -> None:
     """Print what was found. Ends with 1 if anything was not as it should be."""
-    verdict = besiege(model, kills, streams, seed)
+    result = kill_repeatedly(model, kills, streams, seed)
     typer.echo(
-        f"{verdict.kills} kills, {verdict.alerts} alerts in the journal without a hole, "
-        f"{verdict.seen} of them seen by the subscriber, {verdict.resumed} episodes resumed"
+        f"{result.kills} kills, {result.alerts} alerts in the journal without a hole, "
+        f"{result.seen} of them seen by the subscriber, {result.resumed} episodes resumed"
     )
-    typer.echo(", ".join(f"{count} {code}" for code, count in sorted(verdict.ended.items())))
-    middle, slowest = np.median(verdict.starts), max(verdict.starts)
+    typer.echo(", ".join(f"{count} {code}" for code, count in sorted(result.ended.items())))
+    middle, slowest = np.median(result.starts), max(result.starts)
     typer.echo(f"from start to the first beat: median {middle:.2f} s, slowest {slowest:.2f} s")
-    for fault in verdict.faults:
+    for fault in result.faults:
         typer.echo(fault, err=True)
-    if verdict.faults:
+    if result.faults:
         raise typer.Exit(1)
 
 

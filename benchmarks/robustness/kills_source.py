@@ -1,4 +1,4 @@
-"""What `kills` feeds its daemon: synthetic ECG, many times faster than life."""
+"""What `kills` feeds its daemon: synthetic ECG, many times faster than real time."""
 
 from threading import Event, Thread
 from time import monotonic, sleep, time_ns
@@ -11,31 +11,31 @@ from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk, Floats
 
 FS = 360.0
-SPEED = 20.0  # times real life
+SPEED = 20.0  # times real time
 FRAME = 180  # samples
 
 
 class Source(Thread):
-    """Sends the streams' frames, whether anybody is there or not."""
+    """Sends the streams' frames, whether a daemon runs or not."""
 
     def __init__(self, endpoint: str, streams: int) -> None:
         super().__init__(daemon=True)
         self._endpoint, self._streams = endpoint, streams
         self._epoch, self._first = time_ns(), 0
-        self._trouble, self._calm = troubled(), calm()
-        self.calm, self.stopped = Event(), Event()
+        self._pathological, self._normal = pathological_ecg(), normal_ecg()
+        self.normal, self.stopped = Event(), Event()
 
     def run(self) -> None:
-        """Until it is stopped; once calm, a new epoch in which nothing happens."""
+        """Until it is stopped; once ``normal`` is set, a new epoch without alarms."""
         with zmq.Context[zmq.Socket[bytes]]() as context, context.socket(zmq.PUB) as socket:
             socket.linger = 0
             socket.reconnect_ivl = 20
             socket.connect(self._endpoint)
-            due, calm = monotonic(), False
+            due, normal = monotonic(), False
             while not self.stopped.is_set():
-                if self.calm.is_set() and not calm:
-                    calm, self._epoch, self._first = True, time_ns(), 0
-                self._send(socket, self._calm if calm else self._trouble)
+                if self.normal.is_set() and not normal:
+                    normal, self._epoch, self._first = True, time_ns(), 0
+                self._send(socket, self._normal if normal else self._pathological)
                 due += FRAME / FS / SPEED
                 sleep(max(0.0, due - monotonic()))
 
@@ -49,8 +49,8 @@ class Source(Thread):
         self._first += FRAME
 
 
-def troubled() -> Floats:
-    """A minute with ectopic beats, chaos, lost signal, a flat line and a standstill."""
+def pathological_ecg() -> Floats:
+    """A minute with ectopic beats, fibrillation, lost signal, a flat line and asystole."""
     ecg = synthetic_ecg(60.0, FS, ectopic_every=5)
     wave = np.arange(3000) / FS
     ecg[3000:6000] = np.sin(2 * np.pi * (5 + 0.4 * np.sin(wave)) * wave)
@@ -60,6 +60,6 @@ def troubled() -> Floats:
     return ecg
 
 
-def calm() -> Floats:
-    """Ten minutes of which there is nothing to tell."""
+def normal_ecg() -> Floats:
+    """Ten minutes that give no alarm."""
     return synthetic_ecg(600.0, FS, seed=1, ectopic_every=0)

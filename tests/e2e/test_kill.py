@@ -5,19 +5,19 @@ A few kills, for every change; a hundred are benchmarks/robustness/kills.py's.
 
 from pathlib import Path
 
-from benchmarks.robustness.kills import Seen, besiege, judge
+from benchmarks.robustness.kills import SubscriberLog, check, kill_repeatedly
 
 MODEL = Path(__file__).parents[2] / "models" / "student.pt"
 
 
 def test_a_killed_daemon_goes_on_where_it_was() -> None:
-    verdict = besiege(MODEL, kills=4, streams=4, seed=1)
-    assert verdict.faults == []
-    assert verdict.alerts > 100
-    assert verdict.seen > 50
-    assert verdict.resumed > 0
+    result = kill_repeatedly(MODEL, kills=4, streams=4, seed=1)
+    assert result.faults == []
+    assert result.alerts > 100
+    assert result.seen > 50
+    assert result.resumed > 0
     codes = {"rhythm.asystole", "rhythm.fibrillation", "signal.flat", "beat.anomalous"}
-    assert codes <= verdict.ended.keys()
+    assert codes <= result.ended.keys()
 
 
 def alert(n: int, phase: str, episode: str = "a") -> bytes:
@@ -26,15 +26,15 @@ def alert(n: int, phase: str, episode: str = "a") -> bytes:
 
 def test_the_judge_finds_what_is_wrong() -> None:
     good = [alert(0, "start"), alert(1, "update"), alert(2, "end")]
-    seen = Seen()
+    seen = SubscriberLog()
     for body in good:
-        seen.hear(body)
-        seen.hear(body[:-1] + b',"repeat":true}')
-    assert judge(good, seen)[1] == []
-    assert judge(good[:2], Seen())[1] == ["a: start update"]
-    assert judge([alert(0, "start"), alert(1, "start"), alert(2, "end")], Seen())[1]
-    assert judge([alert(0, "start"), alert(1, "end"), alert(2, "update")], Seen())[1]
-    assert judge([alert(0, "start"), alert(2, "end")], Seen())[1]
-    assert judge(good[:1], seen)[1]
-    seen.hear(alert(1, "end"))
-    assert "alert 1 was seen with two contents" in judge(good, seen)[1]
+        seen.add(body)
+        seen.add(body[:-1] + b',"repeat":true}')
+    assert check(good, seen)[1] == []
+    assert check(good[:2], SubscriberLog())[1] == ["a: start update"]
+    assert check([alert(0, "start"), alert(1, "start"), alert(2, "end")], SubscriberLog())[1]
+    assert check([alert(0, "start"), alert(1, "end"), alert(2, "update")], SubscriberLog())[1]
+    assert check([alert(0, "start"), alert(2, "end")], SubscriberLog())[1]
+    assert check(good[:1], seen)[1]
+    seen.add(alert(1, "end"))
+    assert "alert 1 was seen with two contents" in check(good, seen)[1]

@@ -14,15 +14,17 @@ from beatgan.records import SAMPLE, read_recording
 from beatgan.types import Beat
 from benchmarks.performance.load import schedule
 from benchmarks.performance.load.__main__ import Load, recordings
-from benchmarks.performance.load.generator import SPACING, Sources
-from benchmarks.performance.load.measure import serve
-from benchmarks.performance.load.overload import storm
-from benchmarks.performance.load.results import faults, latency, missing, told
-from benchmarks.performance.load.schedule import SCALE, Plan
+from benchmarks.performance.load.generator import SPACING, Senders
+from benchmarks.performance.load.measure import run_daemon
+from benchmarks.performance.load.overload import overload_plan
+from benchmarks.performance.load.results import beats_published, broken_promises, latency, missing
+from benchmarks.performance.load.schedule import SCALE, Schedule
 
 
-def plan(streams: int = 3, frame: int = 90, leads: int = 1, intervals: int = 20) -> Plan:
-    return Plan(frame, 360.0, schedule.lead_names(leads), 1, [0] * streams, [intervals] * streams)
+def plan(streams: int = 3, frame: int = 90, leads: int = 1, intervals: int = 20) -> Schedule:
+    return Schedule(
+        frame, 360.0, schedule.lead_names(leads), 1, [0] * streams, [intervals] * streams
+    )
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def test_a_beat_is_known_with_the_frame_that_its_latency_counts_from(
 
 def test_frames_follow_one_another_and_carry_the_recording_round_and_round() -> None:
     sent = schedule.as_sent(read_recording(SAMPLE).samples[:1000, 0], 2)
-    sources = Sources(plan(leads=2), [sent], epoch=7)
+    sources = Senders(plan(leads=2), [sent], epoch=7)
     for stream in range(3):
         chunks = [decode_frame(sources.frame(stream, interval)) for interval in range(20)]
         assert [chunk.first for chunk in chunks] == list(range(0, 1800, 90))
@@ -83,8 +85,8 @@ def test_missing_beats_are_counted_whatever_order_they_came_in() -> None:
     assert missing(rows((0, 3), (0, 0), (4, 1), (4, 1))) == 3
 
 
-def test_a_storm_leaves_half_the_capacity_running_all_the_time() -> None:
-    made, whole = storm(100, 2.0, admitted_s=1.0, frames=1)
+def test_an_overload_leaves_half_the_capacity_running_all_the_time() -> None:
+    made, whole = overload_plan(100, 2.0, admitted_s=1.0, frames=1)
     always = np.array(whole.stops) > made.ends
     assert np.array_equal(always, made.always)
     assert always.sum() == 50
@@ -94,10 +96,10 @@ def test_a_storm_leaves_half_the_capacity_running_all_the_time() -> None:
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a load run needs two cores")
 def test_a_run_of_the_real_daemon_accounts_for_every_sample_and_every_beat(load: Load) -> None:
-    run = serve(load.plan(6, 4.0), load.recordings, load.model, (2.0, 4.0))
-    assert faults(run) == []
+    run = run_daemon(load.plan(6, 4.0), load.recordings, load.model, (2.0, 4.0))
+    assert broken_promises(run) == []
     assert run.sent.frames == (run.sent_at > 0).sum()
-    assert told(run.metrics) == len(run.beats) > 6
+    assert beats_published(run.metrics) == len(run.beats) > 6
     assert missing(run.beats) == 0
     waits = latency(run.plan, run.sent_at, run.beats, load.needed())
     assert (waits.sent > 0).all()

@@ -26,15 +26,15 @@ from beatgan_train.data.beat_set import locate
 from beatgan_train.data.mitdb import DS1
 from benchmarks.performance.load import overload as overload_run
 from benchmarks.performance.load import report, schedule
-from benchmarks.performance.load.measure import Served, bare, serve
+from benchmarks.performance.load.measure import DaemonRun, run_daemon, run_floor
 from benchmarks.performance.load.results import Figures, beats_a_frame, figures
-from benchmarks.performance.load.schedule import SCALE, Plan, Samples
+from benchmarks.performance.load.schedule import SCALE, Samples, Schedule
 
 FS = 360.0
 SWEEP = (100, 300, 1000, 3000, 10_000)
 ADMITTED = 1000  # streams a second at the beginning: a hospital is not switched on at once
 FLOOR_S = 20.0  # for which the floor is measured, at the most
-PROBE_STREAMS, PROBE_S = 1000, 10.0  # where to begin to look for what the daemon can carry
+PROBE_STREAMS, PROBE_S = 1000, 10.0  # where the search for what the daemon can carry begins
 TAIL_S = 1.0  # in which all goes on as before, so that the last beats are of a steady time
 
 
@@ -53,38 +53,38 @@ class Load:
 
     def run(self, streams: int) -> Figures:
         """Measure the daemon with so many streams, then the floor."""
-        served = self.serve(streams)
+        daemon_run = self.run_daemon(streams)
         opens = self._opens(streams)
         closes = opens + min(self.seconds, FLOOR_S)
-        beats = beats_a_frame(served)
+        beats = beats_a_frame(daemon_run)
         plan = self.plan(streams, closes)
-        floor = bare(plan, self.recordings, self.model, beats, (opens, closes))
-        return figures(served, floor, self.needed())
+        floor = run_floor(plan, self.recordings, self.model, beats, (opens, closes))
+        return figures(daemon_run, floor, self.needed())
 
-    def serve(self, streams: int) -> Served:
+    def run_daemon(self, streams: int) -> DaemonRun:
         """Measure the daemon alone."""
         opens = self._opens(streams)
         closes = opens + self.seconds
         plan = self.plan(streams, closes)
-        return serve(plan, self.recordings, self.model, (opens, closes), self.checkout)
+        return run_daemon(plan, self.recordings, self.model, (opens, closes), self.checkout)
 
-    def storm(self, multiple: float, capacity: int | None) -> overload_run.Overloaded:
-        """Overload the daemon; what it can carry is measured where it is not told."""
+    def overload(self, multiple: float, capacity: int | None) -> overload_run.OverloadResult:
+        """Overload the daemon; what it can carry is measured unless given."""
         if capacity is None:
             probe = replace(self, seconds=PROBE_S)
-            capacity = overload_run.capacity(probe.serve, PROBE_STREAMS)
-        calm_s = max(1.0, capacity / 2 / ADMITTED)
-        storm, plan = overload_run.storm(capacity, multiple, calm_s, self.frames)
-        served = serve(plan, self.recordings, self.model, storm.moments)
-        return overload_run.weather(served, storm, self.needed(), capacity, multiple)
+            capacity = overload_run.capacity(probe.run_daemon, PROBE_STREAMS)
+        steady_s = max(1.0, capacity / 2 / ADMITTED)
+        overload, plan = overload_run.overload_plan(capacity, multiple, steady_s, self.frames)
+        daemon_run = run_daemon(plan, self.recordings, self.model, overload.moments)
+        return overload_run.overload_result(daemon_run, overload, self.needed(), capacity, multiple)
 
     def _opens(self, streams: int) -> float:
         """Seconds of the run after which all is steady."""
         return max(1.0, streams / ADMITTED) + self.warm_up
 
-    def plan(self, streams: int, closes: float) -> Plan:
+    def plan(self, streams: int, closes: float) -> Schedule:
         """So many streams until ``closes`` seconds, and TAIL_S more."""
-        return Plan(
+        return Schedule(
             frame=schedule.frame_size(FS, self.frames),
             fs=FS,
             leads=schedule.lead_names(self.leads),
@@ -100,7 +100,7 @@ class Load:
         return Frontend(artifact.spec, artifact.coefficients, FS, leads)
 
     def needed(self) -> int:
-        """How many samples must have arrived for a beat to be told, less the beat's own index.
+        """How many samples must have arrived for a beat to be published, less the beat's own index.
 
         The front end's own word; the least where beats differ, so that no latency is understated.
         """
@@ -117,7 +117,7 @@ def recordings(data: Path | None, leads: int) -> list[Samples]:
     ]
 
 
-def keep(path: Path | None, figures: object) -> None:
+def write_json(path: Path | None, figures: object) -> None:
     """Write figures as JSON, if anybody wants them."""
     if path:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
@@ -141,13 +141,13 @@ def main(
     """Print one column for each run. Ends with 1 where a run failed or is void."""
     load = Load(model, frames, leads, connections, warm_up, seconds, recordings(data, leads))
     if overload:
-        stormed = load.storm(overload, capacity)
-        typer.echo(overload_run.table(stormed))
-        keep(json, stormed)
+        overloaded = load.overload(overload, capacity)
+        typer.echo(overload_run.table(overloaded))
+        write_json(json, overloaded)
         return
     runs = [load.run(count) for count in (SWEEP if sweep else (streams,))]
     typer.echo(report.table(runs))
-    keep(json, runs)
+    write_json(json, runs)
     if plot:
         plot.write_text(report.growth(runs))
     if any(run.failed or run.void for run in runs):

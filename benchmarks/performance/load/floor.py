@@ -1,7 +1,7 @@
 """The least that any consumer of these frames must do, as a process to be measured like the daemon.
 
 Receive, decode the header, make the payload float32, and for every 64 beats run the student on as
-many windows and as many references. It finds no beat and tells nobody anything.
+many windows and as many references. It finds no beat and publishes nothing.
     python -m benchmarks.performance.load.floor MODEL BEATS_A_FRAME
 """
 
@@ -20,10 +20,10 @@ from beatgan.types import Floats
 from beatgan_daemon.signals import stop_signals
 
 BATCH = 64
-TICK_MS = 100
+POLL_MS = 100
 
 
-class Floored(msgspec.Struct, frozen=True):
+class FloorReport(msgspec.Struct, frozen=True):
     """What it says at its end."""
 
     frames: int
@@ -40,7 +40,7 @@ def student(model: Path) -> tuple[Autoencoder, Floats]:
     return artifact.network.eval(), windows
 
 
-def judge(network: Autoencoder, windows: Floats) -> None:
+def score_batch(network: Autoencoder, windows: Floats) -> None:
     """What one batch of beats costs: their windows and their references through the network."""
     with torch.inference_mode():
         for _ in ("windows", "references"):
@@ -49,8 +49,8 @@ def judge(network: Autoencoder, windows: Floats) -> None:
 
 def consume(
     socket: zmq.Socket[bytes], network: Autoencoder, windows: Floats, beats: float
-) -> Floored:
-    """Take frames until told to stop; ``beats`` beats are found in each."""
+) -> FloorReport:
+    """Take frames until SIGTERM; ``beats`` beats are found in each."""
     decode = msgspec.msgpack.Decoder(Header).decode
     frames, batches, due = 0, 0, 0.0
     with stop_signals() as stopping:
@@ -59,24 +59,24 @@ def consume(
                 _, head, payload = socket.recv_multipart()
             except zmq.Again:
                 if stopping():
-                    return Floored(frames, batches)
+                    return FloorReport(frames, batches)
                 continue
             header = decode(head)
             (np.frombuffer(payload, header.dtype).astype(np.float32)) * np.float32(header.scale)
             frames += 1
             due += beats
             if due >= BATCH:
-                judge(network, windows)
+                score_batch(network, windows)
                 batches += 1
                 due -= BATCH
 
 
-def run(model: Path, beats: float) -> Floored:
+def run(model: Path, beats: float) -> FloorReport:
     """Say where frames are taken, on one line; consume them until SIGTERM."""
     network, windows = student(model)
-    judge(network, windows)
+    score_batch(network, windows)
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
-        socket.rcvhwm, socket.rcvtimeo = 0, TICK_MS
+        socket.rcvhwm, socket.rcvtimeo = 0, POLL_MS
         socket.subscribe(b"ecg.")
         socket.bind("tcp://127.0.0.1:*")
         print(socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0"), flush=True)

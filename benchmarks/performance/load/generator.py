@@ -18,15 +18,15 @@ from beatgan.protocol.frames import Header
 from beatgan.protocol.messages import VERSION
 from beatgan.types import Ints
 from benchmarks.performance.load import schedule
-from benchmarks.performance.load.schedule import SCALE, SECOND, Plan, Samples
+from benchmarks.performance.load.schedule import SCALE, SECOND, Samples, Schedule
 
 GRAIN_NS = 300_000  # the least worth sleeping for: what falls due meanwhile is sent together
 MORE = zmq.SNDMORE | zmq.NOBLOCK
-PATIENCE_S = 10.0  # for a subscriber, and for queued frames to leave at the end
+LINGER_S = 10.0  # for a subscriber, and for queued frames to leave at the end
 SPACING = 977  # samples by which the next stream's beginning lies elsewhere in a recording
 
 
-class Sent(msgspec.Struct, frozen=True):
+class SenderReport(msgspec.Struct, frozen=True):
     """What a generator says at its end. ``late_*``: ms behind the schedule; ``refused`` frames
     found the source's queue full."""
 
@@ -51,10 +51,10 @@ class Ring:
         return self.bytes[start : start + self.size]
 
 
-class Sources:
+class Senders:
     """All streams of a plan and what each has sent."""
 
-    def __init__(self, plan: Plan, recordings: list[Samples], epoch: int) -> None:
+    def __init__(self, plan: Schedule, recordings: list[Samples], epoch: int) -> None:
         rings = [Ring(samples, plan.frame) for samples in recordings]
         self._plan, self._step = plan, plan.step_ns
         self._epoch, self._phases = epoch, plan.phases
@@ -76,22 +76,22 @@ class Sources:
 
 
 def sockets(
-    plan: Plan, endpoint: str, context: zmq.Context[zmq.Socket[bytes]]
+    plan: Schedule, endpoint: str, context: zmq.Context[zmq.Socket[bytes]]
 ) -> list[zmq.Socket[bytes]]:
     """Connections that somebody has subscribed to; a full queue refuses a frame, and says so."""
     made = [context.socket(zmq.XPUB) for _ in range(plan.connections)]
     for socket in made:
         socket.setsockopt(zmq.XPUB_NODROP, 1)
-        socket.sndhwm, socket.linger = plan.queue, round(1000 * PATIENCE_S)
+        socket.sndhwm, socket.linger = plan.queue, round(1000 * LINGER_S)
         socket.connect(endpoint)
     for socket in made:
-        if not socket.poll(round(1000 * PATIENCE_S)):
-            raise UsageError(f"nobody subscribed at {endpoint} within {PATIENCE_S:g} s")
+        if not socket.poll(round(1000 * LINGER_S)):
+            raise UsageError(f"nobody subscribed at {endpoint} within {LINGER_S:g} s")
         socket.recv()
     return made
 
 
-def send(plan: Plan, sources: Sources, out: list[zmq.Socket[bytes]], begin: int) -> Ints:
+def send(plan: Schedule, sources: Senders, out: list[zmq.Socket[bytes]], begin: int) -> Ints:
     """When each frame was sent, monotonic ns, (intervals, streams); 0 where not, -1 if refused."""
     starts, stops = np.array(plan.starts), np.array(plan.stops)
     sent = np.zeros((plan.intervals, plan.streams), np.int64)
@@ -114,18 +114,18 @@ def send(plan: Plan, sources: Sources, out: list[zmq.Socket[bytes]], begin: int)
     return sent
 
 
-def late_ms(plan: Plan, sent: Ints, begin: int) -> Ints:
+def late_ms(plan: Schedule, sent: Ints, begin: int) -> Ints:
     """By how many ms each frame that was sent came after it was due."""
     interval, stream = np.nonzero(sent > 0)
     due = interval * plan.step_ns + np.array(plan.phases)[stream]
     return np.asarray((sent[interval, stream] - begin - due) / 1e6)
 
 
-def run(folder: Path, endpoint: str) -> Sent:
+def run(folder: Path, endpoint: str) -> SenderReport:
     """Say when the run begins, in monotonic ns, on one line; then send everything."""
     plan = schedule.read(folder)
     with zmq.Context() as context:
-        sources = Sources(plan, schedule.material(folder), time.time_ns())
+        sources = Senders(plan, schedule.material(folder), time.time_ns())
         out = sockets(plan, endpoint, context)
         gc.freeze()
         gc.disable()
@@ -138,7 +138,7 @@ def run(folder: Path, endpoint: str) -> Sent:
             socket.close()
     np.save(folder / "sent.npy", sent)
     late = late_ms(plan, sent, begin)
-    return Sent(
+    return SenderReport(
         frames=int((sent > 0).sum()),
         refused=int((sent < 0).sum()),
         late_p99=float(np.quantile(late, 0.99)),

@@ -16,18 +16,25 @@ import numpy as np
 
 from beatgan.types import Bools, Ints
 from benchmarks.performance.load import processes, schedule
-from benchmarks.performance.load.floor import Floored
-from benchmarks.performance.load.generator import Sent
-from benchmarks.performance.load.processes import Cores, Daemon, Usage, finished, said, started
-from benchmarks.performance.load.schedule import SECOND, Plan, Samples
-from benchmarks.performance.load.subscriber import Seen
+from benchmarks.performance.load.floor import FloorReport
+from benchmarks.performance.load.generator import SenderReport
+from benchmarks.performance.load.processes import (
+    Cores,
+    Daemon,
+    Usage,
+    last_line,
+    next_line,
+    started,
+)
+from benchmarks.performance.load.schedule import SECOND, Samples, Schedule
+from benchmarks.performance.load.subscriber import SubscriberReport
 
 SUBSCRIBED_S = 1.0  # for the subscription to reach the daemon
-SETTLED_S = 3.0  # in which the daemon's counts do not move: it has taken what there was
+IDLE_S = 3.0  # in which the daemon's counts do not move: it has taken what there was
 
 
 @dataclass(frozen=True)
-class Look:
+class Reading:
     """A process at one moment; of a daemon also its metrics and what /readyz says."""
 
     usage: Usage
@@ -37,7 +44,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Window:
-    """What a process has used between two looks."""
+    """What a process has used between two readings."""
 
     opened: Usage
     closed: Usage
@@ -69,59 +76,59 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Ran:
+class LoadRun:
     """All that is known of a run. ``beats``: rows of (stream, n, sample, ns, whether scored)."""
 
-    plan: Plan
+    plan: Schedule
     begin: int
     sent_at: Ints
-    sent: Sent
-    looks: list[Look]
+    sent: SenderReport
+    readings: list[Reading]
 
     @property
     def window(self) -> Window:
-        """From the first look to the last."""
-        return Window(self.looks[0].usage, self.looks[-1].usage)
+        """From the first reading to the last."""
+        return Window(self.readings[0].usage, self.readings[-1].usage)
 
 
 @dataclass(frozen=True)
-class Served(Ran):
+class DaemonRun(LoadRun):
     """A run of the daemon. ``empty``: its memory in bytes before the first stream."""
 
     empty: int
     beats: Ints
-    seen: Seen
+    seen: SubscriberReport
     metrics: dict[str, float]  # when all was over
     logged: list[dict[str, Any]]
     exit_code: int
 
 
 @dataclass(frozen=True)
-class Bare(Ran):
+class FloorRun(LoadRun):
     """A run of the bare consumer."""
 
-    floored: Floored
+    report: FloorReport
 
 
 @contextmanager
-def feeding(folder: Path, endpoint: str, place: Cores) -> Iterator[tuple[int, list[Sent]]]:
+def sending(folder: Path, endpoint: str, place: Cores) -> Iterator[tuple[int, list[SenderReport]]]:
     """Sources that begin at the time given; the list holds what they say when the block is over."""
     arguments: list[str | Path] = ["-m", "benchmarks.performance.load.generator", folder, endpoint]
     with started(arguments, place.others, folder / "generator.log") as generator:
-        sent: list[Sent] = []
-        yield int(said(generator)), sent
-        sent.append(msgspec.json.decode(said(generator), type=Sent))
+        sent: list[SenderReport] = []
+        yield int(next_line(generator)), sent
+        sent.append(msgspec.json.decode(next_line(generator), type=SenderReport))
 
 
 @contextmanager
-def watching(folder: Path, endpoint: str, place: Cores) -> Iterator[list[Seen]]:
+def subscribing(folder: Path, endpoint: str, place: Cores) -> Iterator[list[SubscriberReport]]:
     """A subscriber; the list holds what it says when the block is over."""
     arguments: list[str | Path] = ["-m", "benchmarks.performance.load.subscriber", folder, endpoint]
     with started(arguments, place.others, folder / "subscriber.log") as subscriber:
-        seen: list[Seen] = []
+        seen: list[SubscriberReport] = []
         time.sleep(SUBSCRIBED_S)
         yield seen
-        seen.append(msgspec.json.decode(finished(subscriber), type=Seen))
+        seen.append(msgspec.json.decode(last_line(subscriber), type=SubscriberReport))
 
 
 def until(moment: int) -> None:
@@ -129,44 +136,44 @@ def until(moment: int) -> None:
     time.sleep(max(0.0, (moment - time.monotonic_ns()) / SECOND))
 
 
-def at(begin: int, moments: Sequence[float], look: Callable[[], Look]) -> list[Look]:
-    """A look at each of ``moments``, seconds after ``begin``."""
-    looks = []
+def at(begin: int, moments: Sequence[float], read_daemon: Callable[[], Reading]) -> list[Reading]:
+    """A reading at each of ``moments``, seconds after ``begin``."""
+    readings = []
     for moment in moments:
         until(begin + round(moment * SECOND))
-        looks.append(look())
-    return looks
+        readings.append(read_daemon())
+    return readings
 
 
-def settle(daemon: Daemon, samples: int) -> dict[str, float]:
-    """The daemon's metrics once it has told of all ``samples``, or nothing moves any more."""
+def wait_until_taken_in(daemon: Daemon, samples: int) -> dict[str, float]:
+    """The daemon's metrics once it has counted all ``samples``, or nothing moves any more."""
     moved, before = time.monotonic(), -1.0
     while True:
         metrics = daemon.metrics()
-        told = metrics["beatgan_samples_received_total"] + metrics["beatgan_samples_lost_total"]
-        if told != before:
-            moved, before = time.monotonic(), told
-        if told >= samples or time.monotonic() > moved + SETTLED_S:
+        counted = metrics["beatgan_samples_received_total"] + metrics["beatgan_samples_lost_total"]
+        if counted != before:
+            moved, before = time.monotonic(), counted
+        if counted >= samples or time.monotonic() > moved + IDLE_S:
             time.sleep(0.5)  # beats that wait to be scored together
             return daemon.metrics()
         time.sleep(0.2)
 
 
-def prepare(plan: Plan, recordings: list[Samples]) -> tempfile.TemporaryDirectory[str]:
+def prepare(plan: Schedule, recordings: list[Samples]) -> tempfile.TemporaryDirectory[str]:
     """A folder with all that the processes must know."""
     folder = tempfile.TemporaryDirectory(prefix="beatgan-load-")
     schedule.write(Path(folder.name), plan, recordings)
     return folder
 
 
-def serve(
-    plan: Plan,
+def run_daemon(
+    plan: Schedule,
     recordings: list[Samples],
     model: Path,
     moments: Sequence[float],
     checkout: Path | None = None,
-) -> Served:
-    """A run of the real daemon, looked at ``moments`` seconds after its beginning.
+) -> DaemonRun:
+    """A run of the real daemon, read ``moments`` seconds after its beginning.
 
     That of another ``checkout``, if there is one.
     """
@@ -176,34 +183,34 @@ def serve(
         with processes.daemon(model, place.measured, folder, plan.streams, checkout) as daemon:
             pid = daemon.process.pid
             empty = processes.usage(pid).memory
-            with watching(folder, daemon.publish, place) as seen:
-                with feeding(folder, daemon.ingest, place) as (begin, sent):
-                    looks = at(begin, moments, lambda: look(daemon))
-                metrics = settle(daemon, sent[0].frames * plan.frame)
+            with subscribing(folder, daemon.publish, place) as seen:
+                with sending(folder, daemon.ingest, place) as (begin, sent):
+                    readings = at(begin, moments, lambda: read_daemon(daemon))
+                metrics = wait_until_taken_in(daemon, sent[0].frames * plan.frame)
             code, logged = daemon.stop(), daemon.logged()
         sent_at, beats = np.load(folder / "sent.npy"), np.load(folder / "beats.npy")
-    return Served(
-        plan, begin, sent_at, sent[0], looks, empty, beats, seen[0], metrics, logged, code
+    return DaemonRun(
+        plan, begin, sent_at, sent[0], readings, empty, beats, seen[0], metrics, logged, code
     )
 
 
-def look(daemon: Daemon) -> Look:
+def read_daemon(daemon: Daemon) -> Reading:
     """At the daemon now; its usage first, since to ask for the rest costs it something."""
-    return Look(processes.usage(daemon.process.pid), daemon.metrics(), daemon.ready())
+    return Reading(processes.usage(daemon.process.pid), daemon.metrics(), daemon.ready())
 
 
-def bare(
-    plan: Plan, recordings: list[Samples], model: Path, beats: float, moments: Sequence[float]
-) -> Bare:
+def run_floor(
+    plan: Schedule, recordings: list[Samples], model: Path, beats: float, moments: Sequence[float]
+) -> FloorRun:
     """A run of the bare consumer under the same plan; ``beats`` are found in each frame."""
     place = processes.cores()
     with prepare(plan, recordings) as name:
         folder = Path(name)
         arguments: list[str | Path] = ["-m", "benchmarks.performance.load.floor", model, str(beats)]
         with started(arguments, {place.measured}, folder / "floor.log") as floor:
-            with feeding(folder, said(floor).strip(), place) as (begin, sent):
-                looks = at(begin, moments, lambda: Look(processes.usage(floor.pid), {}, ""))
-            time.sleep(SETTLED_S)
-            floored = msgspec.json.decode(finished(floor), type=Floored)
+            with sending(folder, next_line(floor).strip(), place) as (begin, sent):
+                readings = at(begin, moments, lambda: Reading(processes.usage(floor.pid), {}, ""))
+            time.sleep(IDLE_S)
+            report = msgspec.json.decode(last_line(floor), type=FloorReport)
         sent_at = np.load(folder / "sent.npy")
-    return Bare(plan, begin, sent_at, sent[0], looks, floored)
+    return FloorRun(plan, begin, sent_at, sent[0], readings, report)

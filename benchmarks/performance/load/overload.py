@@ -14,7 +14,7 @@ import numpy as np
 from beatgan.errors import BeatganError
 from beatgan.types import Bools
 from benchmarks.performance.load import schedule
-from benchmarks.performance.load.measure import Served, Window
+from benchmarks.performance.load.measure import DaemonRun, Window
 from benchmarks.performance.load.results import (
     AT,
     SCORED,
@@ -24,16 +24,16 @@ from benchmarks.performance.load.results import (
     quantiles,
     share,
 )
-from benchmarks.performance.load.schedule import SECOND, Plan
+from benchmarks.performance.load.schedule import SECOND, Schedule
 
-CALM_S, STORM_S, AFTER_S = 20.0, 30.0, 60.0
-RISE_S = 5.0  # in which the streams of the storm begin
-PHASES = ("half", "storm", "after")
-PROMISED_MS = 250.0  # p99 of a second in which the daemon counts as recovered
-WHOLE = 0.95  # and the share of the calm's beats that are told in it
+STEADY_S, OVERLOAD_S, AFTER_S = 20.0, 30.0, 60.0
+RISE_S = 5.0  # in which the streams of the overload begin
+PHASES = ("half", "overload", "after")
+RECOVERED_P99_MS = 250.0  # p99 of a second in which the daemon counts as recovered
+WHOLE = 0.95  # and the share of the beats before that are published in it
 GAUGES = ("active", "shed", "behind", "drift")  # in the names of metrics that do not add up
 PROBES = 6
-HEAVY = 0.8  # share of a core from which on a capacity can be told from it
+HEAVY = 0.8  # share of a core from which a capacity can be derived
 
 
 class Phase(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class Phase(msgspec.Struct, frozen=True):
 
     name: str
     frames: float  # sent a second
-    beats: float  # told a second
+    beats: float  # published a second
     p50: float
     p99: float
     longest: float
@@ -53,7 +53,7 @@ class Phase(msgspec.Struct, frozen=True):
     ready: str
 
 
-class Overloaded(msgspec.Struct, frozen=True):
+class OverloadResult(msgspec.Struct, frozen=True):
     """The whole run. ``recovered``: seconds after the fall; None if it did not in time.
 
     ``events``: lines of the log by what they say; ``busiest``: most lines within a second.
@@ -63,11 +63,11 @@ class Overloaded(msgspec.Struct, frozen=True):
     multiple: float
     phases: list[Phase]
     recovered: float | None
-    words: dict[str, int]
-    texts: dict[str, str]
+    message_counts: dict[str, int]
+    status_texts: dict[str, str]
     events: dict[str, int]
     busiest: int
-    said: list[str]
+    next_line: list[str]
     refused: int
     late_p99: float
     late_max: float
@@ -75,7 +75,7 @@ class Overloaded(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Storm:
+class OverloadPlan:
     """When it begins and ends, in seconds of the run, and which streams are there all the time."""
 
     opens: float
@@ -86,22 +86,24 @@ class Storm:
 
     @property
     def moments(self) -> Sequence[float]:
-        """When to look at the daemon."""
+        """When to read the daemon's figures."""
         return self.opens, self.begins, self.ends, self.closes
 
 
-def storm(capacity: int, multiple: float, admitted_s: float, frames: int) -> tuple[Storm, Plan]:
+def overload_plan(
+    capacity: int, multiple: float, admitted_s: float, frames: int
+) -> tuple[OverloadPlan, Schedule]:
     """Half of ``capacity`` streams all the time, ``multiple`` of it in the middle, one lead."""
     streams = round(multiple * capacity)
     order = np.random.default_rng(0).permutation(streams)
     always = order < capacity // 2
     opens = admitted_s + 5.0
-    begins, ends = opens + CALM_S, opens + CALM_S + STORM_S
-    made = Storm(opens, begins, ends, ends + AFTER_S, always)
+    begins, ends = opens + STEADY_S, opens + STEADY_S + OVERLOAD_S
+    made = OverloadPlan(opens, begins, ends, ends + AFTER_S, always)
     slow = order / (capacity // 2) * admitted_s
     starts = np.where(always, slow, begins + order / streams * RISE_S)
     stops = np.where(always, made.closes + 1, ends)
-    return made, Plan(
+    return made, Schedule(
         frame=schedule.frame_size(360.0, frames),
         fs=360.0,
         leads=schedule.lead_names(1),
@@ -111,7 +113,7 @@ def storm(capacity: int, multiple: float, admitted_s: float, frames: int) -> tup
     )
 
 
-def capacity(run: Callable[[int], Served], streams: int) -> int:
+def capacity(run: Callable[[int], DaemonRun], streams: int) -> int:
     """How many streams fill the core: measured near to it, since cost does not grow from naught.
 
     Raises BeatganError where even more streams do not fill it: others do.
@@ -124,21 +126,23 @@ def capacity(run: Callable[[int], Served], streams: int) -> int:
     raise BeatganError(f"{streams} streams should fill the daemon's core; who else uses it?")
 
 
-def weather(run: Served, plan: Storm, needed: int, capacity: int, multiple: float) -> Overloaded:
+def overload_result(
+    run: DaemonRun, plan: OverloadPlan, needed: int, capacity: int, multiple: float
+) -> OverloadResult:
     """What became of the run."""
     waits = latency(run.plan, run.sent_at, run.beats, needed)
     lines = Counter(str(line["event"]) for line in run.logged)
     seconds = Counter(str(line.get("timestamp", ""))[:19] for line in run.logged)
-    return Overloaded(
+    return OverloadResult(
         capacity=capacity,
         multiple=multiple,
         phases=[phase(run, waits, number) for number in range(len(PHASES))],
         recovered=recovered(run, plan, waits),
-        words=run.seen.words,
-        texts=run.seen.texts,
+        message_counts=run.seen.message_counts,
+        status_texts=run.seen.status_texts,
         events=dict(lines),
         busiest=max(seconds.values()),
-        said=[str(line) for line in run.logged if line.get("level") not in ("info", "debug")],
+        next_line=[str(line) for line in run.logged if line.get("level") not in ("info", "debug")],
         refused=run.sent.refused,
         late_p99=run.sent.late_p99,
         late_max=run.sent.late_max,
@@ -146,9 +150,9 @@ def weather(run: Served, plan: Storm, needed: int, capacity: int, multiple: floa
     )
 
 
-def phase(run: Served, waits: Latency, number: int) -> Phase:
-    """One part of the run, between two looks."""
-    before, after = run.looks[number : number + 2]
+def phase(run: DaemonRun, waits: Latency, number: int) -> Phase:
+    """One part of the run, between two readings."""
+    before, after = run.readings[number : number + 2]
     window = Window(before.usage, after.usage)
     seconds = window.seconds
     p50, p99, longest = quantiles(waits.ms[window.holds(waits.sent) & scored(run)])
@@ -179,24 +183,24 @@ def growth(before: dict[str, float], after: dict[str, float]) -> dict[str, float
     return found
 
 
-def scored(run: Served) -> Bools:
+def scored(run: DaemonRun) -> Bools:
     """Which beats were scored: others may have waited for samples that were thrown away."""
     return np.asarray(run.beats[:, SCORED] == 1)
 
 
-def recovered(run: Served, plan: Storm, waits: Latency) -> float | None:
-    """Seconds from the end of the storm until all is as it was: no later second is late or short.
+def recovered(run: DaemonRun, plan: OverloadPlan, waits: Latency) -> float | None:
+    """Seconds from the end of the overload until no later second is late or short.
 
     Beats are those of the streams that were there all the time.
     """
     known = scored(run) & plan.always[run.beats[:, STREAM]]
     since = (waits.sent[known] - run.begin) / SECOND
     second, ms = np.floor(since).astype(int), waits.ms[known]
-    calm = np.mean((since > plan.opens) & (since < plan.begins)) * len(since) / CALM_S
+    before = np.mean((since > plan.opens) & (since < plan.begins)) * len(since) / STEADY_S
     first = int(np.ceil(plan.ends))
     for each in range(int(plan.closes) - 1, first - 1, -1):
         here = second == each
-        if here.sum() < WHOLE * calm or np.quantile(ms[here], 0.99) > PROMISED_MS:
+        if here.sum() < WHOLE * before or np.quantile(ms[here], 0.99) > RECOVERED_P99_MS:
             first = each + 1
             break
     return None if first >= int(plan.closes) else first - plan.ends
@@ -204,7 +208,7 @@ def recovered(run: Served, plan: Storm, waits: Latency) -> float | None:
 
 ROWS: dict[str, Callable[[Phase], str]] = {
     "frames sent a second": lambda p: f"{p.frames:.0f}",
-    "beats told a second": lambda p: f"{p.beats:.0f}",
+    "beats published a second": lambda p: f"{p.beats:.0f}",
     "latency, median, ms": lambda p: f"{p.p50:.1f}",
     "latency, p99, ms": lambda p: f"{p.p99:.1f}",
     "latency, longest, ms": lambda p: f"{p.longest:.1f}",
@@ -219,14 +223,14 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value == round(value) else f"{value:.3g}"
 
 
-def table(run: Overloaded) -> str:
+def table(run: OverloadResult) -> str:
     """For people."""
-    told = sorted({name for each in run.phases for name in each.counted})
+    names = sorted({name for each in run.phases for name in each.counted})
     lines = [f"{run.multiple:g} times {run.capacity} streams"]
     lines.append(f"{'':44}" + "".join(f"{each.name:>14}" for each in run.phases))
     for name, cell in ROWS.items():
         lines.append(f"{name:44}" + "".join(f"{cell(each):>14}" for each in run.phases))
-    for name in told:
+    for name in names:
         cells = "".join(f"{_number(each.counted.get(name, 0)):>14}" for each in run.phases)
         lines.append(f"{name:44}{cells}")
     end = "not in time" if run.recovered is None else f"{run.recovered:.0f} s after its end"
@@ -234,10 +238,10 @@ def table(run: Overloaded) -> str:
         [
             *lines,
             f"recovered: {end}",
-            f"messages: {run.words}",
-            *(f"  {state}: {text}" for state, text in run.texts.items()),
+            f"messages: {run.message_counts}",
+            *(f"  {state}: {text}" for state, text in run.status_texts.items()),
             f"log: {run.events}, at most {run.busiest} lines a second",
-            *(f"  {line}" for line in run.said[:12]),
+            *(f"  {line}" for line in run.next_line[:12]),
             f"sources: {run.refused} frames refused by a full queue, late p99 {run.late_p99:.1f} "
             f"ms, at most {run.late_max:.0f} ms; subscriber behind {run.subscriber_behind:.0f} ms",
         ]

@@ -90,7 +90,7 @@ def started(
             process.kill()
 
 
-def said(process: subprocess.Popen[str]) -> str:
+def next_line(process: subprocess.Popen[str]) -> str:
     """The next line that a process of ours prints; raises BeatganError if it ended instead."""
     line = process.stdout.readline() if process.stdout else ""
     if not line:
@@ -98,10 +98,10 @@ def said(process: subprocess.Popen[str]) -> str:
     return line
 
 
-def finished(process: subprocess.Popen[str]) -> str:
-    """The last line of a process that is told to end."""
+def last_line(process: subprocess.Popen[str]) -> str:
+    """Ask a process to end; the last line that it prints."""
     process.terminate()
-    return said(process)
+    return next_line(process)
 
 
 @dataclass(frozen=True)

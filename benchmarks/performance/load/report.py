@@ -22,7 +22,7 @@ ROWS: dict[str, Callable[[Figures], str]] = {
     "samples sent": lambda f: f"{f.samples_sent}",
     "samples received": lambda f: f"{f.samples_received}",
     "samples reported lost": lambda f: f"{f.samples_lost}",
-    "beats told": lambda f: f"{f.beats_told}",
+    "beats published": lambda f: f"{f.beats_published}",
     "beat messages that came": lambda f: f"{f.beats_seen}",
     "latency, median, ms": lambda f: f"{f.latency_p50:.1f}",
     "latency, p99, ms": lambda f: f"{f.latency_p99:.1f}",
@@ -51,7 +51,7 @@ def table(runs: Sequence[Figures]) -> str:
 
 
 def verdict(run: Figures) -> list[str]:
-    """Where the time went by thread, promises not kept, and objections."""
+    """Where the time went by thread, promises not kept, and why the run is void."""
     threads = sorted(run.threads.items(), key=lambda pair: -pair[1])[:3]
     where = ", ".join(f"{name} {cpu:.1f}" for name, cpu in threads)
     return [

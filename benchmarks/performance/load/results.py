@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 
 from beatgan.types import Doubles, Ints
-from benchmarks.performance.load.measure import Bare, Ran, Served, Window
-from benchmarks.performance.load.schedule import SECOND, Plan, frame_of
+from benchmarks.performance.load.measure import DaemonRun, FloorRun, LoadRun, Window
+from benchmarks.performance.load.schedule import SECOND, Schedule, frame_of
 
 LATE_P99_MS, LATE_MAX_MS = 20.0, 200.0  # sources later than this are another load than was asked
 FOREIGN = 0.03  # share of its core that others may take from the process that is measured
@@ -34,7 +34,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     samples_sent: int
     samples_received: int
     samples_lost: int
-    beats_told: int
+    beats_published: int
     beats_seen: int
     latency_p50: float
     latency_p99: float
@@ -51,7 +51,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     generator_share: float
     subscriber_share: float
     subscriber_behind: float
-    words: dict[str, int]
+    message_counts: dict[str, int]
     failed: list[str]
     void: list[str]
 
@@ -72,8 +72,8 @@ class Latency:
     ms: Doubles
 
 
-def latency(plan: Plan, sent_at: Ints, beats: Ints, needed: int) -> Latency:
-    """Of all ``beats``, rows as `Served` has them. ``needed``: see `frame_of`."""
+def latency(plan: Schedule, sent_at: Ints, beats: Ints, needed: int) -> Latency:
+    """Of all ``beats``, rows as `DaemonRun` has them. ``needed``: see `frame_of`."""
     stream = beats[:, STREAM]
     interval = np.array(plan.starts)[stream] + frame_of(beats[:, SAMPLE], needed, plan)
     sent = sent_at[interval, stream]
@@ -98,27 +98,29 @@ def missing(beats: Ints) -> int:
     return int(counts.sum() - len(np.unique(beats[:, [STREAM, N]], axis=0)))
 
 
-def stream_seconds(run: Ran) -> float:
+def stream_seconds(run: LoadRun) -> float:
     """Of ECG that the process took in the window: what it threw away does not make it cheap."""
-    if not isinstance(run, Served):
+    if not isinstance(run, DaemonRun):
         return float(run.window.holds(run.sent_at).sum() * run.plan.frame / run.plan.fs)
-    before, *_, after = (look.metrics["beatgan_samples_received_total"] for look in run.looks)
+    before, *_, after = (
+        reading.metrics["beatgan_samples_received_total"] for reading in run.readings
+    )
     return (after - before) / run.plan.fs
 
 
-def beats_a_frame(run: Served) -> float:
-    """Beats told for each frame taken, over the window."""
+def beats_a_frame(run: DaemonRun) -> float:
+    """Beats published for each frame taken, over the window."""
     beats = float(run.window.holds(run.beats[:, AT]).sum())
     return beats * run.plan.frame / (stream_seconds(run) * run.plan.fs)
 
 
-def alerts(run: Served) -> float:
+def alerts(run: DaemonRun) -> float:
     """Alert messages a stream-second, over the whole run; their words are a code and a phase."""
-    messages = sum(count for word, count in run.seen.words.items() if " " in word)
+    messages = sum(count for word, count in run.seen.message_counts.items() if " " in word)
     return messages / (run.sent.frames * run.plan.frame / run.plan.fs)
 
 
-def cost(run: Ran) -> float:
+def cost(run: LoadRun) -> float:
     """Microseconds of CPU a stream-second, over the window."""
     return 1e6 * run.window.cpu / stream_seconds(run)
 
@@ -128,13 +130,13 @@ def share(window: Window) -> float:
     return window.cpu / window.seconds
 
 
-def told(metrics: dict[str, float]) -> int:
+def beats_published(metrics: dict[str, float]) -> int:
     """Beats for which the daemon says that it sent a message."""
     names = ("beatgan_beats_scored_total", "beatgan_beats_unscored_total")
     return int(sum(value for name, value in metrics.items() if name.startswith(names)))
 
 
-def faults(run: Served) -> list[str]:
+def broken_promises(run: DaemonRun) -> list[str]:
     """What the daemon did not do that it had promised."""
     sent = run.sent.frames * run.plan.frame
     received = int(run.metrics["beatgan_samples_received_total"])
@@ -147,7 +149,7 @@ def faults(run: Served) -> list[str]:
     if rejected := sum(v for k, v in run.metrics.items() if "frames_rejected_total" in k):
         found.append(f"{rejected:g} frames were rejected")
     holes = missing(run.beats)
-    if holes and told(run.metrics) == len(run.beats):
+    if holes and beats_published(run.metrics) == len(run.beats):
         found.append(f"{holes} beats were left out in the count of beats")
     if share(run.window) > FULL:
         found.append("its core was full: what still waits in queues is missing in the cost")
@@ -156,7 +158,7 @@ def faults(run: Served) -> list[str]:
     return found
 
 
-def objections(run: Served, floor: Bare) -> list[str]:
+def void_reasons(run: DaemonRun, floor: FloorRun) -> list[str]:
     """Why the run says nothing of the daemon."""
     found = []
     for name, each in (("the daemon", run), ("the floor", floor)):
@@ -166,14 +168,14 @@ def objections(run: Served, floor: Bare) -> list[str]:
         if sent.late_p99 > LATE_P99_MS or sent.late_max > LATE_MAX_MS:
             late = f"p99 {sent.late_p99:.1f} ms, at most {sent.late_max:.0f} ms"
             found.append(f"the sources of {name} were late: {late}")
-    if unseen := told(run.metrics) - len(run.beats):
+    if unseen := beats_published(run.metrics) - len(run.beats):
         found.append(f"{unseen} beat messages never came: the subscriber's queue overflowed")
-    if floor.floored.frames != floor.sent.frames:
-        found.append(f"the floor took {floor.floored.frames} of {floor.sent.frames} frames")
+    if floor.report.frames != floor.sent.frames:
+        found.append(f"the floor took {floor.report.frames} of {floor.sent.frames} frames")
     return found
 
 
-def figures(run: Served, floor: Bare, needed: int) -> Figures:
+def figures(run: DaemonRun, floor: FloorRun, needed: int) -> Figures:
     """All of it."""
     waits = latency(run.plan, run.sent_at, run.beats, needed)
     window, ecg_s = run.window, stream_seconds(run)
@@ -190,7 +192,7 @@ def figures(run: Served, floor: Bare, needed: int) -> Figures:
         samples_sent=run.sent.frames * run.plan.frame,
         samples_received=int(run.metrics["beatgan_samples_received_total"]),
         samples_lost=int(run.metrics["beatgan_samples_lost_total"]),
-        beats_told=told(run.metrics),
+        beats_published=beats_published(run.metrics),
         beats_seen=len(run.beats),
         latency_p50=p50,
         latency_p99=p99,
@@ -207,7 +209,7 @@ def figures(run: Served, floor: Bare, needed: int) -> Figures:
         generator_share=run.sent.cpu_share,
         subscriber_share=run.seen.cpu_share,
         subscriber_behind=run.seen.behind_ms,
-        words=run.seen.words,
-        failed=faults(run),
-        void=objections(run, floor),
+        message_counts=run.seen.message_counts,
+        failed=broken_promises(run),
+        void=void_reasons(run, floor),
     )

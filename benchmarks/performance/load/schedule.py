@@ -19,7 +19,7 @@ SCALE = 0.005  # millivolt a unit: that of MIT-BIH's recorders
 Samples = NDArray[np.int16]
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Schedule(msgspec.Struct, frozen=True):
     """Each stream sends one frame of ``frame`` samples an interval, from interval ``starts[s]`` to
     before ``stops[s]``. Stream s sends in every interval at the share s / streams of it, so that
     streams are spread evenly.
@@ -80,15 +80,15 @@ def admitted(streams: int, over: int, first: int = 0) -> list[int]:
     return starts
 
 
-def write(folder: Path, plan: Plan, recordings: list[Samples]) -> None:
+def write(folder: Path, plan: Schedule, recordings: list[Samples]) -> None:
     """Leave plan and material for the other processes."""
     (folder / "plan.json").write_bytes(msgspec.json.encode(plan))
     np.savez(folder / "material.npz", *recordings)
 
 
-def read(folder: Path) -> Plan:
+def read(folder: Path) -> Schedule:
     """The plan that `write` left."""
-    return msgspec.json.decode((folder / "plan.json").read_bytes(), type=Plan)
+    return msgspec.json.decode((folder / "plan.json").read_bytes(), type=Schedule)
 
 
 def material(folder: Path) -> list[Samples]:
@@ -108,7 +108,7 @@ def as_sent(samples: NDArray[np.float32], leads: int) -> Samples:
     return np.asarray(bounded, np.int16)
 
 
-def frame_of(sample: Ints, needed: int, plan: Plan) -> Ints:
+def frame_of(sample: Ints, needed: int, plan: Schedule) -> Ints:
     """Which of its stream's frames brings the last sample that the beat at ``sample`` needs.
 
     ``needed``: how many samples must have arrived, less the beat's own index.

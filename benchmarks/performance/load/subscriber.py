@@ -16,11 +16,11 @@ import zmq
 
 from beatgan_daemon.signals import stop_signals
 
-TICK_MS = 100  # how soon a signal to stop is seen
-QUIET_MS = 500  # without a message after that signal: all has come
+POLL_MS = 100  # how soon a signal to stop is seen
+DRAINED_MS = 500  # without a message after that signal: all has come
 
 
-class BeatSeen(msgspec.Struct):
+class BeatFields(msgspec.Struct):
     """What matters here of a beat message."""
 
     n: int
@@ -28,7 +28,7 @@ class BeatSeen(msgspec.Struct):
     score: float | None
 
 
-class OtherSeen(msgspec.Struct):
+class OtherFields(msgspec.Struct):
     """And of an alert or a status message."""
 
     stream: str
@@ -38,30 +38,31 @@ class OtherSeen(msgspec.Struct):
     text: str = ""
 
 
-class Seen(msgspec.Struct, frozen=True):
+class SubscriberReport(msgspec.Struct, frozen=True):
     """What a subscriber says at its end. ``behind_ms``: the longest that its queue had something.
 
-    ``words``: alerts by code and phase, status messages by state. ``texts``: of each state, one.
+    ``message_counts``: alerts by code and phase, status messages by state. ``status_texts``: one of
+    each state.
     """
 
     beats: int
-    words: dict[str, int]
-    texts: dict[str, str]
+    message_counts: dict[str, int]
+    status_texts: dict[str, str]
     behind_ms: float
     cpu_share: float
 
 
-class Notes:
+class Received:
     """Everything that came: of beats (stream, n, sample, ns, whether scored), else counts."""
 
     def __init__(self) -> None:
         self.rows = array("q")
-        self.words: Counter[str] = Counter()
-        self.texts: dict[str, str] = {}
-        self._beat = msgspec.json.Decoder(BeatSeen).decode
-        self._other = msgspec.json.Decoder(OtherSeen).decode
+        self.message_counts: Counter[str] = Counter()
+        self.status_texts: dict[str, str] = {}
+        self._beat = msgspec.json.Decoder(BeatFields).decode
+        self._other = msgspec.json.Decoder(OtherFields).decode
 
-    def take(self, topic: bytes, body: bytes, now: int) -> None:
+    def add(self, topic: bytes, body: bytes, now: int) -> None:
         """One message that came at ``now``; its stream's name is s and a number."""
         if topic.startswith(b"beat.s"):
             beat = self._beat(body)
@@ -69,18 +70,18 @@ class Notes:
             self.rows.extend((int(topic[6:]), beat.n, beat.sample, now, scored))
             return
         other = self._other(body)
-        self.words[other.state or f"{other.code} {other.phase}"] += 1
+        self.message_counts[other.state or f"{other.code} {other.phase}"] += 1
         if other.state:
-            self.texts.setdefault(other.state, f"{other.stream}: {other.text}")
+            self.status_texts.setdefault(other.state, f"{other.stream}: {other.text}")
 
 
-def listen(socket: zmq.Socket[bytes], notes: Notes) -> int:
-    """Note all that comes until told to stop; the longest time, in ns, without an empty queue."""
+def listen(socket: zmq.Socket[bytes], notes: Received) -> int:
+    """Note all that comes until SIGTERM; the longest time, in ns, without an empty queue."""
     clock, behind = time.monotonic_ns, 0
     with stop_signals() as stopping:
         while True:
             ending = stopping()
-            if not socket.poll(QUIET_MS if ending else TICK_MS):
+            if not socket.poll(DRAINED_MS if ending else POLL_MS):
                 if ending:
                     return behind
                 continue
@@ -89,20 +90,20 @@ def listen(socket: zmq.Socket[bytes], notes: Notes) -> int:
             behind = max(behind, clock() - began)
 
 
-def drain(socket: zmq.Socket[bytes], notes: Notes) -> None:
+def drain(socket: zmq.Socket[bytes], notes: Received) -> None:
     """Note what is there."""
     try:
         while True:
             topic = socket.recv(zmq.NOBLOCK)
             body = socket.recv(zmq.NOBLOCK)  # of the same message: all parts come at once
-            notes.take(topic, body, time.monotonic_ns())
+            notes.add(topic, body, time.monotonic_ns())
     except zmq.Again:
         return
 
 
-def run(folder: Path, endpoint: str) -> Seen:
+def run(folder: Path, endpoint: str) -> SubscriberReport:
     """Watch until SIGTERM; the beats' notes go to a file."""
-    notes = Notes()
+    notes = Received()
     gc.disable()
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
         socket.rcvhwm, socket.linger = 0, 0  # what it cannot take at once is late, not lost
@@ -113,7 +114,9 @@ def run(folder: Path, endpoint: str) -> Seen:
         share = (time.process_time() - cpu) / (time.monotonic() - wall)
     rows = np.frombuffer(notes.rows, np.int64).reshape(-1, 5)
     np.save(folder / "beats.npy", rows)
-    return Seen(len(rows), dict(notes.words), notes.texts, behind / 1e6, share)
+    return SubscriberReport(
+        len(rows), dict(notes.message_counts), notes.status_texts, behind / 1e6, share
+    )
 
 
 if __name__ == "__main__":
