@@ -76,7 +76,8 @@ def _tiled(weights: Floats) -> Floats:
     return np.ascontiguousarray(tiles.transpose(0, 2, 1)).reshape(-1)
 
 
-# A quotient of polynomials in x, Eigen's: beyond EDGE tanh is 1 in float32, below TINY it is x.
+# A quotient of polynomials in x, Eigen's: beyond EDGE it is held, within 6 units of 1; below TINY
+# tanh is x.
 EDGE, TINY = np.float32(7.90531110763549805), np.float32(0.0004)
 A1, A3 = np.float32(4.89352455891786e-03), np.float32(6.37261928875436e-04)
 A5, A7 = np.float32(1.48572235717979e-05), np.float32(5.12229709037114e-08)
@@ -88,7 +89,7 @@ B4, B6 = np.float32(1.18534705686654e-04), np.float32(1.19825839466702e-06)
 
 @compiled
 def tanh(value: np.float32) -> np.float32:
-    """The hyperbolic tangent, within 6 units in the last place; NaN of NaN.
+    """The hyperbolic tangent, within 6 units in the last place, never beyond 1; NaN of NaN.
 
     Written out because each processor's library has another one.
     """

@@ -19,8 +19,8 @@ from beatgan.protocol.frames import decode_frame, encode_frame
 from beatgan.protocol.messages import encode_message
 from beatgan.records import SAMPLE, Recording, read_recording
 from beatgan_daemon.model_loading import Loaded, load_model
-from beatgan_daemon.pipeline.engine import Engine
-from beatgan_daemon.pipeline.observer import Unobserved
+from beatgan_daemon.pipeline.batcher import messages_of
+from beatgan_daemon.pipeline.engine import Engine, EngineSettings
 from beatgan_daemon.playback.chunks import cut
 
 Frame = list[bytes]
@@ -63,16 +63,12 @@ def serve(frames: Sequence[Frame], loaded: Loaded) -> None:
         loaded.coefficients,
         loaded.scorer,
         AlarmLimits(),
-        batch_size=64,
-        batch_age=0.01,
-        silence=1e9,
-        max_streams=len(frames),
-        observer=Unobserved(),
+        EngineSettings(batch_size=64, batch_age=0.01, silence=1e9, max_streams=len(frames)),
     )
     for frame in frames:
         now = perf_counter()
         engine.receive(decode_frame(frame), now)
-        for message in engine.poll(now):
+        for message in messages_of(engine.poll(now)):
             encode_message(message)
 
 

@@ -17,8 +17,7 @@ from beatgan.errors import StreamError
 from beatgan.protocol.frames import decode_frame
 from beatgan.records import SAMPLE, read_recording
 from beatgan_daemon.model_loading import load_model
-from beatgan_daemon.pipeline.engine import Engine
-from beatgan_daemon.pipeline.observer import Unobserved
+from beatgan_daemon.pipeline.engine import Engine, EngineSettings
 from benchmarks.robustness.fuzzer import Fuzzer
 
 FRAMES_PER_S = 10_000  # so many come in a second of the engine's time
@@ -36,12 +35,7 @@ def main(
         loaded.coefficients,
         loaded.scorer,
         AlarmLimits(),
-        batch_size=256,
-        batch_age=0.01,
-        silence=5.0,
-        max_streams=1000,
-        observer=Unobserved(),
-        reorder=0.2,
+        EngineSettings(batch_size=256, batch_age=0.01, silence=5.0, max_streams=1000, reorder=0.2),
     )
     fuzzer = Fuzzer(read_recording(SAMPLE).samples[:, :1].astype(np.float32), seed=1)
     refused: Counter[str] = Counter()

@@ -22,6 +22,8 @@ from prometheus_client.metrics_core import (
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from beatgan_daemon.pipeline.observer import Observer
+
 # From a batch of one on an idle machine to an unusable delay, laid round the promise of 50-250 ms.
 LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 LATENCY = "From the last needed sample's arrival to the beat or alert message sent"
@@ -75,8 +77,8 @@ GAUGES = {
 Labels = TypeVar("Labels", bound=tuple[str, ...])
 
 
-class Metrics(Collector):
-    """The daemon's metrics, in a registry of their own; implements `observer.Observer`.
+class Metrics(Observer, Collector):
+    """The daemon's metrics, in a registry of their own.
 
     Plain numbers, each written by one thread alone: prometheus_client's own counters take a lock
     each time, and a thousand streams count thousands of times a second. Any thread may read.

@@ -8,13 +8,12 @@ counted. Nothing here knows what a beat is.
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
-from itertools import starmap, zip_longest
 from queue import Empty, SimpleQueue
 from time import monotonic, time_ns
 
 from beatgan.errors import StreamError
 from beatgan.protocol.frames import decode_frame, decode_topic
-from beatgan.protocol.messages import AlertMessage, Message, StatusMessage
+from beatgan.protocol.messages import AlertMessage, StatusMessage
 from beatgan_daemon import log
 from beatgan_daemon.exit_codes import Exit
 from beatgan_daemon.http_server import Server
@@ -24,15 +23,22 @@ from beatgan_daemon.ingest.overload import OverloadPolicy
 from beatgan_daemon.liveness import Progress, Watchdog
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_daemon.pipeline.batcher import Outgoing, messages_of
 from beatgan_daemon.pipeline.checkpointing import Checkpointer, PendingWrites
 from beatgan_daemon.pipeline.message_builder import journal_alert
-from beatgan_daemon.publishing.outgoing_queue import Outgoing
 from beatgan_daemon.reload import Prepared, Reload
 from beatgan_daemon.security.allow_list import Role
 from beatgan_daemon.settings import Settings
 from beatgan_daemon.signals import reload_signal, stop_signals
 from beatgan_daemon.systemd import Notifier
-from beatgan_daemon.wiring import keep, make_engine, open_memory, open_sockets, pace, start_outlet
+from beatgan_daemon.wiring import (
+    engine_settings,
+    keep,
+    make_engine,
+    open_memory,
+    open_sockets,
+    start_outlet,
+)
 from beatgan_daemon.zmq_endpoints import is_local
 
 NOTHING = PendingWrites({}, [])
@@ -104,7 +110,7 @@ class Service:
         if settings.state.dir is not None:
             self._checkpointer = Checkpointer(self._engine, settings.state.checkpoint_s, clock())
         self._journal_alert: AlertMessage | None = None
-        self._publish(over)
+        self._publish([Outgoing(each) for each in over])
         self.progress = Progress(self.metrics, notifier, clock, settings.log.status_s)
         self.progress.watch("outlet", self._outlet.moved)
         if self.sockets.doorkeeper is not None:
@@ -186,7 +192,7 @@ class Service:
             if (frame := self._intake.take()) is None or self._take(frame) > end:
                 break
         now = self._clock()
-        self._publish(self._engine.poll(now, self._intake.heard()), self._engine.arrivals())
+        self._publish(self._engine.poll(now, self._intake.heard()))
         self._rejections.flush(now)
         self.progress.turn(now)
         return idle
@@ -202,15 +208,13 @@ class Service:
             self._rejections.add(error.reason, f"{_sender(parts)}: {error}", frame.came)
         return self._clock()
 
-    def _publish(self, messages: Sequence[Message], arrivals: Sequence[float | None] = ()) -> None:
+    def _publish(self, outgoing: Sequence[Outgoing]) -> None:
         """Hand over messages, and what is to be kept of the streams after them."""
-        kept = (
-            NOTHING
-            if self._checkpointer is None
-            else self._checkpointer.kept(messages, self._clock())
-        )
-        timed = zip_longest(messages, arrivals if messages else ())
-        self._outlet.put(list(starmap(Outgoing, timed)), kept.alarms, kept.checkpoints)
+        messages = messages_of(outgoing)
+        kept = NOTHING
+        if self._checkpointer is not None:
+            kept = self._checkpointer.kept(messages, self._clock())
+        self._outlet.put(outgoing, kept.alarms, kept.checkpoints)
         for message in messages:
             if isinstance(message, StatusMessage):
                 self._log.debug(message.text, stream=message.stream, state=message.state)
@@ -232,14 +236,14 @@ class Service:
         for message in told:
             self.metrics.alerted(message.code, message.priority)
         if told:
-            self._publish(told)
+            self._publish([Outgoing(each) for each in told])
 
     def _apply(self, prepared: Prepared) -> None:
         """Go on with other settings, another model, another allow-list: between two turns."""
         settings = prepared.settings
         self._loaded = prepared.loaded or self._loaded
         self.metrics.model = self._loaded.digest
-        self._engine.adjust(self._loaded.scorer, settings.alarms, **pace(settings))
+        self._engine.adjust(self._loaded.scorer, settings.alarms, engine_settings(settings))
         self._outlet.keep = keep(settings)
         self._overload.adjust(*_limits(settings))
         self._shedding.adjust(settings.ingest.frames_per_s)
@@ -258,7 +262,7 @@ class Service:
         end = self._clock() + DRAIN_S
         while not self._intake.empty() and self._clock() < end:
             self._turn(0.0)
-        self._publish(self._engine.drain(self._clock()), self._engine.arrivals())
+        self._publish(self._engine.drain(self._clock()))
         if self._checkpointer is not None:
             self._outlet.put(checkpoints=self._checkpointer.all())
         self._reload.close()

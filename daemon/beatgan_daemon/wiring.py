@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 import msgspec
 import zmq
@@ -20,7 +19,7 @@ from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
 from beatgan_daemon.pipeline.checkpointing import restore_streams
-from beatgan_daemon.pipeline.engine import Engine
+from beatgan_daemon.pipeline.engine import Engine, EngineSettings
 from beatgan_daemon.publishing.publisher import Keep, Outlet
 from beatgan_daemon.security.allow_list import Role
 from beatgan_daemon.security.credentials import Credentials, load_credentials
@@ -35,19 +34,9 @@ from beatgan_daemon.storage.journal import Journal
 LINGER_S = 1.0  # at the end, for subscribers to take what is queued for them
 
 
-class Pace(TypedDict):
-    """What of an engine's settings may change while it runs; see `Engine`."""
-
-    batch_size: int
-    batch_age: float
-    silence: float
-    max_streams: int
-    reorder: float
-
-
-def pace(settings: Settings) -> Pace:
+def engine_settings(settings: Settings) -> EngineSettings:
     """The settings in the engine's units: seconds."""
-    return Pace(
+    return EngineSettings(
         batch_size=settings.batch.size,
         batch_age=settings.batch.age_ms / 1000,
         silence=settings.streams.silence_s,
@@ -65,9 +54,9 @@ def make_engine(
         loaded.coefficients,
         loaded.scorer,
         settings.alarms,
+        engine_settings(settings),
         observer=metrics,
         clock=clock,
-        **pace(settings),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from beatgan.model.scorer import Scorer
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Floats, Quality, Score
-from beatgan_daemon.pipeline.engine import Engine
+from beatgan_daemon.pipeline.engine import Engine, EngineSettings
 from beatgan_daemon.pipeline.observer import Observer
 from beatgan_train.training.coefficients import coefficients_of
 
@@ -40,7 +41,7 @@ class DistanceScorer:
         return Score(beat, value, self.threshold, beat.template, error)
 
 
-class CountingObserver:
+class CountingObserver(Observer):
     """Every count under its metric's word, with labels in brackets."""
 
     def __init__(self, counts: Counter[str]) -> None:
@@ -109,13 +110,17 @@ def new_engine() -> Callable[..., tuple[Engine, Counter[str]]]:
             "coefficients": COEFFICIENTS,
             "scorer": DistanceScorer(),
             "limits": AlarmLimits(anomalous_beats=2, among_beats=12),
+            "observer": CountingObserver(counts),
+        }
+        pace: dict[str, Any] = {
             "batch_size": 8,
             "batch_age": 0.01,
             "silence": 5.0,
             "max_streams": 100,
-            "observer": CountingObserver(counts),
         }
-        return Engine(**(values | overrides)), counts
+        for name in {field.name for field in fields(EngineSettings)} & set(overrides):
+            pace[name] = overrides.pop(name)
+        return Engine(**(values | overrides), settings=EngineSettings(**pace)), counts
 
     return make
 

@@ -10,8 +10,7 @@ from beatgan.protocol.frames import decode_frame, encode_frame
 from beatgan.records import read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Score
-from beatgan_daemon.pipeline.engine import Engine
-from beatgan_daemon.pipeline.observer import Unobserved
+from beatgan_daemon.pipeline.engine import Engine, EngineSettings
 from beatgan_daemon.playback.chunks import cut
 from beatgan_train.data.beat_set import load
 from beatgan_train.training.coefficients import coefficients_of
@@ -42,11 +41,7 @@ def test_the_daemon_serves_what_training_learns_from(mitdb: Path) -> None:
         COEFFICIENTS,
         checkpointer,
         AlarmLimits(),
-        batch_size=7,
-        batch_age=0.0,
-        silence=1e9,
-        max_streams=1,
-        observer=Unobserved(),
+        EngineSettings(batch_size=7, batch_age=0.0, silence=1e9, max_streams=1),
     )
     recording = read_recording(mitdb / "208")
     for i, chunk in enumerate(cut(recording, "208", (1, 1777, 97, 36), epoch=0, start_ns=0)):

@@ -1,10 +1,10 @@
-"""Steps become messages: beats wait for their batch, are scored across streams, and are told.
+"""Stream events become messages: beats wait for their batch and are scored across streams.
 
-Knows no chunk, and of a stream only what a step carries. No clock of its own.
+Knows no chunk, and of a stream only what an event carries. No clock of its own.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from beatgan.alarms.policy import EpisodePolicy
@@ -17,15 +17,20 @@ from beatgan_daemon.pipeline.observer import Observer
 from beatgan_daemon.pipeline.stream import SegmentEnd, StatusChange, StreamEvent
 
 
-class Waiting(NamedTuple):
-    """A step not yet told, and when the samples it needs arrived."""
+class Outgoing(NamedTuple):
+    """A message, and when the last samples it needed arrived (monotonic s), None for no samples."""
 
-    step: StreamEvent
-    arrived: float
+    message: Message
+    arrived: float | None = None
+
+
+def messages_of(outgoing: Iterable[Outgoing]) -> list[Message]:
+    """The messages alone."""
+    return [each.message for each in outgoing]
 
 
 class BeatBatcher:
-    """The steps of all streams that wait to be told, in the order in which they became known."""
+    """The events of all streams that wait for their batch, in the order they became known."""
 
     def __init__(
         self,
@@ -41,44 +46,41 @@ class BeatBatcher:
         self.scorer, self._rate, self._active_alarms = scorer, rate, active_alarms
         self.batch_size, self.batch_age = batch_size, batch_age
         self._observer, self._clock = observer, clock
-        self._waiting: list[Waiting] = []
+        self._waiting: list[tuple[StreamEvent, float]] = []  # and when its samples had arrived
         self._beats = 0  # among those waiting
-        self.arrivals: list[float | None] = []  # of what each message told last needed, if samples
 
-    def wait(self, steps: Sequence[StreamEvent], arrived: float) -> None:
-        """Steps whose samples had ``arrived`` by then."""
-        for step in steps:
-            self._waiting.append(Waiting(step, arrived))
-            self._beats += isinstance(step.what, Beat)
+    def add(self, events: Sequence[StreamEvent], arrived: float) -> None:
+        """Events whose samples had ``arrived`` by then."""
+        for event in events:
+            self._waiting.append((event, arrived))
+            self._beats += isinstance(event.what, Beat)
 
-    def waits(self) -> bool:
-        """Whether there is something to tell."""
-        return bool(self._waiting)
+    def empty(self) -> bool:
+        """Whether no event waits."""
+        return not self._waiting
 
     def due(self, now: float) -> bool:
-        """Whether a batch is full, or its first step old enough."""
+        """Whether a batch is full, or its first event old enough."""
         if self._beats >= self.batch_size:
             return True
-        return bool(self._waiting) and now >= self._waiting[0].arrived + self.batch_age
+        return bool(self._waiting) and now >= self._waiting[0][1] + self.batch_age
 
     def deadline(self) -> float | None:
-        """When the first step that waits is old enough; None if none waits."""
-        return self._waiting[0].arrived + self.batch_age if self._waiting else None
+        """When the first event that waits is old enough; None if none waits."""
+        return self._waiting[0][1] + self.batch_age if self._waiting else None
 
-    def tell(self, now: float) -> list[Message]:
-        """The messages of all steps that wait."""
+    def drain_batch(self, now: float) -> list[Outgoing]:
+        """The messages of all events that wait."""
         waiting, self._waiting, self._beats = self._waiting, [], 0
-        beats = [each.step.what for each in waiting if isinstance(each.step.what, Beat)]
-        scores = iter(self._score(beats))
+        scores = iter(self._score([e.what for e, _ in waiting if isinstance(e.what, Beat)]))
         if self._clock is not None:
             now = self._clock()
-        messages: list[Message] = []
-        self.arrivals = []
-        for each in waiting:
-            messages += self._tell(each, scores, now)
-            arrived = None if isinstance(each.step.what, StatusChange) else each.arrived
-            self.arrivals += [arrived] * (len(messages) - len(self.arrivals))
-        return messages
+        outgoing: list[Outgoing] = []
+        for event, arrived in waiting:
+            messages = self._messages(event, arrived, scores, now)
+            at = None if isinstance(event.what, StatusChange) else arrived
+            outgoing += [Outgoing(message, at) for message in messages]
+        return outgoing
 
     def _score(self, beats: list[Beat]) -> list[Score]:
         scores: list[Score] = []
@@ -93,44 +95,52 @@ class BeatBatcher:
                 self._observer.unscored(score.beat.quality.value)
         return scores
 
-    def _tell(self, waiting: Waiting, scores: Iterator[Score], now: float) -> list[Message]:
-        """The messages of one step; ``scores`` are those of the beats, in order."""
-        what, segment = waiting.step.what, waiting.step.segment
+    def _messages(
+        self, event: StreamEvent, arrived: float, scores: Iterator[Score], now: float
+    ) -> list[Message]:
+        """The messages of one event; ``scores`` are those of the beats, in order."""
+        what, segment = event.what, event.segment
         if isinstance(what, StatusChange):
             return [status_message(segment, what)]
         if isinstance(what, Alert):
             lasted = round(what.condition_ms * segment.fs / 1000)
             recognised = what.onset + lasted if what.end is None else what.end
-            return self._alert(waiting, [what], recognised, now)
+            return self._alert_messages(event, arrived, [what], recognised, now)
         if isinstance(what, SegmentEnd):
-            ended = self._alert(waiting, segment.policy.close(what.sample), what.sample, now)
-            return (
-                [*ended, *self._counted(self._active_alarms.release(segment.stream))]
-                if what.over
-                else ended
-            )
-        evidence = next(scores) if isinstance(what, Beat) else what
-        alerts = segment.policy.push(evidence)
+            alerts = segment.policy.close(what.sample)
+            ended = self._alert_messages(event, arrived, alerts, what.sample, now)
+            if what.over:
+                ended += self._counted(self._active_alarms.release(segment.stream))
+            return ended
+        known = next(scores) if isinstance(what, Beat) else what
+        alerts = segment.policy.push(known)
         if segment.policy.suppressed:
             self._count_suppressed(segment.policy)
-        told = self._alert(waiting, alerts, what.known_at, now) if alerts else []
-        return [beat_message(segment, evidence), *told] if isinstance(evidence, Score) else told
+        messages: list[Message] = [beat_message(segment, known)] if isinstance(known, Score) else []
+        if alerts:
+            messages += self._alert_messages(event, arrived, alerts, what.known_at, now)
+        return messages
 
     def _count_suppressed(self, policy: EpisodePolicy) -> None:
         for code in policy.suppressed:
             self._observer.suppressed(code)
         policy.suppressed.clear()
 
-    def _alert(
-        self, waiting: Waiting, alerts: list[Alert], recognised: int, now: float
+    def _alert_messages(
+        self,
+        event: StreamEvent,
+        arrived: float,
+        alerts: list[Alert],
+        recognised: int,
+        now: float,
     ) -> list[Message]:
         """The messages of alerts. ``recognised``: the sample with which they could be known."""
-        segment = waiting.step.segment
-        signal_s = max(0, waiting.step.until - recognised) / segment.fs + now - waiting.arrived
+        segment = event.segment
+        signal_s = max(0, event.until - recognised) / segment.fs + now - arrived
         messages: list[Message] = []
         for alert in alerts:
-            composed = alert_message(segment, alert, recognised, signal_s, self._rate)
-            messages += self._counted(self._active_alarms.take(composed))
+            message = alert_message(segment, alert, recognised, signal_s, self._rate)
+            messages += self._counted(self._active_alarms.take(message))
         return messages
 
     def _counted(self, messages: list[AlertMessage]) -> list[AlertMessage]:

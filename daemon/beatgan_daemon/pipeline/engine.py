@@ -15,11 +15,11 @@ from beatgan.alarms.limits import AlarmLimits
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import StreamError
 from beatgan.model.scorer import Scorer
-from beatgan.protocol.messages import Message, State
+from beatgan.protocol.messages import State
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Alert, Chunk, Kind, Phase, Priority
 from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
-from beatgan_daemon.pipeline.batcher import BeatBatcher
+from beatgan_daemon.pipeline.batcher import BeatBatcher, Outgoing
 from beatgan_daemon.pipeline.observer import Observer
 from beatgan_daemon.pipeline.reorder import Arrival, ReorderBuffer
 from beatgan_daemon.pipeline.snapshot import Snapshot
@@ -27,6 +27,22 @@ from beatgan_daemon.pipeline.stream import Stream
 
 NO_DATA = "signal.no-data"
 FORGET_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """What may change while an engine runs; times in seconds.
+
+    Beats are scored as soon as ``batch_size`` wait or one has waited ``batch_age``. A frame that
+    comes too early waits ``reorder`` for those that belong before it. A stream without a new sample
+    for ``silence`` raises `signal.no-data`. At most ``max_streams`` are served.
+    """
+
+    batch_size: int
+    batch_age: float
+    silence: float
+    max_streams: int
+    reorder: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +62,35 @@ class Engine:
         coefficients: AlarmCoefficients,
         scorer: Scorer,
         limits: AlarmLimits,
+        settings: EngineSettings,
         *,
-        batch_size: int,
-        batch_age: float,
-        silence: float,
-        max_streams: int,
-        observer: Observer,
+        observer: Observer | None = None,
         active_alarms: ActiveAlarms | None = None,
-        reorder: float = 0.0,
         forget: float = FORGET_S,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        """Beats are scored as soon as ``batch_size`` wait or one has waited ``batch_age`` seconds.
+        """A silent stream is forgotten after ``forget`` seconds.
 
-        A frame that comes too early waits ``reorder`` seconds for those that belong before it.
-        A stream without a new sample for ``silence`` seconds raises `signal.no-data`, and is
-        forgotten after ``forget`` seconds. ``clock`` is asked for the time again after scoring, so
-        that delays include it; without one, delays end at the time given to `poll`.
+        ``clock`` is asked for the time again after scoring, so that delays include it; without one,
+        delays end at the time given to `poll`.
         """
+        observer = Observer() if observer is None else observer
         self._spec, self._coefficients, self._limits = spec, coefficients, limits
-        self._silence, self._forget = silence, max(forget, silence)
-        self._max_streams, self._observer = max_streams, observer
+        self._settings, self._observer = settings, observer
+        self._forget = max(forget, settings.silence)
         self._streams: dict[str, Stream] = {}
         self._heard: OrderedDict[str, float] = OrderedDict()  # longest without news first
         self._silent: OrderedDict[str, Silence] = OrderedDict()  # likewise
-        self._reorder = ReorderBuffer(reorder, observer)
+        self._reorder = ReorderBuffer(settings.reorder, observer)
         self.active_alarms = ActiveAlarms(limits.latch) if active_alarms is None else active_alarms
         self._batcher = BeatBatcher(
-            scorer, spec.rate, self.active_alarms, batch_size, batch_age, observer, clock
+            scorer,
+            spec.rate,
+            self.active_alarms,
+            settings.batch_size,
+            settings.batch_age,
+            observer,
+            clock,
         )
 
     def receive(self, chunk: Chunk, now: float) -> None:
@@ -111,15 +128,15 @@ class Engine:
     def _use(self, stream: Stream, chunk: Chunk, arrived: float) -> None:
         if chunk.stream in self._silent:
             self._end_silence(stream, chunk, arrived)
-        if steps := stream.use(chunk):
-            self._batcher.wait(steps, arrived)
+        if events := stream.use(chunk):
+            self._batcher.add(events, arrived)
         self._hear(chunk.stream, arrived)
 
     def _hear(self, name: str, now: float) -> None:
         self._heard[name] = now
         self._heard.move_to_end(name)
 
-    def poll(self, now: float, heard: float | None = None) -> list[Message]:
+    def poll(self, now: float, heard: float | None = None) -> list[Outgoing]:
         """The messages that are due at ``now``, each stream's in the order of its life.
 
         All frames that came until ``heard`` have been received, all there are unless given. Later
@@ -129,51 +146,35 @@ class Engine:
         for arrival in self._reorder.due(heard):
             self._use(self._streams[arrival.chunk.stream], *arrival)
         fell_silent = self._look_for_silence(heard)
-        return self._batcher.tell(now) if fell_silent or self._batcher.due(now) else []
+        return self._batcher.drain_batch(now) if fell_silent or self._batcher.due(now) else []
 
     def deadline(self) -> float | None:
         """When `poll` next has something to do, if no chunk arrives; None if never."""
         known = (self._batcher.deadline(), self._reorder.deadline())
         times = [each for each in known if each is not None]
         if self._heard:
-            times.append(next(iter(self._heard.values())) + self._silence)
+            times.append(next(iter(self._heard.values())) + self._settings.silence)
         if self._silent:
             times.append(next(iter(self._silent.values())).heard + self._forget)
         return min(times, default=None)
 
-    def arrivals(self) -> list[float | None]:
-        """When the samples arrived that each of the messages told last had needed, in order.
-
-        None for status messages.
-        """
-        return self._batcher.arrivals
-
-    def drain(self, now: float) -> list[Message]:
-        """All that waits, scored and told now. Streams and their episodes stay as they are."""
+    def drain(self, now: float) -> list[Outgoing]:
+        """All that waits, scored now. Streams and their episodes stay as they are."""
         for arrival in self._reorder.release_all():
             self._use(self._streams[arrival.chunk.stream], *arrival)
-        return self._batcher.tell(now)
+        return self._batcher.drain_batch(now)
 
     def end(self, stream: str, now: float) -> None:
         """Forget ``stream``, because its recording is over: its open episodes end there."""
         self._leave(stream, "the recording is over", now, over=True)
 
-    def adjust(
-        self,
-        scorer: Scorer,
-        limits: AlarmLimits,
-        *,
-        batch_size: int,
-        batch_age: float,
-        silence: float,
-        max_streams: int,
-        reorder: float,
-    ) -> None:
+    def adjust(self, scorer: Scorer, limits: AlarmLimits, settings: EngineSettings) -> None:
         """Go on with other settings: beats that wait are scored by ``scorer``, each one once."""
         self._batcher.scorer, self._limits, self.active_alarms.latch = scorer, limits, limits.latch
-        self._batcher.batch_size, self._batcher.batch_age = batch_size, batch_age
-        self._silence, self._forget = silence, max(self._forget, silence)
-        self._max_streams, self._reorder.patience = max_streams, reorder
+        self._batcher.batch_size = settings.batch_size
+        self._batcher.batch_age = settings.batch_age
+        self._forget = max(self._forget, settings.silence)
+        self._settings, self._reorder.patience = settings, settings.reorder
         for stream in self._streams.values():
             stream.replace_limits(limits)
 
@@ -186,9 +187,9 @@ class Engine:
         return tuple(self._streams)
 
     def notice(self, stream: str, state: State, text: str, now: float) -> None:
-        """Tell of a turn in the life of ``stream`` that lies outside its samples."""
+        """Report a change of ``stream`` that lies outside its samples."""
         if stream in self._streams:
-            self._batcher.wait([self._streams[stream].notice(state, text)], now)
+            self._batcher.add([self._streams[stream].notice(state, text)], now)
 
     def clock_drift_ppm(self) -> float:
         """The largest drift of a source's clock against its samples; any thread may ask."""
@@ -198,8 +199,8 @@ class Engine:
     # --- what survives a restart --------------------------------------------------------------
 
     def idle(self) -> bool:
-        """Whether all that became known was told, so that `save` leaves nothing out."""
-        return not self._batcher.waits()
+        """Whether all that became known is in a message, so that `save` leaves nothing out."""
+        return self._batcher.empty()
 
     def changed(self, stream: str) -> bool:
         """Whether ``stream`` is known, and has gone on since its latest checkpoint."""
@@ -219,7 +220,7 @@ class Engine:
             self._silent[snapshot.stream] = Silence(now, self._no_data(stream))
         else:
             self._hear(snapshot.stream, now)
-        self._batcher.wait([stream.notice("restored", "goes on after a restart")], now)
+        self._batcher.add([stream.notice("restored", "goes on after a restart")], now)
         self._observer.restored(1)
         self._observer.streams(len(self._streams))
 
@@ -233,22 +234,22 @@ class Engine:
     # --- streams come, fall silent, return and go ---------------------------------------------
 
     def _admit(self, chunk: Chunk, now: float) -> None:
-        if len(self._streams) >= self._max_streams:
-            raise StreamError("streams", f"at most {self._max_streams} streams are served at once")
+        if len(self._streams) >= (most := self._settings.max_streams):
+            raise StreamError("streams", f"at most {most} streams are served at once")
         stream = Stream(chunk, self._spec, self._coefficients, self._limits, self._observer)
         self._streams[chunk.stream] = stream
         self._heard[chunk.stream] = now
-        self._batcher.wait([stream.notice("started", "first frame seen"), *stream.push(chunk)], now)
+        self._batcher.add([stream.notice("started", "first frame seen"), *stream.push(chunk)], now)
         self._observer.streams(len(self._streams))
 
     def _look_for_silence(self, now: float) -> bool:
         """Whether a stream fell silent or was forgotten by ``now``."""
         found = False
-        while self._heard and now >= next(iter(self._heard.values())) + self._silence:
+        while self._heard and now >= next(iter(self._heard.values())) + self._settings.silence:
             name, heard = self._heard.popitem(last=False)
             alert = self._no_data(self._streams[name])
             self._silent[name] = Silence(heard, alert)
-            self._batcher.wait([self._streams[name].alert(alert)], heard + self._silence)
+            self._batcher.add([self._streams[name].alert(alert)], heard + self._settings.silence)
             found = True
         while self._silent and now >= next(iter(self._silent.values())).heard + self._forget:
             name = next(iter(self._silent))
@@ -271,7 +272,7 @@ class Engine:
             beats=(),
             worst=None,
             explains=False,
-            condition_ms=1000 * self._silence,
+            condition_ms=1000 * self._settings.silence,
         )
 
     def _end_silence(self, stream: Stream, chunk: Chunk, arrived: float) -> None:
@@ -279,7 +280,7 @@ class Engine:
         alert = self._silent.pop(chunk.stream).alert
         known = chunk.epoch == stream.segment.epoch
         end = max(chunk.first, stream.expected) if known else stream.expected
-        self._batcher.wait([stream.alert(_ended(alert, end))], arrived)
+        self._batcher.add([stream.alert(_ended(alert, end))], arrived)
 
     def _leave(self, name: str, why: str, now: float, over: bool = False) -> None:
         stream = self._streams[name]
@@ -289,8 +290,8 @@ class Engine:
         self._heard.pop(name, None)
         silence = self._silent.pop(name, None)
         if silence is not None:
-            self._batcher.wait([stream.alert(_ended(silence.alert, stream.expected))], now)
-        self._batcher.wait(stream.end(why, over), now)
+            self._batcher.add([stream.alert(_ended(silence.alert, stream.expected))], now)
+        self._batcher.add(stream.end(why, over), now)
         self._observer.streams(len(self._streams))
 
 

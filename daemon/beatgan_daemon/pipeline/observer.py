@@ -1,10 +1,8 @@
-"""What the engine tells about its work. Metrics implement it; it knows nothing of them."""
-
-from typing import Protocol
+"""What the engine reports of its work, as it happens. Metrics derive from it."""
 
 
-class Observer(Protocol):
-    """Hears every count as it happens; must return at once and never raise.
+class Observer:
+    """Counts nothing; a subclass overrides what it counts, returns at once and never raises.
 
     Samples are instants, whatever the number of leads.
     """
@@ -47,46 +45,3 @@ class Observer(Protocol):
 
     def streams(self, active: int) -> None:
         """So many streams are known now."""
-
-
-class Unobserved:
-    """An Observer for those who do not count."""
-
-    def received(self, samples: int) -> None:
-        """Not counted."""
-
-    def lost(self, samples: int) -> None:
-        """Not counted."""
-
-    def repeated(self, samples: int) -> None:
-        """Not counted."""
-
-    def reordered(self) -> None:
-        """Not counted."""
-
-    def clock_stepped(self) -> None:
-        """Not counted."""
-
-    def rejected(self, reason: str) -> None:
-        """Not counted."""
-
-    def scored(self, beats: int) -> None:
-        """Not counted."""
-
-    def unscored(self, reason: str) -> None:
-        """Not counted."""
-
-    def graded(self, quality: str, beats: int) -> None:
-        """Not counted."""
-
-    def alerted(self, code: str, priority: str) -> None:
-        """Not counted."""
-
-    def suppressed(self, code: str) -> None:
-        """Not counted."""
-
-    def restored(self, streams: int) -> None:
-        """Not counted."""
-
-    def streams(self, active: int) -> None:
-        """Not counted."""

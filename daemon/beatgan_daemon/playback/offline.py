@@ -9,11 +9,12 @@ from math import inf
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.model.scorer import Scorer
-from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, StatusMessage
+from beatgan.protocol.messages import AlertMessage, BeatMessage, StatusMessage
 from beatgan.records import Recording
 from beatgan.spec import PreprocessSpec
-from beatgan_daemon.pipeline.engine import Engine
-from beatgan_daemon.pipeline.observer import Observer, Unobserved
+from beatgan_daemon.pipeline.batcher import Outgoing, messages_of
+from beatgan_daemon.pipeline.engine import Engine, EngineSettings
+from beatgan_daemon.pipeline.observer import Observer
 from beatgan_daemon.playback.chunks import cut, stream_name
 
 CHUNK_S = 1.0
@@ -29,7 +30,7 @@ def score_recordings(
     batch_size: int = 256,
     observer: Observer | None = None,
 ) -> Iterator[BeatMessage | AlertMessage]:
-    """The beats and alerts of each recording, as the daemon would have told them.
+    """The beats and alerts of each recording, as the daemon would have published them.
 
     ``recordings`` may be lazy: each is let go before the next is asked for. A stream's name is its
     recording's, made distinct; its epoch and times start at ``start_ns`` (0, so 1970, where
@@ -40,11 +41,8 @@ def score_recordings(
         coefficients,
         scorer,
         limits,
-        batch_size=batch_size,
-        batch_age=inf,
-        silence=inf,
-        max_streams=1,
-        observer=observer or Unobserved(),
+        EngineSettings(batch_size=batch_size, batch_age=inf, silence=inf, max_streams=1),
+        observer=observer,
     )
     taken: set[str] = set()
     for recording in recordings:
@@ -53,10 +51,10 @@ def score_recordings(
         start = recording.start_ns
         for chunk in cut(recording, name, sizes, epoch=start, start_ns=start):
             engine.receive(chunk, 0.0)
-            yield from _told(engine.poll(0.0))
+            yield from _beats_and_alerts(engine.poll(0.0))
         engine.end(name, 0.0)
-        yield from _told(engine.drain(0.0))
+        yield from _beats_and_alerts(engine.drain(0.0))
 
 
-def _told(messages: Iterable[Message]) -> Iterator[BeatMessage | AlertMessage]:
-    return (m for m in messages if not isinstance(m, StatusMessage))
+def _beats_and_alerts(outgoing: Iterable[Outgoing]) -> Iterator[BeatMessage | AlertMessage]:
+    return (m for m in messages_of(outgoing) if not isinstance(m, StatusMessage))

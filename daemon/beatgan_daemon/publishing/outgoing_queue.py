@@ -9,17 +9,11 @@ from contextlib import suppress
 from threading import Lock
 from typing import NamedTuple
 
-from beatgan.protocol.messages import AlertMessage, Message
+from beatgan.protocol.messages import AlertMessage
+from beatgan_daemon.pipeline.batcher import Outgoing
 
 DROPPABLE = 100_000  # beats and status messages that may wait
 States = Mapping[str, bytes | None]  # by stream; None: forget it
-
-
-class Outgoing(NamedTuple):
-    """A message, and when the last samples it needed arrived (monotonic s; None: no matter)."""
-
-    message: Message
-    arrived: float | None = None
 
 
 class Batch(NamedTuple):

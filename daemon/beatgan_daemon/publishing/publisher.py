@@ -16,8 +16,9 @@ import zmq
 from beatgan.protocol.control import JournalEntry
 from beatgan.protocol.messages import AlertMessage, encode_message
 from beatgan.protocol.names import topic_of
+from beatgan_daemon.pipeline.batcher import Outgoing
 from beatgan_daemon.publishing.late_joiners import Joiners, repeat_of
-from beatgan_daemon.publishing.outgoing_queue import Batch, Handover, Outgoing
+from beatgan_daemon.publishing.outgoing_queue import Batch, Handover
 from beatgan_daemon.sockets.control_socket import Control
 from beatgan_daemon.sockets.publish_socket import Sink
 from beatgan_daemon.storage.journal import Journal

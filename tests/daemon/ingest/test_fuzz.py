@@ -13,6 +13,7 @@ from beatgan.errors import StreamError
 from beatgan.protocol.frames import decode_frame
 from beatgan.protocol.messages import BeatMessage, Message
 from beatgan.types import Floats
+from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
 from benchmarks.robustness.fuzzer import KEYS, SIZE, UNEXPECTED, Fuzzer
 
@@ -35,7 +36,7 @@ def test_no_mutated_frame_stops_the_engine(patient: Floats, new_engine: NewEngin
             used += 1
         except StreamError as error:
             counts[f"rejected[{error.reason}]"] += 1
-        messages += engine.poll(now)
+        messages += messages_of(engine.poll(now))
     rejected = {key[9:-1]: n for key, n in counts.items() if key.startswith("rejected")}
     assert used + sum(rejected.values()) == FRAMES
     assert set(rejected) == REASONS, "every reason is met, and no other"
@@ -50,7 +51,9 @@ def assert_the_engine_goes_on(engine: Engine, fuzzer: Fuzzer, patient: Floats) -
         topic, header, payload = fuzzer.frame()
         values = msgspec.msgpack.decode(header) | {"epoch": 8}
         engine.receive(decode_frame([topic, msgspec.msgpack.encode(values), payload]), 10.0)
-    found = [m for m in engine.drain(10.0) if isinstance(m, BeatMessage) and m.epoch == 8]
+    found = [
+        m for m in messages_of(engine.drain(10.0)) if isinstance(m, BeatMessage) and m.epoch == 8
+    ]
     assert len(found) > 60
     assert all(np.isfinite(beat.score) for beat in found if beat.score is not None)
     assert sum(beat.quality == "good" for beat in found) > 55

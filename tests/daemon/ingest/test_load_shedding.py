@@ -21,7 +21,7 @@ from beatgan.types import Chunk
 from beatgan_daemon import log
 from beatgan_daemon.ingest.overload import PROBATION_S
 from beatgan_daemon.model_loading import Loaded
-from beatgan_daemon.publishing.outgoing_queue import Outgoing
+from beatgan_daemon.pipeline.batcher import Outgoing
 from beatgan_daemon.service import Service
 from beatgan_daemon.settings import load
 from beatgan_daemon.systemd import Notifier

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from beatgan.errors import StreamError
 from beatgan.protocol.messages import Message, StatusMessage, Totals
 from beatgan.types import Chunk
+from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
 
 FS = 250.0
@@ -41,15 +42,19 @@ def arrivals(stream: str, plan: Sequence[Fate]) -> list[tuple[float, Chunk]]:
 def hear(engine: Engine, events: Sequence[tuple[float, Chunk]]) -> list[Message]:
     messages: list[Message] = []
     for now, chunk in events:
-        messages += engine.poll(now)
+        messages += messages_of(engine.poll(now))
         engine.receive(chunk, now)
-    return messages + engine.drain(1e9)
+    return messages + messages_of(engine.drain(1e9))
 
 
 def totals(messages: Sequence[Message], engine: Engine, stream: str) -> Totals:
     """What the stream's last word says of it."""
     engine.end(stream, 1e9)
-    last = [m for m in engine.drain(1e9) if isinstance(m, StatusMessage) and m.stream == stream]
+    last = [
+        m
+        for m in messages_of(engine.drain(1e9))
+        if isinstance(m, StatusMessage) and m.stream == stream
+    ]
     assert last[-1].state == "ended"
     return last[-1].totals
 
@@ -111,8 +116,8 @@ def test_of_every_epoch_what_lies_between_is_received_or_lost(
             delivered += size
         except StreamError as error:
             reasons.add(error.reason)
-        messages += engine.poll(now * 0.05)
-    messages += engine.drain(1e9)
+        messages += messages_of(engine.poll(now * 0.05))
+    messages += messages_of(engine.drain(1e9))
     assert reasons <= {"epoch"}
     assert counts["received"] + counts["repeated"] == delivered
     assert counts["lost"] == sum(m.lost for m in messages if isinstance(m, StatusMessage))

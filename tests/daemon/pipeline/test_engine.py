@@ -21,6 +21,7 @@ from beatgan.protocol.messages import (
     encode_json,
 )
 from beatgan.types import Chunk, Floats
+from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
 
 FS = 360.0
@@ -52,9 +53,9 @@ def run(engine: Engine, chunks: Iterable[Chunk], step: float = 0.0) -> list[Mess
     now = 0.0
     for each in chunks:
         engine.receive(each, now)
-        messages += engine.poll(now)
+        messages += messages_of(engine.poll(now))
         now += step
-    return messages + engine.drain(now)
+    return messages + messages_of(engine.drain(now))
 
 
 def timeless(messages: Iterable[Message], stream: str = "bed") -> list[Message]:
@@ -237,9 +238,9 @@ def test_beats_wait_for_a_full_batch_or_the_age_of_one(
     engine.receive(chunk(patient[:720], 0), 10.0)
     assert engine.poll(10.09) == []
     assert engine.deadline() == pytest.approx(10.1)
-    assert beats(engine.poll(10.1))
+    assert beats(messages_of(engine.poll(10.1)))
     engine.receive(chunk(patient[720:3600], 720), 10.2)
-    assert len(beats(engine.poll(10.2))) >= 5
+    assert len(beats(messages_of(engine.poll(10.2)))) >= 5
 
 
 def test_no_batch_is_larger_than_asked_for(
@@ -258,9 +259,8 @@ def test_every_message_knows_when_its_samples_arrived(
     engine, _ = new_engine()
     for now, first in ((10.0, 0), (12.0, 720), (14.0, 1440)):
         engine.receive(chunk(patient[first : first + 720], first), now)
-    messages = engine.drain(15.0)
-    arrivals = engine.arrivals()
-    assert len(arrivals) == len(messages)
+    outgoing = engine.drain(15.0)
+    arrivals = [each.arrived for each in outgoing]
     assert arrivals[0] is None  # started
     assert set(arrivals[1:]) == {10.0, 12.0, 14.0}
     assert arrivals[1:] == sorted(each or 0.0 for each in arrivals[1:])
@@ -271,7 +271,7 @@ def test_a_delay_ends_when_the_clock_says_so(patient: Floats, new_engine: NewEng
         engine, _ = new_engine(silence=5.0, **clock)
         engine.receive(chunk(patient[:720], 0), 10.0)
         engine.poll(10.2)
-        return [alert.delay_ms.signal for alert in alerts(engine.poll(15.0))]
+        return [alert.delay_ms.signal for alert in alerts(messages_of(engine.poll(15.0)))]
 
     assert signal_ms() == [0.0]
     assert signal_ms(clock=lambda: 15.25) == [250.0]
@@ -291,7 +291,7 @@ def test_a_deadline_is_exactly_when_poll_has_something(
     seen: list[Message] = []
     while (deadline := engine.deadline()) is not None:
         assert engine.poll(deadline - 1e-6) == []
-        found = engine.poll(deadline)
+        found = messages_of(engine.poll(deadline))
         assert found
         seen += found
     assert states(seen) == ["started", "ended"]
@@ -301,7 +301,7 @@ def test_drain_scores_what_waits_and_ends_nothing(patient: Floats, new_engine: N
     engine, counts = new_engine(batch_size=1000, batch_age=1000.0)
     engine.receive(chunk(patient, 0), 0.0)
     assert engine.poll(0.0) == []
-    messages = engine.drain(0.0)
+    messages = messages_of(engine.drain(0.0))
     assert len(beats(messages)) > 60
     assert states(messages) == ["started"]
     assert counts["streams"] == 1
@@ -316,7 +316,7 @@ def test_silence_is_an_alert_that_ends_when_samples_come(
     engine, _ = new_engine(silence=5.0)
     messages = run(engine, [chunk(patient[:720], 0)])
     assert engine.poll(4.99) == []
-    (start,) = alerts(engine.poll(5.5))
+    (start,) = alerts(messages_of(engine.poll(5.5)))
     assert (start.code, start.kind, start.phase) == ("signal.no-data", "technical", "start")
     assert (start.onset_sample, start.onset_ns) == (720, START_NS + 2_000_000_000)
     assert (start.delay_ms.condition, start.delay_ms.signal) == (5000.0, 500.0)
@@ -325,7 +325,7 @@ def test_silence_is_an_alert_that_ends_when_samples_come(
     engine.receive(chunk(patient[:720], 0), 6.5)  # repeats bring nothing new
     assert engine.drain(6.5) == []
     engine.receive(chunk(patient[1440:2160], 1440), 7.0)
-    messages = engine.drain(7.0)
+    messages = messages_of(engine.drain(7.0))
     end = messages[0]
     assert isinstance(end, AlertMessage)
     assert (end.id, end.phase, end.end_sample) == (start.id, "end", 1440)
@@ -336,15 +336,17 @@ def test_nobody_is_silent_while_frames_wait(patient: Floats, new_engine: NewEngi
     engine, _ = new_engine(silence=5.0)
     run(engine, [chunk(patient[:720], 0)])
     assert engine.poll(60.0, heard=4.9) == []
-    assert [alert.code for alert in alerts(engine.poll(60.0, heard=5.0))] == ["signal.no-data"]
+    assert [alert.code for alert in alerts(messages_of(engine.poll(60.0, heard=5.0)))] == [
+        "signal.no-data"
+    ]
 
 
 def test_the_silence_of_an_epoch_ends_with_it(patient: Floats, new_engine: NewEngine) -> None:
     engine, _ = new_engine()
     run(engine, [chunk(patient[:720], 0)])
-    (start,) = alerts(engine.poll(5.0))
+    (start,) = alerts(messages_of(engine.poll(5.0)))
     engine.receive(chunk(patient[:720], 100, epoch=2), 6.0)
-    end, *rest = engine.drain(6.0)
+    end, *rest = messages_of(engine.drain(6.0))
     assert isinstance(end, AlertMessage)
     assert (end.id, end.epoch, end.phase, end.end_sample) == (start.id, 1, "end", 720)
     assert states(rest) == ["restarted"]
@@ -355,7 +357,7 @@ def test_each_silence_is_an_episode_of_its_own(patient: Floats, new_engine: NewE
     found: list[Message] = []
     for turn in range(3):
         engine.receive(chunk(patient[360 * turn : 360 * (turn + 1)], 360 * turn), 10.0 * turn)
-        found += engine.poll(10.0 * turn + 9)
+        found += messages_of(engine.poll(10.0 * turn + 9))
     ids = [alert.id for alert in alerts(found) if alert.phase == "start"]
     assert len(set(ids)) == len(ids) == 3
 
@@ -365,7 +367,7 @@ def test_a_stream_long_silent_is_forgotten(patient: Floats, new_engine: NewEngin
     engine.receive(chunk(patient[:720], 0), 0.0)
     engine.poll(5.0)
     engine.receive(chunk(patient[:720], 0, stream="other"), 30.0)
-    messages = engine.poll(60.0)
+    messages = messages_of(engine.poll(60.0))
     (end,) = [alert for alert in alerts(messages) if alert.stream == "bed"]
     assert (end.code, end.phase, end.end_sample) == ("signal.no-data", "end", 720)
     assert [m.stream for m in messages if isinstance(m, StatusMessage)] == ["other", "bed"]
@@ -373,7 +375,7 @@ def test_a_stream_long_silent_is_forgotten(patient: Floats, new_engine: NewEngin
     assert counts["streams"] == 1
     engine.receive(chunk(patient[:720], 720), 61.0)
     assert counts["streams"] == 2
-    assert states(engine.drain(61.0)) == ["started"]
+    assert states(messages_of(engine.drain(61.0))) == ["started"]
 
 
 def test_memory_of_many_short_streams_is_given_back(patient: Floats, new_engine: NewEngine) -> None:
@@ -412,7 +414,7 @@ def test_one_stream_too_many_is_refused_and_the_others_go_on(
         engine.receive(chunk(patient[:720], 0, stream="c"), 0.0)
     assert caught.value.reason == "streams"
     engine.receive(chunk(patient[720:], 720, stream="a"), 0.0)
-    assert {message.stream for message in engine.drain(0.0)} == {"a", "b"}
+    assert {message.stream for message in messages_of(engine.drain(0.0))} == {"a", "b"}
     assert (counts["streams"], counts["received"]) == (2, 720 + len(patient))
 
 

@@ -10,6 +10,7 @@ import pytest
 from beatgan.errors import StreamError
 from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, StatusMessage
 from beatgan.types import Chunk, Floats
+from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.pipeline.reorder import MOST_FRAMES, MOST_VALUES
 
@@ -58,7 +59,7 @@ def test_the_missing_frame_comes_in_time(bed: tuple[Engine, Counter[str]]) -> No
         engine.receive(frame(number), now)
     assert tally(counts) == (4, 0, 0)
     assert counts["reordered"] == 2
-    assert told(engine.drain(0.3)) == []
+    assert engine.drain(0.3) == []
 
 
 def test_what_does_not_come_in_time_is_a_gap(bed: tuple[Engine, Counter[str]]) -> None:
@@ -67,7 +68,7 @@ def test_what_does_not_come_in_time_is_a_gap(bed: tuple[Engine, Counter[str]]) -
     assert engine.poll(0.299) == []
     assert tally(counts) == (1, 0, 0)
     assert engine.deadline() == pytest.approx(0.3)
-    assert told(engine.poll(0.3 + 0.02)) == [("gap", 1)]
+    assert told(messages_of(engine.poll(0.3 + 0.02))) == [("gap", 1)]
     assert tally(counts) == (2, 1, 0)
     engine.receive(frame(1), 0.31)
     assert tally(counts) == (2, 1, 1)
@@ -138,7 +139,7 @@ def test_a_new_epoch_uses_first_what_waits(bed: tuple[Engine, Counter[str]]) -> 
     engine, counts = bed
     engine.receive(frame(2), 0.1)
     engine.receive(frame(0, epoch=2), 0.11)
-    assert told(engine.drain(0.11)) == [("gap", 1), ("restarted", 0)]
+    assert told(messages_of(engine.drain(0.11))) == [("gap", 1), ("restarted", 0)]
     assert tally(counts) == (3, 1, 0)
     engine.receive(frame(2, epoch=2), 0.12)
     engine.receive(frame(1, epoch=2), 0.13)
@@ -170,7 +171,7 @@ def test_other_leads_take_their_turn(bed: tuple[Engine, Counter[str]]) -> None:
     both = np.zeros((36, 2), np.float32)
     engine.receive(frame(2, samples=both, leads=("II", "V5")), 0.1)
     engine.receive(frame(1), 0.1)
-    assert told(engine.drain(0.1)) == [("leads-changed", 0)]
+    assert told(messages_of(engine.drain(0.1))) == [("leads-changed", 0)]
     assert tally(counts) == (3, 0, 0)
 
 
@@ -180,7 +181,7 @@ def test_a_frame_that_waits_is_no_silence(new_engine: NewEngine) -> None:
     engine.poll(0.1)
     engine.receive(frame(2), 4.9)
     assert engine.poll(5.05) == []
-    assert told(engine.poll(5.2)) == [("gap", 1)]
+    assert told(messages_of(engine.poll(5.2))) == [("gap", 1)]
 
 
 def test_silence_ends_where_the_frame_that_waited_begins(new_engine: NewEngine) -> None:
@@ -189,7 +190,7 @@ def test_silence_ends_where_the_frame_that_waited_begins(new_engine: NewEngine) 
     engine.poll(6.0)
     engine.receive(frame(2), 7.0)
     assert engine.poll(7.1) == []
-    messages = engine.poll(7.21)
+    messages = messages_of(engine.poll(7.21))
     (end,) = [m for m in messages if isinstance(m, AlertMessage) and m.code == "signal.no-data"]
     assert (end.phase, end.end_sample) == ("end", 72)
 
@@ -212,7 +213,7 @@ def test_a_stream_forgotten_meanwhile_is_no_trouble(new_engine: NewEngine) -> No
     engine.receive(frame(0), 0.0)
     engine.poll(5.0)
     engine.receive(frame(2), 5.5)
-    assert ("ended", 0) in told(engine.poll(6.0))
+    assert ("ended", 0) in told(messages_of(engine.poll(6.0)))
     engine.poll(20.0)
     assert tally(counts) == (2, 1, 0)
     assert counts["streams"] == 0
@@ -229,8 +230,8 @@ def test_the_same_is_told_as_of_frames_in_order(patient: Floats, new_engine: New
         for now, number in enumerate(numbers):
             part = patient[number * size : (number + 1) * size]
             engine.receive(frame(number, size, part), now * 0.01)
-            messages += engine.poll(now * 0.01)
-        messages += engine.drain(1e3)
+            messages += messages_of(engine.poll(now * 0.01))
+        messages += messages_of(engine.drain(1e3))
         assert (counts["lost"], counts["repeated"]) == (0, 0)
         beats.append([m for m in messages if isinstance(m, BeatMessage)])
     assert beats[0] == beats[1]

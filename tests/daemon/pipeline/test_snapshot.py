@@ -14,7 +14,7 @@ from beatgan.alarms.limits import AlarmLimits
 from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Alert, Beat, Chunk, Floats, Phase
-from beatgan_daemon.pipeline.observer import Unobserved
+from beatgan_daemon.pipeline.observer import Observer
 from beatgan_daemon.pipeline.snapshot import HEAD, Snapshot, SnapshotError, decode, encode, latest
 from beatgan_daemon.pipeline.stream import SegmentEnd, StatusChange, Stream, StreamEvent
 from beatgan_train.training.coefficients import coefficients_of
@@ -41,9 +41,9 @@ class Bed:
         self.alerts: list[Alert] = []
         spec, limits = PreprocessSpec(), LIMITS
         if isinstance(start, Snapshot):
-            self.stream = Stream.restore(start, spec, COEFFICIENTS, limits, Unobserved())
+            self.stream = Stream.restore(start, spec, COEFFICIENTS, limits, Observer())
         else:
-            self.stream = Stream(start, spec, COEFFICIENTS, limits, Unobserved())
+            self.stream = Stream(start, spec, COEFFICIENTS, limits, Observer())
             self.hear(start)
 
     def hear(self, *chunks: Chunk) -> None:

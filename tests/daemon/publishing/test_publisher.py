@@ -25,8 +25,9 @@ from beatgan.protocol.messages import (
     encode_json,
 )
 from beatgan_daemon.clients.client import Client, fetch_alerts
+from beatgan_daemon.pipeline.batcher import Outgoing
 from beatgan_daemon.publishing.late_joiners import EVERY_S, MOST_TOPICS, Joiners
-from beatgan_daemon.publishing.outgoing_queue import Handover, Outgoing
+from beatgan_daemon.publishing.outgoing_queue import Handover
 from beatgan_daemon.publishing.publisher import Keep, Outlet, OutletError
 from beatgan_daemon.sockets.control_socket import Control
 from beatgan_daemon.sockets.publish_socket import Sink
