@@ -149,7 +149,7 @@ def main(
     typer.echo(report.table(runs))
     write_json(json, runs)
     if plot:
-        plot.write_text(report.growth(runs))
+        report.draw(runs, plot)
     if any(run.failed or run.void for run in runs):
         raise typer.Exit(1)
 

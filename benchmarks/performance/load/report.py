@@ -4,12 +4,11 @@ Knows figures alone.
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from beatgan_train.report import svg
-from beatgan_train.report.page_style import STYLE
-from beatgan_train.report.svg import Axis, Frame
 from benchmarks.performance.load.results import Figures
 
 ROWS: dict[str, Callable[[Figures], str]] = {
@@ -61,29 +60,16 @@ def verdict(run: Figures) -> list[str]:
     ]
 
 
-def growth(runs: Sequence[Figures]) -> str:
-    """How the shares of a core grow with the streams, both on logarithmic axes, as SVG text."""
-    streams = np.log10([run.streams for run in runs])
-    shares = [np.log10([100 * run.cpu_share for run in runs])]
-    shares.append(np.log10([100 * run.floor * run.streams / 1e6 for run in runs]))
-    low, high = np.floor(min(map(np.min, shares))), np.ceil(max(map(np.max, shares)))
-    frame = Frame(
-        *(60.0, 15.0, 420.0, 300.0),
-        Axis(float(streams[0]), float(streams[-1]), streams.tolist(), "streams", _power),
-        Axis(float(low), float(high), np.arange(low, high + 1).tolist(), "% of a core", _power),
-    )
-    linear = streams - streams[-1]
-    parts = [frame.axes()]
-    for style, values in zip(("s0", "s5"), shares, strict=True):
-        parts.append(frame.line(streams, values[-1] + linear, "s1"))
-        parts.append(frame.line(streams, values, style))
-        parts += [frame.dot(x, y, style) for x, y in zip(streams, values, strict=True)]
-    parts += [svg.word(80, 35, "blue: the daemon; red: the floor", "label")]
-    parts += [svg.word(80, 52, "grey: in proportion to the last point", "label")]
-    drawn = svg.picture(520, 365, "Share of a core against streams", *parts)
-    size = 'xmlns="http://www.w3.org/2000/svg" width="520" height="365"'
-    return f"<svg {size}><style>{STYLE}</style>{drawn}</svg>\n"
-
-
-def _power(value: float) -> str:
-    return f"{10**value:.6g}"
+def draw(runs: Sequence[Figures], path: Path) -> None:
+    """Shares of a core against streams as an SVG file, both axes logarithmic."""
+    figure = Figure(figsize=(5.4, 3.8), layout="constrained")
+    axes = figure.subplots()
+    streams = np.array([run.streams for run in runs])
+    daemon = np.array([100 * run.cpu_share for run in runs])
+    floor = np.array([100 * run.floor * run.streams / 1e6 for run in runs])
+    for name, share, color in (("daemon", daemon, "tab:blue"), ("floor", floor, "tab:red")):
+        axes.loglog(streams, share[-1] * streams / streams[-1], color="lightgrey")
+        axes.loglog(streams, share, "o-", color=color, label=name)
+    axes.set(xlabel="streams", ylabel="% of a core", title="grey: in proportion to the last point")
+    axes.legend()
+    figure.savefig(path, format="svg")
