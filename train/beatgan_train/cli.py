@@ -21,11 +21,11 @@ from beatgan_train.ec57.beat_matching import WINDOW_S
 from beatgan_train.progress import Terminal
 from beatgan_train.report.model_card import fill_in
 from beatgan_train.training.calibrate import FLAGGED
-from beatgan_train.training.coefficients import coefficients_of
+from beatgan_train.training.coefficients import coefficients_of, read_coefficients
 from beatgan_train.training.distillation import DistilOptions
 from beatgan_train.training.gan import Precision, TeacherOptions
 from beatgan_train.training.model_file import convert as convert_model
-from beatgan_train.training.model_file import write
+from beatgan_train.training.model_file import with_coefficients, write
 
 USAGE, REFUSED = 2, 3  # exit codes; 0 is done, 1 a crash
 WIDTH = 140  # columns of a table that is written to a file
@@ -278,11 +278,28 @@ def coefficients(
 
 @app.command()
 def convert(
-    old: Annotated[Path, typer.Argument(help="A model file of format 2.", dir_okay=False)],
+    old: Annotated[
+        Path,
+        typer.Argument(
+            help="A model file of format 2; with --coefficients, of the present one.",
+            dir_okay=False,
+        ),
+    ],
     out: Out,
+    coefficients: Annotated[
+        Path | None,
+        typer.Option(
+            help="What `coefficients` wrote, instead of the model's own.",
+            dir_okay=False,
+            show_default="those that ship",
+        ),
+    ] = None,
 ) -> None:
-    """Write a model file of the present format, with the alarm coefficients that ship."""
-    write(convert_model(old, coefficients_of("full")), out)
+    """Write a model file of the present format, or one with other alarm coefficients."""
+    if coefficients is None:
+        write(convert_model(old, coefficients_of("full")), out)
+    else:
+        write(with_coefficients(old, read_coefficients(coefficients)), out)
     typer.echo(f"wrote {out}")
 
 

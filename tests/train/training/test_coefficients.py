@@ -1,17 +1,23 @@
 """The alarms' coefficients are fitted as the front end will use them."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from beatgan.errors import ArtifactError, UsageError
+from beatgan.model.artifact import build
+from beatgan.model.model import Calibration
+from beatgan.model.networks import Student
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.records import Recording
 from beatgan.spec import PreprocessSpec
 from beatgan_train.data.beat_set import beats_of
 from beatgan_train.ec57.annotations import Reference
 from beatgan_train.ec57.episodes import RhythmReference, Span
-from beatgan_train.training.coefficients import coefficients_of, noise, vf
+from beatgan_train.training.coefficients import coefficients_of, noise, read_coefficients, vf
 from beatgan_train.training.coefficients.noise_stress import gain, in_noise, mixed
 from beatgan_train.training.coefficients.regression import (
     FOLDS,
@@ -20,6 +26,7 @@ from beatgan_train.training.coefficients.regression import (
     folds,
     logistic_regression,
 )
+from beatgan_train.training.model_file import read, with_coefficients, write
 
 SPEC, PRESENT = PreprocessSpec(), coefficients_of("full")
 FS = 360.0
@@ -95,3 +102,33 @@ def test_a_sine_is_a_row_of_fibrillation_where_it_is_annotated() -> None:
     alarms = vf.statuses(trial, SPEC, PRESENT).alarms(1.75)
     assert [20 <= each.raised <= 26 for each in alarms] == [True]
     assert "1 of 1 within 10 s; false: " in vf.cost([vf.statuses(trial, SPEC, PRESENT)], 1.75)
+
+
+def test_a_model_is_given_other_coefficients_from_a_file(tmp_path: Path) -> None:
+    old = tmp_path / "old.pt"
+    location = {"error": 0.0, "distance": 0.0}
+    ones = dict.fromkeys(location, 1.0)
+    calibration = Calibration(location, ones, ones, ones, 1.0)
+    write(build("student", SPEC, Student(), calibration, PRESENT, {}), old)
+    changed = replace(PRESENT, vf=replace(PRESENT.vf, leakage=-10.0))
+    file = tmp_path / "coefficients.json"
+    file.write_text(json.dumps(changed.to_dict()))
+    made = with_coefficients(old, read_coefficients(file))
+    assert made.coefficients == changed
+    assert made.provenance["other_coefficients"] == {"digest": read(old).digest}
+    assert made.digest != read(old).digest
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("{", UsageError), ("[]", ArtifactError), ('{"vf": {}}', ArtifactError)],
+)
+def test_a_file_without_coefficients_is_refused(
+    text: str, kind: type[Exception], tmp_path: Path
+) -> None:
+    file = tmp_path / "coefficients.json"
+    file.write_text(text)
+    with pytest.raises(kind, match=r"coefficients\.json"):
+        read_coefficients(file)
+    with pytest.raises(UsageError, match="No such file"):
+        read_coefficients(tmp_path / "none")

@@ -77,3 +77,13 @@ def convert(path: Path, coefficients: AlarmCoefficients) -> Artifact:
         raise ArtifactError(f"{path}: {error.strerror}") from error
     except BeatganError as error:
         raise ArtifactError(f"{path}: {error}") from error
+
+
+def with_coefficients(path: Path, coefficients: AlarmCoefficients) -> Artifact:
+    """The model file at ``path`` with other alarm ``coefficients``, and its self-test made anew.
+
+    Its provenance says what it was. Raises ArtifactError where it is none or they do not fit it.
+    """
+    old = read(path)
+    origin = old.provenance | {"other_coefficients": {"digest": old.digest}}
+    return build(old.kind, old.spec, old.network, old.calibration, coefficients, origin)
