@@ -16,10 +16,10 @@ import zmq
 from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk
 from beatgan_daemon.security import curve
-from beatgan_daemon.security.allow_list import Client, Keyring, Role
+from beatgan_daemon.security.allow_list import AllowList, Client, Role
 from beatgan_daemon.security.curve import KeyPair
-from beatgan_daemon.security.zap_authenticator import Doorkeeper
-from beatgan_daemon.sockets.ingest_socket import Source
+from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
+from beatgan_daemon.sockets.ingest_socket import IngestSocket
 
 
 def send(endpoint: str, frames: int, samples: int, *keys: str) -> None:
@@ -40,15 +40,21 @@ def send(endpoint: str, frames: int, samples: int, *keys: str) -> None:
 def receive(frames: int, samples: int, encrypted: bool) -> tuple[float, float]:
     """CPU and wall time a frame, us, of all threads that receive."""
     server, peer = (KeyPair(*zmq.curve_keypair()) for _ in range(2))
-    keyring = Keyring({peer.public: Client("peer", frozenset({Role.INGEST}))})
+    allow_list = AllowList({peer.public: Client("peer", frozenset({Role.INGEST}))})
     keys = [peer.public, peer.secret, server.public] if encrypted else []
     with ExitStack() as stack:
         context = stack.enter_context(zmq.Context[zmq.Socket[bytes]]())
-        door = Doorkeeper(context, server, keyring, {}, lambda *_: None) if encrypted else None
-        if door:
-            stack.enter_context(door)
-        source = stack.enter_context(Source(context, ["tcp://127.0.0.1:*"], door=door))
-        words = [source.bound[0], str(frames), str(samples), *(key.decode() for key in keys)]
+        authenticator = (
+            ZapAuthenticator(context, server, allow_list, {}, lambda *_: None)
+            if encrypted
+            else None
+        )
+        if authenticator:
+            stack.enter_context(authenticator)
+        source = stack.enter_context(
+            IngestSocket(context, ["tcp://127.0.0.1:*"], authenticator=authenticator)
+        )
+        words = [source.endpoint, str(frames), str(samples), *(key.decode() for key in keys)]
         with subprocess.Popen(
             [sys.executable, "-m", "benchmarks.performance.curve_keys", "send", *words]
         ):

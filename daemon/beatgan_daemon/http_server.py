@@ -20,8 +20,8 @@ from beatgan_daemon import log
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.settings_schema import Address
 
-PATIENCE_S = 5.0  # a client that is not served within this is cut off
-MOST_CLIENTS = 16  # at a time; further ones are turned away
+REQUEST_TIMEOUT_S = 5.0  # a client that is not served within this is cut off
+MAX_CLIENTS = 16  # at a time; further ones are turned away
 CLOSE_S = 0.2  # how soon `close` is seen, and a client's time is over
 
 Page = tuple[HTTPStatus, str, bytes]
@@ -41,7 +41,7 @@ class _Listener(ThreadingTCPServer):
 
     def verify_request(self, *_: object) -> bool:
         """Whether there is room for one more."""
-        return len(self._since) < MOST_CLIENTS
+        return len(self._since) < MAX_CLIENTS
 
     def process_request(self, request: Request, client_address: Any) -> None:
         """Serve it in a thread."""
@@ -57,7 +57,7 @@ class _Listener(ThreadingTCPServer):
 
     def service_actions(self) -> None:
         """Cut off those that take too long: one byte every second is not patience's due."""
-        late = monotonic() - PATIENCE_S
+        late = monotonic() - REQUEST_TIMEOUT_S
         for request, since in tuple(self._since.items()):
             if since < late:
                 with suppress(OSError):
@@ -69,7 +69,7 @@ class _Listener(ThreadingTCPServer):
             log.get().exception("an HTTP request failed")
 
 
-class Server:
+class HttpServer:
     """Serves from construction to `close`; raises StartError where it cannot listen."""
 
     def __init__(
@@ -106,7 +106,7 @@ def _health(trouble: str | None) -> Page:
 
 class _Handler(BaseHTTPRequestHandler):
     pages: ClassVar[dict[str, Callable[[], Page]]] = {}
-    timeout = PATIENCE_S
+    timeout = REQUEST_TIMEOUT_S
 
     def do_GET(self) -> None:
         """Answer with the page asked for."""

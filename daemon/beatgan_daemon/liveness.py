@@ -26,7 +26,7 @@ COUNTED = {  # word in the status line: metric
 }
 
 
-class Lately(NamedTuple):
+class Activity(NamedTuple):
     """What happened in so many seconds, in the words of `COUNTED`."""
 
     seconds: float
@@ -39,7 +39,7 @@ class Lately(NamedTuple):
         return round(self.counts["beats"] / self.seconds, 1) if self.seconds else 0.0
 
 
-class Progress:
+class Liveness:
     """What the daemon's threads have done lately; may be asked from any thread."""
 
     def __init__(
@@ -113,11 +113,11 @@ class _Since:
         self._metrics, self.at = metrics, now
         self._before = metrics.totals()
 
-    def until(self, now: float) -> Lately:
+    def until(self, now: float) -> Activity:
         before, self._before = self._before, self._metrics.totals()
         seconds, self.at = now - self.at, now
         counts = {word: int(self._before[key] - before[key]) for word, key in COUNTED.items()}
-        return Lately(seconds, int(self._before["streams_active"]), counts)
+        return Activity(seconds, int(self._before["streams_active"]), counts)
 
 
 class Watchdog:
@@ -126,9 +126,9 @@ class Watchdog:
     It is none of those that are watched: it can say which of them hangs.
     """
 
-    def __init__(self, progress: Progress, notifier: Notifier) -> None:
+    def __init__(self, liveness: Liveness, notifier: Notifier) -> None:
         """Begin at once; leaving the block that this opens ends it."""
-        self._progress, self._notifier = progress, notifier
+        self._progress, self._notifier = liveness, notifier
         interval = notifier.watchdog_s
         self._every = min(LOOK_S, interval / PINGS) if interval else LOOK_S
         self._said: set[str] = set()

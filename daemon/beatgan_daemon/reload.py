@@ -15,7 +15,7 @@ from beatgan_daemon import log
 from beatgan_daemon.exit_codes import StartError, one_line
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.model_loading import Loaded, load_model
-from beatgan_daemon.security.allow_list import Keyring, read_clients
+from beatgan_daemon.security.allow_list import AllowList, read_clients
 from beatgan_daemon.settings import Settings, keys
 from beatgan_daemon.systemd import Notifier
 
@@ -37,7 +37,7 @@ class Prepared:
     settings: Settings
     changes: Changes  # section.key: value before, value now
     loaded: Loaded | None  # a model that scores otherwise; None: the old one stays
-    keyring: Keyring | None  # None: without keys
+    allow_list: AllowList | None  # None: without keys
 
 
 class Reload:
@@ -115,8 +115,8 @@ class Reload:
             )
         same = (loaded.digest, loaded.device) == (self._loaded.digest, self._loaded.device)
         clients = settings.security.clients
-        keyring = None if clients is None else read_clients(clients)
-        return Prepared(settings, found, None if same else loaded, keyring)
+        allow_list = None if clients is None else read_clients(clients)
+        return Prepared(settings, found, None if same else loaded, allow_list)
 
     def _conclude(self) -> None:
         outcome, self._outcome, self._thread = self._outcome, None, None

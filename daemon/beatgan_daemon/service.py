@@ -1,8 +1,8 @@
 """The daemon's life in three calls: start, serve, stop. The one place where all rooms meet.
 
-The pipeline, this thread, owns the socket for ECG and the engine; the outlet tells and keeps. HTTP,
-the doorkeeper and the watchdog have threads of their own. All queues are bounded: what overflows is
-counted. Nothing here knows what a beat is.
+The pipeline, this thread, owns the socket for ECG and the engine; the publisher journals and sends.
+HTTP, the authenticator and the watchdog have threads of their own. All queues are bounded: what
+overflows is counted. Nothing here knows what a beat is.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,11 +16,11 @@ from beatgan.protocol.frames import decode_frame, decode_topic
 from beatgan.protocol.messages import AlertMessage, StatusMessage
 from beatgan_daemon import log
 from beatgan_daemon.exit_codes import Exit
-from beatgan_daemon.http_server import Server
+from beatgan_daemon.http_server import HttpServer
 from beatgan_daemon.ingest.frame_queue import Frame, FrameQueue
 from beatgan_daemon.ingest.load_shedding import LoadShedder
 from beatgan_daemon.ingest.overload import OverloadPolicy
-from beatgan_daemon.liveness import Progress, Watchdog
+from beatgan_daemon.liveness import Liveness, Watchdog
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.model_loading import Loaded, load_model
 from beatgan_daemon.pipeline.batcher import Outgoing, messages_of
@@ -37,7 +37,7 @@ from beatgan_daemon.wiring import (
     make_engine,
     open_memory,
     open_sockets,
-    start_outlet,
+    start_publisher,
 )
 from beatgan_daemon.zmq_endpoints import is_local
 
@@ -47,7 +47,7 @@ TURN_S = 0.02  # likewise, where frames are so large that fewer take as long
 LONGEST_WAIT_S = 0.2  # for a frame: how soon a signal is seen
 # A signal to stop is obeyed within 5 s, with assembly.LINGER_S and reload.JOIN_S.
 DRAIN_S = 1.5  # for frames that had arrived by then
-FLUSH_S = 1.5  # for the outlet to tell and keep everything ...
+FLUSH_S = 1.5  # for the publisher to tell and keep everything ...
 GIVE_UP_S = 0.1  # ... and once more, should it not have been asked or not have ended
 
 
@@ -104,33 +104,33 @@ class Service:
         resources.callback(memory.close)
         self.sockets = open_sockets(settings, resources, self.metrics, self._acknowledged.put)
         over = memory.restore(self._engine, clock())
-        self._outlet = start_outlet(settings, self.sockets, memory, self.metrics)
-        resources.callback(self._outlet.close, GIVE_UP_S)
+        self._publisher = start_publisher(settings, self.sockets, memory, self.metrics)
+        resources.callback(self._publisher.close, GIVE_UP_S)
         self._checkpointer = None
         if settings.state.dir is not None:
             self._checkpointer = Checkpointer(self._engine, settings.state.checkpoint_s, clock())
         self._journal_alert: AlertMessage | None = None
         self._publish([Outgoing(each) for each in over])
-        self.progress = Progress(self.metrics, notifier, clock, settings.log.status_s)
-        self.progress.watch("outlet", self._outlet.moved)
-        if self.sockets.doorkeeper is not None:
-            self.progress.watch("doorkeeper", self.sockets.doorkeeper.moved)
+        self.liveness = Liveness(self.metrics, notifier, clock, settings.log.status_s)
+        self.liveness.watch("publisher", self._publisher.moved)
+        if self.sockets.authenticator is not None:
+            self.liveness.watch("authenticator", self.sockets.authenticator.moved)
         self._intake = FrameQueue(self.sockets.source, settings.ingest.high_water, clock)
         self._overload = OverloadPolicy(*_limits(settings), clock())
         self._shedding = LoadShedder(
             self._overload,
             self._engine,
             self.metrics,
-            self.progress,
+            self.liveness,
             self._log,
             settings.ingest.frames_per_s,
         )
         self._reload = Reload(settings, loaded, read, self._apply, self.metrics, notifier)
-        self.http = Server(
+        self.http = HttpServer(
             settings.http.listen,
             self.metrics.exposition,
-            alive=self.progress.stalled,
-            ready=self.progress.unready,
+            alive=self.liveness.stalled,
+            ready=self.liveness.unready,
         )
         resources.callback(self.http.close)
 
@@ -145,17 +145,17 @@ class Service:
             model=str(settings.model.path),
             digest=self._loaded.digest,
             device=self._loaded.device,
-            ingest=[*self.sockets.source.bound, *settings.ingest.connect],
-            publish=sockets.sink.bound,
-            control=sockets.control.bound,
+            ingest=[*self.sockets.source.endpoints, *settings.ingest.connect],
+            publish=sockets.sink.endpoint,
+            control=sockets.control.endpoint,
             http=f"http://{self.http.address}",
-            encrypted=sockets.doorkeeper is not None,
+            encrypted=sockets.authenticator is not None,
             state="in memory" if settings.state.dir is None else str(settings.state.dir),
             restored=len(self._engine.streams()),
             version=version("beatgan"),
         )
         self._notifier.send("READY=1", "STATUS=ready, no stream yet")
-        self._resources.enter_context(Watchdog(self.progress, self._notifier))
+        self._resources.enter_context(Watchdog(self.liveness, self._notifier))
 
     def serve(
         self, stopping: Callable[[], bool], reloading: Callable[[], bool] = lambda: False
@@ -169,7 +169,7 @@ class Service:
             self._shedding.balance(now, self._intake)
             self._attend()
             self._reload.turn(reloading())
-        self.progress.trouble = "stopping"
+        self.liveness.trouble = "stopping"
         self._notifier.send("STOPPING=1", "STATUS=finishing what has arrived")
         self._log.info("stopping")
         self._finish()
@@ -194,7 +194,7 @@ class Service:
         now = self._clock()
         self._publish(self._engine.poll(now, self._intake.heard()))
         self._rejections.flush(now)
-        self.progress.turn(now)
+        self.liveness.turn(now)
         return idle
 
     def _take(self, frame: Frame) -> float:
@@ -214,7 +214,7 @@ class Service:
         kept = NOTHING
         if self._checkpointer is not None:
             kept = self._checkpointer.kept(messages, self._clock())
-        self._outlet.put(outgoing, kept.alarms, kept.checkpoints)
+        self._publisher.put(outgoing, kept.alarms, kept.checkpoints)
         for message in messages:
             if isinstance(message, StatusMessage):
                 self._log.debug(message.text, stream=message.stream, state=message.state)
@@ -228,7 +228,7 @@ class Service:
                 told += active_alarms.acknowledge(self._acknowledged.get_nowait())
             except Empty:
                 break
-        trouble = self._outlet.trouble
+        trouble = self._publisher.trouble
         if (trouble is None) != (self._journal_alert is None):
             alert = journal_alert(self._journal_alert, time_ns())
             told += active_alarms.take(alert)
@@ -244,18 +244,18 @@ class Service:
         self._loaded = prepared.loaded or self._loaded
         self.metrics.model = self._loaded.digest
         self._engine.adjust(self._loaded.scorer, settings.alarms, engine_settings(settings))
-        self._outlet.keep = keep(settings)
+        self._publisher.keep = keep(settings)
         self._overload.adjust(*_limits(settings))
         self._shedding.adjust(settings.ingest.frames_per_s)
-        self.progress.status_s = settings.log.status_s
+        self.liveness.status_s = settings.log.status_s
         log.set_level(settings.log.level)
-        door = self.sockets.doorkeeper
-        if door is not None and prepared.keyring is not None:
-            revoked = door.replace(prepared.keyring)
+        authenticator = self.sockets.authenticator
+        if authenticator is not None and prepared.allow_list is not None:
+            revoked = authenticator.replace(prepared.allow_list)
             if Role.INGEST in revoked:
                 self.sockets.source.reopen()
             if revoked - {Role.INGEST}:
-                self._outlet.reopen()
+                self._publisher.reopen()
 
     def _finish(self) -> None:
         """Take what was queued before the end, for a bounded time, and score what waits."""
@@ -264,11 +264,11 @@ class Service:
             self._turn(0.0)
         self._publish(self._engine.drain(self._clock()))
         if self._checkpointer is not None:
-            self._outlet.put(checkpoints=self._checkpointer.all())
+            self._publisher.put(checkpoints=self._checkpointer.all())
         self._reload.close()
-        if not self._outlet.close(FLUSH_S):
+        if not self._publisher.close(FLUSH_S):
             self._log.error("not everything could be told and kept in time", seconds=FLUSH_S)
-        self.progress.report(self._clock())
+        self.liveness.report(self._clock())
 
 
 def _limits(settings: Settings) -> tuple[float, int]:

@@ -18,39 +18,39 @@ from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import UsageError
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.settings_schema import (
-    Batch,
-    Control,
-    Http,
-    Ingest,
-    Log,
-    ModelFile,
-    Overload,
-    Publish,
-    Section,
-    Security,
-    State,
-    Streams,
+    BatchSettings,
+    ControlSettings,
+    HttpSettings,
+    IngestSettings,
+    LogSettings,
+    ModelSettings,
+    OverloadSettings,
+    PublishSettings,
+    SecuritySettings,
+    StateSettings,
+    StreamsSettings,
+    StrictModel,
 )
 
 PREFIX = "BEATGAN_"
 NOT_SETTINGS = {"BEATGAN_DATA"}  # beatgan-train's folder of databases
 
 
-class Settings(Section):
+class Settings(StrictModel):
     """The daemon's settings. `load` reads them; constructing one checks nothing but itself."""
 
-    model: ModelFile
-    ingest: Ingest = Ingest()
-    publish: Publish = Publish()
-    control: Control = Control()
-    state: State = State()
-    security: Security = Security()
-    http: Http = Http()
-    batch: Batch = Batch()
-    streams: Streams = Streams()
-    overload: Overload = Overload()
+    model: ModelSettings
+    ingest: IngestSettings = IngestSettings()
+    publish: PublishSettings = PublishSettings()
+    control: ControlSettings = ControlSettings()
+    state: StateSettings = StateSettings()
+    security: SecuritySettings = SecuritySettings()
+    http: HttpSettings = HttpSettings()
+    batch: BatchSettings = BatchSettings()
+    streams: StreamsSettings = StreamsSettings()
+    overload: OverloadSettings = OverloadSettings()
     alarms: AlarmLimits = AlarmLimits()
-    log: Log = Log()
+    log: LogSettings = LogSettings()
 
 
 def keys() -> dict[str, str]:
@@ -58,7 +58,7 @@ def keys() -> dict[str, str]:
     found: dict[str, str] = {}
     for name, field in Settings.model_fields.items():
         section = field.annotation
-        if isinstance(section, type) and issubclass(section, Section):
+        if isinstance(section, type) and issubclass(section, StrictModel):
             options = {key: f.description or "" for key, f in section.model_fields.items()}
         else:
             options = {f.name: "" for f in fields(AlarmLimits)}

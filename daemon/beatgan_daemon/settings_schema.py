@@ -61,13 +61,13 @@ Endpoints = Annotated[tuple[Endpoint, ...], BeforeValidator(_split)]
 Device = Annotated[str, AfterValidator(_device)]
 
 
-class Section(BaseModel):
+class StrictModel(BaseModel):
     """One table of the config file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Ingest(Section):
+class IngestSettings(StrictModel):
     """Where ECG frames come from."""
 
     bind: Endpoints = Field(("tcp://127.0.0.1:5555",), description="listen for ECG sources here")
@@ -89,7 +89,7 @@ class Ingest(Section):
         return self
 
 
-class Publish(Section):
+class PublishSettings(StrictModel):
     """Where beats, alerts and status messages go."""
 
     bind: Endpoint = Field("tcp://127.0.0.1:5556", description="publish messages here")
@@ -98,13 +98,13 @@ class Publish(Section):
     )
 
 
-class Control(Section):
+class ControlSettings(StrictModel):
     """Where clients ask for alerts and acknowledge them."""
 
     bind: Endpoint = Field("tcp://127.0.0.1:5557", description="answer clients' requests here")
 
 
-class State(Section):
+class StateSettings(StrictModel):
     """What survives a restart: the journal of alerts, and each stream's context."""
 
     dir: Path | None = Field(None, description="directory for it; in memory only unless given")
@@ -117,7 +117,7 @@ class State(Section):
     )
 
 
-class Security(Section):
+class SecuritySettings(StrictModel):
     """Who may connect: CURVE keys, as beatgan-daemon keygen makes them."""
 
     key: Path | None = Field(None, description="this daemon's secret key file; none: no encryption")
@@ -133,7 +133,7 @@ class Security(Section):
         return self
 
 
-class Http(Section):
+class HttpSettings(StrictModel):
     """Metrics and health."""
 
     listen: Annotated[Address, PlainValidator(Address.parse)] = Field(
@@ -141,21 +141,21 @@ class Http(Section):
     )
 
 
-class ModelFile(Section):
+class ModelSettings(StrictModel):
     """The student that scores. Its preprocessing and threshold travel in the file itself."""
 
     path: Path = Field(description="model file made by beatgan-train distill")
     device: Device = Field("auto", description="auto|cpu|cuda[:N]; auto takes a GPU if usable")
 
 
-class Batch(Section):
+class BatchSettings(StrictModel):
     """Beats of all streams are scored together."""
 
     size: int = Field(256, ge=1, le=65_536, description="score as soon as this many beats wait")
     age_ms: float = Field(10.0, ge=0, le=10_000, description="or as soon as one has waited so long")
 
 
-class Streams(Section):
+class StreamsSettings(StrictModel):
     """Bounds on the patients' streams."""
 
     max: int = Field(10_000, ge=1, le=1_000_000, description="streams at the same time")
@@ -167,7 +167,7 @@ class Streams(Section):
     )
 
 
-class Overload(Section):
+class OverloadSettings(StrictModel):
     """What is given up when more ECG comes than can be served."""
 
     behind_ms: float = Field(
@@ -175,7 +175,7 @@ class Overload(Section):
     )
 
 
-class Log(Section):
+class LogSettings(StrictModel):
     """What is said on stderr."""
 
     level: Level = Field("info", description="debug|info|warning|error")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from time import CLOCK_MONOTONIC, clock_gettime_ns
 
-PATIENCE_S = 0.2  # with a manager that does not read what it is told
+SEND_TIMEOUT_S = 0.2  # with a manager that does not read what it is told
 EXTENSION_S = 30.0  # how much longer systemd is to wait for READY=1 each time
 EXTENSIONS = 30  # a start that takes longer hangs, and is systemd's to end
 
@@ -29,7 +29,7 @@ class Notifier:
         if not self._address:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-            channel.settimeout(PATIENCE_S)  # a full queue blocks a datagram too
+            channel.settimeout(SEND_TIMEOUT_S)  # a full queue blocks a datagram too
             try:
                 channel.sendto("\n".join(lines).encode(), self._address)
             except OSError:

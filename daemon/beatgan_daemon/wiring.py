@@ -20,15 +20,14 @@ from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
 from beatgan_daemon.pipeline.checkpointing import restore_streams
 from beatgan_daemon.pipeline.engine import Engine, EngineSettings
-from beatgan_daemon.publishing.publisher import Keep, Outlet
-from beatgan_daemon.security.allow_list import Role
+from beatgan_daemon.publishing.publisher import Keep, Publisher
 from beatgan_daemon.security.credentials import Credentials, load_credentials
-from beatgan_daemon.security.zap_authenticator import Doorkeeper
+from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
 from beatgan_daemon.settings import Settings
-from beatgan_daemon.sockets.control_socket import Control
-from beatgan_daemon.sockets.ingest_socket import Source
-from beatgan_daemon.sockets.publish_socket import Sink
-from beatgan_daemon.storage.checkpoint_store import Store
+from beatgan_daemon.sockets.control_socket import ControlSocket
+from beatgan_daemon.sockets.ingest_socket import IngestSocket
+from beatgan_daemon.sockets.publish_socket import PublishSocket
+from beatgan_daemon.storage.checkpoint_store import CheckpointStore
 from beatgan_daemon.storage.journal import Journal
 
 LINGER_S = 1.0  # at the end, for subscribers to take what is queued for them
@@ -65,7 +64,7 @@ class Memory:
     """What survives a restart, if there is a directory for it."""
 
     journal: Journal
-    store: Store | None
+    store: CheckpointStore | None
 
     def restore(self, engine: Engine, now: float) -> list[AlertMessage]:
         """Restore the streams and alarms of the daemon that was here before.
@@ -84,7 +83,7 @@ class Memory:
         return engine.active_alarms.end(left)
 
     def close(self) -> None:
-        """Free the files, once no outlet uses them any more."""
+        """Free the files, once no publisher uses them any more."""
         self.journal.close()
         if self.store is not None:
             self.store.close()
@@ -116,7 +115,7 @@ def open_memory(directory: Path | None) -> Memory:
     except OSError as error:
         raise StartError(f"state.dir: cannot make {directory}: {error.strerror}") from None
     journal = Journal(directory / "journal.db", lambda text: logger.error("journal", why=text))
-    store = Store(directory / "streams.db")
+    store = CheckpointStore(directory / "streams.db")
     if store.aside is not None:
         logger.error("the streams' checkpoints were damaged: begun anew", kept=str(store.aside))
     return Memory(journal, store)
@@ -126,10 +125,10 @@ def open_memory(directory: Path | None) -> Memory:
 class Sockets:
     """Every ZeroMQ socket, bound, and who guards them."""
 
-    source: Source
-    sink: Sink
-    control: Control
-    doorkeeper: Doorkeeper | None
+    source: IngestSocket
+    sink: PublishSocket
+    control: ControlSocket
+    authenticator: ZapAuthenticator | None
 
 
 def credentials(settings: Settings) -> Credentials | None:
@@ -152,39 +151,41 @@ def open_sockets(
 ) -> Sockets:
     """All sockets; on leaving ``resources``, subscribers may take what is queued.
 
-    Sink and control are to be handed to an outlet, which closes them. Raises StartError.
+    Sink and control are to be handed to a publisher, which closes them. Raises StartError.
     """
     known = credentials(settings)
     context = resources.enter_context(zmq.Context[zmq.Socket[bytes]]())
-    door: Doorkeeper | None = None
+    authenticator: ZapAuthenticator | None = None
     if known is not None:
-        door = Doorkeeper(context, known.key, known.keyring, known.servers, metrics.refused)
-        resources.enter_context(door)
-    sink = Sink(
+        authenticator = ZapAuthenticator(
+            context, known.key, known.allow_list, known.servers, metrics.refused
+        )
+        resources.enter_context(authenticator)
+    sink = PublishSocket(
         context,
         settings.publish.bind,
         high_water=settings.publish.high_water,
         linger=LINGER_S,
-        secure=None if door is None else door.secure(Role.SUBSCRIBE),
+        authenticator=authenticator,
     )
     resources.enter_context(sink)
-    control = Control(
+    control = ControlSocket(
         context,
         settings.control.bind,
         acknowledge=acknowledge,
         requested=metrics.requested,
-        secure=None if door is None else door.secure(Role.CONTROL),
+        authenticator=authenticator,
     )
     resources.enter_context(control)
-    source = Source(
+    source = IngestSocket(
         context,
         settings.ingest.bind,
         settings.ingest.connect,
         high_water=settings.ingest.high_water,
         max_part=settings.ingest.max_message,
-        door=door,
+        authenticator=authenticator,
     )
-    return Sockets(resources.enter_context(source), sink, control, door)
+    return Sockets(resources.enter_context(source), sink, control, authenticator)
 
 
 def keep(settings: Settings) -> Keep:
@@ -192,10 +193,12 @@ def keep(settings: Settings) -> Keep:
     return Keep(settings.state.keep_days, settings.state.keep_mb)
 
 
-def start_outlet(settings: Settings, sockets: Sockets, memory: Memory, metrics: Metrics) -> Outlet:
+def start_publisher(
+    settings: Settings, sockets: Sockets, memory: Memory, metrics: Metrics
+) -> Publisher:
     """The thread that tells and keeps; it owns sink, control, journal and store from now on."""
     if memory.store is not None:
         metrics.checkpointed(0)
-    return Outlet(
+    return Publisher(
         sockets.sink, sockets.control, memory.journal, memory.store, metrics, keep(settings)
     )

@@ -28,7 +28,7 @@ from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")
 
-LIMIT_S = 2.0  # the outlet moves once a second when it has nothing to do
+LIMIT_S = 2.0  # the publisher moves once a second when it has nothing to do
 
 
 @dataclass
@@ -78,7 +78,7 @@ def until(condition: Callable[[], object]) -> None:
         sleep(0.02)
 
 
-@pytest.mark.parametrize("hung", ["pipeline", "outlet"])
+@pytest.mark.parametrize("hung", ["pipeline", "publisher"])
 def test_each_thread_that_hangs_is_noticed(
     hung: str,
     manager: socket.socket,
@@ -87,8 +87,8 @@ def test_each_thread_that_hangs_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    gates = {"pipeline": Gate(), "outlet": Gate()}
-    monkeypatch.setattr(Journal, "tend", gates["outlet"])
+    gates = {"pipeline": Gate(), "publisher": Gate()}
+    monkeypatch.setattr(Journal, "retry_backlog", gates["publisher"])
     stop = Event()
     environment = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "200000"}
     loopback = ("ingest.bind", "publish.bind", "control.bind")
@@ -98,13 +98,13 @@ def test_each_thread_that_hangs_is_noticed(
     with ExitStack() as resources:
         service = Service(settings, loaded, resources, Notifier(environment), lambda: settings)
         service.announce()
-        service.progress.limit = LIMIT_S
+        service.liveness.limit = LIMIT_S
         serving = Thread(target=service.serve, args=(lambda: gates["pipeline"]() or stop.is_set(),))
         serving.start()
         try:
             until(lambda: pings(manager))
             gates[hung].open.clear()
-            until(service.progress.stalled)
+            until(service.liveness.stalled)
             until(lambda: [line for line in logged() if line["event"] == "a thread hangs"])
             pings(manager)
             sleep(0.5)

@@ -14,7 +14,7 @@ import structlog
 
 from beatgan_daemon import log
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.http_server import Server
+from beatgan_daemon.http_server import HttpServer
 from beatgan_daemon.settings_schema import Address
 
 LOOPBACK = Address("127.0.0.1", 0)
@@ -31,13 +31,15 @@ def health() -> Health:
 
 
 @pytest.fixture
-def server(health: Health) -> Iterator[Server]:
-    server = Server(LOOPBACK, lambda: b"beatgan_x 1\n", lambda: health.alive, lambda: health.ready)
+def server(health: Health) -> Iterator[HttpServer]:
+    server = HttpServer(
+        LOOPBACK, lambda: b"beatgan_x 1\n", lambda: health.alive, lambda: health.ready
+    )
     yield server
     server.close()
 
 
-def get(server: Server, path: str, method: str = "GET") -> tuple[int, str, str]:
+def get(server: HttpServer, path: str, method: str = "GET") -> tuple[int, str, str]:
     connection = http.client.HTTPConnection(*server.address, timeout=5)
     connection.request(method, path)
     answer = connection.getresponse()
@@ -46,13 +48,13 @@ def get(server: Server, path: str, method: str = "GET") -> tuple[int, str, str]:
     return answer.status, answer.headers["Content-Type"], body
 
 
-def test_metrics_page(server: Server) -> None:
+def test_metrics_page(server: HttpServer) -> None:
     status, kind, body = get(server, "/metrics")
     assert (status, body) == (200, "beatgan_x 1\n")
     assert kind.startswith("text/plain; version=")
 
 
-def test_health_follows_the_checks(server: Server, health: Health) -> None:
+def test_health_follows_the_checks(server: HttpServer, health: Health) -> None:
     assert get(server, "/livez")[::2] == (200, "ok\n")
     assert get(server, "/readyz")[::2] == (200, "ok\n")
     health.alive, health.ready = "no turn for 12 s", "starting"
@@ -60,31 +62,33 @@ def test_health_follows_the_checks(server: Server, health: Health) -> None:
     assert get(server, "/readyz")[::2] == (503, "starting\n")
 
 
-def test_everything_else_is_not_found(server: Server) -> None:
+def test_everything_else_is_not_found(server: HttpServer) -> None:
     for path in ("/", "/metrics/", "/etc/passwd", "/livez2"):
         assert get(server, path)[0] == 404
 
 
-def test_query_is_ignored_and_head_has_no_body(server: Server) -> None:
+def test_query_is_ignored_and_head_has_no_body(server: HttpServer) -> None:
     assert get(server, "/livez?verbose")[0] == 200
     assert get(server, "/livez", "HEAD")[::2] == (200, "")
     assert get(server, "/livez", "POST")[0] == 501
 
 
-def test_port_in_use_is_named(server: Server) -> None:
+def test_port_in_use_is_named(server: HttpServer) -> None:
     with pytest.raises(StartError, match=rf"http\.listen.*{server.address}.*in use"):
-        Server(server.address, lambda: b"", lambda: None, lambda: None)
+        HttpServer(server.address, lambda: b"", lambda: None, lambda: None)
 
 
 def test_port_is_free_again_after_close() -> None:
-    first = Server(LOOPBACK, lambda: b"", lambda: None, lambda: None)
+    first = HttpServer(LOOPBACK, lambda: b"", lambda: None, lambda: None)
     first.close()
-    again = Server(first.address, lambda: b"", lambda: None, lambda: None)
+    again = HttpServer(first.address, lambda: b"", lambda: None, lambda: None)
     again.close()
 
 
-def test_a_client_that_dawdles_is_cut_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("beatgan_daemon.http_server.PATIENCE_S", 0.5)
+def test_a_client_that_dawdles_is_cut_off(
+    server: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beatgan_daemon.http_server.REQUEST_TIMEOUT_S", 0.5)
     with socket.create_connection(server.address, timeout=5) as client:
         began = monotonic()
         with suppress(ConnectionError):  # that is what being cut off may look like
@@ -97,10 +101,10 @@ def test_a_client_that_dawdles_is_cut_off(server: Server, monkeypatch: pytest.Mo
 
 
 def test_no_more_clients_than_there_is_room_for(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    server: HttpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("beatgan_daemon.http_server.MOST_CLIENTS", 3)
-    monkeypatch.setattr("beatgan_daemon.http_server.PATIENCE_S", 1.0)
+    monkeypatch.setattr("beatgan_daemon.http_server.MAX_CLIENTS", 3)
+    monkeypatch.setattr("beatgan_daemon.http_server.REQUEST_TIMEOUT_S", 1.0)
     with ExitStack() as stack:
         for _ in range(3):
             stack.enter_context(socket.create_connection(server.address, timeout=5))
@@ -121,7 +125,7 @@ def test_a_bug_behind_a_page_reaches_the_log_and_harms_no_other_page() -> None:
 
     out = io.StringIO()
     log.configure(form="json", stream=out)
-    server = Server(LOOPBACK, broken, lambda: None, lambda: None)
+    server = HttpServer(LOOPBACK, broken, lambda: None, lambda: None)
     try:
         with pytest.raises(http.client.RemoteDisconnected):
             get(server, "/metrics")

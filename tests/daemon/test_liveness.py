@@ -13,12 +13,12 @@ import pytest
 import structlog
 
 from beatgan_daemon import log
-from beatgan_daemon.liveness import STALL_S, Progress, Watchdog
+from beatgan_daemon.liveness import STALL_S, Liveness, Watchdog
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.systemd import Notifier
 
 LIMIT_S = 0.3
-THREADS = ("pipeline", "outlet", "third")
+THREADS = ("pipeline", "publisher", "third")
 
 
 class Clock:
@@ -42,32 +42,32 @@ def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
 
 def test_without_a_hang_nothing_is_wrong(clock: Clock) -> None:
-    progress = Progress(Metrics("1", "2"), Notifier({}), clock, 0)
+    liveness = Liveness(Metrics("1", "2"), Notifier({}), clock, 0)
     clock.now += STALL_S
-    assert progress.stalled() is None
-    assert progress.unready() is None
+    assert liveness.stalled() is None
+    assert liveness.unready() is None
 
 
 def test_every_thread_that_hangs_is_named(clock: Clock) -> None:
-    progress = Progress(Metrics("1", "2"), Notifier({}), clock, 0)
-    moved = {"outlet": clock.now, "third": clock.now + 8}
-    progress.watch("outlet", lambda: moved["outlet"])
-    progress.watch("third", lambda: moved["third"])
+    liveness = Liveness(Metrics("1", "2"), Notifier({}), clock, 0)
+    moved = {"publisher": clock.now, "third": clock.now + 8}
+    liveness.watch("publisher", lambda: moved["publisher"])
+    liveness.watch("third", lambda: moved["third"])
     clock.now += 12
-    progress.turn(clock.now)
-    assert progress.stalled() == "the outlet has not moved for 12 s"
+    liveness.turn(clock.now)
+    assert liveness.stalled() == "the publisher has not moved for 12 s"
     clock.now += 11
-    assert set(progress.hung()) == {"pipeline", "outlet", "third"}
-    assert "the pipeline has not moved for 11 s, the outlet has" in str(progress.stalled())
-    assert progress.unready() == progress.stalled()
+    assert set(liveness.hung()) == {"pipeline", "publisher", "third"}
+    assert "the pipeline has not moved for 11 s, the publisher has" in str(liveness.stalled())
+    assert liveness.unready() == liveness.stalled()
 
 
 def test_trouble_of_another_kind_is_no_hang_but_no_time_to_send_ecg(clock: Clock) -> None:
     metrics = Metrics("1", "2")
-    progress = Progress(metrics, Notifier({}), clock, 0)
+    liveness = Liveness(metrics, Notifier({}), clock, 0)
     assert metrics.total("ready") == 1
-    progress.trouble = "stopping"
-    assert (progress.stalled(), progress.unready()) == (None, "stopping")
+    liveness.trouble = "stopping"
+    assert (liveness.stalled(), liveness.unready()) == (None, "stopping")
     assert metrics.total("ready") == 0
 
 
@@ -75,12 +75,12 @@ def test_the_status_line_tells_of_the_time_since_the_last(
     clock: Clock, logged: Callable[[], list[dict[str, Any]]]
 ) -> None:
     metrics = Metrics("1", "2")
-    progress = Progress(metrics, Notifier({}), clock, 60.0)
+    liveness = Liveness(metrics, Notifier({}), clock, 60.0)
     metrics.streams(3)
     for second in range(120):
         metrics.scored(2 if second < 60 else 4)
         clock.now += 1
-        progress.turn(clock.now)
+        liveness.turn(clock.now)
     said = [line for line in logged() if line["event"] == "status"]
     assert [(line["seconds"], line["beats"], line["beats_per_s"]) for line in said] == [
         (60, 120, 2.0),
@@ -92,10 +92,10 @@ def test_the_status_line_tells_of_the_time_since_the_last(
 def test_status_lines_can_be_switched_off_while_it_runs(
     clock: Clock, logged: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    progress = Progress(Metrics("1", "2"), Notifier({}), clock, 60.0)
-    progress.status_s = 0.0
+    liveness = Liveness(Metrics("1", "2"), Notifier({}), clock, 60.0)
+    liveness.status_s = 0.0
     clock.now += 600
-    progress.turn(clock.now)
+    liveness.turn(clock.now)
     assert logged() == []
 
 
@@ -163,13 +163,13 @@ def test_each_thread_that_hangs_stops_the_pings(
     hung: str,
 ) -> None:
     notifier, end = manager
-    progress = Progress(Metrics("1", "2"), notifier, monotonic, 0, limit=LIMIT_S)
+    liveness = Liveness(Metrics("1", "2"), notifier, monotonic, 0, limit=LIMIT_S)
     for name, worker in workers.items():
-        progress.watch(name, worker.last_moved)
-    with Watchdog(progress, notifier):
+        liveness.watch(name, worker.last_moved)
+    with Watchdog(liveness, notifier):
         assert end.recv(1024) == b"WATCHDOG=1"
         workers[hung].hang.set()
-        until(progress.stalled)
+        until(liveness.stalled)
         until(lambda: len(logged()) == 1)
         emptied(end)
         sleep(2 * LIMIT_S)
@@ -189,9 +189,9 @@ def test_without_systemd_a_hang_is_logged_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("beatgan_daemon.liveness.LOOK_S", 0.01)
-    progress = Progress(Metrics("1", "2"), Notifier({}), clock, 0)
+    liveness = Liveness(Metrics("1", "2"), Notifier({}), clock, 0)
     clock.now += 15
-    with Watchdog(progress, Notifier({})):
+    with Watchdog(liveness, Notifier({})):
         until(logged)
         sleep(0.1)
     assert [(line["thread"], line["seconds"]) for line in logged()] == [("pipeline", 15)]

@@ -12,7 +12,7 @@ from beatgan.protocol import frames
 from beatgan.protocol.frames import decode_frame
 from beatgan_daemon.ingest import load_shedding
 from beatgan_daemon.pipeline import engine, stream
-from beatgan_daemon.sockets.ingest_socket import Source
+from beatgan_daemon.sockets.ingest_socket import IngestSocket
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -31,8 +31,8 @@ def test_the_page_explains_every_reason_that_the_code_can_give() -> None:
 def test_the_pages_publisher_works() -> None:
     program = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[0]
     assert len(program.splitlines()) <= 15
-    with zmq.Context() as context, Source(context, ["tcp://127.0.0.1:*"]) as source:
-        program = program.replace("tcp://127.0.0.1:5555", source.bound[0])
+    with zmq.Context() as context, IngestSocket(context, ["tcp://127.0.0.1:*"]) as source:
+        program = program.replace("tcp://127.0.0.1:5555", source.endpoint)
         # its own names, and its socket closed at the end, as leaving the process would
         scope: dict[str, Any] = {}
         thread = threading.Thread(target=exec, args=(program, scope))

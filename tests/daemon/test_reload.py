@@ -225,8 +225,8 @@ def test_the_allow_list_is_read_again_even_where_its_path_stays(
     daemon.reload = reload
     clients.write_text(f"{key} ingest bed-9\n")
     (prepared,) = daemon.once()
-    assert prepared.keyring is not None
-    assert [client.name for client in prepared.keyring.clients.values()] == ["bed-9"]
+    assert prepared.allow_list is not None
+    assert [client.name for client in prepared.allow_list.clients.values()] == ["bed-9"]
     clients.write_text("nonsense\n")
     assert len(daemon.once()) == 1
     assert f"{clients}, line 1" in logged()[-1]["why"]

@@ -35,7 +35,7 @@ FS = 360.0
 
 
 class Clock:
-    """Time that passes only when told to; behind the true one, by which the outlet goes."""
+    """Time that passes only when told to; behind the true one, by which the publisher goes."""
 
     now = -1e6
 
@@ -90,10 +90,10 @@ class Peer:
         context = resources.enter_context(zmq.Context[zmq.Socket[bytes]]())
         self.source = resources.enter_context(context.socket(zmq.XPUB))
         self.source.linger = 0
-        self.source.connect(service.sockets.source.bound[0])
+        self.source.connect(service.sockets.source.endpoint)
         self.messages = resources.enter_context(context.socket(zmq.SUB))
         self.messages.subscribe("")
-        self.messages.connect(service.sockets.sink.bound)
+        self.messages.connect(service.sockets.sink.endpoint)
         while not self.source.poll(10):  # ZeroMQ subscribes only while its owner looks at it
             service.sockets.source.wait(0.01)
 
@@ -298,9 +298,9 @@ def test_status_line_once_a_minute(
 @pytest.mark.parametrize("key", ["ingest.bind", "publish.bind", "control.bind", "http.listen"])
 def test_a_port_in_use_is_refused_by_name(service: Service, loaded: Loaded, key: str) -> None:
     taken = {
-        "ingest.bind": service.sockets.source.bound[0],
-        "publish.bind": service.sockets.sink.bound,
-        "control.bind": service.sockets.control.bound,
+        "ingest.bind": service.sockets.source.endpoint,
+        "publish.bind": service.sockets.sink.endpoint,
+        "control.bind": service.sockets.control.endpoint,
         "http.listen": str(service.http.address),
     }[key]
     with ExitStack() as stack, pytest.raises(StartError, match=f"{taken}.*in use"):

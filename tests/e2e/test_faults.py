@@ -13,7 +13,7 @@ import zmq
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk
-from beatgan_daemon.playback.replay import Publisher
+from beatgan_daemon.playback.replay import ReplaySocket
 
 SECONDS = 24
 HOUR_NS = 3600 * 10**9
@@ -52,7 +52,7 @@ class Clock:
 class Wire:
     """A source and a subscriber of one daemon."""
 
-    def __init__(self, daemon: Any, source: Publisher, messages: zmq.Socket[bytes]) -> None:
+    def __init__(self, daemon: Any, source: ReplaySocket, messages: zmq.Socket[bytes]) -> None:
         self.daemon, self._source, self._messages = daemon, source, messages
         messages.linger = 0
         messages.subscribe("")
@@ -89,7 +89,7 @@ def wire(start: Any, clock: Clock) -> Iterator[Wire]:
     with (
         start("--set", "streams.silence_s=2", **clock.environment) as daemon,
         zmq.Context[zmq.Socket[bytes]]() as context,
-        Publisher(context, connect=daemon.ingest) as source,
+        ReplaySocket(context, connect=daemon.ingest) as source,
         context.socket(zmq.SUB) as messages,
     ):
         yield Wire(daemon, source, messages)

@@ -15,7 +15,7 @@ from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk
 from beatgan_daemon import http_server, reload, service, systemd, wiring
-from beatgan_daemon.playback.replay import Publisher
+from beatgan_daemon.playback.replay import ReplaySocket
 
 
 def test_ctrl_c_stops_it_with_code_0(start: Any) -> None:
@@ -56,7 +56,7 @@ def test_systemd_is_told_everything_in_order(start: Any, tmp_path: Path) -> None
 def test_it_stops_within_five_seconds_whoever_keeps_it() -> None:
     """Every wait on the way out has an end, and all of them together are short enough."""
     loop = service.LONGEST_WAIT_S + service.DRAIN_S + reload.JOIN_S + service.FLUSH_S
-    assert loop + wiring.LINGER_S + http_server.CLOSE_S + systemd.PATIENCE_S <= 5.0
+    assert loop + wiring.LINGER_S + http_server.CLOSE_S + systemd.SEND_TIMEOUT_S <= 5.0
 
 
 def test_told_to_stop_it_tells_what_had_arrived_though_somebody_does_not_listen(
@@ -68,7 +68,7 @@ def test_told_to_stop_it_tells_what_had_arrived_though_somebody_does_not_listen(
             subscriber.linger, subscriber.rcvhwm = 0, room
             subscriber.subscribe("")
             subscriber.connect(running.publish)
-        with Publisher(context, connect=running.ingest) as source:
+        with ReplaySocket(context, connect=running.ingest) as source:
             source.await_subscriber(10)
             for parts in ecg("probe", seconds=1):
                 source.send(parts)

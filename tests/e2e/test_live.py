@@ -17,7 +17,7 @@ import zmq
 from beatgan.protocol.frames import encode_frame
 from beatgan.records import SAMPLE, read_recording
 from beatgan.types import Chunk
-from beatgan_daemon.playback.replay import Plan, Publisher, replay
+from beatgan_daemon.playback.replay import Plan, ReplaySocket, replay
 
 RECEIVED = "beatgan_samples_received_total"
 LOST = "beatgan_samples_lost_total"
@@ -42,7 +42,7 @@ def frame(
 def send(daemon: Any, frames: Iterable[Sequence[bytes]]) -> None:
     with (
         zmq.Context[zmq.Socket[bytes]]() as context,
-        Publisher(context, connect=daemon.ingest) as publisher,
+        ReplaySocket(context, connect=daemon.ingest) as publisher,
     ):
         publisher.await_subscriber(10)
         for parts in frames:
@@ -63,7 +63,7 @@ class Subscriber:
         """Have the daemon tell of new streams until its words reach us."""
         with (
             zmq.Context[zmq.Socket[bytes]]() as context,
-            Publisher(context, connect=ingest) as publisher,
+            ReplaySocket(context, connect=ingest) as publisher,
         ):
             publisher.await_subscriber(10)
             for epoch in range(100):

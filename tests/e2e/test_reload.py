@@ -19,7 +19,7 @@ from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.protocol.frames import encode_frame
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Chunk
-from beatgan_daemon.playback.replay import Publisher
+from beatgan_daemon.playback.replay import ReplaySocket
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")
@@ -66,7 +66,7 @@ def _model(path: Path, threshold: float) -> bytes:
 class Load:
     """Many patients with the same ECG, as fast as the daemon takes it."""
 
-    def __init__(self, daemon: Any, source: Publisher) -> None:
+    def __init__(self, daemon: Any, source: ReplaySocket) -> None:
         self._daemon, self._source = daemon, source
         self._ecg = synthetic_ecg(float(SECONDS), float(FS))[:, None]
         self.seconds = 0
@@ -131,7 +131,7 @@ def test_reloads_under_load_cost_no_beat_and_repeat_none(
     daemon: Any, files: Files, context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:
     with (
-        Publisher(context, connect=daemon.ingest) as source,
+        ReplaySocket(context, connect=daemon.ingest) as source,
         context.socket(zmq.SUB) as messages,
     ):
         messages.linger = messages.rcvhwm = 0

@@ -25,8 +25,10 @@ class Ward:
     folder: Path
     server: bytes
 
-    def secure(self, name: str) -> curve.Secure:
-        return curve.client(curve.load_key(self.folder / f"{name}.key_secret"), self.server)
+    def configure(self, name: str) -> curve.ConfigureSocket:
+        return curve.client_configuration(
+            curve.load_key(self.folder / f"{name}.key_secret"), self.server
+        )
 
     def keys(self, name: str) -> list[str]:
         key, server = self.folder / f"{name}.key_secret", self.folder / "daemon.key"
@@ -54,12 +56,14 @@ def ward(tmp_path_factory: pytest.TempPathFactory, start: Any, command: Any) -> 
         yield Ward(d, folder, curve.load_key(secret).public)
 
 
-def ask(ward: Ward, secure: curve.Secure | None, seconds: float) -> dict[str, Any] | None:
+def ask(
+    ward: Ward, configure: curve.ConfigureSocket | None, seconds: float
+) -> dict[str, Any] | None:
     """The control socket's answer to a request, if any comes."""
     with zmq.Context[Socket]() as context, context.socket(zmq.DEALER) as socket:
         socket.linger = 0
-        if secure:
-            secure(socket)
+        if configure:
+            configure(socket)
         socket.connect(ward.daemon.control)
         socket.send(json.dumps({"v": 1, "type": "active"}).encode())
         if not socket.poll(round(1000 * seconds)):
@@ -68,12 +72,12 @@ def ask(ward: Ward, secure: curve.Secure | None, seconds: float) -> dict[str, An
         return found
 
 
-def heard(ward: Ward, secure: curve.Secure | None, seconds: float) -> bool:
+def heard(ward: Ward, configure: curve.ConfigureSocket | None, seconds: float) -> bool:
     """Whether a subscriber is told of beats within so many seconds."""
     with zmq.Context[Socket]() as context, context.socket(zmq.SUB) as socket:
         socket.linger = 0
-        if secure:
-            secure(socket)
+        if configure:
+            configure(socket)
         socket.subscribe(b"beat.")
         socket.connect(ward.daemon.publish)
         return bool(socket.poll(round(1000 * seconds)))
@@ -84,11 +88,11 @@ def test_clients_with_keys_are_served(ward: Ward, start_command: Any) -> None:
         *("replay", "sample", "--connect", ward.daemon.ingest, "--loop", *ward.keys("bed"))
     ):
         ward.daemon.until("beatgan_beats_scored_total", 1)
-        assert heard(ward, ward.secure("desk"), 20.0)
-        answer = ask(ward, ward.secure("desk"), 10.0)
+        assert heard(ward, ward.configure("desk"), 20.0)
+        answer = ask(ward, ward.configure("desk"), 10.0)
         assert answer is not None
         assert answer["type"] == "active"
-        for intruder in (None, ward.secure("stranger"), ward.secure("bed")):
+        for intruder in (None, ward.configure("stranger"), ward.configure("bed")):
             assert not heard(ward, intruder, 1.5)
             assert ask(ward, intruder, 0.3) is None
     counts = ward.daemon.metrics()
@@ -125,7 +129,7 @@ def test_a_revoked_key_is_out_at_once(ward: Ward, start_command: Any) -> None:
     clients = ward.folder / "clients"
     with zmq.Context[Socket]() as context, context.socket(zmq.SUB) as desk:
         desk.linger = 0
-        ward.secure("desk")(desk)
+        ward.configure("desk")(desk)
         desk.subscribe(b"beat.")
         desk.connect(ward.daemon.publish)
         with start_command(
@@ -141,7 +145,7 @@ def test_a_revoked_key_is_out_at_once(ward: Ward, start_command: Any) -> None:
             scored = ward.daemon.metrics()["beatgan_beats_scored_total"]
             assert not desk.poll(1_500)
             ward.daemon.until("beatgan_beats_scored_total", scored + 1)
-    assert ask(ward, ward.secure("desk"), 0.5) is None
+    assert ask(ward, ward.configure("desk"), 0.5) is None
     assert ward.daemon.process.poll() is None
 
 

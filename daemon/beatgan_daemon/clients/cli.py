@@ -14,11 +14,11 @@ from beatgan_daemon.clients import client
 from beatgan_daemon.clients import watch as watching
 from beatgan_daemon.playback import replay as replaying
 from beatgan_daemon.security import curve
-from beatgan_daemon.settings_schema import Control, Publish
+from beatgan_daemon.settings_schema import ControlSettings, PublishSettings
 from beatgan_daemon.signals import stop_signals
 
 PLAN = replaying.Plan()  # its defaults are ours
-PUBLISH, CONTROL = Publish().bind, Control().bind
+PUBLISH, CONTROL = PublishSettings().bind, ControlSettings().bind
 
 app = typer.Typer()
 
@@ -60,12 +60,12 @@ def replay(
 ) -> None:
     """Send recordings as live ECG streams."""
     plan = replaying.Plan(speed=speed, chunk_ms=chunk_ms, copies=copies, loop=loop)
-    secure = _secure(key, server_key)
-    if secure is not None and bind is not None:
+    configure = _configure(key, server_key)
+    if configure is not None and bind is not None:
         raise UsageError("--key: with --connect only; a daemon that connects is not let in here")
     with suppress(KeyboardInterrupt):
         sent = replaying.replay(
-            [*map(opened, records)], plan, bind=bind, connect=connect, secure=secure
+            [*map(opened, records)], plan, bind=bind, connect=connect, configure=configure
         )
         typer.echo(
             f"sent {sent.samples} samples in {sent.frames} frames of {sent.streams} stream(s); "
@@ -89,9 +89,9 @@ def watch(
     """Print the alarms under way, then alerts as they come, until Ctrl-C."""
     typer.echo(f"waiting for {connect}; Ctrl-C ends", err=True)
     console = Console(highlight=False, markup=False)
-    secure = _secure(key, server_key)
+    configure = _configure(key, server_key)
     with stop_signals() as stopping:
-        watching.watch(connect, console, stopping, control=control, secure=secure)
+        watching.watch(connect, console, stopping, control=control, configure=configure)
 
 
 @app.command()
@@ -106,14 +106,14 @@ def alerts(
     server_key: ServerKey = None,
 ) -> None:
     """Print the alerts that the daemon has kept, as JSON Lines."""
-    secure = _secure(key, server_key)
+    configure = _configure(key, server_key)
     with stop_signals() as stopping:
         if active:
-            found = client.active(connect, secure=secure)
+            found = client.active(connect, configure=configure)
         elif follow:
-            found = client.follow_alerts(connect, since, stopping, secure=secure)
+            found = client.follow_alerts(connect, since, stopping, configure=configure)
         else:
-            found = client.fetch_alerts(connect, since, secure=secure)
+            found = client.fetch_alerts(connect, since, configure=configure)
         for body in found:
             sys.stdout.buffer.write(body + b"\n")
             sys.stdout.buffer.flush()
@@ -127,7 +127,7 @@ def acknowledge(
     server_key: ServerKey = None,
 ) -> None:
     """Say that somebody has seen an alarm."""
-    client.acknowledge(connect, episode, secure=_secure(key, server_key))
+    client.acknowledge(connect, episode, configure=_configure(key, server_key))
     typer.echo(f"acknowledged {episode}")
 
 
@@ -158,10 +158,10 @@ def opened(name: str) -> Recording:
     return recording
 
 
-def _secure(key: Path | None, server: str | None) -> curve.Secure | None:
+def _configure(key: Path | None, server: str | None) -> curve.ConfigureSocket | None:
     """What makes a socket speak CURVE to the daemon; None without keys."""
     if key is None and server is None:
         return None
     if key is None or server is None:
         raise UsageError("--key and --server-key: give both or none")
-    return curve.client(curve.load_key(key), curve.load_public(server))
+    return curve.client_configuration(curve.load_key(key), curve.load_public(server))

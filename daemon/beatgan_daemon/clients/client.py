@@ -14,7 +14,7 @@ from beatgan.errors import UsageError
 from beatgan.protocol.control import ReplyHeader, decode_reply, encode_request
 from beatgan.protocol.messages import VERSION
 from beatgan_daemon import zmq_endpoints
-from beatgan_daemon.security.curve import Secure
+from beatgan_daemon.security.curve import ConfigureSocket
 
 TIMEOUT_S = 5.0  # without an answer: nobody is there
 FOLLOW_S = 0.5  # between questions for newer alerts
@@ -36,12 +36,12 @@ class Client:
     """A connection to a daemon's control socket; used by one thread."""
 
     def __init__(
-        self, endpoint: str, *, secure: Secure | None = None, timeout: float = TIMEOUT_S
+        self, endpoint: str, *, configure: ConfigureSocket | None = None, timeout: float = TIMEOUT_S
     ) -> None:
-        """``secure`` is called with the socket before it connects; ``timeout``: seconds that an
+        """``configure`` is called with the socket before it connects; ``timeout``: seconds that an
         answer may take. Nobody need be there yet. Raises UsageError on an impossible endpoint."""
         self._endpoint, self._timeout_ms = endpoint, round(1000 * timeout)
-        self._secure = secure
+        self._configure = configure
         self._context = zmq.Context[zmq.Socket[bytes]]()
         try:
             self._socket = self._connected()
@@ -54,8 +54,8 @@ class Client:
         socket.linger = 0
         zmq_endpoints.keep_alive(socket)
         try:
-            if self._secure is not None:
-                self._secure(socket)
+            if self._configure is not None:
+                self._configure(socket)
             zmq_endpoints.connect(socket, self._endpoint, "control")
         except BaseException:
             socket.close()
@@ -108,21 +108,25 @@ class Client:
 
 
 def fetch_alerts(
-    endpoint: str, since: int = 0, *, secure: Secure | None = None, timeout: float = TIMEOUT_S
+    endpoint: str,
+    since: int = 0,
+    *,
+    configure: ConfigureSocket | None = None,
+    timeout: float = TIMEOUT_S,
 ) -> Iterator[bytes]:
     """The JSON of every alert that the daemon kept from number ``since`` on, in order.
 
     Raises UsageError where nobody answers.
     """
-    with Client(endpoint, secure=secure, timeout=timeout) as client:
+    with Client(endpoint, configure=configure, timeout=timeout) as client:
         yield from _pages(client.alerts, since)
 
 
 def active(
-    endpoint: str, *, secure: Secure | None = None, timeout: float = TIMEOUT_S
+    endpoint: str, *, configure: ConfigureSocket | None = None, timeout: float = TIMEOUT_S
 ) -> Iterator[bytes]:
     """The JSON of the last alert of every episode under way. Raises as `fetch_alerts` does."""
-    with Client(endpoint, secure=secure, timeout=timeout) as client:
+    with Client(endpoint, configure=configure, timeout=timeout) as client:
         yield from _pages(client.active, 0)
 
 
@@ -139,14 +143,14 @@ def follow_alerts(
     since: int,
     stopping: Callable[[], bool],
     *,
-    secure: Secure | None = None,
+    configure: ConfigureSocket | None = None,
     timeout: float = TIMEOUT_S,
 ) -> Iterator[bytes]:
     """As `fetch_alerts`, then those that come, until ``stopping`` says so.
 
     A daemon that is away is waited for; one that counts anew is followed from its beginning.
     """
-    with Client(endpoint, secure=secure, timeout=timeout) as client:
+    with Client(endpoint, configure=configure, timeout=timeout) as client:
         while not stopping():
             try:
                 header, bodies = client.alerts(since)
@@ -168,9 +172,13 @@ def _rest(stopping: Callable[[], bool]) -> None:
 
 
 def acknowledge(
-    endpoint: str, episode: str, *, secure: Secure | None = None, timeout: float = TIMEOUT_S
+    endpoint: str,
+    episode: str,
+    *,
+    configure: ConfigureSocket | None = None,
+    timeout: float = TIMEOUT_S,
 ) -> None:
     """Say that somebody has seen the episode. Raises UsageError if it is not under way, or where
     nobody answers."""
-    with Client(endpoint, secure=secure, timeout=timeout) as client:
+    with Client(endpoint, configure=configure, timeout=timeout) as client:
         client.acknowledge(episode)

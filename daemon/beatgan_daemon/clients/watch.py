@@ -16,7 +16,7 @@ from beatgan.protocol.messages import AlertMessage, decode_alert
 from beatgan.protocol.names import ALERTS
 from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.clients.client import Client, Page
-from beatgan_daemon.security.curve import Secure
+from beatgan_daemon.security.curve import ConfigureSocket
 
 POLL_MS = 200  # how soon a signal to stop is seen
 ANSWER_S = 2.0  # for alerts that were missed
@@ -34,12 +34,12 @@ def watch(
     stopping: Callable[[], bool],
     *,
     control: str | None = None,
-    secure: Secure | None = None,
+    configure: ConfigureSocket | None = None,
 ) -> None:
     """Print every alert of the daemon at ``endpoint`` until ``stopping`` says so.
 
     First come the episodes under way. With ``control``, the daemon's control endpoint, alerts
-    that were missed are fetched. ``secure`` is called with each socket before it connects. A
+    that were missed are fetched. ``configure`` is called with each socket before it connects. A
     daemon that is not there yet is waited for. Raises UsageError on an impossible endpoint.
     """
     with ExitStack() as resources:
@@ -47,11 +47,11 @@ def watch(
         socket = resources.enter_context(context.socket(zmq.SUB))
         socket.linger = 0
         zmq_endpoints.keep_alive(socket)
-        if secure is not None:
-            secure(socket)
+        if configure is not None:
+            configure(socket)
         client = None
         if control is not None:
-            client = resources.enter_context(Client(control, secure=secure, timeout=ANSWER_S))
+            client = resources.enter_context(Client(control, configure=configure, timeout=ANSWER_S))
         monitor = resources.enter_context(socket.get_monitor_socket(sum(CONNECTION)))
         socket.subscribe(ALERTS)
         zmq_endpoints.connect(socket, endpoint, "watch")

@@ -21,7 +21,7 @@ class Frame(NamedTuple):
     since: float
 
 
-class Source(Protocol):
+class FrameSource(Protocol):
     """Where frames come from."""
 
     def wait(self, seconds: float | None) -> bool:
@@ -37,7 +37,7 @@ Passes = Callable[[list[bytes], float], bool]  # parts and when they came: is it
 class FrameQueue:
     """A bounded queue between a source and whoever decodes its frames."""
 
-    def __init__(self, source: Source, most: int, clock: Callable[[], float]) -> None:
+    def __init__(self, source: FrameSource, most: int, clock: Callable[[], float]) -> None:
         """At most ``most`` frames wait here; further ones stay in the source."""
         self._source, self._most, self._clock = source, most, clock
         self._waiting: deque[Frame] = deque()

@@ -9,7 +9,7 @@ from beatgan_daemon.ingest import rate_limit
 from beatgan_daemon.ingest.frame_queue import FrameQueue
 from beatgan_daemon.ingest.overload import OverloadPolicy
 from beatgan_daemon.ingest.rate_limit import StreamRateLimiter
-from beatgan_daemon.liveness import Progress
+from beatgan_daemon.liveness import Liveness
 from beatgan_daemon.log import Overloaded
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.pipeline.engine import Engine
@@ -31,7 +31,7 @@ class LoadShedder:
         overload: OverloadPolicy,
         engine: Engine,
         metrics: Metrics,
-        progress: Progress,
+        liveness: Liveness,
         logger: FilteringBoundLogger,
         frames_per_s: float = 200.0,
     ) -> None:
@@ -39,7 +39,7 @@ class LoadShedder:
         self._overload, self._engine = overload, engine
         self._flood = StreamRateLimiter(frames_per_s)
         self._looked = -LOOK_S
-        self._metrics, self._progress, self._log = metrics, progress, logger
+        self._metrics, self._progress, self._log = metrics, liveness, logger
         self._news = Overloaded(logger)
 
     def adjust(self, frames_per_s: float) -> None:

@@ -19,7 +19,7 @@ from beatgan.records import Recording
 from beatgan.types import Chunk
 from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.playback.chunks import cut, stream_name
-from beatgan_daemon.security.curve import Secure
+from beatgan_daemon.security.curve import ConfigureSocket
 
 STALLED_S = 30.0  # a subscriber that takes nothing for so long is given up
 
@@ -67,7 +67,7 @@ class Replayed:
     behind: float
 
 
-class Publisher:
+class ReplaySocket:
     """An XPUB socket that waits for its first subscriber and from then on loses nothing.
 
     A full queue makes `send` wait (a plain PUB socket would drop in silence).
@@ -78,9 +78,9 @@ class Publisher:
         context: zmq.Context[zmq.Socket[bytes]],
         bind: str | None = None,
         connect: str | None = None,
-        secure: Secure | None = None,
+        configure: ConfigureSocket | None = None,
     ) -> None:
-        """``secure`` is called with the socket before it binds or connects."""
+        """``configure`` is called with the socket before it binds or connects."""
         if (bind is None) == (connect is None):
             raise UsageError("give either an endpoint to bind or one to connect to")
         self._socket = context.socket(zmq.XPUB)
@@ -88,8 +88,8 @@ class Publisher:
         self._socket.sndtimeo = self._socket.linger = round(1000 * STALLED_S)
         zmq_endpoints.keep_alive(self._socket)
         try:
-            if secure is not None:
-                secure(self._socket)
+            if configure is not None:
+                configure(self._socket)
             if bind is not None:
                 self.endpoint = zmq_endpoints.bind(self._socket, bind, "replay")
             elif connect is not None:
@@ -132,7 +132,7 @@ def replay(
     bind: str | None = None,
     connect: str | None = None,
     stop: threading.Event | None = None,
-    secure: Secure | None = None,
+    configure: ConfigureSocket | None = None,
 ) -> Replayed:
     """Send all ``recordings`` at once, in step; returns when the last frame was handed over.
 
@@ -140,13 +140,13 @@ def replay(
     subscribes in time, RecordError if a recording cannot be streamed, BeatganError if the
     subscriber stops taking frames.
     """
-    with zmq.Context() as context, Publisher(context, bind, connect, secure) as publisher:
-        publisher.await_subscriber(plan.wait)
-        return _send(recordings, plan, publisher, stop or threading.Event())
+    with zmq.Context() as context, ReplaySocket(context, bind, connect, configure) as socket:
+        socket.await_subscriber(plan.wait)
+        return _send(recordings, plan, socket, stop or threading.Event())
 
 
 def _send(
-    recordings: Sequence[Recording], plan: Plan, publisher: Publisher, stop: threading.Event
+    recordings: Sequence[Recording], plan: Plan, socket: ReplaySocket, stop: threading.Event
 ) -> Replayed:
     taken: set[str] = set()
     names = [[stream_name(r, taken) for _ in range(plan.copies)] for r in recordings]
@@ -163,7 +163,7 @@ def _send(
             break
         _, header, payload = encode_frame(chunk, plan.dtype, *_scaling(plan))
         for name in names[which]:
-            publisher.send([topic_of("ecg", name), header, payload])
+            socket.send([topic_of("ecg", name), header, payload])
             frames += 1
             samples += len(chunk.samples)
     return Replayed(len(taken), frames, samples, behind)

@@ -21,7 +21,7 @@ def repeat_of(entry: JournalEntry) -> bytes:
     return entry.body[:-1] + _REPEAT
 
 
-class Joiners:
+class LateJoiners:
     """The topics that somebody subscribed to, and the episodes that are told again for it."""
 
     def __init__(self) -> None:

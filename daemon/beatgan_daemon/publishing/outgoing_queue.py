@@ -1,4 +1,4 @@
-"""Between the pipeline and the outlet: what waits to be told and kept. Bounded, never blocks.
+"""Between the pipeline and the publisher: what waits to be told and kept. Bounded, never blocks.
 
 Alerts are never dropped. Knows neither of the two threads, and of a message nothing but its type.
 """
@@ -24,12 +24,14 @@ class Batch(NamedTuple):
     checkpoints: dict[str, bytes | None]
 
 
-class Handover:
-    """Any thread puts; one thread takes, and polls `bell` to know when."""
+class OutgoingQueue:
+    """Any thread puts; one thread takes, and polls `wakeup_fd` to know when."""
 
     def __init__(self, dropped: Callable[[str, int], None], bound: int = DROPPABLE) -> None:
         """``dropped`` hears, in the thread that puts, of which type how many were dropped."""
-        self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # readable: something waits
+        self.wakeup_fd = os.eventfd(
+            0, os.EFD_NONBLOCK | os.EFD_CLOEXEC
+        )  # readable: something waits
         self._dropped, self._bound = dropped, bound
         self._lock = Lock()
         self._waiting = Batch([], {}, {})
@@ -54,7 +56,7 @@ class Handover:
             self._waiting.checkpoints.update(dict.fromkeys(gone))
         for kind in set(lost):
             self._dropped(kind, lost.count(kind))
-        self.ring()
+        self.wake()
 
     def _add(self, outgoing: Sequence[Outgoing]) -> list[str]:
         """The types of those for which there was no room."""
@@ -73,14 +75,14 @@ class Handover:
                 lost.append(each.message.type)
         return lost
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake the taker, whatever waits."""
-        os.eventfd_write(self.bell, 1)
+        os.eventfd_write(self.wakeup_fd, 1)
 
     def take(self) -> Batch:
         """Everything that waits; the bell is quiet afterwards."""
         with suppress(BlockingIOError):
-            os.eventfd_read(self.bell)
+            os.eventfd_read(self.wakeup_fd)
         with self._lock:
             batch, self._waiting = self._waiting, Batch([], {}, {})
             self._droppable = 0
@@ -88,6 +90,6 @@ class Handover:
 
     def close(self) -> None:
         """Nobody will put, ring or take any more."""
-        if self.bell >= 0:
-            os.close(self.bell)
-            self.bell = -1
+        if self.wakeup_fd >= 0:
+            os.close(self.wakeup_fd)
+            self.wakeup_fd = -1

@@ -17,13 +17,13 @@ from beatgan.protocol.control import JournalEntry
 from beatgan.protocol.messages import AlertMessage, encode_message
 from beatgan.protocol.names import topic_of
 from beatgan_daemon.pipeline.batcher import Outgoing
-from beatgan_daemon.publishing.late_joiners import Joiners, repeat_of
-from beatgan_daemon.publishing.outgoing_queue import Batch, Handover
-from beatgan_daemon.sockets.control_socket import Control
-from beatgan_daemon.sockets.publish_socket import Sink
+from beatgan_daemon.publishing.late_joiners import LateJoiners, repeat_of
+from beatgan_daemon.publishing.outgoing_queue import Batch, OutgoingQueue
+from beatgan_daemon.sockets.control_socket import ControlSocket
+from beatgan_daemon.sockets.publish_socket import PublishSocket
 from beatgan_daemon.storage.journal import Journal
 
-CHORES_S = 1.0  # between looks at the journal
+MAINTENANCE_S = 1.0  # between looks at the journal
 PACE_S = 0.02  # between steps of a chore that takes several
 ANSWERS_S = 0.01  # spent on clients before alerts have their turn again
 _NONE: Mapping[str, bytes | None] = {}
@@ -34,7 +34,7 @@ SAVED = 32  # checkpoints written at a time
 class Observer(Protocol):
     """Hears every count as it happens; must return at once and never raise.
 
-    ``dropped`` is called in the thread of the pipeline, all others in the outlet's.
+    ``dropped`` is called in the thread of the pipeline, all others in the publisher's.
     """
 
     def latency(self, seconds: float) -> None:
@@ -54,7 +54,7 @@ class Observer(Protocol):
         """So many checkpoints were written."""
 
 
-class Store(Protocol):
+class CheckpointStore(Protocol):
     """Where checkpoints are kept; raises nothing."""
 
     def save(self, checkpoints: Sequence[tuple[str, bytes]]) -> None:
@@ -71,35 +71,35 @@ class Keep(NamedTuple):
     mb: float = 256.0
 
 
-class OutletError(RuntimeError):
-    """The outlet's thread is no more, though nobody closed it."""
+class PublisherError(RuntimeError):
+    """The publisher's thread is no more, though nobody closed it."""
 
 
-class Outlet:
+class Publisher:
     """Started, it takes what is `put` until it is closed."""
 
     def __init__(
         self,
-        sink: Sink,
-        control: Control,
+        sink: PublishSocket,
+        control: ControlSocket,
         journal: Journal,
-        store: Store | None,
+        store: CheckpointStore | None,
         observer: Observer,
         keep: Keep,
     ) -> None:
         """Begin at once. The sockets and the journal are its own from now on, and it closes them;
-        the store is until the outlet is closed. ``keep`` may be changed at any time."""
+        the store is until the publisher is closed. ``keep`` may be changed at any time."""
         self.keep = keep
         self._sink, self._control, self._journal, self._store = sink, control, journal, store
         self._observer = observer
-        self._handover = Handover(observer.dropped)
-        self._joiners = Joiners()
+        self._queue = OutgoingQueue(observer.dropped)
+        self._late_joiners = LateJoiners()
         self._checkpoints: dict[str, bytes | None] = {}  # still to be written
         self._failures = 0  # of the journal, as far as they have been counted
-        self._next_chores = self._moved = monotonic()
+        self._next_maintenance = self._moved = monotonic()
         self._asked = self._reopening = self._closing = False
         self._failure: BaseException | None = None
-        self._thread = Thread(target=self._run, name="outlet", daemon=True)
+        self._thread = Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
 
     # --- for other threads --------------------------------------------------------------------
@@ -110,11 +110,11 @@ class Outlet:
         alarm_states: Mapping[str, bytes | None] = _NONE,
         checkpoints: Iterable[tuple[str, bytes]] = (),
     ) -> None:
-        """See `Handover.put`; never blocks. Raises OutletError if the outlet failed."""
+        """See `OutgoingQueue.put`; never blocks. Raises PublisherError if the publisher failed."""
         if not self._thread.is_alive():
-            raise OutletError("the outlet has stopped") from self._failure
+            raise PublisherError("the publisher has stopped") from self._failure
         if outgoing or alarm_states or checkpoints:
-            self._handover.put(outgoing, alarm_states, checkpoints)
+            self._queue.put(outgoing, alarm_states, checkpoints)
 
     def moved(self) -> float:
         """When it last completed a turn (monotonic s); at rest it takes one a second."""
@@ -129,17 +129,17 @@ class Outlet:
         """End all connections to both sockets, soon: whoever may come in again calls again."""
         self._reopening = True
         if self._thread.is_alive():
-            self._handover.ring()
+            self._queue.wake()
 
     def close(self, seconds: float) -> bool:
         """Tell and keep what was put, and end; whether that took less than ``seconds``."""
         self._closing = True
         if self._thread.is_alive():
-            self._handover.ring()
+            self._queue.wake()
             self._thread.join(seconds)
         if self._thread.is_alive():
             return False
-        self._handover.close()
+        self._queue.close()
         return True
 
     # --- its own thread -----------------------------------------------------------------------
@@ -147,10 +147,10 @@ class Outlet:
     def _run(self) -> None:
         try:
             poller = zmq.Poller()
-            poller.register(self._handover.bell, zmq.POLLIN)
+            poller.register(self._queue.wakeup_fd, zmq.POLLIN)
             self._register(poller)
             while not self._closing:
-                poller.poll(self._patience_ms())
+                poller.poll(self._poll_timeout_ms())
                 self._turn(poller)
             self._finish()
         except Exception as failure:  # noqa: BLE001 - the pipeline hears of it with its next `put`
@@ -164,24 +164,24 @@ class Outlet:
         poller.register(self._sink.socket, zmq.POLLIN)
         poller.register(self._control.socket, zmq.POLLIN)
 
-    def _patience_ms(self) -> int:
+    def _poll_timeout_ms(self) -> int:
         """How long there is nothing to do unless somebody comes."""
         if self._asked or self._checkpoints:
             return 0
-        again = self._joiners.due()
-        until = self._next_chores if again is None else min(self._next_chores, again)
+        again = self._late_joiners.due()
+        until = self._next_maintenance if again is None else min(self._next_maintenance, again)
         return ceil(max(0.0, 1000 * (until - monotonic())))
 
     def _turn(self, poller: zmq.Poller) -> None:
         if self._reopening:
             self._reopen(poller)
-        self._tell(self._handover.take())
+        self._tell(self._queue.take())
         self._save(SAVED)
         for topic in self._sink.subscriptions():
-            self._joiners.subscribed(topic)
+            self._late_joiners.subscribed(topic)
         self._repeat()
         self._asked = self._control.serve(self._journal, ANSWERS_S)
-        self._do_chores()
+        self._maintain()
         self._moved = monotonic()
 
     def _tell(self, batch: Batch) -> None:
@@ -214,21 +214,21 @@ class Outlet:
 
     def _repeat(self) -> None:
         """Tell those who subscribed lately what is under way."""
-        if self._joiners.due() is None:
+        if self._late_joiners.due() is None:
             return
-        for episode in self._joiners.episodes(self._journal.active(), monotonic(), REPEATS):
+        for episode in self._late_joiners.episodes(self._journal.active(), monotonic(), REPEATS):
             entry = self._journal.find(episode)
             if entry is not None:  # it may be over by now
                 self._sink.send(topic_of("alert", entry.stream), repeat_of(entry))
 
-    def _do_chores(self) -> None:
+    def _maintain(self) -> None:
         """Once a second: what the journal has to make up for, and what it need not keep."""
         now = monotonic()
-        if now < self._next_chores:
+        if now < self._next_maintenance:
             return
-        more = self._journal.tend(time_ns())
+        more = self._journal.retry_backlog(time_ns())
         more = self._journal.retain(*self.keep, time_ns()) or more
-        self._next_chores = now + (PACE_S if more else CHORES_S)
+        self._next_maintenance = now + (PACE_S if more else MAINTENANCE_S)
         self._count()
 
     def _count(self) -> None:
@@ -249,7 +249,7 @@ class Outlet:
 
     def _finish(self) -> None:
         """Whatever was put before the end."""
-        self._tell(self._handover.take())
+        self._tell(self._queue.take())
         while self._checkpoints:
             self._save(SAVED)
         self._control.serve(self._journal, ANSWERS_S)

@@ -32,7 +32,7 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
-class Keyring:
+class AllowList:
     """The allow-list: clients by their public keys (Z85)."""
 
     clients: Mapping[bytes, Client]
@@ -43,7 +43,7 @@ class Keyring:
         return client is not None and role in client.roles
 
 
-def read_clients(path: Path) -> Keyring:
+def read_clients(path: Path) -> AllowList:
     """An allow-list: lines ``PUBLIC_KEY ROLES NAME``, roles with commas, ``#`` for comments.
 
     Raises StartError, with file and line, on anything else.
@@ -58,7 +58,7 @@ def read_clients(path: Path) -> Keyring:
                 f"{place}: a name has 1-64 characters of A-Z a-z 0-9 _ . : @ -, got {words[2]!r}"
             )
         clients[key] = Client(words[2], frozenset(_roles(words[1], place)))
-    return Keyring(clients)
+    return AllowList(clients)
 
 
 def read_servers(path: Path) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.security.allow_list import Keyring, read_clients, read_servers
+from beatgan_daemon.security.allow_list import AllowList, read_clients, read_servers
 from beatgan_daemon.security.curve import KeyPair, load_key
 from beatgan_daemon.zmq_endpoints import is_local
 
@@ -23,7 +23,7 @@ class Credentials:
     """This daemon's key, who may call it, and the keys of those whom it calls, by endpoint."""
 
     key: KeyPair
-    keyring: Keyring
+    allow_list: AllowList
     servers: Mapping[str, bytes]
 
 

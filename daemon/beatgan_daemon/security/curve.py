@@ -19,7 +19,9 @@ from beatgan_daemon.exit_codes import StartError
 HANDSHAKE_MS = 5_000  # a caller that has not proved itself by then is cut off
 KEY_LENGTH = 40  # characters of Z85 (ZeroMQ RFC 32)
 
-Secure = Callable[[zmq.Socket[bytes]], None]  # called with a socket before it binds or connects
+ConfigureSocket = Callable[
+    [zmq.Socket[bytes]], None
+]  # called with a socket before it binds or connects
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def as_client(socket: zmq.Socket[bytes], key: KeyPair, server: bytes) -> None:
     socket.curve_serverkey = server
 
 
-def client(key: KeyPair, server: bytes) -> Secure:
+def client_configuration(key: KeyPair, server: bytes) -> ConfigureSocket:
     """`as_client`, for whoever opens the socket."""
     return lambda socket: as_client(socket, key, server)
 

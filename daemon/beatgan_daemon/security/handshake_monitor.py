@@ -53,7 +53,7 @@ class _Caller(NamedTuple):
     since: float  # monotonic seconds
 
 
-class Callers:
+class HandshakeMonitor:
     """The connections of one socket whose handshake is not over."""
 
     def __init__(self, called: Collection[str]) -> None:

@@ -6,7 +6,6 @@ in. Knows sockets and keys; does not know what is said once a caller is in.
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -19,15 +18,15 @@ from zmq.utils.monitor import recv_monitor_message
 from beatgan_daemon import log
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.security import curve, handshake_monitor
-from beatgan_daemon.security.allow_list import Keyring, Role
-from beatgan_daemon.security.curve import KeyPair, Secure
-from beatgan_daemon.security.handshake_monitor import Callers, Refusal
+from beatgan_daemon.security.allow_list import AllowList, Role
+from beatgan_daemon.security.curve import KeyPair
+from beatgan_daemon.security.handshake_monitor import HandshakeMonitor, Refusal
 
 UNKNOWN_KEY, NOT_ALLOWED = "unknown-key", "not-allowed"
 TURN_MS = 1_000  # how often the thread shows that it moves
 
 _ZAP = "inproc://zeromq.zap.01"
-_WAKE = "inproc://doorkeeper"
+_WAKE = "inproc://authenticator"
 _VERSION = b"1.0"
 
 Socket = zmq.Socket[bytes]
@@ -38,10 +37,10 @@ class _Watched(NamedTuple):
 
     role: Role
     monitor: Socket
-    handshake_monitor: Callers
+    handshake_monitor: HandshakeMonitor
 
 
-class Doorkeeper:
+class ZapAuthenticator:
     """Lets those in whom the allow-list names for a role; counts and logs the others.
 
     One for a context, made before the sockets that it guards and closed after them.
@@ -51,17 +50,17 @@ class Doorkeeper:
         self,
         context: zmq.Context[Socket],
         key: KeyPair,
-        keyring: Keyring,
+        allow_list: AllowList,
         servers: Mapping[str, bytes],
         refused: Callable[[str, str], None],
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """``servers``: public keys by the endpoint to call. ``refused`` is told role and reason of
-        each connection that was not let in, in the doorkeeper's thread."""
+        each connection that was not let in, in the authenticator's thread."""
         self._context, self._key, self._servers = context, key, servers
         self._refused, self._clock = refused, clock
         self._refusals = log.Rejections(log.get(), event="connections refused")
-        self._keyring, self._lock = keyring, Lock()
+        self._keyring, self._lock = allow_list, Lock()
         self._inside: dict[Role, set[bytes]] = {role: set() for role in Role}
         self._new: SimpleQueue[_Watched] = SimpleQueue()
         self._watched: dict[Socket, _Watched] = {}
@@ -69,27 +68,23 @@ class Doorkeeper:
         self._moved = clock()
         self._over = Event()
         self._zap, self._woken = _bound(context, zmq.REP, _ZAP), _bound(context, zmq.PULL, _WAKE)
-        self._thread = Thread(target=self._serve, name="doorkeeper", daemon=True)
+        self._thread = Thread(target=self._serve, name="authenticator", daemon=True)
         self._thread.start()
 
     # --- for the threads that own sockets -----------------------------------------------------
 
-    def secure(self, role: Role) -> Secure:
-        """`guard` for a socket that is still to be made."""
-        return partial(self.guard, role=role)
-
-    def guard(self, socket: Socket, role: Role) -> None:
-        """Let nobody into ``socket`` who has not ``role``; call it before `bind`."""
+    def as_server(self, socket: Socket, role: Role) -> None:
+        """Let only clients with ``role`` connect to ``socket``; call it before `bind`."""
         curve.as_server(socket, self._key, role)
         self._watch(socket, role)
 
-    def call(self, socket: Socket, endpoint: str) -> None:
-        """Expect the right key at ``endpoint``; call it before connecting, after all `bind`."""
+    def as_client(self, socket: Socket, endpoint: str) -> None:
+        """Expect the known key at ``endpoint``; call it before `connect`, after every `bind`."""
         if endpoint not in self._servers:
             raise StartError(f"{endpoint}: its public key is not known; see security.servers")
         curve.as_client(socket, self._key, self._servers[endpoint])
 
-    def replace(self, keyring: Keyring) -> frozenset[Role]:
+    def replace(self, allow_list: AllowList) -> frozenset[Role]:
         """Go by another allow-list from now on.
 
         ZeroMQ asks for a key only when a connection begins. The roles that are returned have, or
@@ -97,9 +92,9 @@ class Doorkeeper:
         `guard`ed again, which everybody else's connections survive by calling again.
         """
         with self._lock:
-            self._keyring = keyring
+            self._keyring = allow_list
             lost = {
-                role: {key for key in inside if not keyring.allows(key, role)}
+                role: {key for key in inside if not allow_list.allows(key, role)}
                 for role, inside in self._inside.items()
             }
             for role, keys in lost.items():
@@ -131,7 +126,7 @@ class Doorkeeper:
         monitor = self._context.socket(zmq.PAIR)
         monitor.linger = monitor.rcvhwm = 0  # unbounded: libzmq's I/O thread waits for room
         monitor.connect(endpoint)
-        self._new.put(_Watched(role, monitor, Callers(self._servers)))
+        self._new.put(_Watched(role, monitor, HandshakeMonitor(self._servers)))
         self._wake()
 
     def _wake(self) -> None:

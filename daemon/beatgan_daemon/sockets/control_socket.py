@@ -1,23 +1,24 @@
-"""The socket on which clients ask: one ROUTER that never blocks. What is answered: requests.py."""
+"""The socket on which clients ask: one ROUTER that never blocks. The answers: protocol.control."""
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Self
 
 import zmq
 
 from beatgan.protocol.control import MAX_REQUEST_BYTES, AlertJournal, answer
-from beatgan_daemon import zmq_endpoints
-from beatgan_daemon.security.curve import Secure
+from beatgan_daemon.security.allow_list import Role
+from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
+from beatgan_daemon.sockets.bound_socket import NOBLOCK, BoundSocket
 
-_NOBLOCK = int(zmq.NOBLOCK)
-REPLIES = 4  # queued for each client, beyond which it gets none
+REPLIES = 4  # queued for each client; further ones are dropped
 REQUESTS = 100  # queued from each client
-MAX_PARTS = 4  # kept: one more than a request has is enough to tell
+MAX_PARTS = 4  # of a message; one more than a request has, so that a longer one is recognised
 
 
-class Control:
-    """A ROUTER socket; owned and used by one thread at a time."""
+class ControlSocket(BoundSocket):
+    """A ROUTER socket."""
+
+    KIND, ROLE, PURPOSE = zmq.ROUTER, Role.CONTROL, "control"
 
     def __init__(
         self,
@@ -26,31 +27,20 @@ class Control:
         *,
         acknowledge: Callable[[str], None],
         requested: Callable[[str, str], None],
-        secure: Secure | None = None,
+        authenticator: ZapAuthenticator | None = None,
     ) -> None:
-        """``acknowledge`` hears the ids of episodes that somebody has seen; ``requested`` what
-        was asked for and how it went; ``secure`` is called with the socket before it is bound.
-        Raises UsageError or StartError."""
-        self._context, self._secure = context, secure
+        """``acknowledge`` is called with the id of each episode that a client acknowledges,
+        ``requested`` with each request's kind and outcome. The rest as in `BoundSocket`."""
         self._acknowledge, self._requested = acknowledge, requested
-        self._open(bind, zmq_endpoints.bind)
+        super().__init__(context, (bind,), (), authenticator)
 
-    def _open(self, endpoint: str, bind: zmq_endpoints.Binding) -> None:
-        self.socket = self._context.socket(zmq.ROUTER)
-        self.socket.linger = 0
-        self.socket.sndhwm, self.socket.rcvhwm = REPLIES, REQUESTS
-        self.socket.maxmsgsize = MAX_REQUEST_BYTES  # a longer part costs its sender the connection
-        zmq_endpoints.keep_alive(self.socket)
-        try:
-            if self._secure is not None:
-                self._secure(self.socket)
-            self.bound = bind(self.socket, endpoint, "control")
-        except BaseException:
-            self.close()
-            raise
+    def _set_options(self, socket: zmq.Socket[bytes]) -> None:
+        socket.linger = 0
+        socket.sndhwm, socket.rcvhwm = REPLIES, REQUESTS
+        socket.maxmsgsize = MAX_REQUEST_BYTES  # a longer part costs its sender the connection
 
     def serve(self, book: AlertJournal, seconds: float) -> bool:
-        """Answer what was asked, for about so long at most; whether more may wait."""
+        """Answer requests for about ``seconds``; whether more may be waiting."""
         end = monotonic() + seconds
         while (parts := self._receive()) is not None:
             self._answer(parts, book)
@@ -59,9 +49,9 @@ class Control:
         return False
 
     def _receive(self) -> list[bytes] | None:
-        """The next request's parts, at most MAX_PARTS, the first being who asks."""
+        """The next request's parts, at most MAX_PARTS; the first is the client's identity."""
         try:
-            parts = [self.socket.recv(_NOBLOCK)]
+            parts = [self.socket.recv(NOBLOCK)]
         except zmq.Again:
             return None
         while self.socket.getsockopt(zmq.RCVMORE):
@@ -76,22 +66,4 @@ class Control:
         request = parts[len(envelope) :]
         reply = answer(request[0] if len(request) == 1 else b"", book, self._acknowledge)
         self._requested(reply.kind, reply.outcome)
-        self.socket.send_multipart([*envelope, *reply.frames], _NOBLOCK)
-
-    def reopen(self) -> None:
-        """End every connection; those who may come in again connect again within a second or so.
-
-        Raises StartError if the endpoint is taken meanwhile.
-        """
-        self.close()
-        self._open(self.bound, zmq_endpoints.bind_again)
-
-    def close(self) -> None:
-        """Drop what is queued and free the endpoint."""
-        self.socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        self.socket.send_multipart([*envelope, *reply.frames], NOBLOCK)

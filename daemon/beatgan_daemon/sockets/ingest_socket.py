@@ -1,38 +1,28 @@
 """ECG frames from ZeroMQ publishers: one SUB socket, any number of endpoints.
 
-Its bounded queue is ZeroMQ's own, kept short by intake.py: what overflows there shows up as a hole
-in the sample count.
-Does not look into a frame.
+The queue is ZeroMQ's own and bounded; the frame queue keeps it short. Frames that overflow it show
+up as a gap in the sample count. Does not look into a frame.
 """
 
 from collections.abc import Sequence
 from math import ceil
-from typing import Protocol, Self
 
 import zmq
 
 from beatgan.protocol.frames import MAX_LEADS, MAX_SAMPLES
 from beatgan.protocol.names import ECG
-from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.security.allow_list import Role
+from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
+from beatgan_daemon.sockets.bound_socket import NOBLOCK, BoundSocket
 
-_NOBLOCK = int(zmq.NOBLOCK)  # as plain numbers: enumerations are slow
 MAX_PART = 4 * MAX_LEADS * MAX_SAMPLES  # bytes: the largest payload the protocol allows
-MAX_PARTS = 4  # kept: one more than a frame has is enough to refuse it
+MAX_PARTS = 4  # of a message; one more than a frame has, so that a longer one is recognised
 
 
-class Door(Protocol):
-    """Who may call, and who is expected where the daemon calls; a doorkeeper.Doorkeeper."""
+class IngestSocket(BoundSocket):
+    """A SUB socket for topics ``ecg.``."""
 
-    def guard(self, socket: zmq.Socket[bytes], role: Role) -> None:
-        """Called once, before anything is bound."""
-
-    def call(self, socket: zmq.Socket[bytes], endpoint: str) -> None:
-        """Called before ``endpoint`` is connected, after everything is bound."""
-
-
-class Source:
-    """A SUB socket for topics ``ecg.``; owned and used by one thread."""
+    KIND, ROLE, PURPOSE = zmq.SUB, Role.INGEST, "ingest"
 
     def __init__(
         self,
@@ -42,46 +32,18 @@ class Source:
         *,
         high_water: int = 100_000,
         max_part: int = MAX_PART,
-        door: Door | None = None,
+        authenticator: ZapAuthenticator | None = None,
     ) -> None:
         """``high_water``: frames queued for each peer; a longer part than ``max_part`` bytes
-        costs its sender the connection. Without a ``door`` anybody may call who can reach the
-        endpoints. Raises UsageError or StartError."""
-        self._context, self._door = context, door
+        costs its sender the connection. The rest as in `BoundSocket`."""
         self._high_water, self._max_part = high_water, max_part
-        self._connect = tuple(connect)
-        self._open(bind, zmq_endpoints.bind)
+        super().__init__(context, bind, connect, authenticator)
 
-    def _open(self, listen: Sequence[str], bind: zmq_endpoints.Binding) -> None:
-        self.socket = self._context.socket(zmq.SUB)
-        self.socket.linger = 0
-        self.socket.rcvhwm = self._high_water
-        self.socket.maxmsgsize = self._max_part
-        zmq_endpoints.keep_alive(self.socket)
-        self.socket.subscribe(ECG)
-        try:
-            self._attach(listen, bind)
-        except BaseException:
-            self.close()
-            raise
-
-    def _attach(self, listen: Sequence[str], bind: zmq_endpoints.Binding) -> None:
-        if self._door:
-            self._door.guard(self.socket, Role.INGEST)
-        self.bound = tuple(bind(self.socket, each, "ingest") for each in listen)
-        for each in self._connect:
-            if self._door:
-                self._door.call(self.socket, each)
-            zmq_endpoints.connect(self.socket, each, "ingest")
-
-    def reopen(self) -> None:
-        """End every connection; those who may come in again call again within a second or so.
-
-        What waits in the socket is dropped, and what is sent meanwhile: holes in the sample count.
-        Raises StartError if an endpoint is taken by somebody else meanwhile.
-        """
-        self.close()
-        self._open(self.bound, zmq_endpoints.bind_again)
+    def _set_options(self, socket: zmq.Socket[bytes]) -> None:
+        socket.linger = 0
+        socket.rcvhwm = self._high_water
+        socket.maxmsgsize = self._max_part
+        socket.subscribe(ECG)
 
     def wait(self, seconds: float | None) -> bool:
         """Whether a frame is there, within so many seconds; None waits for ever."""
@@ -91,7 +53,7 @@ class Source:
     def receive(self) -> list[bytes] | None:
         """The next frame's parts, at most MAX_PARTS, or None if none is there; never blocks."""
         try:
-            part = self.socket.recv(_NOBLOCK, copy=False)
+            part = self.socket.recv(NOBLOCK, copy=False)
         except zmq.Again:
             return None
         parts = [part.bytes]
@@ -100,13 +62,3 @@ class Source:
             if len(parts) < MAX_PARTS:
                 parts.append(part.bytes)
         return parts
-
-    def close(self) -> None:
-        """Drop what is queued and free the endpoints."""
-        self.socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

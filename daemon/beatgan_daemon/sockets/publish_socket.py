@@ -1,25 +1,26 @@
-"""Messages to ZeroMQ subscribers: one XPUB socket that never blocks, and hears who subscribes.
+"""Messages to ZeroMQ subscribers: one XPUB socket that never blocks and reports subscriptions.
 
-A subscriber slower than its queue misses messages; alerts carry a count that shows it.
-Does not look into a message.
+A subscriber slower than its queue misses messages; the count in each alert shows it. Does not look
+into a message.
 """
 
 from collections.abc import Iterator
-from typing import Self
 
 import zmq
 
-from beatgan_daemon import zmq_endpoints
-from beatgan_daemon.security.curve import Secure
+from beatgan_daemon.security.allow_list import Role
+from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
+from beatgan_daemon.sockets.bound_socket import NOBLOCK, SNDMORE, BoundSocket
 
-_LAST = int(zmq.NOBLOCK)  # as plain numbers: enumerations are slow
-_FIRST = int(zmq.SNDMORE) | _LAST
 LONGEST_TOPIC = 1_024  # bytes of a subscription; a longer one costs its sender the connection
-AT_ONCE = 1_000  # subscriptions
+AT_ONCE = 1_000  # subscriptions read in one call
+_MORE = SNDMORE | NOBLOCK
 
 
-class Sink:
-    """An XPUB socket; owned and used by one thread at a time."""
+class PublishSocket(BoundSocket):
+    """An XPUB socket."""
+
+    KIND, ROLE, PURPOSE = zmq.XPUB, Role.SUBSCRIBE, "publish"
 
     def __init__(
         self,
@@ -28,59 +29,30 @@ class Sink:
         *,
         high_water: int = 10_000,
         linger: float = 2.0,
-        secure: Secure | None = None,
+        authenticator: ZapAuthenticator | None = None,
     ) -> None:
         """``high_water``: messages queued for each subscriber; ``linger``: how many seconds
-        closing may wait for subscribers to take them; ``secure`` is called with the socket before
-        it is bound. Raises UsageError or StartError."""
-        self._context, self._secure = context, secure
+        closing may wait for subscribers to take them. The rest as in `BoundSocket`."""
         self._high_water, self._linger_ms = high_water, round(1000 * linger)
-        self._open(bind, zmq_endpoints.bind)
+        super().__init__(context, (bind,), (), authenticator)
 
-    def _open(self, endpoint: str, bind: zmq_endpoints.Binding) -> None:
-        self.socket = self._context.socket(zmq.XPUB)
-        self.socket.linger = self._linger_ms
-        self.socket.sndhwm = self._high_water
-        self.socket.maxmsgsize = LONGEST_TOPIC
-        self.socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # tells of everyone, not of the first alone
-        zmq_endpoints.keep_alive(self.socket)
-        try:
-            if self._secure is not None:
-                self._secure(self.socket)
-            self.bound = bind(self.socket, endpoint, "publish")
-        except BaseException:
-            self.close()
-            raise
+    def _set_options(self, socket: zmq.Socket[bytes]) -> None:
+        socket.linger = self._linger_ms
+        socket.sndhwm = self._high_water
+        socket.maxmsgsize = LONGEST_TOPIC
+        socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # report every subscriber, not a topic's first only
 
     def send(self, topic: bytes, body: bytes) -> None:
-        """Hand the message to every subscriber whose queue has room; never blocks."""
-        self.socket.send(topic, _FIRST)
-        self.socket.send(body, _LAST)
+        """Queue the message for every subscriber whose queue has room; never blocks."""
+        self.socket.send(topic, _MORE)
+        self.socket.send(body, NOBLOCK)
 
     def subscriptions(self) -> Iterator[bytes]:
-        """The topics that were subscribed to since the last call, at most some; never blocks."""
+        """Topics subscribed to since the last call, at most AT_ONCE; never blocks."""
         for _ in range(AT_ONCE):
             try:
-                told = self.socket.recv(_LAST)
+                event = self.socket.recv(NOBLOCK)
             except zmq.Again:
                 return
-            if told.startswith(b"\x01"):
-                yield told[1:]
-
-    def reopen(self) -> None:
-        """End every connection; those who may come in again connect again within a second or so.
-
-        What is queued for them is dropped. Raises StartError if the endpoint is taken meanwhile.
-        """
-        self.socket.close(linger=0)
-        self._open(self.bound, zmq_endpoints.bind_again)
-
-    def close(self) -> None:
-        """Let subscribers take what is queued while the context lives, then free the endpoint."""
-        self.socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+            if event.startswith(b"\x01"):
+                yield event[1:]

@@ -17,7 +17,7 @@ VERSION = 1  # of the table
 _TABLE = "CREATE TABLE streams (name TEXT PRIMARY KEY, state BLOB NOT NULL) STRICT"
 
 
-class Store:
+class CheckpointStore:
     """Checkpoints in one SQLite file; to be used by one thread at a time."""
 
     def __init__(self, path: Path, clock: Callable[[], int] = time_ns) -> None:

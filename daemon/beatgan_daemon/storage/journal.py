@@ -15,8 +15,8 @@ from time import time_ns
 from beatgan.protocol.control import JournalEntry
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.storage import sqlite
-from beatgan_daemon.storage.journal_tables import Ledger, StoredState
-from beatgan_daemon.storage.sequence_file import Marker
+from beatgan_daemon.storage.journal_tables import JournalTables, StoredState
+from beatgan_daemon.storage.sequence_file import SequenceFile
 
 BACKLOG_BYTES = 64 * 2**20  # of alerts that wait in memory for the disk; the oldest go first
 AT_ONCE = 1_000  # alerts of the backlog in one transaction
@@ -51,14 +51,14 @@ class Journal:
         self._backlog: deque[JournalEntry] = deque()
         self._backlog_bytes = 0
         self._states: dict[str, bytes | None] = {}  # of the backlog
-        self._ledger: Ledger | None = None
-        self._marker = None if path is None else Marker(path.with_suffix(".n"))
+        self._tables: JournalTables | None = None
+        self._sequence_file = None if path is None else SequenceFile(path.with_suffix(".n"))
         try:
             salvaged = self._start()
         except BaseException:
             self.close()
             raise
-        self.next_n = max(salvaged, self._marker.read() if self._marker else 0)
+        self.next_n = max(salvaged, self._sequence_file.read() if self._sequence_file else 0)
 
     def _start(self) -> int:
         """Open what is there, or set it aside; the next number as far as the file knows it."""
@@ -78,21 +78,21 @@ class Journal:
             raise StartError(f"{self._path}: cannot begin a new journal: {error}") from None
 
     def _resume(self) -> int:
-        self._ledger = ledger = self._open()
+        self._tables = tables = self._open()
         try:
-            self._active = {entry.id: entry for entry in ledger.active()}
-            span = ledger.span()
+            self._active = {entry.id: entry for entry in tables.active()}
+            span = tables.span()
         except sqlite3.Error:
-            self._close_ledger()
+            self._close_tables()
             raise
         self._measure()
         known = [entry.n for entry in self._active.values()]
         return max(*known, -1, -1 if span is None else span[1]) + 1
 
-    def _open(self) -> Ledger:
+    def _open(self) -> JournalTables:
         opened = sqlite.open_database(self._path)
         try:
-            return Ledger(opened)
+            return JournalTables(opened)
         except BaseException:
             sqlite.close_database(opened)
             raise
@@ -104,15 +104,15 @@ class Journal:
     ) -> None:
         """Take in alerts, in order of ``n``, with the alarm states of streams after them.
 
-        Returns when they are on the disk; where that fails they wait in memory, see `tend`.
+        Returns when they are on the disk; where that fails they wait in memory (`retry_backlog`).
         A state of None forgets the stream's.
         """
         for entry in entries:
             self._follow(entry)
         if not self._written(entries, states, now_ns):
             self._postpone(entries, states)
-        if self._marker is not None and entries:
-            self._marker.write(self.next_n)
+        if self._sequence_file is not None and entries:
+            self._sequence_file.write(self.next_n)
 
     def _follow(self, entry: JournalEntry) -> None:
         self.next_n = entry.n + 1
@@ -123,10 +123,10 @@ class Journal:
     def _written(
         self, entries: Sequence[JournalEntry], states: Mapping[str, bytes | None], now_ns: int
     ) -> bool:
-        if self.trouble is not None or self._ledger is None:
+        if self.trouble is not None or self._tables is None:
             return False
         try:
-            self._ledger.write(entries, states, self.next_n, now_ns)
+            self._tables.write(entries, states, self.next_n, now_ns)
         except sqlite3.Error as error:
             self._fail(error)
             return False
@@ -144,7 +144,7 @@ class Journal:
             self._backlog_bytes -= len(self._backlog.popleft().body)
             self.unjournaled += 1
 
-    def tend(self, now_ns: int) -> bool:
+    def retry_backlog(self, now_ns: int) -> bool:
         """Write some of what waits, if the disk takes it; to be called about once a second.
 
         Whether there is more to write at once.
@@ -160,16 +160,16 @@ class Journal:
 
     def _catch_up(self, now_ns: int) -> bool:
         """The oldest that wait; whether there are more."""
-        if self._ledger is None:
-            self._ledger = self._open()
+        if self._tables is None:
+            self._tables = self._open()
         entries = list(islice(self._backlog, AT_ONCE))
         if len(entries) < len(self._backlog):
-            self._ledger.write(entries, {}, self.next_n, now_ns)
+            self._tables.write(entries, {}, self.next_n, now_ns)
             self._take_off(entries)
             return True
         # The table of active episodes may have missed some that waited and were given up.
         active = self._active.values()
-        self._ledger.write(entries, self._states, self.next_n, now_ns, active)
+        self._tables.write(entries, self._states, self.next_n, now_ns, active)
         self._take_off(entries)
         self._states.clear()
         missing = f", {self.unjournaled} alerts are missing in it" if self.unjournaled else ""
@@ -196,15 +196,15 @@ class Journal:
 
     def _abandon(self, error: sqlite3.Error) -> None:
         """Set the damaged file aside. Raises OSError."""
-        self._close_ledger()
+        self._close_tables()
         if self._path is not None:
             aside = sqlite.set_aside(self._path, self._now_ns())
             self._tell(f"the journal was damaged ({error}); set aside as {aside}, a new one begun")
 
-    def _close_ledger(self) -> None:
-        if self._ledger is not None:
-            sqlite.close_database(self._ledger.database)
-            self._ledger = None
+    def _close_tables(self) -> None:
+        if self._tables is not None:
+            sqlite.close_database(self._tables.database)
+            self._tables = None
 
     # --- what is read -------------------------------------------------------------------------
 
@@ -218,10 +218,10 @@ class Journal:
         return islice(chain(self._stored(n, limit), waiting), limit)
 
     def _stored(self, n: int, limit: int) -> Iterator[tuple[int, bytes]]:
-        if self._ledger is None:
+        if self._tables is None:
             return
         try:
-            yield from self._ledger.since(n, limit)
+            yield from self._tables.since(n, limit)
         except sqlite3.Error as error:
             self._fail(error)
 
@@ -236,7 +236,7 @@ class Journal:
     def states(self) -> list[StoredState]:
         """The last alarm state of every stream; asked for at the start."""
         try:
-            return [] if self._ledger is None else self._ledger.states()
+            return [] if self._tables is None else self._tables.states()
         except sqlite3.Error as error:
             self._fail(error)
             return []
@@ -256,10 +256,10 @@ class Journal:
     def _measure(self) -> None:
         """What is not asked for at each alert."""
         with suppress(sqlite3.Error):
-            if self._ledger is not None:
-                span = self._ledger.span()
+            if self._tables is not None:
+                span = self._tables.span()
                 self._oldest = span[0] if span else None
-                self.bytes = self._ledger.size()
+                self.bytes = self._tables.size()
 
     # --- what is given up ----------------------------------------------------------------------
 
@@ -272,30 +272,30 @@ class Journal:
         """
         if self._path is None:
             keep_mb = min(keep_mb, IN_MEMORY_MB)
-        if self.trouble is not None or self._ledger is None:
+        if self.trouble is not None or self._tables is None:
             return False
         try:
-            return self._prune(self._ledger, keep_mb * MEBIBYTE, now_ns - keep_days * DAY_NS)
+            return self._prune(self._tables, keep_mb * MEBIBYTE, now_ns - keep_days * DAY_NS)
         except sqlite3.Error as error:
             self._fail(error)
             return False
 
-    def _prune(self, ledger: Ledger, most: float, before_ns: float) -> bool:
-        full = ledger.used() > most
-        dropped = ledger.drop(STEP, None if full else int(before_ns))
-        before = ledger.size()
+    def _prune(self, tables: JournalTables, most: float, before_ns: float) -> bool:
+        full = tables.used() > most
+        dropped = tables.drop(STEP, None if full else int(before_ns))
+        before = tables.size()
         if dropped or before > most:
-            ledger.shrink(PAGES)
+            tables.shrink(PAGES)
         self._measure()
         return dropped == STEP or most < self.bytes < before
 
     def close(self) -> None:
         """One more attempt to write what waits, then free the file; again does nothing."""
-        if self._path is not None and self._marker is None:
+        if self._path is not None and self._sequence_file is None:
             return
-        while self.trouble is not None and self.tend(self._now_ns()):
+        while self.trouble is not None and self.retry_backlog(self._now_ns()):
             pass
-        self._close_ledger()
-        if self._marker is not None:
-            self._marker.close()
-            self._marker = None
+        self._close_tables()
+        if self._sequence_file is not None:
+            self._sequence_file.close()
+            self._sequence_file = None

@@ -33,7 +33,7 @@ class StoredState(NamedTuple):
     state: bytes
 
 
-class Ledger:
+class JournalTables:
     """Alerts, active episodes and alarm states in one SQLite database."""
 
     def __init__(self, database: sqlite3.Connection) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from beatgan_daemon.exit_codes import StartError
 
 
-class Marker:
+class SequenceFile:
     """The file, open and locked."""
 
     def __init__(self, path: Path) -> None:

@@ -20,7 +20,7 @@ from beatgan_daemon.clients.client import (
     fetch_alerts,
     follow_alerts,
 )
-from beatgan_daemon.sockets.control_socket import Control
+from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.storage.journal import Journal
 
 ANY = "tcp://127.0.0.1:*"
@@ -47,14 +47,14 @@ class Served:
         journal = Journal(None, lambda text: None)
         with (
             zmq.Context[Socket]() as context,
-            Control(
+            ControlSocket(
                 context,
                 self._endpoint,
                 acknowledge=self.seen.append,
                 requested=lambda kind, outcome: None,
             ) as control,
         ):
-            self.endpoint = control.bound
+            self.endpoint = control.endpoint
             self._ready.set()
             while not self._over.is_set():
                 pending, self._pending = self._pending, []
@@ -173,5 +173,5 @@ def test_following_goes_on_over_a_restart() -> None:
 
 def test_the_socket_is_secured_before_it_connects(served: Served) -> None:
     seen: list[Socket] = []
-    list(fetch_alerts(served.endpoint, secure=seen.append))
+    list(fetch_alerts(served.endpoint, configure=seen.append))
     assert len(seen) == 1

@@ -17,7 +17,7 @@ from beatgan.protocol.control import ReplyHeader
 from beatgan.protocol.messages import AlertMessage, Delay, encode_json
 from beatgan_daemon.clients.client import Page
 from beatgan_daemon.clients.watch import Listener, describe, watch
-from beatgan_daemon.sockets.publish_socket import Sink
+from beatgan_daemon.sockets.publish_socket import PublishSocket
 
 ONSET = 1_790_000_000_250_000_000
 
@@ -82,7 +82,7 @@ def test_a_line_says_how_the_episode_stands(more: dict[str, Any], text: str) -> 
 
 @dataclass
 class Watching:
-    sink: Sink
+    sink: PublishSocket
     out: io.StringIO
 
     def send(self, alert: AlertMessage) -> None:
@@ -102,10 +102,10 @@ def watched(act: Callable[[Watching], None]) -> list[str]:
     out, ended = io.StringIO(), False
     with (
         zmq.Context[zmq.Socket[bytes]]() as context,
-        Sink(context, "tcp://127.0.0.1:*") as sink,
+        PublishSocket(context, "tcp://127.0.0.1:*") as sink,
     ):
         console = Console(file=out, width=40)
-        watcher = Thread(target=watch, args=(sink.bound, console, lambda: ended))
+        watcher = Thread(target=watch, args=(sink.endpoint, console, lambda: ended))
         watcher.start()
         try:
             act(Watching(sink, out))

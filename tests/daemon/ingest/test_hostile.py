@@ -14,7 +14,7 @@ from beatgan.errors import StreamError
 from beatgan.protocol import frames
 from beatgan.protocol.frames import MAX_HEADER, decode_frame, decode_topic, encode_frame
 from beatgan.types import Chunk, Floats
-from beatgan_daemon.sockets.ingest_socket import MAX_PARTS, Source
+from beatgan_daemon.sockets.ingest_socket import MAX_PARTS, IngestSocket
 
 Socket = zmq.Socket[bytes]
 
@@ -99,15 +99,15 @@ def test_absurd_names_are_refused(topic: bytes) -> None:
 
 
 @pytest.fixture
-def wired() -> Iterator[tuple[Socket, Source]]:
+def wired() -> Iterator[tuple[Socket, IngestSocket]]:
     with (
         zmq.Context[Socket]() as context,
-        Source(context, ["tcp://127.0.0.1:*"]) as source,
+        IngestSocket(context, ["tcp://127.0.0.1:*"]) as source,
         context.socket(zmq.XPUB) as publisher,
     ):
         publisher.linger = 0
         publisher.sndhwm = 0
-        publisher.connect(source.bound[0])
+        publisher.connect(source.endpoint)
         for _ in range(500):
             source.wait(0.0)
             if publisher.poll(10):
@@ -115,7 +115,7 @@ def wired() -> Iterator[tuple[Socket, Source]]:
         yield publisher, source
 
 
-def test_of_many_parts_few_are_kept(wired: tuple[Socket, Source]) -> None:
+def test_of_many_parts_few_are_kept(wired: tuple[Socket, IngestSocket]) -> None:
     publisher, source = wired
     publisher.send_multipart([b"ecg.bed", *[b"x"] * 100_000])
     publisher.send_multipart([b"ecg.bed", b"", b""])

@@ -135,7 +135,7 @@ def serve(
             settings = load(flags=flags | other, environment={})
             service = Service(settings, loaded, resources, Notifier({}), lambda: settings, world)
             monkeypatch.setattr(service._intake, "_source", world)
-            monkeypatch.setattr(service._outlet, "put", world.put)
+            monkeypatch.setattr(service._publisher, "put", world.put)
             monkeypatch.setattr("beatgan_daemon.service.decode_frame", world.decode)
 
             def over() -> bool:
@@ -166,7 +166,7 @@ def test_overload_is_told_counted_and_bounded(
 ) -> None:
     world = World(frames(BEDS, 40), until(40.0))
     troubles = set()
-    service = serve(world, 39.0, lambda service: troubles.add(service.progress.unready()))
+    service = serve(world, 39.0, lambda service: troubles.add(service.liveness.unready()))
     shed = service.metrics.total("frames_shed_total")
     assert len(world.used) + shed == world.taken >= 38 * BEDS
     late = [delay for delay, _ in world.used]

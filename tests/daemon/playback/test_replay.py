@@ -17,14 +17,14 @@ from beatgan.records import Recording
 from beatgan.types import Chunk, Floats
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.playback.replay import Plan, Replayed, replay
-from beatgan_daemon.sockets.ingest_socket import Source
+from beatgan_daemon.sockets.ingest_socket import IngestSocket
 
 Context = zmq.Context[zmq.Socket[bytes]]
 
 
 @pytest.fixture
-def source() -> Iterator[Source]:
-    with zmq.Context() as context, Source(context, ["tcp://127.0.0.1:*"]) as source:
+def source() -> Iterator[IngestSocket]:
+    with zmq.Context() as context, IngestSocket(context, ["tcp://127.0.0.1:*"]) as source:
         yield source
 
 
@@ -33,10 +33,10 @@ def recording(samples: Floats, name: str = "208", fs: float = 360.0) -> Recordin
 
 
 def heard(
-    source: Source, recordings: list[Recording], plan: Plan, **where: Any
+    source: IngestSocket, recordings: list[Recording], plan: Plan, **where: Any
 ) -> tuple[list[tuple[float, Chunk]], Replayed]:
     """Every chunk with its arrival, and what the replay says of itself."""
-    where = where or {"connect": source.bound[0]}
+    where = where or {"connect": source.endpoint}
     chunks = []
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(replay, recordings, plan, **where)
@@ -46,7 +46,7 @@ def heard(
         return chunks, sending.result()
 
 
-def test_as_fast_as_possible_loses_nothing(source: Source, patient: Floats) -> None:
+def test_as_fast_as_possible_loses_nothing(source: IngestSocket, patient: Floats) -> None:
     plan = Plan(speed=0, chunk_samples=(1, 7, 2))
     chunks, said = heard(source, [recording(patient)], plan)
     np.testing.assert_array_equal(np.concatenate([c.samples for _, c in chunks]), patient)
@@ -57,10 +57,13 @@ def test_as_fast_as_possible_loses_nothing(source: Source, patient: Floats) -> N
 
 
 def test_a_full_queue_makes_it_wait_and_not_drop(patient: Floats) -> None:
-    with zmq.Context() as context, Source(context, ["tcp://127.0.0.1:*"], high_water=5) as source:
+    with (
+        zmq.Context() as context,
+        IngestSocket(context, ["tcp://127.0.0.1:*"], high_water=5) as source,
+    ):
         plan = Plan(speed=0, chunk_samples=(2,))
         with ThreadPoolExecutor(1) as pool:
-            sending = pool.submit(replay, [recording(patient)], plan, connect=source.bound[0])
+            sending = pool.submit(replay, [recording(patient)], plan, connect=source.endpoint)
             assert source.wait(5.0)
             time.sleep(0.5)
             seen = 0
@@ -69,7 +72,7 @@ def test_a_full_queue_makes_it_wait_and_not_drop(patient: Floats) -> None:
             assert seen == sending.result().frames == len(patient) / 2
 
 
-def test_frames_come_when_their_last_sample_is_due(source: Source, patient: Floats) -> None:
+def test_frames_come_when_their_last_sample_is_due(source: IngestSocket, patient: Floats) -> None:
     plan = Plan(speed=4.0, chunk_ms=200.0)
     chunks, said = heard(source, [recording(patient[:2880])], plan)
     assert len(chunks) == 40
@@ -78,7 +81,7 @@ def test_frames_come_when_their_last_sample_is_due(source: Source, patient: Floa
     assert said.behind < 0.5
 
 
-def test_each_copy_is_a_stream_of_its_own(source: Source, patient: Floats) -> None:
+def test_each_copy_is_a_stream_of_its_own(source: IngestSocket, patient: Floats) -> None:
     recordings = [recording(patient[:720]), recording(patient[:250], fs=250.0)]
     chunks, said = heard(source, recordings, Plan(speed=0, copies=3))
     streams: dict[str, list[Chunk]] = {}
@@ -91,13 +94,13 @@ def test_each_copy_is_a_stream_of_its_own(source: Source, patient: Floats) -> No
     assert said.streams == 6
 
 
-def test_integers_on_the_wire_are_within_half_a_unit(source: Source, patient: Floats) -> None:
+def test_integers_on_the_wire_are_within_half_a_unit(source: IngestSocket, patient: Floats) -> None:
     chunks, _ = heard(source, [recording(patient[:720])], Plan(speed=0, dtype="<i2", scale=0.005))
     samples = np.concatenate([chunk.samples for _, chunk in chunks])
     np.testing.assert_allclose(samples, patient[:720], atol=0.0026, rtol=0)
 
 
-def test_a_loop_ends_with_its_seconds(source: Source, patient: Floats) -> None:
+def test_a_loop_ends_with_its_seconds(source: IngestSocket, patient: Floats) -> None:
     plan = Plan(speed=0, chunk_ms=1000.0, loop=True, seconds=10.0)
     chunks, said = heard(source, [recording(patient[:1080])], plan)
     assert [chunk.first for _, chunk in chunks] == list(range(0, 3600, 360))
@@ -105,7 +108,7 @@ def test_a_loop_ends_with_its_seconds(source: Source, patient: Floats) -> None:
 
 
 @pytest.mark.parametrize("speed", [0.0, 1.0])
-def test_it_stops_when_told(source: Source, patient: Floats, speed: float) -> None:
+def test_it_stops_when_told(source: IngestSocket, patient: Floats, speed: float) -> None:
     stop = threading.Event()
     threading.Timer(0.2, stop.set).start()
     began = time.monotonic()
@@ -113,7 +116,7 @@ def test_it_stops_when_told(source: Source, patient: Floats, speed: float) -> No
         source,
         [recording(patient)],
         Plan(speed=speed, loop=True),
-        connect=source.bound[0],
+        connect=source.endpoint,
         stop=stop,
     )
     assert time.monotonic() - began < 10.0
@@ -125,7 +128,7 @@ def test_it_binds_and_waits_for_a_subscriber(patient: Floats) -> None:
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(replay, [recording(patient)], Plan(speed=0), bind=endpoint)
         time.sleep(0.3)  # long enough for a plain PUB socket to have lost everything
-        with zmq.Context() as context, Source(context, connect=[endpoint]) as source:
+        with zmq.Context() as context, IngestSocket(context, connect=[endpoint]) as source:
             chunks = []
             while source.wait(0.3) or not sending.done():
                 if (parts := source.receive()) is not None:
@@ -134,9 +137,9 @@ def test_it_binds_and_waits_for_a_subscriber(patient: Floats) -> None:
     np.testing.assert_array_equal(np.concatenate([c.samples for c in chunks]), patient)
 
 
-def test_a_port_in_use_is_named(source: Source, patient: Floats) -> None:
-    with pytest.raises(StartError, match=f"cannot bind the replay endpoint '{source.bound[0]}'"):
-        replay([recording(patient)], Plan(), bind=source.bound[0])
+def test_a_port_in_use_is_named(source: IngestSocket, patient: Floats) -> None:
+    with pytest.raises(StartError, match=f"cannot bind the replay endpoint '{source.endpoint}'"):
+        replay([recording(patient)], Plan(), bind=source.endpoint)
 
 
 def test_nobody_listening_is_an_error_in_time(patient: Floats) -> None:
@@ -146,7 +149,7 @@ def test_nobody_listening_is_an_error_in_time(patient: Floats) -> None:
     assert time.monotonic() - began < 5.0
 
 
-def test_a_record_that_no_stream_can_carry_is_named(source: Source, patient: Floats) -> None:
+def test_a_record_that_no_stream_can_carry_is_named(source: IngestSocket, patient: Floats) -> None:
     with pytest.raises(RecordError, match="slow: sampled at 20 Hz"):
         heard(source, [recording(patient, "slow", fs=20.0)], Plan(speed=0))
 

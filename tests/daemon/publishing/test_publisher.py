@@ -1,4 +1,4 @@
-"""The outlet's thread with real sockets and a real journal: order, late joiners, slow clients."""
+"""The publisher's thread, real sockets and a real journal: order, late joiners, slow clients."""
 
 import json
 import time
@@ -26,11 +26,11 @@ from beatgan.protocol.messages import (
 )
 from beatgan_daemon.clients.client import Client, fetch_alerts
 from beatgan_daemon.pipeline.batcher import Outgoing
-from beatgan_daemon.publishing.late_joiners import EVERY_S, MOST_TOPICS, Joiners
-from beatgan_daemon.publishing.outgoing_queue import Handover
-from beatgan_daemon.publishing.publisher import Keep, Outlet, OutletError
-from beatgan_daemon.sockets.control_socket import Control
-from beatgan_daemon.sockets.publish_socket import Sink
+from beatgan_daemon.publishing.late_joiners import EVERY_S, MOST_TOPICS, LateJoiners
+from beatgan_daemon.publishing.outgoing_queue import OutgoingQueue
+from beatgan_daemon.publishing.publisher import Keep, Publisher, PublisherError
+from beatgan_daemon.sockets.control_socket import ControlSocket
+from beatgan_daemon.sockets.publish_socket import PublishSocket
 from beatgan_daemon.storage import journal as journalling
 from beatgan_daemon.storage.journal import Journal
 
@@ -73,7 +73,7 @@ def status() -> StatusMessage:
 
 
 class Counts:
-    """What the outlet told, under the names of its observer's methods."""
+    """What the publisher told, under the names of its observer's methods."""
 
     def __init__(self) -> None:
         self.latencies: list[float] = []
@@ -115,7 +115,7 @@ class Shelf:
 
 
 class Bench:
-    """An outlet, and clients at it."""
+    """A publisher, and clients at it."""
 
     def __init__(self, path: Path | None, resources: ExitStack, high_water: int = 10_000) -> None:
         self.context = resources.enter_context(zmq.Context[Socket]())
@@ -124,20 +124,22 @@ class Bench:
         self.seen: SimpleQueue[str] = SimpleQueue()
         self.requests: Counter[tuple[str, str]] = Counter()
         self.said: list[str] = []
-        sink = Sink(self.context, ANY, high_water=high_water, linger=0.5)
-        control = Control(
+        sink = PublishSocket(self.context, ANY, high_water=high_water, linger=0.5)
+        control = ControlSocket(
             self.context,
             ANY,
             acknowledge=self.seen.put,
             requested=lambda kind, outcome: self.requests.update([(kind, outcome)]),
         )
-        self.publish, self.control = sink.bound, control.bound
+        self.publish, self.control = sink.endpoint, control.endpoint
         self.journal = Journal(path, self.said.append)
-        self.outlet = Outlet(sink, control, self.journal, self.shelf, self.counts, Keep(30.0, 64.0))
-        resources.callback(self.outlet.close, 10.0)
+        self.publisher = Publisher(
+            sink, control, self.journal, self.shelf, self.counts, Keep(30.0, 64.0)
+        )
+        resources.callback(self.publisher.close, 10.0)
 
     def tell(self, *messages: AlertMessage | BeatMessage | StatusMessage) -> None:
-        self.outlet.put([Outgoing(message, time.monotonic()) for message in messages])
+        self.publisher.put([Outgoing(message, time.monotonic()) for message in messages])
 
     def told(self, *messages: AlertMessage | BeatMessage | StatusMessage) -> None:
         """Likewise, and wait until it is done."""
@@ -223,13 +225,13 @@ def test_whatever_a_subscriber_has_seen_is_in_the_journal(bench: Bench, tmp_path
 
 def test_alarm_states_and_checkpoints_are_kept_and_forgotten(bench: Bench, tmp_path: Path) -> None:
     saved = [(f"bed-{n}", b"whole") for n in range(100)]
-    bench.outlet.put([Outgoing(alert(0))], {"bed-1": b"alarms", "bed-2": b"alarms"}, saved)
+    bench.publisher.put([Outgoing(alert(0))], {"bed-1": b"alarms", "bed-2": b"alarms"}, saved)
     until(lambda: len(bench.shelf.kept) == 100)
     assert bench.shelf.largest <= 32  # so that alerts have their turn in between
-    bench.outlet.put([], {"bed-2": None})
+    bench.publisher.put([], {"bed-2": None})
     until(lambda: len(bench.shelf.kept) == 99)
     assert bench.counts.checkpoints == 100
-    assert bench.outlet.close(5.0)
+    assert bench.publisher.close(5.0)
     journal = Journal(tmp_path / "journal.db", print)
     assert journal.states() == [("bed-1", 1, b"alarms")]
     journal.close()
@@ -238,17 +240,17 @@ def test_alarm_states_and_checkpoints_are_kept_and_forgotten(bench: Bench, tmp_p
 def test_closing_tells_and_keeps_what_was_put(bench: Bench, tmp_path: Path) -> None:
     socket = bench.subscriber()
     greeted(bench, socket)
-    bench.outlet.put(
+    bench.publisher.put(
         [Outgoing(alert(n, f"e{n}")) for n in range(500)],
         checkpoints=[(f"bed-{n}", b"x") for n in range(500)],
     )
-    assert bench.outlet.close(10.0)
+    assert bench.publisher.close(10.0)
     assert [message["n"] for message in received(socket, 500)] == list(range(500))
     assert len(bench.shelf.kept) == 500
     journal = Journal(tmp_path / "journal.db", print)
     assert journal.next_n == 500
     journal.close()
-    with pytest.raises(OutletError):
+    with pytest.raises(PublisherError):
         bench.tell(beat(0))
 
 
@@ -335,17 +337,17 @@ def test_a_full_disk_is_counted_and_holds_nothing_up(bench: Bench) -> None:
     bench.told(alert(0))
     socket = bench.subscriber(b"alert.")
     received(socket, 1)
-    ledger = bench.journal._ledger
-    assert ledger is not None
-    (pages,) = ledger.database.execute("PRAGMA page_count").fetchone()
-    ledger.database.execute(f"PRAGMA max_page_count = {pages}")
+    tables = bench.journal._tables
+    assert tables is not None
+    (pages,) = tables.database.execute("PRAGMA page_count").fetchone()
+    tables.database.execute(f"PRAGMA max_page_count = {pages}")
     bench.tell(*(alert(n, "e" * 200 + str(n)) for n in range(1, 101)))
     assert [m["n"] for m in received(socket, 100)] == list(range(1, 101))
-    assert bench.outlet.trouble == "database or disk is full"
+    assert bench.publisher.trouble == "database or disk is full"
     until(lambda: bench.counts.failures > 1 and bench.counts.figures[2] == 100)
     assert len(list(fetch_alerts(bench.control))) == 101
-    ledger.database.execute("PRAGMA max_page_count = 1073741823")
-    until(lambda: bench.outlet.trouble is None)
+    tables.database.execute("PRAGMA max_page_count = 1073741823")
+    until(lambda: bench.publisher.trouble is None)
     until(lambda: bench.counts.figures[0] == 101 and bench.counts.figures[2] == 0)
     assert len(bench.said) == 2
 
@@ -355,19 +357,19 @@ def test_alerts_that_never_get_to_the_disk_are_counted(
 ) -> None:
     monkeypatch.setattr(journalling, "BACKLOG_BYTES", 1000)
     bench.told(alert(0))
-    ledger = bench.journal._ledger
-    assert ledger is not None
-    ledger.database.execute("PRAGMA query_only = 1")
+    tables = bench.journal._tables
+    assert tables is not None
+    tables.database.execute("PRAGMA query_only = 1")
     bench.told(*(alert(n, f"e{n}") for n in range(1, 101)))
     until(lambda: bench.counts.lost > 90)
     assert bench.counts.lost + bench.counts.figures[2] == 100
-    ledger.database.execute("PRAGMA query_only = 0")
-    until(lambda: bench.outlet.trouble is None)
+    tables.database.execute("PRAGMA query_only = 0")
+    until(lambda: bench.publisher.trouble is None)
 
 
 def test_old_alerts_go_while_it_runs(bench: Bench) -> None:
     bench.tell(*(alert(n, f"e{n}") for n in range(1200)))
-    bench.outlet.keep = Keep(0.0, 64.0)
+    bench.publisher.keep = Keep(0.0, 64.0)
     until(lambda: not list(fetch_alerts(bench.control)))
 
 
@@ -377,20 +379,20 @@ def test_reopened_sockets_take_their_callers_back(bench: Bench) -> None:
     with Client(bench.control) as client:
         until(lambda: len(client.alerts(0).bodies) == 1)
         greeted(bench, socket)
-        bench.outlet.reopen()
+        bench.publisher.reopen()
         assert received(socket, 1)[0]["repeat"]  # it has subscribed again
         assert len(client.alerts(0).bodies) == 1
 
 
 def test_at_rest_it_moves_and_does_not_spin(bench: Bench) -> None:
-    first = bench.outlet.moved()
+    first = bench.publisher.moved()
     before = time.process_time()
-    until(lambda: bench.outlet.moved() > first)
+    until(lambda: bench.publisher.moved() > first)
     began = time.monotonic()
     before = time.process_time()
     time.sleep(1.5)
     assert time.process_time() - before < 0.5 * (time.monotonic() - began)
-    assert time.monotonic() - bench.outlet.moved() < 2.0
+    assert time.monotonic() - bench.publisher.moved() < 2.0
 
 
 def test_a_failure_reaches_the_pipeline(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -403,8 +405,8 @@ def test_a_failure_reaches_the_pipeline(bench: Bench, monkeypatch: pytest.Monkey
     monkeypatch.setattr(bench.journal, "append", fail)
     bench.tell(alert(0))
     assert gone.wait(5.0)
-    bench.outlet._thread.join(5.0)
-    with pytest.raises(OutletError) as caught:
+    bench.publisher._thread.join(5.0)
+    with pytest.raises(PublisherError) as caught:
         bench.tell(beat(0))
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
@@ -414,7 +416,7 @@ def test_a_failure_reaches_the_pipeline(bench: Bench, monkeypatch: pytest.Monkey
 
 def test_the_handover_drops_beats_but_no_alert() -> None:
     drops: Counter[str] = Counter()
-    handover = Handover(lambda kind, count: drops.update({kind: count}), bound=3)
+    handover = OutgoingQueue(lambda kind, count: drops.update({kind: count}), bound=3)
     some: list[Message] = [beat(0), status(), beat(1), alert(0), beat(2), status(), alert(1)]
     handover.put([Outgoing(message) for message in some], {}, [])
     taken = [each.message for each in handover.take().outgoing]
@@ -426,7 +428,7 @@ def test_the_handover_drops_beats_but_no_alert() -> None:
 
 
 def test_a_later_state_takes_the_place_of_one_that_waits() -> None:
-    handover = Handover(lambda kind, count: None)
+    handover = OutgoingQueue(lambda kind, count: None)
     handover.put([], {"a": b"1", "b": b"1"}, [("a", b"1"), ("b", b"1")])
     handover.put([], {"a": b"2", "b": None}, [("a", b"2")])
     batch = handover.take()
@@ -450,14 +452,14 @@ def test_joiners_hear_of_their_topics_alone() -> None:
         b"beat.": [],
         b"alerts": [],
     }.items():
-        joiners = Joiners()
+        joiners = LateJoiners()
         joiners.subscribed(topic)
         assert joiners.episodes(active, 0.0, 10) == expected
         assert joiners.due() is None
 
 
 def test_joiners_are_served_together_and_little_by_little() -> None:
-    joiners, active = Joiners(), [episode(n) for n in range(5)]
+    joiners, active = LateJoiners(), [episode(n) for n in range(5)]
     joiners.subscribed(b"")
     assert joiners.episodes(active, 0.0, 2) == ["e0", "e1"]
     joiners.subscribed(b"")
@@ -470,7 +472,7 @@ def test_joiners_are_served_together_and_little_by_little() -> None:
 
 
 def test_a_flood_of_topics_is_bounded() -> None:
-    joiners = Joiners()
+    joiners = LateJoiners()
     for n in range(10 * MOST_TOPICS):
         joiners.subscribed(b"alert.%d" % n)
     assert len(joiners._topics) <= MOST_TOPICS + 1

@@ -26,13 +26,13 @@ def test_clients_have_names_and_roles(path: Path) -> None:
     path.write_text(
         f"# who may call\n\n#\n{ONE} ingest ward-3\n  {TWO}   subscribe,control\tdesk@2 # nights\n"
     )
-    keyring = read_clients(path)
-    assert [client.name for client in keyring.clients.values()] == ["ward-3", "desk@2"]
-    assert keyring.allows(ONE.encode(), Role.INGEST)
-    assert not keyring.allows(ONE.encode(), Role.CONTROL)
-    assert keyring.allows(TWO.encode(), Role.SUBSCRIBE)
-    assert keyring.allows(TWO.encode(), Role.CONTROL)
-    assert not keyring.allows(b"0" * 40, Role.INGEST)
+    allow_list = read_clients(path)
+    assert [client.name for client in allow_list.clients.values()] == ["ward-3", "desk@2"]
+    assert allow_list.allows(ONE.encode(), Role.INGEST)
+    assert not allow_list.allows(ONE.encode(), Role.CONTROL)
+    assert allow_list.allows(TWO.encode(), Role.SUBSCRIBE)
+    assert allow_list.allows(TWO.encode(), Role.CONTROL)
+    assert not allow_list.allows(b"0" * 40, Role.INGEST)
 
 
 def test_no_key_can_begin_like_a_comment(path: Path) -> None:

@@ -18,10 +18,10 @@ import zmq
 from beatgan_daemon import log, zmq_endpoints
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.security import curve
-from beatgan_daemon.security.allow_list import Client, Keyring, Role
-from beatgan_daemon.security.curve import KeyPair, Secure
-from beatgan_daemon.security.zap_authenticator import Doorkeeper
-from beatgan_daemon.sockets.ingest_socket import Source
+from beatgan_daemon.security.allow_list import AllowList, Client, Role
+from beatgan_daemon.security.curve import ConfigureSocket, KeyPair
+from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
+from beatgan_daemon.sockets.ingest_socket import IngestSocket
 
 ANY = "tcp://127.0.0.1:*"
 Socket = zmq.Socket[bytes]
@@ -32,12 +32,12 @@ PEERS = {Role.INGEST: (zmq.SUB, zmq.PUB), Role.SUBSCRIBE: (zmq.XPUB, zmq.SUB)} |
 
 SERVER, MEMBER, OTHER, STRANGER = (KeyPair(*zmq.curve_keypair()) for _ in range(4))
 EVERYTHING = frozenset(Role)
-NOBODY = Keyring({})
+NOBODY = AllowList({})
 
 
-def keyring(role: Role) -> Keyring:
+def allow_list(role: Role) -> AllowList:
     """MEMBER has the role, OTHER every other one."""
-    return Keyring(
+    return AllowList(
         {
             MEMBER.public: Client("member", frozenset({role})),
             OTHER.public: Client("other", EVERYTHING - {role}),
@@ -46,12 +46,14 @@ def keyring(role: Role) -> Keyring:
 
 
 class Hall:
-    """A daemon's side: one guarded socket of each role, and what the doorkeeper counted."""
+    """A daemon's side: one guarded socket of each role, and what the authenticator counted."""
 
-    def __init__(self, context: Context, key: KeyPair = SERVER, keyring: Keyring = NOBODY) -> None:
+    def __init__(
+        self, context: Context, key: KeyPair = SERVER, allow_list: AllowList = NOBODY
+    ) -> None:
         self.context = context
         self.refused: Counter[tuple[str, str]] = Counter()
-        self.doorkeeper = Doorkeeper(context, key, keyring, {}, self._count)
+        self.authenticator = ZapAuthenticator(context, key, allow_list, {}, self._count)
         self.sockets: dict[Role, Socket] = {}
 
     def _count(self, role: str, reason: str) -> None:
@@ -60,7 +62,7 @@ class Hall:
     def open(self, role: Role, endpoint: str = ANY) -> str:
         socket = self.sockets[role] = self.context.socket(PEERS[role][0])
         socket.linger = 0
-        self.doorkeeper.guard(socket, role)
+        self.authenticator.as_server(socket, role)
         if role is Role.INGEST:
             socket.subscribe(b"")
         for _ in range(1000):
@@ -79,7 +81,7 @@ class Hall:
     def close(self) -> None:
         for socket in self.sockets.values():
             socket.close()
-        self.doorkeeper.close()
+        self.authenticator.close()
 
 
 @pytest.fixture
@@ -101,12 +103,12 @@ def hall(logged: object) -> Iterator[Hall]:
 class Peer:
     """Somebody else's process: a context of its own."""
 
-    def __init__(self, role: Role, endpoint: str, secure: Secure | None) -> None:
+    def __init__(self, role: Role, endpoint: str, configure: ConfigureSocket | None) -> None:
         self.context: Context = zmq.Context()
         self.socket = self.context.socket(PEERS[role][1])
         self.socket.linger = 0
-        if secure:
-            secure(self.socket)
+        if configure:
+            configure(self.socket)
         if role is Role.SUBSCRIBE:
             self.socket.subscribe(b"")
         self.socket.connect(endpoint)
@@ -136,12 +138,12 @@ def plain(socket: Socket) -> None:
     socket.plain_username, socket.plain_password = b"member", b"secret"
 
 
-INTRUDERS: dict[str, tuple[Secure | None, str]] = {
+INTRUDERS: dict[str, tuple[ConfigureSocket | None, str]] = {
     "NULL": (None, "handshake"),
     "PLAIN": (plain, "handshake"),
-    "a wrong server key": (curve.client(MEMBER, STRANGER.public), "handshake"),
-    "a key not on the list": (curve.client(STRANGER, SERVER.public), "unknown-key"),
-    "a key with another role": (curve.client(OTHER, SERVER.public), "not-allowed"),
+    "a wrong server key": (curve.client_configuration(MEMBER, STRANGER.public), "handshake"),
+    "a key not on the list": (curve.client_configuration(STRANGER, SERVER.public), "unknown-key"),
+    "a key with another role": (curve.client_configuration(OTHER, SERVER.public), "not-allowed"),
 }
 
 
@@ -150,10 +152,10 @@ INTRUDERS: dict[str, tuple[Secure | None, str]] = {
 def test_who_does_not_belong_gets_nothing_in_or_out(
     hall: Hall, role: Role, intruder: str, logged: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    secure, reason = INTRUDERS[intruder]
-    hall.doorkeeper.replace(keyring(role))
+    configure, reason = INTRUDERS[intruder]
+    hall.authenticator.replace(allow_list(role))
     endpoint = hall.open(role)
-    with Peer(role, endpoint, secure) as peer:
+    with Peer(role, endpoint, configure) as peer:
         hall.until_refused(role, reason)
         assert not passes(role, hall.sockets[role], peer.socket, 0.3)
     assert set(hall.refused) == {(role, reason)}
@@ -173,29 +175,29 @@ def assert_told(lines: list[dict[str, Any]], role: Role, reason: str, intruder: 
 
 @pytest.mark.parametrize("role", Role)
 def test_who_belongs_is_let_in(hall: Hall, role: Role) -> None:
-    hall.doorkeeper.replace(keyring(role))
-    with Peer(role, hall.open(role), curve.client(MEMBER, SERVER.public)) as peer:
+    hall.authenticator.replace(allow_list(role))
+    with Peer(role, hall.open(role), curve.client_configuration(MEMBER, SERVER.public)) as peer:
         assert passes(role, hall.sockets[role], peer.socket, 10.0)
     assert not hall.refused
 
 
 @pytest.mark.parametrize("role", Role)
 def test_a_revoked_key_loses_its_connection_too(hall: Hall, role: Role) -> None:
-    hall.doorkeeper.replace(keyring(role))
+    hall.authenticator.replace(allow_list(role))
     endpoint = hall.open(role)
-    with Peer(role, endpoint, curve.client(MEMBER, SERVER.public)) as peer:
+    with Peer(role, endpoint, curve.client_configuration(MEMBER, SERVER.public)) as peer:
         assert passes(role, hall.sockets[role], peer.socket, 10.0)
-        assert hall.doorkeeper.replace(keyring(role)) == frozenset()
-        assert hall.doorkeeper.replace(NOBODY) == {role}
+        assert hall.authenticator.replace(allow_list(role)) == frozenset()
+        assert hall.authenticator.replace(NOBODY) == {role}
         hall.sockets[role].close()
         hall.open(role, endpoint)
         hall.until_refused(role, "unknown-key")
         while peer.socket.poll(50) and role is not Role.INGEST:
             peer.socket.recv()  # what had come before
         assert not passes(role, hall.sockets[role], peer.socket, 0.3)
-        assert hall.doorkeeper.replace(NOBODY) == frozenset(), "nobody is inside"
-    hall.doorkeeper.replace(keyring(role))
-    with Peer(role, endpoint, curve.client(MEMBER, SERVER.public)) as peer:
+        assert hall.authenticator.replace(NOBODY) == frozenset(), "nobody is inside"
+    hall.authenticator.replace(allow_list(role))
+    with Peer(role, endpoint, curve.client_configuration(MEMBER, SERVER.public)) as peer:
         assert passes(role, hall.sockets[role], peer.socket, 10.0), "let in again"
 
 
@@ -214,7 +216,7 @@ GREETING = b"\xff" + bytes(7) + b"\x01\x7f"
 )
 def test_who_speaks_another_protocol_is_refused_and_counted(hall: Hall, said: bytes) -> None:
     """libzmq alone takes ZMTP 1.0 and 2.0 for NULL where no ZAP domain is set."""
-    hall.doorkeeper.replace(keyring(Role.INGEST))
+    hall.authenticator.replace(allow_list(Role.INGEST))
     port = int(hall.open(Role.INGEST).rpartition(":")[2])
     with sockets.create_connection(("127.0.0.1", port), timeout=10) as caller:
         caller.sendall(said)
@@ -236,18 +238,18 @@ def test_without_a_doorkeeper_nobody_gets_in() -> None:
         curve.as_server(sub, SERVER, Role.INGEST)
         sub.subscribe(b"")
         endpoint = zmq_endpoints.bind(sub, ANY, "ingest")
-        with Peer(Role.INGEST, endpoint, curve.client(MEMBER, SERVER.public)) as peer:
+        with Peer(Role.INGEST, endpoint, curve.client_configuration(MEMBER, SERVER.public)) as peer:
             assert not passes(Role.INGEST, sub, peer.socket, 0.5)
 
 
 def test_the_thread_proves_that_it_moves(hall: Hall) -> None:
-    before = hall.doorkeeper.moved()
+    before = hall.authenticator.moved()
     sleep(1.2)
-    assert hall.doorkeeper.moved() > before
-    hall.doorkeeper.close()
-    after = hall.doorkeeper.moved()
+    assert hall.authenticator.moved() > before
+    hall.authenticator.close()
+    after = hall.authenticator.moved()
     sleep(0.3)
-    assert hall.doorkeeper.moved() == after
+    assert hall.authenticator.moved() == after
 
 
 # --- the ECG source's socket, which calls as well ---------------------------------------------
@@ -258,16 +260,16 @@ def bed() -> Iterator[tuple[str, Socket, Hall]]:
     """An ECG source that listens: MEMBER's key, and whoever calls must be SERVER."""
     with zmq.Context[Socket]() as context:
         daemon = Client("daemon", EVERYTHING)
-        hall = Hall(context, MEMBER, Keyring({SERVER.public: daemon}))
+        hall = Hall(context, MEMBER, AllowList({SERVER.public: daemon}))
         socket = context.socket(zmq.PUB)
         socket.linger = 0
         hall.sockets[Role.INGEST] = socket
-        hall.doorkeeper.guard(socket, Role.INGEST)
+        hall.authenticator.as_server(socket, Role.INGEST)
         yield zmq_endpoints.bind(socket, ANY, "bed"), socket, hall
         hall.close()
 
 
-def hears(source: Source, publisher: Socket, seconds: float) -> bool:
+def hears(source: IngestSocket, publisher: Socket, seconds: float) -> bool:
     end = monotonic() + seconds
     while monotonic() < end:
         publisher.send_multipart([b"ecg.bed", b"", b""])
@@ -283,19 +285,21 @@ def test_a_source_is_called_by_its_key(bed: tuple[str, Socket, Hall], logged: ob
     def count(role: str, reason: str) -> None:
         refused[role, reason] += 1
 
-    everybody = Keyring({OTHER.public: Client("other", EVERYTHING)})
+    everybody = AllowList({OTHER.public: Client("other", EVERYTHING)})
     for server, lets in ((MEMBER, True), (STRANGER, False)):
         servers = {endpoint: server.public}
         with (
             zmq.Context[Socket]() as context,
-            Doorkeeper(context, SERVER, everybody, servers, count) as doorkeeper,
-            Source(context, [ANY], [endpoint], door=doorkeeper) as source,
+            ZapAuthenticator(context, SERVER, everybody, servers, count) as authenticator,
+            IngestSocket(context, [ANY], [endpoint], authenticator=authenticator) as source,
         ):
             assert hears(source, publisher, 10.0 if lets else 0.3) == lets
             assert bool(refused) != lets
-            with Peer(Role.INGEST, source.bound[0], None) as intruder:
+            with Peer(Role.INGEST, source.endpoint, None) as intruder:
                 assert not hears(source, intruder.socket, 0.3) or lets
-            with Peer(Role.INGEST, source.bound[0], curve.client(OTHER, SERVER.public)) as member:
+            with Peer(
+                Role.INGEST, source.endpoint, curve.client_configuration(OTHER, SERVER.public)
+            ) as member:
                 assert hears(source, member.socket, 10.0)
     assert refused[Role.INGEST, "handshake"] >= 3
 
@@ -303,26 +307,30 @@ def test_a_source_is_called_by_its_key(bed: tuple[str, Socket, Hall], logged: ob
 def test_a_source_without_a_known_key_is_not_called(logged: object) -> None:
     with (
         zmq.Context[Socket]() as context,
-        Doorkeeper(context, SERVER, NOBODY, {}, lambda *_: None) as doorkeeper,
+        ZapAuthenticator(context, SERVER, NOBODY, {}, lambda *_: None) as authenticator,
         pytest.raises(StartError, match="its public key is not known"),
     ):
-        Source(context, [ANY], ["tcp://127.0.0.1:9"], door=doorkeeper)
+        IngestSocket(context, [ANY], ["tcp://127.0.0.1:9"], authenticator=authenticator)
 
 
 def test_a_source_reopens_at_its_endpoints_and_keeps_who_may_stay(hall: Hall) -> None:
-    both = Keyring({key.public: Client("bed", EVERYTHING) for key in (MEMBER, OTHER)})
-    hall.doorkeeper.replace(both)
+    both = AllowList({key.public: Client("bed", EVERYTHING) for key in (MEMBER, OTHER)})
+    hall.authenticator.replace(both)
     with (
-        Source(hall.context, [ANY], door=hall.doorkeeper) as source,
-        Peer(Role.INGEST, source.bound[0], curve.client(MEMBER, SERVER.public)) as member,
-        Peer(Role.INGEST, source.bound[0], curve.client(OTHER, SERVER.public)) as other,
+        IngestSocket(hall.context, [ANY], authenticator=hall.authenticator) as source,
+        Peer(
+            Role.INGEST, source.endpoint, curve.client_configuration(MEMBER, SERVER.public)
+        ) as member,
+        Peer(
+            Role.INGEST, source.endpoint, curve.client_configuration(OTHER, SERVER.public)
+        ) as other,
     ):
         assert hears(source, member.socket, 10.0)
         assert hears(source, other.socket, 10.0)
-        bound = source.bound
-        hall.doorkeeper.replace(Keyring({MEMBER.public: both.clients[MEMBER.public]}))
+        bound = source.endpoints
+        hall.authenticator.replace(AllowList({MEMBER.public: both.clients[MEMBER.public]}))
         source.reopen()
-        assert source.bound == bound
+        assert source.endpoints == bound
         hall.until_refused(Role.INGEST, "unknown-key")
         assert not hears(source, other.socket, 0.3)
         assert hears(source, member.socket, 10.0)

@@ -13,7 +13,10 @@ from beatgan.errors import UsageError
 from beatgan.protocol import control
 from beatgan.protocol.control import MAX_REQUEST_BYTES, JournalEntry, Reply, answer
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.sockets.control_socket import Control
+from beatgan_daemon.security.allow_list import AllowList, Role
+from beatgan_daemon.security.curve import KeyPair
+from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
+from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.storage.journal import Journal
 
 ANY = "tcp://127.0.0.1:*"
@@ -191,7 +194,7 @@ class ActiveAlarms:
     def __init__(self, context: zmq.Context[Socket], book: Journal) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
         self.book = book
-        self.control = Control(
+        self.control = ControlSocket(
             context,
             ANY,
             acknowledge=lambda episode: None,
@@ -221,7 +224,7 @@ def test_both_kinds_of_clients_are_answered(
     kind: int, context: zmq.Context[Socket], active_alarms: ActiveAlarms
 ) -> None:
     with context.socket(kind) as client:
-        client.connect(active_alarms.control.bound)
+        client.connect(active_alarms.control.endpoint)
         client.send(b'{"v":1,"type":"alerts","since":13}')
         active_alarms.serve()
         assert client.poll(2000)
@@ -236,8 +239,8 @@ def test_hostile_messages_cost_little(
 ) -> None:
     with context.socket(zmq.DEALER) as hostile, context.socket(zmq.DEALER) as client:
         hostile.linger = client.linger = 0
-        hostile.connect(active_alarms.control.bound)
-        client.connect(active_alarms.control.bound)
+        hostile.connect(active_alarms.control.endpoint)
+        client.connect(active_alarms.control.endpoint)
         hostile.send_multipart([b"{}"] * 10_000)  # of many parts
         hostile.send_multipart([b""] * 3)
         hostile.send(b"\xff" * MAX_REQUEST_BYTES)
@@ -259,7 +262,7 @@ def test_hostile_messages_cost_little(
 def test_serving_ends_in_time(context: zmq.Context[Socket], active_alarms: ActiveAlarms) -> None:
     with context.socket(zmq.DEALER) as client:
         client.linger = 0
-        client.connect(active_alarms.control.bound)
+        client.connect(active_alarms.control.endpoint)
         for _ in range(50):
             client.send(b"{}")
         active_alarms.control.socket.poll(2000)
@@ -273,19 +276,34 @@ def test_a_bad_endpoint_is_named(context: zmq.Context[Socket], active_alarms: Ac
     def nothing(*_: str) -> None: ...
 
     with pytest.raises(StartError, match=r"control endpoint .*: the port is in use"):
-        Control(context, active_alarms.control.bound, acknowledge=nothing, requested=nothing)
+        ControlSocket(
+            context, active_alarms.control.endpoint, acknowledge=nothing, requested=nothing
+        )
     with pytest.raises(UsageError, match="control endpoint 'nonsense'"):
-        Control(context, "nonsense", acknowledge=nothing, requested=nothing)
+        ControlSocket(context, "nonsense", acknowledge=nothing, requested=nothing)
+
+
+class RecordingAuthenticator(ZapAuthenticator):
+    """Remembers where each socket listened when it was to be given its key."""
+
+    def as_server(self, socket: Socket, role: Role) -> None:
+        self.endpoints.append(socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0"))
+        super().as_server(socket, role)
+
+    def __init__(self, context: zmq.Context[Socket]) -> None:
+        self.endpoints: list[str] = []
+        key = KeyPair(*zmq.curve_keypair())
+        super().__init__(context, key, AllowList({}), {}, lambda *_: None)
 
 
 def test_a_socket_is_secured_before_it_is_bound(context: zmq.Context[Socket]) -> None:
-    seen: list[str] = []
-
-    def secure(socket: Socket) -> None:
-        seen.append(socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0"))
-
     def nothing(*_: str) -> None: ...
 
-    with Control(context, ANY, acknowledge=nothing, requested=nothing, secure=secure) as control:
+    with (
+        RecordingAuthenticator(context) as authenticator,
+        ControlSocket(
+            context, ANY, acknowledge=nothing, requested=nothing, authenticator=authenticator
+        ) as control,
+    ):
         control.reopen()
-    assert seen == ["", ""]
+    assert authenticator.endpoints == ["", ""]

@@ -11,8 +11,8 @@ import zmq
 from beatgan.errors import BeatganError, UsageError
 from beatgan.protocol.messages import BeatMessage, encode_message
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.sockets.ingest_socket import Source
-from beatgan_daemon.sockets.publish_socket import Sink
+from beatgan_daemon.sockets.ingest_socket import IngestSocket
+from beatgan_daemon.sockets.publish_socket import PublishSocket
 
 ANY = "tcp://127.0.0.1:*"
 Socket = zmq.Socket[bytes]
@@ -39,7 +39,7 @@ def subscriber(context: Context) -> Iterator[Socket]:
         yield sub
 
 
-def await_subscription(publisher: Socket, source: Source) -> None:
+def await_subscription(publisher: Socket, source: IngestSocket) -> None:
     """A SUB socket subscribes at a new peer only while its own thread attends to it."""
     for _ in range(500):
         source.wait(0.0)
@@ -56,8 +56,8 @@ def beat(n: int) -> BeatMessage:
 
 
 def test_a_source_hears_only_ecg(context: Context, publisher: Socket) -> None:
-    with Source(context, [ANY]) as source:
-        publisher.connect(source.bound[0])
+    with IngestSocket(context, [ANY]) as source:
+        publisher.connect(source.endpoint)
         await_subscription(publisher, source)
         for topic in (b"beat.bed", b"ecg.bed", b"ecg", b"ecg.other"):
             publisher.send_multipart([topic, b"header", b"payload"])
@@ -71,9 +71,9 @@ def test_a_source_hears_only_ecg(context: Context, publisher: Socket) -> None:
 def test_a_source_binds_and_connects_as_often_as_asked(context: Context) -> None:
     with context.socket(zmq.XPUB) as one, context.socket(zmq.XPUB) as two:
         port = one.bind_to_random_port("tcp://127.0.0.1")
-        with Source(context, [ANY, ANY], [f"tcp://127.0.0.1:{port}"]) as source:
-            assert len(set(source.bound)) == 2
-            two.connect(source.bound[1])
+        with IngestSocket(context, [ANY, ANY], [f"tcp://127.0.0.1:{port}"]) as source:
+            assert len(set(source.endpoints)) == 2
+            two.connect(source.endpoints[1])
             for each in (one, two):
                 await_subscription(each, source)
                 each.send_multipart([b"ecg.bed", b"", b""])
@@ -85,8 +85,8 @@ def test_a_source_binds_and_connects_as_often_as_asked(context: Context) -> None
 def test_an_oversized_part_costs_its_sender_the_connection(
     context: Context, publisher: Socket
 ) -> None:
-    with Source(context, [ANY], max_part=1000) as source:
-        publisher.connect(source.bound[0])
+    with IngestSocket(context, [ANY], max_part=1000) as source:
+        publisher.connect(source.endpoint)
         await_subscription(publisher, source)
         publisher.send_multipart([b"ecg.bed", b"", bytes(1001)])
         for _ in range(500):  # it reconnects by itself
@@ -97,7 +97,7 @@ def test_an_oversized_part_costs_its_sender_the_connection(
 
 
 def test_waiting_ends_in_time(context: Context) -> None:
-    with Source(context, [ANY]) as source:
+    with IngestSocket(context, [ANY]) as source:
         began = time.monotonic()
         assert not source.wait(0.05)
         assert 0.04 < time.monotonic() - began < 1.0
@@ -105,9 +105,9 @@ def test_waiting_ends_in_time(context: Context) -> None:
 
 
 def test_a_sink_reaches_its_subscribers(context: Context, subscriber: Socket) -> None:
-    with Sink(context, ANY) as sink:
+    with PublishSocket(context, ANY) as sink:
         subscriber.subscribe(b"beat.bed")
-        subscriber.connect(sink.bound)
+        subscriber.connect(sink.endpoint)
         for n in range(500):
             sink.send(*encode_message(beat(n)))
             if subscriber.poll(20):
@@ -118,10 +118,10 @@ def test_a_sink_reaches_its_subscribers(context: Context, subscriber: Socket) ->
 
 
 def test_a_sink_never_waits_for_a_slow_subscriber(context: Context, subscriber: Socket) -> None:
-    with Sink(context, ANY, high_water=10, linger=0.0) as sink:
+    with PublishSocket(context, ANY, high_water=10, linger=0.0) as sink:
         subscriber.rcvhwm = 10
         subscriber.subscribe(b"")
-        subscriber.connect(sink.bound)
+        subscriber.connect(sink.endpoint)
         while not subscriber.poll(10):
             sink.send(*encode_message(beat(0)))
         began = time.monotonic()
@@ -131,11 +131,15 @@ def test_a_sink_never_waits_for_a_slow_subscriber(context: Context, subscriber: 
 
 
 def test_a_sink_hears_of_every_subscription(context: Context) -> None:
-    with Sink(context, ANY) as sink, context.socket(zmq.SUB) as one, context.socket(zmq.SUB) as two:
+    with (
+        PublishSocket(context, ANY) as sink,
+        context.socket(zmq.SUB) as one,
+        context.socket(zmq.SUB) as two,
+    ):
         heard: list[bytes] = []
         for socket in (one, two):  # the second one's too, though there is one already
             socket.subscribe(b"alert.")
-            socket.connect(sink.bound)
+            socket.connect(sink.endpoint)
             for _ in range(100):
                 sink.socket.poll(20)
                 heard += sink.subscriptions()
@@ -146,7 +150,7 @@ def test_a_sink_hears_of_every_subscription(context: Context) -> None:
         assert not sink.socket.poll(50) or list(sink.subscriptions()) == []
 
 
-def subscribed(sink: Sink, subscriber: Socket) -> list[bytes]:
+def subscribed(sink: PublishSocket, subscriber: Socket) -> list[bytes]:
     """The next subscriptions; a socket subscribes anew only while its own thread attends to it."""
     for _ in range(500):
         subscriber.poll(0)
@@ -157,27 +161,27 @@ def subscribed(sink: Sink, subscriber: Socket) -> list[bytes]:
 
 def test_a_sink_is_not_talked_to(context: Context) -> None:
     with (
-        Sink(context, ANY) as sink,
+        PublishSocket(context, ANY) as sink,
         context.socket(zmq.XSUB) as talker,
         context.socket(zmq.XSUB) as shouter,
     ):
         talker.linger = shouter.linger = 0
-        shouter.connect(sink.bound)
+        shouter.connect(sink.endpoint)
         shouter.send(b"\x01" + 2000 * b"x")  # costs the connection
-        talker.connect(sink.bound)
+        talker.connect(sink.endpoint)
         talker.send(b"hello")
         talker.send(b"\x01alert.")
         assert subscribed(sink, talker) == [b"alert."]
 
 
 def test_a_reopened_sink_is_where_it_was(context: Context, subscriber: Socket) -> None:
-    with Sink(context, ANY) as sink:
-        bound = sink.bound
+    with PublishSocket(context, ANY) as sink:
+        bound = sink.endpoint
         subscriber.subscribe(b"beat.")
         subscriber.connect(bound)
         assert subscribed(sink, subscriber) == [b"beat."]
         sink.reopen()
-        assert sink.bound == bound
+        assert sink.endpoint == bound
         assert subscribed(sink, subscriber) == [b"beat."]
         sink.send(*encode_message(beat(0)))
         assert subscriber.poll(5000)
@@ -187,19 +191,21 @@ def test_a_failed_start_leaves_no_endpoint_behind() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         endpoint = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
     with zmq.Context() as context, pytest.raises(UsageError):
-        Source(context, [endpoint, "nonsense"])
-    with zmq.Context() as context, Sink(context, endpoint) as sink:
-        assert sink.bound == endpoint
+        IngestSocket(context, [endpoint, "nonsense"])
+    with zmq.Context() as context, PublishSocket(context, endpoint) as sink:
+        assert sink.endpoint == endpoint
 
 
 def test_a_port_in_use_is_named(context: Context) -> None:
-    with Sink(context, ANY) as sink:
+    with PublishSocket(context, ANY) as sink:
         with pytest.raises(
-            StartError, match=f"publish endpoint '{sink.bound}': the port is in use"
+            StartError, match=f"publish endpoint '{sink.endpoint}': the port is in use"
         ):
-            Sink(context, sink.bound)
-        with pytest.raises(StartError, match=f"ingest endpoint '{sink.bound}': the port is in use"):
-            Source(context, [ANY, sink.bound])
+            PublishSocket(context, sink.endpoint)
+        with pytest.raises(
+            StartError, match=f"ingest endpoint '{sink.endpoint}': the port is in use"
+        ):
+            IngestSocket(context, [ANY, sink.endpoint])
 
 
 @pytest.mark.parametrize(
@@ -221,14 +227,14 @@ def test_a_bad_endpoint_is_named_with_the_reason(
     endpoint: str, error: type[BeatganError], text: str, context: Context
 ) -> None:
     with pytest.raises(error, match="publish endpoint") as caught:
-        Sink(context, endpoint)
+        PublishSocket(context, endpoint)
     assert repr(endpoint) in str(caught.value)
     assert text in str(caught.value)
     with pytest.raises(error, match="ingest endpoint"):
-        Source(context, [endpoint])
+        IngestSocket(context, [endpoint])
 
 
 @pytest.mark.parametrize("endpoint", ["nonsense", "tcp://127.0.0.1:70000", "http://x:1"])
 def test_a_bad_endpoint_to_connect_to_is_named(endpoint: str, context: Context) -> None:
     with pytest.raises(UsageError, match=f"cannot connect the ingest endpoint '{endpoint}'"):
-        Source(context, connect=[endpoint])
+        IngestSocket(context, connect=[endpoint])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.storage.checkpoint_store import Store
+from beatgan_daemon.storage.checkpoint_store import CheckpointStore
 
 NOON_NS = 1_700_000_000_000_000_000
 
@@ -20,12 +20,12 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_latest_checkpoint_of_each_stream_is_found_again(path: Path) -> None:
-    store = Store(path)
+    store = CheckpointStore(path)
     store.save([("a", b"1"), ("b", b"2"), ("c", b"3")])
     store.save([("a", b"4")])
     store.forget(["b", "unknown"])
     store.close()
-    again = Store(path)
+    again = CheckpointStore(path)
     assert dict(again.load()) == {"a": b"4", "c": b"3"}
     assert (again.aside, again.trouble) == (None, None)
     again.close()
@@ -34,7 +34,7 @@ def test_the_latest_checkpoint_of_each_stream_is_found_again(path: Path) -> None
 @pytest.mark.parametrize("damage", [b"no database at all" * 1000, b""])
 def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, damage: bytes) -> None:
     path.write_bytes(damage)
-    store = Store(path, clock=lambda: NOON_NS)
+    store = CheckpointStore(path, clock=lambda: NOON_NS)
     assert store.load() == []
     if damage:
         assert store.aside is not None
@@ -46,10 +46,10 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, damage: byt
 
 
 def test_damage_while_running_costs_the_checkpoints_and_no_more(path: Path) -> None:
-    store = Store(path)
+    store = CheckpointStore(path)
     store.save([(f"bed-{n}", os.urandom(40_000)) for n in range(200)])  # beyond any cache
     store.close()
-    store = Store(path)
+    store = CheckpointStore(path)
     with path.open("r+b") as file:
         file.write(os.urandom(path.stat().st_size))
     assert store.load() == []
@@ -61,7 +61,7 @@ def test_damage_while_running_costs_the_checkpoints_and_no_more(path: Path) -> N
 
 
 def test_a_full_disk_is_told_and_the_checkpoint_before_is_kept(path: Path) -> None:
-    store = Store(path)
+    store = CheckpointStore(path)
     store.save([("a", b"1")])
     database = store._ready()
     database.execute("PRAGMA max_page_count = 8")
@@ -76,25 +76,25 @@ def test_a_full_disk_is_told_and_the_checkpoint_before_is_kept(path: Path) -> No
 
 
 def test_checkpoints_of_another_version_are_dropped(path: Path) -> None:
-    store = Store(path)
+    store = CheckpointStore(path)
     store.save([("a", b"1")])
     store._ready().execute("PRAGMA user_version = 99")
     store.close()
-    store = Store(path)
+    store = CheckpointStore(path)
     assert store.load() == []
     store.close()
 
 
 def test_no_folder_to_write_to_is_said_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"state\.dir: cannot open .*streams\.db"):
-        Store(tmp_path / "nowhere" / "streams.db")
+        CheckpointStore(tmp_path / "nowhere" / "streams.db")
 
 
 WRITER = """
 import sys
 from pathlib import Path
-from beatgan_daemon.storage.checkpoint_store import Store
-store = Store(Path(sys.argv[1]))
+from beatgan_daemon.storage.checkpoint_store import CheckpointStore
+store = CheckpointStore(Path(sys.argv[1]))
 for n in range(10**9):
     store.save([(f"bed-{b}", b"%d " % n * 5000) for b in range(8)])
     print(n, flush=True)
@@ -108,7 +108,7 @@ def test_a_killed_writer_leaves_whole_checkpoints(path: Path) -> None:
         seen = [int(writer.stdout.readline()) for _ in range(20)]
         writer.send_signal(signal.SIGKILL)
         seen += [int(line) for line in writer.stdout]
-    store = Store(path)
+    store = CheckpointStore(path)
     found = {state.split(b" ", 1)[0] for _, state in store.load()}
     (last,) = found  # all of one transaction
     assert int(last) in (seen[-1], seen[-1] + 1)  # it may have been killed before it could say so

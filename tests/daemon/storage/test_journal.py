@@ -62,14 +62,14 @@ def ids(journal: Journal) -> list[str]:
 
 def fill_up(journal: Journal) -> None:
     """From now on the disk is full, as far as SQLite can tell."""
-    assert journal._ledger is not None
-    (pages,) = journal._ledger.database.execute("PRAGMA page_count").fetchone()
-    journal._ledger.database.execute(f"PRAGMA max_page_count = {pages}")
+    assert journal._tables is not None
+    (pages,) = journal._tables.database.execute("PRAGMA page_count").fetchone()
+    journal._tables.database.execute(f"PRAGMA max_page_count = {pages}")
 
 
 def make_room(journal: Journal) -> None:
-    assert journal._ledger is not None
-    journal._ledger.database.execute("PRAGMA max_page_count = 1073741823")
+    assert journal._tables is not None
+    journal._tables.database.execute("PRAGMA max_page_count = 1073741823")
 
 
 def test_what_is_appended_is_there_after_a_restart(path: Path, said: Said) -> None:
@@ -203,11 +203,11 @@ def test_a_full_disk_holds_nothing_up_and_is_made_up_for(
     assert numbers(journal, since=48) == [48, 49]
     assert len(said) == 1
     assert "cannot be written, alerts wait in memory: database or disk is full" in said[0]
-    journal.tend(NOW)
+    journal.retry_backlog(NOW)
     assert journal.failures == 2
     assert journal.backlog > 0
     make_room(journal)
-    assert not journal.tend(NOW)
+    assert not journal.retry_backlog(NOW)
     assert journal.trouble is None
     assert (journal.backlog, journal.unjournaled) == (0, 0)
     assert said[1].startswith("the journal is written again")
@@ -229,7 +229,7 @@ def test_a_long_backlog_is_written_in_several_steps(
     write(journal, *(entry(n, size=500) for n in range(35)), bed=b"state")
     make_room(journal)
     steps = 1
-    while journal.tend(NOW):
+    while journal.retry_backlog(NOW):
         steps += 1
     assert steps == 4
     assert numbers(journal) == list(range(35))
@@ -247,7 +247,7 @@ def test_the_backlog_is_bounded_and_what_it_loses_is_counted(
         write(journal, entry(n, size=3000))
     assert journal.unjournaled == 8
     make_room(journal)
-    journal.tend(NOW)
+    journal.retry_backlog(NOW)
     assert "written again, 8 alerts are missing in it" in said[-1]
     assert numbers(journal) == [0, 9, 10, 11]
     journal.close()
@@ -292,7 +292,7 @@ def test_a_disk_that_is_full_at_the_start_does_not_keep_the_daemon_from_starting
         write(journal, entry(0))
         assert numbers(journal) == [0]
         assert journal.oldest == 0
-    journal.tend(NOW)
+    journal.retry_backlog(NOW)
     assert journal.trouble is None
     assert numbers(journal) == [0]
     journal.close()
@@ -346,12 +346,12 @@ def test_damage_while_running_loses_no_episode_under_way(
     filled(path, said)
     journal = Journal(path, said)
     scratch(path, 4096, path.stat().st_size - 4096)
-    assert journal._ledger is not None
-    journal._ledger.database.execute("PRAGMA shrink_memory")  # what was read before
+    assert journal._tables is not None
+    journal._tables.database.execute("PRAGMA shrink_memory")  # what was read before
     list(journal.since(0, 1000))  # somebody asks, and the damage is found
     assert "malformed" in str(journal.trouble)
     write(journal, entry(300, "late"), bed=b"state")
-    journal.tend(NOW)
+    journal.retry_backlog(NOW)
     assert journal.trouble is None
     assert numbers(journal) == [300]
     journal.close()
@@ -371,8 +371,8 @@ def test_what_waits_when_damage_is_found_is_kept_at_the_end(path: Path, said: Sa
     filled(path, said)
     journal = Journal(path, said)
     scratch(path, 4096, path.stat().st_size - 4096)
-    assert journal._ledger is not None
-    journal._ledger.database.execute("PRAGMA shrink_memory")
+    assert journal._tables is not None
+    journal._tables.database.execute("PRAGMA shrink_memory")
     list(journal.since(0, 1000))
     write(journal, entry(300))
     journal.close()
@@ -456,7 +456,7 @@ def test_a_hundred_thousand_alerts_slow_neither_start_nor_alert(path: Path, said
     assert again.next_n == 100_001
     assert numbers(again, since=99_999) == [99_999, 100_000]
     assert numbers(again, since=50_000, limit=3) == [50_000, 50_001, 50_002]
-    plan = again._ledger.database.execute if again._ledger else pytest.fail("no ledger")
+    plan = again._tables.database.execute if again._tables else pytest.fail("no ledger")
     for query in (
         "SELECT n, body FROM alerts WHERE n >= 5 ORDER BY n LIMIT 9",
         "SELECT at_ns FROM alerts ORDER BY n LIMIT 1",

@@ -1,0 +1,84 @@
+"""What the daemon's three sockets have in common: opened, bound, connected, reopened, closed.
+
+Knows CURVE only as the authenticator that is passed in, and nothing of what travels through.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+import zmq
+
+from beatgan_daemon import zmq_endpoints
+from beatgan_daemon.security.allow_list import Role
+from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
+
+NOBLOCK = int(zmq.NOBLOCK)  # as plain numbers: enumerations are slow
+SNDMORE = int(zmq.SNDMORE)
+
+
+class BoundSocket:
+    """A socket that listens on its endpoints; owned and used by one thread at a time.
+
+    A subclass says what kind it is, who may connect, and which options it has.
+    """
+
+    KIND: ClassVar[int]  # zmq.SUB, ...
+    ROLE: ClassVar[Role]  # what a client must be allowed to do
+    PURPOSE: ClassVar[str]  # in error messages: "cannot bind the PURPOSE endpoint"
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        bind: Sequence[str],
+        connect: Sequence[str] = (),
+        authenticator: ZapAuthenticator | None = None,
+    ) -> None:
+        """Bind first, then connect. Without an ``authenticator`` everybody is let in who can
+        reach the endpoints. Raises UsageError or StartError."""
+        self._context, self._authenticator = context, authenticator
+        self._connect = tuple(connect)
+        self._open(bind, zmq_endpoints.bind)
+
+    def _open(self, endpoints: Sequence[str], bind: zmq_endpoints.Binding) -> None:
+        self.socket = self._context.socket(self.KIND)
+        zmq_endpoints.keep_alive(self.socket)
+        self._set_options(self.socket)
+        try:
+            if self._authenticator is not None:
+                self._authenticator.as_server(self.socket, self.ROLE)
+            self.endpoints = tuple(bind(self.socket, each, self.PURPOSE) for each in endpoints)
+            for each in self._connect:
+                if self._authenticator is not None:
+                    self._authenticator.as_client(self.socket, each)
+                zmq_endpoints.connect(self.socket, each, self.PURPOSE)
+        except BaseException:
+            self.close()
+            raise
+
+    def _set_options(self, socket: zmq.Socket[bytes]) -> None:
+        """Set what must be set before the socket is bound."""
+        raise NotImplementedError
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint that it listens on, wildcards resolved: the first, where it has several."""
+        return self.endpoints[0]
+
+    def reopen(self) -> None:
+        """End every connection; peers that are still allowed connect again within about a second.
+
+        What is queued, either way, is dropped. Raises StartError if another process has taken an
+        endpoint meanwhile.
+        """
+        self.socket.close(linger=0)
+        self._open(self.endpoints, zmq_endpoints.bind_again)
+
+    def close(self) -> None:
+        """Free the endpoints. Messages still queued go out within the socket's linger time."""
+        self.socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
