@@ -1,11 +1,11 @@
-"""Does the error of each tick point at what is wrong with a beat?
+"""Does the error of each sample point at what is wrong with a beat?
 
-Normal beats of patients that the model has not seen are altered in a known span of ticks, without
-a label (beatgan_train.training.pseudo_anomalies). The figure is the share of the five ticks with
+Normal beats of patients that the model has not seen are altered in a known span of samples, without
+a label (beatgan_train.training.pseudo_anomalies). The figure is the share of the five samples with
 the largest error that lie in that span. Beside what the model gives with its score: the square of
 what it did not expect; the square of the difference to the patient's own reference beat, which
-needs no network; the same relative to its mean over normal beats of DS1, tick by tick; and that
-without the ticks behind the scored ones, where the next beat begins when the heart is fast.
+needs no network; the same relative to its mean over normal beats of DS1, sample by sample; and that
+without the samples behind the scored ones, where the next beat begins when the heart is fast.
     python -m benchmarks.ablations.explanation --model models/student.pt --data DIR
 """
 
@@ -23,7 +23,7 @@ from beatgan_train.evaluation.bootstrap import draw, interval
 from beatgan_train.training.model_file import read
 from beatgan_train.training.pseudo_anomalies import FAMILIES, PseudoBeats, make
 
-LARGEST = 5  # ticks
+LARGEST = 5  # samples
 BEATS = 300  # of each patient
 
 
@@ -36,8 +36,10 @@ def drawn(beats: BeatSet, rng: np.random.Generator) -> BeatSet:
     return beats.take(np.sort(np.concatenate(rows)))
 
 
-def judged(model: Model, beats: BeatSet, made: PseudoBeats) -> tuple[Floats, Floats]:
-    """What the model expects in place of the altered windows, and its error of each tick."""
+def reconstructed_and_error(
+    model: Model, beats: BeatSet, made: PseudoBeats
+) -> tuple[Floats, Floats]:
+    """What the model expects in place of the altered windows, and its error of each sample."""
     altered = beats.take(np.arange(len(beats)))
     altered.window[:] = made.window
     scores = model.score([altered.beat(row) for row in range(len(altered))])
@@ -45,7 +47,7 @@ def judged(model: Model, beats: BeatSet, made: PseudoBeats) -> tuple[Floats, Flo
 
 
 def hits(error: Floats, made: PseudoBeats) -> Doubles:
-    """The share of each beat's LARGEST errors (n, ticks) that lie in its altered span."""
+    """The share of each beat's LARGEST errors (n, samples) that lie in its altered span."""
     largest = np.argsort(-error, axis=1, kind="stable")[:, :LARGEST]
     first, last = made.span[:, :1], made.span[:, 1:]
     return np.asarray(((largest >= first) & (largest < last)).mean(axis=1), np.float64)
@@ -72,28 +74,30 @@ def main(
     artifact = read(model)
     scorer = Model(artifact.spec, artifact.network, artifact.calibration)
     rng = np.random.default_rng(seed)
-    learnt = load(data, DS1, artifact.spec, artifact.coefficients)
-    usual = np.mean((learnt.window - learnt.reference)[learnt.normal] ** 2, axis=0)
-    tested = learnt if patients == "DS1" else load(data, DS2, artifact.spec, artifact.coefficients)
+    training = load(data, DS1, artifact.spec, artifact.coefficients)
+    mean_square = np.mean((training.window - training.reference)[training.normal] ** 2, axis=0)
+    tested = (
+        training if patients == "DS1" else load(data, DS2, artifact.spec, artifact.coefficients)
+    )
     beats = drawn(tested, rng)
     made = make(beats.window, beats.record, artifact.spec, rng)
-    expected, error = judged(scorer, beats, made)
+    expected, error = reconstructed_and_error(scorer, beats, made)
     difference = (made.window - beats.reference) ** 2
     within = np.arange(artifact.spec.length) < artifact.spec.scored.stop
     errors = {
         "the model's error": error,
         "(beat - expected)^2": (made.window - expected) ** 2,
         "(beat - reference)^2": difference,
-        "the same / its mean over DS1": difference / usual,
-        "and only to the last scored tick": difference / usual * within,
+        "the same / its mean over DS1": difference / mean_square,
+        "and only to the last scored sample": difference / mean_square * within,
     }
-    # Chance is that of ticks drawn blindly from the whole window.
+    # Chance is that of samples drawn blindly from the whole window.
     span = np.diff(made.span, axis=1)[:, 0] / artifact.spec.length
     typer.echo(f"{len(beats)} altered beats of {patients}, seed {seed}")
     typer.echo(f"{'':36}{'all':>7}{'':17}" + "".join(f"{each:>10}" for each in FAMILIES))
     for name, values in errors.items():
         typer.echo(line(name, hits(values, made), beats, made))
-    typer.echo(line("chance: the span's share of ticks", span, beats, made))
+    typer.echo(line("chance: the span's share of samples", span, beats, made))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is left of abnormal beats where nobody annotated: the rule of own_recordings.py, on DS1.
+"""How many abnormal beats stay in recordings without annotations: own_recordings.py's rule, on DS1.
 
 For several limits: the share of normal beats that is kept, the share of abnormal ones among the
 beats kept, and what is left of each class. Nothing is trained; labels are used to report alone.
@@ -23,7 +23,7 @@ from beatgan_train.training.coefficients import coefficients_of
 LIMITS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 
 
-def usual(beats: BeatSet, farthest: float, each: bool) -> NDArray[np.bool_]:
+def kept_beats(beats: BeatSet, farthest: float, each: bool) -> NDArray[np.bool_]:
     """The beats kept at a limit, over all records at once or within each."""
     everything = np.ones(len(beats), dtype=np.bool_)
     parts = [beats.of([name]) for name in beats.records] if each else [everything]
@@ -58,7 +58,7 @@ def main(data: Annotated[Path, typer.Option(envvar="BEATGAN_DATA")]) -> None:
     typer.echo(line("none", beats, beats.quality == Quality.GOOD.value))
     for each, over in ((False, "all records"), (True, "each record")):
         for farthest in LIMITS:
-            kept = usual(beats, farthest, each)
+            kept = kept_beats(beats, farthest, each)
             typer.echo(line(f"{farthest:g} over {over}", beats, kept))
 
 

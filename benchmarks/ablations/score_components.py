@@ -41,7 +41,7 @@ def student(run: Path, fold: int) -> Student:
     return network.eval()
 
 
-def judged(beats: BeatSet, run: Path) -> tuple[BeatSet, dict[str, Doubles]]:
+def held_out_scores(beats: BeatSet, run: Path) -> tuple[BeatSet, dict[str, Doubles]]:
     """DS1's beats, with the components that a student gives who has not seen their patient."""
     rows = [split("interpatient", beats, fold, SPLIT_SEED).validation for fold in range(FOLDS)]
     after = pause(beats)
@@ -69,9 +69,9 @@ def variants(plain: Calibration) -> dict[str, Calibration]:
         alone = dict.fromkeys(plain.weight, 0.0) | {name: 1.0}
         found[f"{name} alone"] = replace(plain, weight=alone)
     for name, weight in plain.weight.items():
-        for factor, told in ((0.0, "without"), (0.67, "a third less"), (1.5, "half more")):
+        for factor, change in ((0.0, "without"), (0.67, "a third less"), (1.5, "half more")):
             changed = {**plain.weight, name: factor * weight}
-            found[f"{told} {name}" if not factor else f"{name} {told}"] = replace(
+            found[f"{change} {name}" if not factor else f"{name} {change}"] = replace(
                 plain, weight=changed
             )
     found["no caps"] = replace(plain, cap=dict.fromkeys(plain.cap, UNCAPPED))
@@ -95,7 +95,7 @@ def main(
 ) -> None:
     """Print one line for each variant."""
     with Progress(disable=True) as bars:
-        beats, parts = judged(
+        beats, parts = held_out_scores(
             load_beats(data, MODE, "interpatient", coefficients_of(MODE), bars).beats, run
         )
     normal = beats.label == "N"
@@ -104,8 +104,8 @@ def main(
     typer.echo(f"{'':26}" + "".join(f"{head:>9}" for head in heads))
     for name, calibration in variants(plain).items():
         typer.echo(line(name, calibration.combine(parts), beats))
-    usual = parts["pause"][normal]
-    spread = float(np.quantile(usual, 0.98)) / 2.05
+    normal_pause = parts["pause"][normal]
+    spread = float(np.quantile(normal_pause, 0.98)) / 2.05
     extra = WAITING[1] * np.tanh(parts["pause"] / spread / WAITING[1])
     typer.echo(line("and the pause after it", plain.combine(parts) + WAITING[0] * extra, beats))
 

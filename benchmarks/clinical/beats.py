@@ -40,7 +40,7 @@ REALIGNED: Final = ", re-aligned"
 
 
 def ours(recording: Recording) -> Ints:
-    """The front end, fed a second at a time; what it tells at the end of a stream included."""
+    """The front end, fed a second at a time; what it reports at the end of a stream included."""
     frontend = Frontend(PreprocessSpec(), coefficients_of("full"), recording.fs, recording.leads)
     step = int(recording.fs)
     events = [
@@ -48,8 +48,9 @@ def ours(recording: Recording) -> Ints:
         for first in range(0, len(recording.samples), step)
         for event in frontend.push(recording.samples[first : first + step])
     ]
-    told = events + frontend.close()
-    return np.array([event.sample for event in told if isinstance(event, Beat)], np.int64)
+    return np.array(
+        [event.sample for event in events + frontend.close() if isinstance(event, Beat)], np.int64
+    )
 
 
 def sleepecg(recording: Recording) -> Ints:
@@ -91,7 +92,9 @@ def one_lead(record: Path) -> Trial:
     return only(recording, lead), read_reference(record)
 
 
-def judge(trials: Sequence[Trial], names: Sequence[str]) -> dict[str, tuple[BeatFigures, float]]:
+def compare_detectors(
+    trials: Sequence[Trial], names: Sequence[str]
+) -> dict[str, tuple[BeatFigures, float]]:
     """Each detector's gross figures, and its CPU seconds for an hour of ECG (nan: re-aligned)."""
     rows: dict[str, tuple[BeatFigures, float]] = {}
     for name in names:
@@ -182,8 +185,8 @@ def main(
     console = Console(width=140)
     ours(one_lead(locate(data, "100"))[0])  # compiles
     clean = mitdb(data)
-    console.print(clean_table(judge(clean, names), len(clean)))
-    console.print(noisy_table({snr: judge(nstdb(data, snr), names) for snr in SNRS}))
+    console.print(clean_table(compare_detectors(clean, names), len(clean)))
+    console.print(noisy_table({snr: compare_detectors(nstdb(data, snr), names) for snr in SNRS}))
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ def line(rows: Rows) -> str:
 HEAD = (
     f"{'QRS':>7}{'AUC,':>7}{'N flagged %':>14}{'SVF':>7}{'false':>6}"
     f"{'N %':>14}{'SVF %':>14}{'false QRS %':>14}\n"
-    f"{'':28}{'F1 %':>7}{'judged':>7}{'judged':>7}{'good':>7}{'flag.%':>7}{'flag.':>6}"
+    f"{'':28}{'F1 %':>7}{'scored':>7}{'scored':>7}{'good':>7}{'flag.%':>7}{'flag.':>6}"
     + f"{'poor':>7}{'unus.':>7}"
     * 3
 )

@@ -1,7 +1,7 @@
-"""Does a model trained at 360 Hz judge the same beats alike at other sampling rates?
+"""Does a model trained at 360 Hz score the same beats alike at other sampling rates?
 
 Some DS2 records, resampled with SciPy, through the very engine that the daemon runs: how well beats
-are found (F1 within 150 ms), how well abnormal ones are told (AUC, a beat not found scoring
+are found (F1 within 150 ms), how well abnormal ones are separated (AUC, a beat not found scoring
 lowest), and how far the scores lie from those of the 360 Hz original (median and 95 % quantile, in
 spreads of normal beats). Nothing is trained, nothing is chosen.
     python -m benchmarks.clinical.other_rates --model models/student.pt --data DIR
@@ -42,22 +42,24 @@ def at_rate(recording: Recording, rate: int) -> Recording:
 def scores(
     recording: Recording, reference: Reference, loaded: Loaded
 ) -> tuple[Doubles, beat_matching.BeatCounts]:
-    """The score of each reference beat, -inf where it was not found or not judged."""
+    """The score of each reference beat, -inf where it was not found or not scored."""
     limits = AlarmLimits()
-    told = score_recordings([recording], loaded.spec, loaded.coefficients, loaded.scorer, limits)
-    beats = [message for message in told if isinstance(message, BeatMessage)]
+    messages = score_recordings(
+        [recording], loaded.spec, loaded.coefficients, loaded.scorer, limits
+    )
+    beats = [message for message in messages if isinstance(message, BeatMessage)]
     found = np.array([beat.sample for beat in beats], dtype=np.int64)
     value = np.array([-np.inf if beat.score is None else beat.score for beat in beats])
     pairs = beat_matching.match(reference.sample, found, beat_matching.WINDOW_S * reference.fs)
-    judged = np.full(len(reference.sample), -np.inf)
-    judged[pairs.reference] = value[pairs.detected]
-    return judged, beat_matching.compare(reference, found)
+    scored = np.full(len(reference.sample), -np.inf)
+    scored[pairs.reference] = value[pairs.detected]
+    return scored, beat_matching.compare(reference, found)
 
 
 def main(
     model: Annotated[Path, typer.Option()],
     data: Annotated[Path, typer.Option(envvar="BEATGAN_DATA")],
-    record: Annotated[list[str] | None, typer.Option(help="Instead of the usual six.")] = None,
+    record: Annotated[list[str] | None, typer.Option(help="Instead of the six.")] = None,
 ) -> None:
     """Print one line for each rate."""
     names: Sequence[str] = record or RECORDS
@@ -66,7 +68,7 @@ def main(
     references = [read_reference(locate(data, name)) for name in names]
     abnormal = np.concatenate([r.label for r in references]) != "N"
 
-    def judged(rate: int) -> tuple[Doubles, beat_matching.BeatCounts]:
+    def scored(rate: int) -> tuple[Doubles, beat_matching.BeatCounts]:
         pairs = [
             scores(at_rate(recording, rate), reference.at(rate), loaded)
             for recording, reference in zip(originals, references, strict=True)
@@ -75,11 +77,11 @@ def main(
             (p[1] for p in pairs), beat_matching.BeatCounts()
         )
 
-    plain, _ = judged(360)
+    plain, _ = scored(360)
     typer.echo(f"records {' '.join(names)}: {len(abnormal)} beats, {abnormal.sum()} not normal")
     typer.echo(f"{'Hz':>5}{'F1':>9}{'AUC':>8}{'N flagged':>11}{'difference':>12}{'95 %':>8}")
     for rate in RATES:
-        values, detection = judged(rate)
+        values, detection = scored(rate)
         both = np.isfinite(values) & np.isfinite(plain)
         apart = np.quantile(np.abs(values[both] - plain[both]), [0.5, 0.95])
         typer.echo(

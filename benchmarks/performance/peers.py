@@ -40,7 +40,7 @@ from benchmarks.clinical.beats import Detector, signal, sleepecg, xqrs
 Frame = list[bytes]
 Way = Callable[[Recording], Callable[[], int]]  # prepares; the returned work counts its beats
 
-BEFORE, AFTER = 140, 180  # ticks at 360 Hz, as BeatGAN cuts a beat
+BEFORE, AFTER = 140, 180  # samples at 360 Hz, as BeatGAN cuts a beat
 BATCH, BATCH_AGE_S = 64, 0.01  # the daemon's own
 MANY = 64  # streams
 WARM_S = 60
@@ -51,10 +51,10 @@ def batch(loaded: Loaded, recording: Recording) -> Callable[[], int]:
     """`beatgan-daemon score` without the file."""
 
     def work() -> int:
-        told = score_recordings(
+        messages = score_recordings(
             [recording], loaded.spec, loaded.coefficients, loaded.scorer, AlarmLimits()
         )
-        return count(map(beat_of, told))
+        return count(map(beat_of, messages))
 
     def beat_of(message: Message) -> bool:
         encode_json(message)
@@ -66,8 +66,8 @@ def batch(loaded: Loaded, recording: Recording) -> Callable[[], int]:
 def live(loaded: Loaded, streams: int, recording: Recording) -> Callable[[], int]:
     """The daemon between its sockets, frames of a second; the hour is shared by the streams.
 
-    One stream alone is scored frame by frame, as the batch's age demands in life; of many, beats
-    are scored in full batches.
+    One stream alone is scored frame by frame, as the batch's age demands in real time; of many,
+    beats are scored in full batches.
     """
     frames = interleaved(recording, streams)
     age = BATCH_AGE_S if streams == 1 else inf
@@ -128,9 +128,9 @@ def published(detect: Detector, size: int, recording: Recording) -> Callable[[],
     return work
 
 
-def cut_out(ecg: Doubles, apexes: Ints) -> Floats:
+def cut_out(ecg: Doubles, r_peaks: Ints) -> Floats:
     """The beats' windows, (n, 320), each brought to the range -1 to 1, as BeatGAN does."""
-    whole = apexes[(apexes >= BEFORE) & (apexes + AFTER <= len(ecg))]
+    whole = r_peaks[(r_peaks >= BEFORE) & (r_peaks + AFTER <= len(ecg))]
     windows: Doubles = ecg[whole[:, None] + np.arange(-BEFORE, AFTER)]
     low, high = windows.min(axis=1, keepdims=True), windows.max(axis=1, keepdims=True)
     unit: Doubles = 2 * (windows - low) / np.maximum(high - low, 1e-9) - 1

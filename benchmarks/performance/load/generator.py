@@ -78,7 +78,7 @@ class Senders:
 def sockets(
     plan: Schedule, endpoint: str, context: zmq.Context[zmq.Socket[bytes]]
 ) -> list[zmq.Socket[bytes]]:
-    """Connections that somebody has subscribed to; a full queue refuses a frame, and says so."""
+    """Connections that have a subscriber; a full queue refuses a frame, and says so."""
     made = [context.socket(zmq.XPUB) for _ in range(plan.connections)]
     for socket in made:
         socket.setsockopt(zmq.XPUB_NODROP, 1)
@@ -86,7 +86,7 @@ def sockets(
         socket.connect(endpoint)
     for socket in made:
         if not socket.poll(round(1000 * LINGER_S)):
-            raise UsageError(f"nobody subscribed at {endpoint} within {LINGER_S:g} s")
+            raise UsageError(f"no subscriber at {endpoint} within {LINGER_S:g} s")
         socket.recv()
     return made
 

@@ -1,4 +1,4 @@
-"""The weights by which noise is told from beats, fitted to clean records and to noise mixed in.
+"""The weights that separate noise from beats, fitted to clean records and to noise mixed in.
 
 A row is a detected beat of one lead. It counts as noise where it lies in a noisy stretch of DS1
 (without 118 and 119) with nstdb's noises mixed in and no reference beat is near; as no noise where
