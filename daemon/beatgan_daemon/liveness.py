@@ -52,13 +52,15 @@ class Liveness:
     ) -> None:
         """``limit``: seconds within which each thread has to move. ``status_s``: seconds between
         two status lines in the log, 0 for none. Both may be changed."""
-        self.trouble: str | None = None  # why no ECG should be sent here, besides a stall
+        # Why no ECG should be sent here, besides a thread that hangs: each has one writer.
+        self.overload: str | None = None
+        self.stopping = False
         self.status_s = status_s
         self._notifier, self._clock, self.limit = notifier, clock, limit
         self._turned = now = clock()
         self._threads: dict[str, Callable[[], float]] = {"pipeline": lambda: self._turned}
         self._logged, self._told = _Since(metrics, now), _Since(metrics, now)
-        metrics.ready = lambda: self.unready() is None
+        metrics.ask("ready", "1 where ECG may be sent here", lambda: self.unready() is None)
 
     def watch(self, name: str, last_moved: Callable[[], float]) -> None:
         """Ask one more thread when it last moved (monotonic s). Before the first look at it."""
@@ -96,7 +98,7 @@ class Liveness:
 
     def unready(self) -> str | None:
         """Why no ECG should be sent here now; None where there is no reason."""
-        return self.trouble or self.stalled()
+        return "stopping" if self.stopping else self.overload or self.stalled()
 
     def _tell(self, now: float) -> None:
         lately = self._told.until(now)

@@ -4,21 +4,21 @@ Histograms carry no stream label and no name of a stream appears anywhere: the n
 stays the same for one patient and for ten thousand. Each metric is explained in docs/metrics.md.
 """
 
-from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from itertools import accumulate, product
+from itertools import product
 from time import monotonic
-from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-    Metric,
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+    generate_latest,
 )
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
@@ -46,8 +46,11 @@ LABELLED = {
     "beats_unscored": ("Beats given no score", ("reason",)),
     "beats_by_quality": ("Beats by what their signal is worth", ("quality",)),
     "alerts": ("Alert messages, all phases", ("code", "priority")),
-    "alerts_suppressed": ("Episodes never told: too many, or too soon after another", ("code",)),
-    "messages_dropped": ("Messages not told because telling was too slow", ("type",)),
+    "alerts_suppressed": (
+        "Episodes never published: too many, or too soon after another",
+        ("code",),
+    ),
+    "messages_dropped": ("Messages not published because publishing was too slow", ("type",)),
     "connections_refused": ("Connections of peers that may not enter", ("role", "reason")),
     "control_requests": ("Requests answered by the control socket", ("type", "outcome")),
     "reloads": ("Reloads of the configuration and model", ("outcome",)),
@@ -74,156 +77,166 @@ GAUGES = {
     "journal_backlog": "Alert messages that wait for the disk",
 }
 
-Labels = TypeVar("Labels", bound=tuple[str, ...])
 
+class Metrics(Observer):
+    """The daemon's metrics, in a registry of their own. Any thread may count, any may read."""
 
-class Metrics(Observer, Collector):
-    """The daemon's metrics, in a registry of their own.
-
-    Plain numbers, each written by one thread alone: prometheus_client's own counters take a lock
-    each time, and a thousand streams count thousands of times a second. Any thread may read.
-    """
-
-    def __init__(
-        self,
-        version: str,
-        model: str,
-        clock_drift: Callable[[], float] = lambda: 0.0,
-        clock: Callable[[], float] = monotonic,
-    ) -> None:
-        """``clock_drift``, in ppm, is asked for at each scrape, in the scraper's thread."""
-        self.model = model  # digest of the one that scores
-        self.clock_drift = clock_drift
-        # Likewise asked for at each scrape: whether ECG may be sent here, the episodes under way by
-        # code and priority, and how many of them are over but not acknowledged.
-        self.ready: Callable[[], bool] = lambda: False
-        self.active: Callable[[], Mapping[tuple[str, str], int]] = dict
-        self.latched: Callable[[], int] = lambda: 0
+    def __init__(self, version: str, model: str, clock: Callable[[], float] = monotonic) -> None:
+        """``model``: digest of the one that scores."""
+        # Without the library's `_created` series, one for each of the others.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(namespace="beatgan", registry=registry)
         self._version, self._clock = version, clock
-        self._counts: Counter[str] = Counter()
-        self._by_label: dict[str, Counter[tuple[str, ...]]] = {
-            name: Counter(dict.fromkeys(PRESENT.get(name, []), 0)) for name in LABELLED
+        self._counters = {
+            name: Counter(f"beatgan_{name}", text, registry=registry)
+            for name, text in COUNTERS.items()
         }
-        self._gauges = dict.fromkeys(GAUGES, 0)
-        self._latencies = [0] * (len(LATENCY_BUCKETS) + 1)
-        self._latency_sum = 0.0
+        self._labelled = {
+            name: Counter(f"beatgan_{name}", text, labels, registry=registry)
+            for name, (text, labels) in LABELLED.items()
+        }
+        for name, present in PRESENT.items():
+            for values in present:
+                self._labelled[name].labels(*values)
+        self._gauges = {
+            name: Gauge(f"beatgan_{name}", text, registry=registry) for name, text in GAUGES.items()
+        }
+        self._latency = Histogram(
+            "beatgan_alert_latency_seconds", LATENCY, buckets=LATENCY_BUCKETS, registry=registry
+        )
+        self._build = Info("beatgan_build", "What is running", registry=registry)
+        self._journal_lost = 0
         self._saved: float | None = None
-        self.registry = CollectorRegistry()
-        self.registry.register(self)
-        ProcessCollector(namespace="beatgan", registry=self.registry)
+        self.model_loaded(model)
+
+    def ask(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """A gauge whose ``value`` is asked for at each scrape, in the scraper's thread."""
+        Gauge(f"beatgan_{name}", text, registry=self.registry).set_function(value)
+
+    def model_loaded(self, digest: str) -> None:
+        """The model with this digest scores from now on."""
+        self._build.info({"version": self._version, "model": digest})
 
     # --- of the ECG ------------------------------------------------------------------------
 
     def received(self, samples: int) -> None:
         """``samples`` instants were accepted."""
-        self._counts["samples_received"] += samples
+        self._counters["samples_received"].inc(samples)
 
     def lost(self, samples: int) -> None:
         """``samples`` instants never arrived, or the source marked them lost."""
-        self._counts["samples_lost"] += samples
+        self._counters["samples_lost"].inc(samples)
 
     def repeated(self, samples: int) -> None:
         """``samples`` instants were dropped because they had been seen or came too late."""
-        self._counts["samples_repeated"] += samples
+        self._counters["samples_repeated"].inc(samples)
 
     def reordered(self) -> None:
         """A late frame found its place."""
-        self._counts["frames_reordered"] += 1
+        self._counters["frames_reordered"].inc()
 
     def clock_stepped(self) -> None:
         """A source's clock jumped."""
-        self._counts["clock_steps"] += 1
+        self._counters["clock_steps"].inc()
 
     def rejected(self, reason: str, frames: int = 1) -> None:
         """``frames`` were dropped; ``reason`` is StreamError's fixed word, or ``flood``."""
         if frames:
-            self._by_label["frames_rejected"][(reason,)] += frames
+            self._labelled["frames_rejected"].labels(reason).inc(frames)
 
     def shed(self, frames: int) -> None:
         """``frames`` frames were dropped unread."""
-        self._counts["frames_shed"] += frames
+        self._counters["frames_shed"].inc(frames)
 
     def streams(self, active: int) -> None:
         """``active`` streams are known now."""
-        self._gauges["streams_active"] = active
+        self._gauges["streams_active"].set(active)
 
     def streams_shed(self, shed: int) -> None:
         """``shed`` streams are not served now."""
-        self._gauges["streams_shed"] = shed
+        self._gauges["streams_shed"].set(shed)
 
     # --- of beats and alerts ---------------------------------------------------------------
 
     def scored(self, beats: int) -> None:
         """``beats`` beats were given a score."""
-        self._counts["beats_scored"] += beats
+        self._counters["beats_scored"].inc(beats)
 
     def unscored(self, reason: str) -> None:
         """A beat was found but could not be scored."""
-        self._by_label["beats_unscored"][(reason,)] += 1
+        self._labelled["beats_unscored"].labels(reason).inc()
 
     def graded(self, quality: str, beats: int) -> None:
         """``beats`` beats were found in signal of this quality."""
-        self._by_label["beats_by_quality"][(quality,)] += beats
+        self._labelled["beats_by_quality"].labels(quality).inc(beats)
 
     def alerted(self, code: str, priority: str) -> None:
         """An alert message was made."""
-        self._by_label["alerts"][code, priority] += 1
+        self._labelled["alerts"].labels(code, priority).inc()
 
     def suppressed(self, code: str) -> None:
-        """An episode was held back and will never be told."""
-        self._by_label["alerts_suppressed"][(code,)] += 1
+        """An episode was held back and will never be published."""
+        self._labelled["alerts_suppressed"].labels(code).inc()
 
     def latency(self, seconds: float) -> None:
-        """A message waited ``seconds`` for its turn after its last sample had arrived."""
-        self._latencies[bisect_left(LATENCY_BUCKETS, seconds)] += 1
-        self._latency_sum += seconds
+        """A message was sent ``seconds`` after the last sample that it needed had arrived."""
+        self._latency.observe(seconds)
 
-    # --- of what is kept, and of those who call ----------------------------------------------
+    # --- of what is kept, and of those who connect ---------------------------------------------
 
     def journal(self, alerts: int, size: int, backlog: int, lost: int = 0) -> None:
         """The journal holds ``alerts`` messages in ``size`` bytes, and ``backlog`` more wait.
 
         Since the start, ``lost`` messages were given up.
         """
-        gauges = {"journal_alerts": alerts, "journal_bytes": size, "journal_backlog": backlog}
-        self._gauges |= gauges
-        self._counts["journal_lost"] = lost
+        self._gauges["journal_alerts"].set(alerts)
+        self._gauges["journal_bytes"].set(size)
+        self._gauges["journal_backlog"].set(backlog)
+        self._counters["journal_lost"].inc(lost - self._journal_lost)
+        self._journal_lost = lost
 
     def journal_failed(self) -> None:
         """The journal could not be written."""
-        self._counts["journal_failures"] += 1
+        self._counters["journal_failures"].inc()
 
     def dropped(self, kind: str, messages: int = 1) -> None:
-        """``messages`` messages of this type will not be told: the hand-over was full."""
-        self._by_label["messages_dropped"][(kind,)] += messages
+        """``messages`` messages of this type will not be published: the queue was full."""
+        self._labelled["messages_dropped"].labels(kind).inc(messages)
 
     def checkpointed(self, streams: int) -> None:
         """``streams`` checkpoints are on disk. Call with 0 at the start: ages count from there."""
-        self._counts["checkpoints"] += streams
+        if self._saved is None:
+            text = "Since checkpoints were last written"
+            self.ask("checkpoint_age_seconds", text, self._checkpoint_age)
         self._saved = self._clock()
+        self._counters["checkpoints"].inc(streams)
+
+    def _checkpoint_age(self) -> float:
+        return 0.0 if self._saved is None else self._clock() - self._saved
 
     def restored(self, streams: int) -> None:
         """``streams`` streams go on where a checkpoint left them."""
-        self._counts["streams_restored"] += streams
+        self._counters["streams_restored"].inc(streams)
 
     def refused(self, role: str, reason: str) -> None:
         """A peer was not let in at the socket of this role."""
-        self._by_label["connections_refused"][role, reason] += 1
+        self._labelled["connections_refused"].labels(role, reason).inc()
 
     def requested(self, kind: str, outcome: str) -> None:
         """The control socket answered a request; both words from fixed lists."""
-        self._by_label["control_requests"][kind, outcome] += 1
+        self._labelled["control_requests"].labels(kind, outcome).inc()
 
     def reloaded(self, outcome: str) -> None:
         """A reload was applied, refused or failed."""
-        self._by_label["reloads"][(outcome,)] += 1
+        self._labelled["reloads"].labels(outcome).inc()
 
     # --- for those who read ------------------------------------------------------------------
 
     def totals(self) -> Mapping[str, float]:
         """Every metric now, summed over its labels, without the beatgan_ prefix."""
         found: dict[str, float] = defaultdict(float)
-        for sample in (sample for family in self.collect() for sample in family.samples):
+        for sample in (sample for family in self.registry.collect() for sample in family.samples):
             found[sample.name.removeprefix("beatgan_")] += sample.value
         return found
 
@@ -235,47 +248,18 @@ class Metrics(Observer, Collector):
         """Prometheus's text format."""
         return generate_latest(self.registry)
 
+
+class AlarmCollector(Collector):
+    """The episodes under way, asked for at each scrape."""
+
+    def __init__(self, active: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        """``active``: how many are under way, by code and priority; any thread may call it."""
+        self._active = active
+
     def collect(self) -> Iterator[Metric]:
-        """Everything counted, as prometheus_client wants it."""
-        for name, text in COUNTERS.items():
-            yield CounterMetricFamily(f"beatgan_{name}", text, self._counts[name])
-        for name, (text, labels) in LABELLED.items():
-            counter = CounterMetricFamily(f"beatgan_{name}", text, labels=labels)
-            yield _filled(counter, self._by_label[name])
-        for name, text in GAUGES.items():
-            yield GaugeMetricFamily(f"beatgan_{name}", text, self._gauges[name])
-        yield from self._asked()
-        yield self._histogram()
-
-    def _asked(self) -> Iterator[Metric]:
-        """What is known only when somebody looks."""
+        """The one gauge, as prometheus_client wants it."""
         text, labels = "Episodes under way, latched ones included", ("code", "priority")
-        active = GaugeMetricFamily("beatgan_alerts_active", text, labels=labels)
-        yield _filled(active, self.active())
-        text = "Episodes that are over and wait to be acknowledged"
-        yield GaugeMetricFamily("beatgan_alerts_latched", text, self.latched())
-        text = "The largest drift of a source's clock against its samples, seconds a second"
-        drift = self.clock_drift() / 1e6
-        yield GaugeMetricFamily("beatgan_clock_drift_ratio", text, drift)
-        yield GaugeMetricFamily("beatgan_ready", "1 where ECG may be sent here", self.ready())
-        if self._saved is not None:
-            age = self._clock() - self._saved
-            text = "Since checkpoints were last written"
-            yield GaugeMetricFamily("beatgan_checkpoint_age_seconds", text, age)
-        build = {"version": self._version, "model": self.model}
-        yield InfoMetricFamily("beatgan_build", "What is running", build)
-
-    def _histogram(self) -> Metric:
-        bounds = [*(str(bound) for bound in LATENCY_BUCKETS), "+Inf"]
-        buckets = list(zip(bounds, accumulate(self._latencies), strict=True))
-        return HistogramMetricFamily(
-            "beatgan_alert_latency_seconds", LATENCY, buckets, self._latency_sum
-        )
-
-
-def _filled(
-    family: CounterMetricFamily | GaugeMetricFamily, counts: Mapping[Labels, int]
-) -> Metric:
-    for values, count in tuple(counts.items()):  # another thread may be adding to them
-        family.add_metric(values, count)
-    return family
+        family = GaugeMetricFamily("beatgan_alerts_active", text, labels=labels)
+        for values, count in self._active().items():
+            family.add_metric(values, count)
+        yield family

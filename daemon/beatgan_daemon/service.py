@@ -93,11 +93,6 @@ class Service:
         self._clock, self._notifier, self._log = clock, notifier, log.get()
         self.metrics = Metrics(version("beatgan"), loaded.digest)
         self._engine = make_engine(settings, loaded, self.metrics, clock)
-        active_alarms, self.metrics.clock_drift = (
-            self._engine.active_alarms,
-            self._engine.clock_drift_ppm,
-        )
-        self.metrics.active, self.metrics.latched = active_alarms.counts, active_alarms.latched
         self._rejections = log.Rejections(self._log)
         self._acknowledged: SimpleQueue[str] = SimpleQueue()  # ids, from the control socket
         memory = open_memory(settings.state.dir)
@@ -169,7 +164,7 @@ class Service:
             self._shedding.balance(now, self._intake)
             self._attend()
             self._reload.turn(reloading())
-        self.liveness.trouble = "stopping"
+        self.liveness.stopping = True
         self._notifier.send("STOPPING=1", "STATUS=finishing what has arrived")
         self._log.info("stopping")
         self._finish()
@@ -242,7 +237,7 @@ class Service:
         """Go on with other settings, another model, another allow-list: between two turns."""
         settings = prepared.settings
         self._loaded = prepared.loaded or self._loaded
-        self.metrics.model = self._loaded.digest
+        self.metrics.model_loaded(self._loaded.digest)
         self._engine.adjust(self._loaded.scorer, settings.alarms, engine_settings(settings))
         self._publisher.keep = keep(settings)
         self._overload.adjust(*_limits(settings))

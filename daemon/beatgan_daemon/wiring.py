@@ -15,7 +15,7 @@ from beatgan.protocol.control import JournalEntry
 from beatgan.protocol.messages import AlertMessage, decode_alert
 from beatgan_daemon import log
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.metrics import Metrics
+from beatgan_daemon.metrics import AlarmCollector, Metrics
 from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
 from beatgan_daemon.pipeline.checkpointing import restore_streams
@@ -47,8 +47,8 @@ def engine_settings(settings: Settings) -> EngineSettings:
 def make_engine(
     settings: Settings, loaded: Loaded, metrics: Metrics, clock: Callable[[], float]
 ) -> Engine:
-    """An engine that knows no stream yet."""
-    return Engine(
+    """An engine that knows no stream yet; ``metrics`` count its work and ask it for the rest."""
+    engine = Engine(
         loaded.spec,
         loaded.coefficients,
         loaded.scorer,
@@ -57,6 +57,18 @@ def make_engine(
         observer=metrics,
         clock=clock,
     )
+    metrics.ask(
+        "clock_drift_ratio",
+        "The largest drift of a source's clock against its samples, seconds a second",
+        lambda: engine.clock_drift_ppm() / 1e6,
+    )
+    metrics.ask(
+        "alerts_latched",
+        "Episodes that are over and wait to be acknowledged",
+        engine.active_alarms.latched,
+    )
+    metrics.registry.register(AlarmCollector(engine.active_alarms.counts))
+    return engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from beatgan_daemon.metrics import LATENCY_BUCKETS, Metrics
+from beatgan_daemon.metrics import LATENCY_BUCKETS, AlarmCollector, Metrics
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 # What Prometheus's own guide takes for units that are not base units, or for types in a name.
@@ -32,8 +32,10 @@ def used() -> Metrics:
     metrics.refused("ingest", "unknown-key")
     metrics.requested("alerts", "ok")
     metrics.reloaded("applied")
-    metrics.active = lambda: {("rhythm.asystole", "high"): 2}
-    metrics.latched = lambda: 1
+    metrics.registry.register(AlarmCollector(lambda: {("rhythm.asystole", "high"): 2}))
+    metrics.ask("alerts_latched", "Latched", lambda: 1)
+    metrics.ask("clock_drift_ratio", "Drift", lambda: 0)
+    metrics.ask("ready", "Ready", lambda: False)
     return metrics
 
 
@@ -69,7 +71,6 @@ def test_every_promised_metric_is_there_and_counts() -> None:
     assert samples["beatgan_frames_shed_total", ()] == 11
     assert samples["beatgan_streams_shed", ()] == 3
     assert samples["beatgan_clock_steps_total", ()] == 1
-    assert samples["beatgan_clock_drift_ratio", ()] == 0
     assert samples["beatgan_frames_rejected_total", (("reason", "header"),)] == 2
     assert samples["beatgan_beats_scored_total", ()] == 5
     assert samples["beatgan_beats_unscored_total", (("reason", "unusable"),)] == 1
@@ -120,9 +121,10 @@ def test_checkpoints_have_an_age_once_there_are_to_be_any() -> None:
 
 
 def test_it_is_ready_when_who_knows_says_so() -> None:
-    metrics = Metrics("1", "2")
+    metrics, ready = Metrics("1", "2"), [False]
+    metrics.ask("ready", "1 where ECG may be sent here", lambda: ready[0])
     assert scraped(metrics)["beatgan_ready", ()] == 0
-    metrics.ready = lambda: True
+    ready[0] = True
     assert scraped(metrics)["beatgan_ready", ()] == 1
 
 
@@ -135,7 +137,7 @@ def test_what_an_operator_waits_for_is_there_before_it_happens() -> None:
 
 def test_another_model_may_take_over() -> None:
     metrics = Metrics("1", "0ld")
-    metrics.model = "n3w"
+    metrics.model_loaded("n3w")
     assert scraped(metrics)["beatgan_build_info", (("model", "n3w"), ("version", "1"))] == 1
 
 
@@ -205,8 +207,8 @@ def test_every_message_is_in_one_bucket_and_all_above_it() -> None:
 
 
 def test_drift_is_asked_for_when_somebody_looks() -> None:
-    drifts = iter([12.5, 99.0])
+    drifts = iter([12.5e-6, 99e-6])
     metrics = Metrics("1", "2")
-    metrics.clock_drift = lambda: next(drifts)  # ppm
+    metrics.ask("clock_drift_ratio", "Drift", lambda: next(drifts))
     assert metrics.total("clock_drift_ratio") == pytest.approx(12.5e-6)
     assert scraped(metrics)["beatgan_clock_drift_ratio", ()] == pytest.approx(99e-6)

@@ -83,7 +83,7 @@ class Daemon:
     def outcomes(self) -> dict[str, int]:
         return {
             sample.labels["outcome"]: int(sample.value)
-            for family in self.metrics.collect()
+            for family in self.metrics.registry.collect()
             for sample in family.samples
             if sample.name == "beatgan_reloads_total" and sample.value
         }

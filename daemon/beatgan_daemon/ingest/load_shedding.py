@@ -137,7 +137,7 @@ class LoadShedder:
     def _tell(self) -> None:
         shed = len(self._overload.shed)
         self._metrics.streams_shed(shed)
-        self._progress.trouble = f"overloaded: {shed} streams are not served" if shed else None
+        self._progress.overload = f"overloaded: {shed} streams are not served" if shed else None
 
     def _drop(self, frames: int) -> None:
         self._metrics.shed(frames)
