@@ -5,7 +5,8 @@
 Both do the same in alternating runs, each with its own code, model file and, if it has one, its
 `.venv`. Only public interfaces are used, so that any two releases can be compared. Printed are the
 medians, and this checkout's over the other's:
-  start            seconds from the process's start to `ready`, a warm cache of compiled code
+  start            seconds from the process's start to `ready`, a warm cache of compiled code; and
+                   the CPU seconds among them, which other processes disturb less
   memory, idle     MiB that the daemon then holds at most
   memory, score    MiB that `beatgan-daemon score` holds at most
   engine           CPU us a stream-second of `score`, less what a minute alone takes
@@ -34,6 +35,7 @@ MODEL = Path("models/student.pt")
 SHORT_S, LONG_S = 60, 4 * 3600
 WARM_UP_S, LIVE_S = 3.0, 15.0
 MIB = 1024  # KiB
+POLL_S = 0.02  # how often the memory of `score` is read
 
 
 def write_record(folder: Path, seconds: int, leads: int) -> Path:
@@ -59,31 +61,43 @@ def write_record(folder: Path, seconds: int, leads: int) -> Path:
     return folder / name
 
 
+def peak_mib(pid: int) -> float:
+    """The most memory that a process has held. (`ru_maxrss` would count its parent's, too.)"""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return max((int(x.split()[1]) / MIB for x in lines if x.startswith("VmHWM")), default=0.0)
+
+
 def score(checkout: Path, record: Path) -> tuple[float, float]:
     """CPU seconds and peak memory (MiB) of ``beatgan-daemon score``."""
     command = [processes.python_of(checkout), "-m", "beatgan_daemon.cli", "score"]
     command += ["--model", str(checkout / MODEL), str(record), "--out", os.devnull]
     environment = {**os.environ, **processes.environment(checkout), "OMP_NUM_THREADS": "1"}
     with Popen(command, env=environment, stderr=DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
+        peak = ended = 0.0
+        while not ended:
+            peak = max(peak, peak_mib(process.pid))
+            time.sleep(POLL_S)
+            ended, status, usage = os.wait4(process.pid, os.WNOHANG)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MIB
+    return usage.ru_utime + usage.ru_stime, peak
 
 
-def start(checkout: Path) -> tuple[float, float]:
-    """Seconds until a daemon is ready, and its peak memory (MiB) then."""
+def start(checkout: Path) -> tuple[float, float, float]:
+    """Seconds until a daemon is ready, the CPU seconds among them, its peak memory (MiB) then."""
     core = processes.cores().measured
     with TemporaryDirectory(prefix="compare-") as folder:
         began = time.monotonic()
         model = checkout / MODEL
         with processes.daemon(model, core, Path(folder), 1, checkout) as daemon:
             seconds = time.monotonic() - began
-            lines = Path(f"/proc/{daemon.process.pid}/status").read_text().splitlines()
+            found = seconds, processes.usage(daemon.process.pid).cpu, peak_mib(daemon.process.pid)
             daemon.stop()
-    peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    return seconds, peak / MIB
+    return found
 
 
 def live(checkout: Path, streams: int, leads: int) -> float:
@@ -95,11 +109,12 @@ def live(checkout: Path, streams: int, leads: int) -> float:
 
 def measure(checkout: Path, short: Path, long: Path, streams: int, leads: int) -> dict[str, float]:
     """All figures of one checkout, once."""
-    seconds, idle = start(checkout)
+    seconds, start_cpu, idle = start(checkout)
     less, _ = score(checkout, short)
     cpu, peak = score(checkout, long)
     found = {
         "start, s": seconds,
+        "start, CPU s": start_cpu,
         "memory, idle, MiB": idle,
         "memory, score, MiB": peak,
         "engine, us a stream-second": 1e6 * (cpu - less) / (LONG_S - SHORT_S),

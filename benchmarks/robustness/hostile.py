@@ -14,29 +14,27 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
-from typing import Annotated, Any
-from urllib.request import urlopen
+from typing import Annotated
 
 import numpy as np
 import typer
 import zmq
-from prometheus_client.parser import text_string_to_metric_families
 
 from beatgan.protocol.frames import encode_frame
 from beatgan.records import SAMPLE, read_recording
 from beatgan.types import Chunk
-from benchmarks.performance.load.processes import started
+from benchmarks.performance.load.processes import ready, started
 from benchmarks.robustness.fuzzer import Fuzzer
 
 FS, FRAME_S = 360.0, 0.1
 DISTINCT = 50_000  # hostile frames that are made; then the same ones again
 PEAK = "VmHWM"
+REJECTED = "beatgan_frames_rejected_total{"
 
 
 @dataclass
@@ -120,31 +118,10 @@ def latency(streams: RegularStreams, listener: Listener, since: float, until: fl
     return f"{len(waits)} beats, ms: p1 {low:.0f}, p50 {middle:.0f}, p99 {high:.0f}, max {most:.0f}"
 
 
-def metrics(http: str) -> Counter[str]:
-    """The daemon's counters, and each rejection by its reason."""
-    with urlopen(f"{http}/metrics", timeout=30) as page:
-        families = list(text_string_to_metric_families(page.read().decode()))
-    found: Counter[str] = Counter()
-    for each in (each for family in families for each in family.samples):
-        rejected = each.name == "beatgan_frames_rejected_total"
-        found[each.labels["reason"] if rejected else each.name] += round(each.value)
-    return found
-
-
 def megabytes(process: int, name: str) -> int:
     """A line of /proc/PID/status."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) // 1024
-
-
-def ready(log: Path, process: subprocess.Popen[str]) -> dict[str, Any]:
-    """What the daemon logs when it is ready."""
-    while process.poll() is None:
-        for line in log.read_text().splitlines():
-            if line.startswith("{") and (message := json.loads(line))["event"] == "ready":
-                return dict(message)
-        time.sleep(0.1)
-    raise SystemExit(log.read_text())
 
 
 def main(
@@ -158,12 +135,11 @@ def main(
     with TemporaryDirectory() as folder, ExitStack() as stack:
         log = Path(folder) / "log"
         command, cores = _daemon(model, frames_per_s), os.sched_getaffinity(0)
-        daemon = stack.enter_context(started(command, cores, log))
-        message = ready(log, daemon)
-        before = megabytes(daemon.pid, "VmRSS")
+        daemon = ready(stack.enter_context(started(command, cores, log)), log)
+        before = megabytes(daemon.process.pid, "VmRSS")
         sender, listener = (
-            RegularStreams(message["ingest"][0], streams),
-            Listener(message["publish"]),
+            RegularStreams(daemon.ingest, streams),
+            Listener(daemon.publish),
         )
         threads = [Thread(target=each.run) for each in (sender, listener)]
         for thread in threads:
@@ -176,7 +152,7 @@ def main(
                 "-m",
                 "benchmarks.robustness.hostile",
                 "attack",
-                message["ingest"][0],
+                daemon.ingest,
                 str(frames),
             ],
             check=True,
@@ -191,13 +167,13 @@ def main(
         print(f"during: {latency(sender, listener, attack_began, over)}")
         print(f"gaps in the regular streams: {listener.gaps}")
         print(f"{frames:,} frames in {over - attack_began:.1f} s")
-        counts = metrics(message["http"])
-        for name in sorted(counts):
-            if not name.startswith(("beatgan_", "process_")):
-                print(f"  rejected, {name}: {counts[name]:,}")
+        counts = daemon.metrics()
+        for name, count in sorted(counts.items()):
+            if name.startswith(REJECTED) and count:
+                print(f"  rejected, {name.removeprefix(REJECTED)[:-1]}: {count:,.0f}")
         for name in ("samples_received", "samples_lost", "frames_shed"):
-            print(f"  {name}: {counts[f'beatgan_{name}_total']:,}")
-        print(f"memory, MB: {before} before, at most {megabytes(daemon.pid, PEAK)}")
+            print(f"  {name}: {counts[f'beatgan_{name}_total']:,.0f}")
+        print(f"memory, MB: {before} before, at most {megabytes(daemon.process.pid, PEAK)}")
 
 
 def _daemon(model: Path, frames_per_s: float) -> list[str | Path]:

@@ -209,10 +209,11 @@ def daemon(
     with started(
         arguments, {core}, log, python=python_of(checkout), **environment(checkout)
     ) as process:
-        yield _ready(process, log)
+        yield ready(process, log)
 
 
-def _ready(process: subprocess.Popen[str], log: Path) -> Daemon:
+def ready(process: subprocess.Popen[str], log: Path) -> Daemon:
+    """Wait until a daemon logs that it is ready; raises BeatganError with its log otherwise."""
     end = time.monotonic() + START_S
     while time.monotonic() < end and process.poll() is None:
         for line in log.read_text().splitlines():
