@@ -6,7 +6,7 @@ Modules that load torch or compile are imported inside the commands that need th
 
 import gc
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from importlib.metadata import version
@@ -101,9 +101,12 @@ def run(
         "publish.bind": publish_bind,
         "http.listen": http,
     }
-    read = partial(_settings, config, set_, flags)
-    settings = read()
+    warnings: list[str] = []  # there is no log yet
+    settings = _settings(config, set_, flags, warnings.append)
     log.configure(settings.log.level, settings.log.format)
+    for text in warnings:
+        _log_warning(text)
+    read = partial(_settings, config, set_, flags, _log_warning)
     with _without_collection():
         from beatgan_daemon import service
 
@@ -186,10 +189,23 @@ def _without_collection() -> Iterator[None]:
         gc.enable()
 
 
-def _settings(config: Path | None, pairs: list[str] | None, flags: dict[str, Any]) -> Settings:
+def _print_warning(text: str) -> None:
+    typer.echo(f"beatgan-daemon: {text}", err=True)
+
+
+def _log_warning(text: str) -> None:
+    log.get().warning("setting renamed", why=text)
+
+
+def _settings(
+    config: Path | None,
+    pairs: list[str] | None,
+    flags: dict[str, Any],
+    warn: Callable[[str], None] = _print_warning,
+) -> Settings:
     """The settings from a command's flags, the environment and the file."""
     given = {key: _joined(value) for key, value in flags.items() if value not in (None, [])}
-    return load(config, dict(_pairs(pairs or ())) | given)
+    return load(config, dict(_pairs(pairs or ())) | given, warn=warn)
 
 
 def _writing(out: Path | None) -> AbstractContextManager[IO[bytes]]:

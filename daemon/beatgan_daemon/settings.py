@@ -1,12 +1,12 @@
 """The daemon's settings: from flags, environment variables, the TOML file and the defaults.
 
-Knows no socket and loads no model. What an option means stands in sections.py.
+Knows no socket and loads no model. What an option means stands in settings_schema.py.
 """
 
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from beatgan.alarms import limits
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import UsageError
 from beatgan_daemon.exit_codes import StartError
@@ -34,6 +35,10 @@ from beatgan_daemon.settings_schema import (
 
 PREFIX = "BEATGAN_"
 NOT_SETTINGS = {"BEATGAN_DATA"}  # beatgan-train's folder of databases
+# Keys of the release before, by their new names; accepted until the next one, with a warning.
+FORMER_KEYS = {
+    f"alarms.{old}": f"alarms.{new}" for old, new in getattr(limits, "FORMER_NAMES", {}).items()
+}
 
 
 class Settings(StrictModel):
@@ -74,6 +79,13 @@ class _Layer:
     values: Mapping[str, Any]
     error: type[StartError] | type[UsageError]
 
+    def renamed(self, warn: Callable[[str], None]) -> "_Layer":
+        """The same layer with today's keys; each former key is warned of."""
+        for old in self.values.keys() & FORMER_KEYS.keys():
+            warn(f"{self.name}: {old} is now called {FORMER_KEYS[old]}; please rename it")
+        values = {FORMER_KEYS.get(key, key): value for key, value in self.values.items()}
+        return replace(self, values=values)
+
     def check(self) -> None:
         """Refuse keys that do not exist."""
         known = keys()
@@ -97,8 +109,11 @@ def load(
     file: Path | None = None,
     flags: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] = os.environ,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Settings:
     """The settings: ``flags`` (``section.key`` to value) over environment over file over defaults.
+
+    ``warn`` is called with a sentence for each key that is given by its former name.
 
     Raises UsageError where a flag is at fault or no model is named, StartError where it is the file
     or the environment. The text names the place, the key, the value and what was expected.
@@ -109,6 +124,8 @@ def load(
         _Layer(str(file), _from_file(file) if file else {}, StartError),
         _Layer("the service manager", _from_manager(environment), StartError),
     ]
+    _refuse_both_names(layers)
+    layers = [layer.renamed(warn) for layer in layers]
     nested: dict[str, dict[str, Any]] = {"model": {}}
     for layer in reversed(layers):
         layer.check()
@@ -122,6 +139,18 @@ def load(
     except UsageError as error:  # AlarmLimits checks itself
         layer = _culprit("alarms", layers)
         raise layer.error(f"{layer.name}: {error}") from None
+
+
+def _refuse_both_names(layers: Iterable[_Layer]) -> None:
+    """A key and its former name must not both be given, wherever each of them is."""
+    given = {key: layer for layer in layers for key in layer.values}
+    for old, new in FORMER_KEYS.items():
+        if old in given and new in given:
+            layer = given[old]
+            raise layer.error(
+                f"{layer.name}: {old} is the former name of {new}, and both are given; "
+                f"keep {new} alone"
+            )
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ import re
 import tomllib
 from dataclasses import fields
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import UsageError
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.settings import Settings, keys, load
+from beatgan_daemon.settings import FORMER_KEYS, Settings, keys, load
 from beatgan_daemon.settings_schema import Address
 
 MODEL = {"model.path": "student.pt"}
@@ -122,6 +123,41 @@ def test_the_one_at_fault_is_named(
 def test_no_model_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="--model FILE"):
         load(environment={})
+
+
+FORMER = {"batch.number": "batch.size", **FORMER_KEYS}
+
+
+@pytest.mark.parametrize("place", ["file", "environment", "flag"])
+@pytest.mark.parametrize(("old", "new"), FORMER.items())
+def test_a_former_key_is_accepted_with_a_warning_that_names_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, old: str, new: str
+) -> None:
+    monkeypatch.setattr("beatgan_daemon.settings.FORMER_KEYS", FORMER)
+    section, option = old.split(".")
+    file = written(tmp_path, f"[{section}]\n{option} = 5\n" if place == "file" else "")
+    flags = {old: "5"} if place == "flag" else {}
+    environment = {f"BEATGAN_{section}__{option}".upper(): "5"} if place == "environment" else {}
+    warnings: list[str] = []
+    settings = load(file, MODEL | flags, environment, warnings.append)
+    assert attrgetter(new)(settings) == 5
+    assert len(warnings) == 1
+    assert f"{old} is now called {new}" in warnings[0]
+
+
+def test_a_key_and_its_former_name_at_once_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beatgan_daemon.settings.FORMER_KEYS", FORMER)
+    file = written(tmp_path, "[batch]\nnumber = 5\n")
+    for flags, environment in (({"batch.size": "5"}, {}), ({}, {"BEATGAN_BATCH__SIZE": "5"})):
+        with pytest.raises(StartError, match=r"daemon\.toml: batch\.number .* batch\.size"):
+            load(file, MODEL | flags, environment)
+
+
+def test_former_keys_name_keys_that_there_are() -> None:
+    assert set(FORMER_KEYS.values()) <= set(keys())
+    assert not set(FORMER_KEYS) & set(keys())
 
 
 def test_alarm_limits_are_the_policys_own_fields() -> None:
