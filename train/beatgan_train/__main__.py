@@ -3,7 +3,7 @@
 import sys
 
 USAGE = 2
-EXTRA = ("matplotlib", "wfdb", "edfio")  # what `train` brings; see pyproject.toml
+EXTRA = ("matplotlib", "sklearn", "wfdb", "edfio")  # what `train` brings; see pyproject.toml
 
 
 def main() -> None:
