@@ -1,11 +1,9 @@
 """The real commands as processes on loopback, and a model file small enough to make here."""
 
 import json
-import os
 import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +19,12 @@ from beatgan.model.artifact import build, save
 from beatgan.model.model import Calibration
 from beatgan.model.networks import Student
 from beatgan.spec import PreprocessSpec
+from beatgan_daemon.clients.process import COMMAND, start_daemon
+from beatgan_daemon.clients.process import environment as environment_of
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")
 
-COMMAND = (sys.executable, "-m", "beatgan_daemon.cli")
-LOOPBACK = (
-    *("--ingest-bind", "tcp://127.0.0.1:*", "--publish-bind", "tcp://127.0.0.1:*"),
-    *("--http", "127.0.0.1:0", "--set", "control.bind=tcp://127.0.0.1:*"),
-)
 START_S = 120.0  # where nothing is compiled yet
 
 
@@ -103,7 +98,7 @@ def command() -> Command:
             capture_output=True,
             text=True,
             timeout=START_S,
-            env=_environment({}),
+            env=environment_of({}),
             check=False,
         )
 
@@ -121,7 +116,7 @@ def start_command() -> StartCommand:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=_environment(environment),
+            env=environment_of(environment),
         ) as process:
             try:
                 yield process
@@ -138,35 +133,14 @@ def start(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Start:
     @contextmanager
     def started(*arguments: str, **environment: str) -> Iterator[Running]:
         log = tmp_path_factory.mktemp("daemon") / "stderr"
-        with log.open("w") as stderr:
-            process = subprocess.Popen(
-                [*COMMAND, "run", "--model", str(model_file), *LOOPBACK, *arguments],
-                stderr=stderr,
-                text=True,
-                env=_environment(environment),
-            )
-        try:
-            yield _ready(process, log)
-        finally:
-            process.kill()
-            process.wait()
+        flags = ["--model", str(model_file), *arguments]
+        with start_daemon(flags, log, extra_environment=environment) as daemon:
+            try:
+                found = daemon.wait_until_ready(START_S)
+                assert found is not None
+                where = (found.ingest, found.publish, found.control, found.http)
+                yield Running(daemon.process, log, *where)
+            finally:
+                daemon.process.kill()
 
     return started
-
-
-def _environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment without any setting of the daemon's."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("BEATGAN_")}
-    return {**kept, "OMP_NUM_THREADS": "1", **extra}
-
-
-def _ready(process: subprocess.Popen[str], log: Path) -> Running:
-    end = monotonic() + START_S
-    while monotonic() < end and process.poll() is None:
-        for line in log.read_text().splitlines():
-            if line.startswith("{") and (said := json.loads(line))["event"] == "ready":
-                said["ingest"] = said["ingest"][0]
-                where = (said[key] for key in ("ingest", "publish", "control", "http"))
-                return Running(process, log, *where)
-        sleep(0.05)
-    pytest.fail(f"the daemon did not start: {log.read_text()}")
