@@ -33,6 +33,7 @@ from beatgan_train.ec57.episodes import (
 )
 from beatgan_train.training.coefficients.noise_stress import SHIFT, gain, noises
 from beatgan_train.training.coefficients.regression import (
+    FOLDS,
     Fit,
     folds,
     logistic_regression,
@@ -226,7 +227,7 @@ def refit(data: Path, spec: PreprocessSpec, present: AlarmCoefficients) -> Fit[V
     rows = [rows_of(trial, spec) for trial in trials(data, spec)]
     fold = folds([each.trial.patient for each in rows])
     left_out = []
-    for k in range(max(fold.values()) + 1):
+    for k in range(FOLDS):
         others = fit([each for each in rows if fold[each.trial.patient] != k])
         left_out += [
             statuses(each.trial, spec, replace(present, vf=others))
