@@ -110,7 +110,7 @@ class Service:
         self.liveness.watch("publisher", self._publisher.moved)
         if self.sockets.authenticator is not None:
             self.liveness.watch("authenticator", self.sockets.authenticator.moved)
-        self._intake = FrameQueue(self.sockets.source, settings.ingest.high_water, clock)
+        self._queue = FrameQueue(self.sockets.source, settings.ingest.high_water, clock)
         self._overload = OverloadPolicy(*_limits(settings), clock())
         self._shedding = LoadShedder(
             self._overload,
@@ -160,8 +160,8 @@ class Service:
             began = self._clock()
             idle = self._turn(self._patience())
             now = self._clock()
-            self._overload.turn(now - began - idle, idle, caught_up=len(self._intake) == 0)
-            self._shedding.balance(now, self._intake)
+            self._overload.turn(now - began - idle, idle, caught_up=len(self._queue) == 0)
+            self._shedding.balance(now, self._queue)
             self._attend()
             self._reload.turn(reloading())
         self.liveness.stopping = True
@@ -181,13 +181,13 @@ class Service:
 
         Seconds, up to ``patience``, in which there was nothing to be done.
         """
-        idle = self._intake.pull(patience)
+        idle = self._queue.pull(patience)
         end = self._clock() + TURN_S
         for _ in range(FRAMES_PER_TURN):
-            if (frame := self._intake.take()) is None or self._take(frame) > end:
+            if (frame := self._queue.take()) is None or self._take(frame) > end:
                 break
         now = self._clock()
-        self._publish(self._engine.poll(now, self._intake.heard()))
+        self._publish(self._engine.poll(now, self._queue.received_until()))
         self._rejections.flush(now)
         self.liveness.turn(now)
         return idle
@@ -197,10 +197,10 @@ class Service:
         parts = frame.parts
         try:
             if not (self._shedding.active() and self._shedding.refuses(decode_topic(parts[0]))):
-                self._engine.receive(decode_frame(parts), frame.came)
+                self._engine.receive(decode_frame(parts), frame.arrived)
         except StreamError as error:  # the peer's fault: the daemon goes on
             self.metrics.rejected(error.reason)
-            self._rejections.add(error.reason, f"{_sender(parts)}: {error}", frame.came)
+            self._rejections.add(error.reason, f"{_sender(parts)}: {error}", frame.arrived)
         return self._clock()
 
     def _publish(self, outgoing: Sequence[Outgoing]) -> None:
@@ -255,7 +255,7 @@ class Service:
     def _finish(self) -> None:
         """Take what was queued before the end, for a bounded time, and score what waits."""
         end = self._clock() + DRAIN_S
-        while not self._intake.empty() and self._clock() < end:
+        while not self._queue.empty() and self._clock() < end:
             self._turn(0.0)
         self._publish(self._engine.drain(self._clock()))
         if self._checkpointer is not None:

@@ -1,23 +1,23 @@
-"""Frames that have come and wait for their turn, each with the time at which it came.
+"""Frames that wait to be decoded, each with its time of arrival.
 
-ZeroMQ's queue does not tell how long a frame has been in it; this one does, so it is kept empty.
-Does not look into a frame.
+ZeroMQ does not say how long a frame has been in its queue, so that one is emptied into this one.
+Reads nothing of a frame but its topic.
 """
 
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-FRAMES_PER_PULL = 256  # then those that wait have their turn, even if more have come
-FRAMES_PER_LOOK = 8  # likewise while it holds back, to see who else is there
-DISCARD_S = 1.0  # for throwing away what waits, before anything else must be done
+FRAMES_PER_PULL = 256  # then frames are decoded, even if more have arrived
+FRAMES_PER_CHECK = 8  # likewise under backpressure, to find other senders
+DISCARD_S = 1.0  # at most, for discarding all that waits
 
 
 class Frame(NamedTuple):
-    """A frame's parts, when it came, and a time before which it did not (monotonic seconds)."""
+    """A frame's parts, when it arrived, and a time before which it had not (monotonic seconds)."""
 
     parts: list[bytes]
-    came: float
+    arrived: float
     since: float
 
 
@@ -31,7 +31,7 @@ class FrameSource(Protocol):
         """The next frame's parts, or None if none is there; never blocks."""
 
 
-Passes = Callable[[list[bytes], float], bool]  # parts and when they came: is it to be read?
+FrameFilter = Callable[[list[bytes], float], bool]  # parts, time of arrival: may it be read?
 
 
 class FrameQueue:
@@ -42,19 +42,19 @@ class FrameQueue:
         self._source, self._most, self._clock = source, most, clock
         self._waiting: deque[Frame] = deque()
         self._emptied = clock()  # when the source last had nothing
-        self._passes: Passes | None = None
-        self._among: Callable[[bytes], bool] | None = None
-        self._checks = False  # whether any of the two is to be asked
-        self._turned_away = 0
+        self._filter: FrameFilter | None = None
+        self._backpressure_topics: Callable[[bytes], bool] | None = None
+        self._checks = False  # whether there is a filter or backpressure
+        self._rejected = 0
 
     def pull(self, seconds: float) -> float:
-        """Take in what has come; if nothing waits, wait for it so long. Seconds that took."""
+        """Take in what has arrived; if nothing waits, wait up to ``seconds``. Seconds waited."""
         if self._pull() or self._waiting:
             return 0.0
         began = self._clock()
-        came = self._source.wait(seconds)
+        arrived = self._source.wait(seconds)
         waited = self._clock() - began
-        if came:
+        if arrived:
             self._pull()
         return waited
 
@@ -62,12 +62,12 @@ class FrameQueue:
         """The frame that has waited longest; None if none waits."""
         return self._waiting.popleft() if self._waiting else None
 
-    def behind(self, now: float) -> float:
+    def oldest_wait(self, now: float) -> float:
         """Seconds that the next frame has waited."""
-        return now - self._waiting[0].came if self._waiting else 0.0
+        return now - self._waiting[0].arrived if self._waiting else 0.0
 
-    def heard(self) -> float:
-        """Until when all frames that came have been taken."""
+    def received_until(self) -> float:
+        """All frames that arrived before this time have been taken."""
         return self._waiting[0].since if self._waiting else self._emptied
 
     def __len__(self) -> int:
@@ -79,7 +79,7 @@ class FrameQueue:
         return not self._waiting and not self._pull()
 
     def discard(self) -> int:
-        """Throw away what waits, in the source, too; how many frames that was."""
+        """Discard what waits, in the source, too; how many frames."""
         frames = len(self._waiting)
         self._waiting.clear()
         end = self._clock() + DISCARD_S
@@ -90,54 +90,54 @@ class FrameQueue:
             frames += 1
         return frames
 
-    # --- floods -------------------------------------------------------------------------------
+    # --- rate limits and backpressure -------------------------------------------------------------
 
-    def crowd(self, load: Callable[[list[bytes]], int]) -> Counter[bytes]:
-        """How much waits here, by topic, a frame counting as much as ``load`` says."""
+    def load_by_topic(self, load: Callable[[list[bytes]], int]) -> Counter[bytes]:
+        """The load that waits here, by topic; ``load`` gives that of a frame."""
         found: Counter[bytes] = Counter()
         for frame in self._waiting:
             found[frame.parts[0]] += load(frame.parts)
         return found
 
-    def limit(self, passes: Passes | None) -> None:
-        """From now on, read only what ``passes``; what waits is looked through at once."""
-        self._passes = passes
-        self._checks = passes is not None or self._among is not None
+    def set_filter(self, passes: FrameFilter | None) -> None:
+        """From now on, read only what ``admits``; what waits is looked through at once."""
+        self._filter = passes
+        self._checks = passes is not None or self._backpressure_topics is not None
         if passes is not None:
-            kept = deque(each for each in self._waiting if passes(each.parts, each.came))
-            self._turned_away += len(self._waiting) - len(kept)
+            kept = deque(each for each in self._waiting if passes(each.parts, each.arrived))
+            self._rejected += len(self._waiting) - len(kept)
             self._waiting = kept
 
-    def turned_away(self) -> int:
-        """How many frames did not pass since this was last asked."""
-        count, self._turned_away = self._turned_away, 0
+    def take_rejected(self) -> int:
+        """How many frames were rejected since the last call."""
+        count, self._rejected = self._rejected, 0
         return count
 
-    def hold_back(self, among: Callable[[bytes], bool] | None) -> None:
-        """Leave frames in the source, which makes senders wait, while all are ``among`` those.
+    def apply_backpressure(self, topics: Callable[[bytes], bool] | None) -> None:
+        """Leave frames in the source, which makes senders wait; None: read on.
 
-        It ends by itself with the first frame of another topic.
+        It ends by itself with the first frame whose topic is none of ``topics``.
         """
-        self._among = among
-        self._checks = among is not None or self._passes is not None
+        self._backpressure_topics = topics
+        self._checks = topics is not None or self._filter is not None
 
-    def holds_back(self) -> bool:
-        """Whether it does."""
-        return self._among is not None
+    def applies_backpressure(self) -> bool:
+        """Whether it leaves frames in the source."""
+        return self._backpressure_topics is not None
 
     def _admits(self, parts: list[bytes], now: float) -> bool:
         """Whether a frame from the source may wait here."""
-        if self._among is not None and not self._among(parts[0]):
-            self.hold_back(None)
-        if self._passes is None or self._passes(parts, now):
+        if self._backpressure_topics is not None and not self._backpressure_topics(parts[0]):
+            self.apply_backpressure(None)
+        if self._filter is None or self._filter(parts, now):
             return True
-        self._turned_away += 1
+        self._rejected += 1
         return False
 
     def _room(self) -> int:
         """How many frames may be pulled now."""
-        busy = self._among is not None and len(self._waiting) >= FRAMES_PER_PULL
-        pull = FRAMES_PER_LOOK if busy else FRAMES_PER_PULL
+        busy = self._backpressure_topics is not None and len(self._waiting) >= FRAMES_PER_PULL
+        pull = FRAMES_PER_CHECK if busy else FRAMES_PER_PULL
         return min(pull, self._most - len(self._waiting))
 
     def _pull(self) -> int:

@@ -8,11 +8,11 @@ seconds) comes in.
 from collections.abc import Sequence
 from math import ceil, inf
 
-SHED = 0.25  # of the streams that are served, when the daemon is too far behind
-READMITTED = 0.1  # of all streams, when there is time again
-IDLE = 0.3  # of a probation: so much time must have been left before streams are readmitted
+SHED_SHARE = 0.25  # of the streams that are served, when the daemon is too far behind
+READMITTED_SHARE = 0.1  # of all streams, when there is time again
+IDLE_SHARE = 0.3  # of a probation: so much time must have been left before streams are readmitted
 PROBATION_S = 5.0
-LONGEST_PROBATION_S = 320.0
+MAX_PROBATION_S = 320.0
 
 
 class OverloadPolicy:
@@ -24,17 +24,17 @@ class OverloadPolicy:
         self.shed: dict[str, None] = {}  # a set that keeps its order
         self._limit, self._most = limit or inf, most
         self._served: set[str] = set()
-        self._began, self._idle = now, 0.0  # how much time is left has been measured since
+        self._began, self._idle = now, 0.0  # idle time has been measured since
         self._paused = False
         self._probation = PROBATION_S
-        self._on_trial = False  # streams have been readmitted, and it is not known how that goes
+        self._on_trial = False  # streams were readmitted in this probation
 
     def adjust(self, limit: float, most: int) -> None:
         """Go by other limits from now on."""
         self._limit, self._most = limit or inf, most
 
     def turn(self, busy: float, idle: float, caught_up: bool) -> None:
-        """A turn of the daemon's loop took ``busy`` seconds, and ``idle`` ones for waiting.
+        """An iteration of the daemon's loop worked for ``busy`` seconds and waited for ``idle``.
 
         One that took very long was a pause of the machine (a suspended machine, a stopped
         process): until a later one has ``caught_up``, what waits says nothing of the load.
@@ -43,7 +43,7 @@ class OverloadPolicy:
         self._paused = busy > self._limit or (self._paused and not caught_up)
 
     def too_far_behind(self, behind: float) -> bool:
-        """Whether a frame that has waited for ``behind`` seconds has waited too long."""
+        """Whether a frame that has waited for ``oldest_wait`` seconds has waited too long."""
         return behind > self._limit
 
     def falls_behind(self, behind: float) -> bool:
@@ -53,7 +53,7 @@ class OverloadPolicy:
     def refuses(self, stream: str) -> bool:
         """Whether a frame of ``stream`` is not to be read: it is shed, or would be a new one.
 
-        New ones stand in line behind those that are shed.
+        New ones are shed, too, and come after those that are.
         """
         if not self.shed or stream in self._served:
             return False
@@ -70,11 +70,11 @@ class OverloadPolicy:
         if self._paused:
             return []
         if self._on_trial:
-            self._probation = min(2 * self._probation, LONGEST_PROBATION_S)
+            self._probation = min(2 * self._probation, MAX_PROBATION_S)
         self._on_trial = False
         self._measure(now)
         served = [each for each in streams if each not in self.shed]
-        count = min(ceil(SHED * len(served)), len(served) - 1)
+        count = min(ceil(SHED_SHARE * len(served)), len(served) - 1)
         newest = served[-count:] if count > 0 else []
         self._served = set(served).difference(newest)
         line = [*newest, *self.shed]
@@ -87,14 +87,14 @@ class OverloadPolicy:
 
     def readmit(self, now: float) -> list[str]:
         """Those that are served from now on."""
-        calm = self._idle >= IDLE * (now - self._began)
+        calm = self._idle >= IDLE_SHARE * (now - self._began)
         self._measure(now)
         self._on_trial = False
         if not self.shed:
             self._probation = PROBATION_S
         if not self.shed or not calm:
             return []
-        count = ceil(READMITTED * (len(self.shed) + len(self._served)))
+        count = ceil(READMITTED_SHARE * (len(self.shed) + len(self._served)))
         oldest = list(self.shed)[:count]
         self._served.update(oldest)
         for stream in oldest:

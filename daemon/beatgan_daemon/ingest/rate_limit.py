@@ -1,30 +1,28 @@
-"""Who sends absurdly much while others wait, and is held to a rate until that is over.
+"""Which topics send far too much while others wait, and are held to a rate until that is over.
 
-By topic, as it came: a flood need not be made of valid frames. Topics that are no stream's, the
-malformed and the random ones, share one allowance. Knows no queue and no socket. No clock: the
+By topic as received: a flood need not be made of valid frames. All topics that are no stream's,
+malformed or random ones, share one token bucket. Knows no queue and no socket. No clock: the
 time (monotonic seconds) comes in.
 """
 
 from collections.abc import Collection, Mapping
 from typing import Final
 
-MOST_HELD = 1024  # topics at a time; of more, those that send most
-BURST_S = 0.1  # of its rate, that may come at once
-QUIET_S = 5.0  # without a frame too many: no longer held
+MAX_LIMITED = 1024  # topics limited at a time: of more, those that send most
+BURST_S = 0.1  # of the rate: a token bucket's size
+RELEASE_S = 5.0  # without a frame too many: no longer limited
 FAST_S = 10.0  # a topic that sent much is expected to go on for so long
-UNIT: Final = 4096  # bytes: a longer frame counts as several
-UNKNOWN_TOPICS: Final = (
-    b""  # stands for all topics that are no stream's; no frame's topic is so short
-)
+LOAD_UNIT_BYTES: Final = 4096  # bytes: a longer frame counts as several
+UNKNOWN_TOPICS: Final = b""  # stands for all that are no stream's; no real topic is empty
 
 
 def load(parts: list[bytes]) -> int:
-    """How much a frame is, in frames of usual size."""
-    return 1 + sum(map(len, parts)) // UNIT
+    """A frame's load, in frames of usual size."""
+    return 1 + sum(map(len, parts)) // LOAD_UNIT_BYTES
 
 
 class TokenBucket:
-    """A token bucket, empty at first: what waits already has waited too long.
+    """A token bucket, empty at first: the frames that wait already are too many.
 
     It may go into debt for one frame, so that a large one passes at all.
     """
@@ -32,11 +30,11 @@ class TokenBucket:
     def __init__(self, rate: float, now: float) -> None:
         self._rate, self._most = rate, BURST_S * rate
         self._left, self._filled = 0.0, now
-        self.exceeded = now  # when it last did not suffice
+        self.exceeded = now  # when it was last empty
 
     def take(self, amount: int, now: float) -> bool:
         """Whether there is something left; then ``amount`` is taken."""
-        passed = max(0.0, now - self._filled)  # what had waited came before it was held
+        passed = max(0.0, now - self._filled)  # frames may have arrived before the bucket was made
         self._left = min(self._most, self._left + self._rate * passed)
         self._filled += passed
         if self._left <= 0:
@@ -53,44 +51,46 @@ class StreamRateLimiter:
         self.rate = rate
         self._known: Collection[bytes] = ()  # the topics of streams
         self._fast: dict[bytes, float] = {}  # topics that sent much, and until when that counts
-        self.held: dict[bytes, TokenBucket] = {}
+        self.limited: dict[bytes, TokenBucket] = {}
 
-    def look(
+    def measure(
         self, waiting: Mapping[bytes, int], seconds: float, known: Collection[bytes], now: float
     ) -> None:
-        """Find out who is fast: what ``waiting`` holds, by topic, came within ``seconds``."""
+        """Find the fast topics: the load of ``waiting``, by topic, arrived within ``seconds``."""
         self._known = known
         loads = dict.fromkeys([UNKNOWN_TOPICS], 0)
         for topic, amount in waiting.items():
             who = self._who(topic)
             loads[who] = loads.get(who, 0) + amount
         self._fast = {who: until for who, until in self._fast.items() if until > now}
-        for who, amount in sorted(loads.items(), key=lambda item: -item[1])[:MOST_HELD]:
+        for who, amount in sorted(loads.items(), key=lambda item: -item[1])[:MAX_LIMITED]:
             if amount > self.rate * seconds:
                 self._fast[who] = now + FAST_S
 
-    def fast(self, topic: bytes) -> bool:
+    def sends_fast(self, topic: bytes) -> bool:
         """Whether ``topic`` sends more than it may while others wait."""
         return self._who(topic) in self._fast
 
-    def hold(self, now: float) -> list[bytes]:
-        """Hold those to their rate who are fast; whom that is news to."""
-        new = [who for who in self._fast if who not in self.held][: MOST_HELD - len(self.held)]
-        self.held.update((who, TokenBucket(self.rate, now)) for who in new)
+    def limit_fast(self, now: float) -> list[bytes]:
+        """Limit the fast topics; those that were not limited before."""
+        new = [who for who in self._fast if who not in self.limited][
+            : MAX_LIMITED - len(self.limited)
+        ]
+        self.limited.update((who, TokenBucket(self.rate, now)) for who in new)
         return new
 
-    def passes(self, parts: list[bytes], now: float) -> bool:
-        """Whether a frame that came ``now`` is to be read."""
-        allowance = self.held.get(self._who(parts[0]))
-        return allowance is None or allowance.take(load(parts), now)
+    def admits(self, parts: list[bytes], now: float) -> bool:
+        """Whether a frame that arrived ``now`` may be read."""
+        bucket = self.limited.get(self._who(parts[0]))
+        return bucket is None or bucket.take(load(parts), now)
 
-    def release(self, known: Collection[bytes], now: float) -> list[bytes]:
-        """Let go of those who have been quiet; who that is. ``known`` as for `look`."""
+    def release_calm(self, known: Collection[bytes], now: float) -> list[bytes]:
+        """No longer limit topics that kept to their rate; which ones. ``known``: see `measure`."""
         self._known = known
-        quiet = [who for who, each in self.held.items() if now - each.exceeded >= QUIET_S]
-        for who in quiet:
-            del self.held[who]
-        return quiet
+        calm = [who for who, each in self.limited.items() if now - each.exceeded >= RELEASE_S]
+        for who in calm:
+            del self.limited[who]
+        return calm
 
     def _who(self, topic: bytes) -> bytes:
         return topic if topic in self._known else UNKNOWN_TOPICS

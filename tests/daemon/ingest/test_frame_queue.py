@@ -4,7 +4,7 @@ from collections import deque
 
 import pytest
 
-from beatgan_daemon.ingest.frame_queue import FRAMES_PER_LOOK, FRAMES_PER_PULL, FrameQueue
+from beatgan_daemon.ingest.frame_queue import FRAMES_PER_CHECK, FRAMES_PER_PULL, FrameQueue
 
 
 class Scripted:
@@ -38,91 +38,91 @@ def source() -> Scripted:
 
 
 @pytest.fixture
-def intake(source: Scripted) -> FrameQueue:
+def queue(source: Scripted) -> FrameQueue:
     return FrameQueue(source, 1000, source)
 
 
-def names(intake: FrameQueue) -> list[bytes]:
+def names(queue: FrameQueue) -> list[bytes]:
     found = []
-    while (frame := intake.take()) is not None:
+    while (frame := queue.take()) is not None:
         found.append(frame.parts[0])
     return found
 
 
 def test_what_has_come_is_taken_in_order_without_waiting(
-    source: Scripted, intake: FrameQueue
+    source: Scripted, queue: FrameQueue
 ) -> None:
     source.fill(5)
-    assert intake.pull(0.2) == 0.0
+    assert queue.pull(0.2) == 0.0
     assert source.waited == []
-    assert names(intake) == [b"0", b"1", b"2", b"3", b"4"]
-    assert intake.take() is None
-    assert intake.empty()
+    assert names(queue) == [b"0", b"1", b"2", b"3", b"4"]
+    assert queue.take() is None
+    assert queue.empty()
 
 
 def test_if_nothing_is_there_it_waits_and_says_how_long(
-    source: Scripted, intake: FrameQueue
+    source: Scripted, queue: FrameQueue
 ) -> None:
-    assert intake.pull(0.2) == pytest.approx(0.2)
+    assert queue.pull(0.2) == pytest.approx(0.2)
     assert source.waited == [0.2]
     source.fill(1)
-    intake.pull(0.2)
-    intake.pull(0.2)  # one waits: no time to lose
+    queue.pull(0.2)
+    queue.pull(0.2)  # one waits: no time to lose
     assert source.waited == [0.2]
 
 
-def test_a_frame_has_the_time_at_which_it_came(source: Scripted, intake: FrameQueue) -> None:
-    intake.pull(0.0)
+def test_a_frame_has_the_time_at_which_it_came(source: Scripted, queue: FrameQueue) -> None:
+    queue.pull(0.0)
     source.now = 101.0
     source.fill(1)
-    intake.pull(0.0)
+    queue.pull(0.0)
     source.now = 103.0
-    assert intake.behind(source.now) == 2.0
-    assert intake.heard() == 100.0, "it came after that, and waits"
-    frame = intake.take()
+    assert queue.oldest_wait(source.now) == 2.0
+    assert queue.received_until() == 100.0, "it came after that, and waits"
+    frame = queue.take()
     assert frame is not None
-    assert (frame.came, frame.since) == (101.0, 100.0)
-    assert (intake.behind(source.now), intake.heard()) == (0.0, 101.0)
+    assert (frame.arrived, frame.since) == (101.0, 100.0)
+    assert (queue.oldest_wait(source.now), queue.received_until()) == (0.0, 101.0)
 
 
 def test_while_frames_are_in_the_source_not_all_is_heard(
-    source: Scripted, intake: FrameQueue
+    source: Scripted, queue: FrameQueue
 ) -> None:
-    intake.pull(0.0)
+    queue.pull(0.0)
     source.now = 160.0
     source.fill(FRAMES_PER_PULL + 1)
-    intake.pull(0.0)
-    names(intake)
-    assert intake.heard() == 100.0
-    assert not intake.empty()
-    names(intake)
-    assert intake.heard() == 160.0
-    assert intake.empty()
+    queue.pull(0.0)
+    names(queue)
+    assert queue.received_until() == 100.0
+    assert not queue.empty()
+    names(queue)
+    assert queue.received_until() == 160.0
+    assert queue.empty()
 
 
 def test_it_holds_no_more_than_it_may(source: Scripted) -> None:
-    intake = FrameQueue(source, FRAMES_PER_PULL + 10, source)
+    queue = FrameQueue(source, FRAMES_PER_PULL + 10, source)
     source.fill(2 * FRAMES_PER_PULL)
     for _ in range(5):
-        intake.pull(0.0)
+        queue.pull(0.0)
     assert len(source.queue) == FRAMES_PER_PULL - 10
-    assert len(intake) == len(names(intake)) == FRAMES_PER_PULL + 10
+    assert len(queue) == len(names(queue)) == FRAMES_PER_PULL + 10
 
 
-def test_all_that_waits_is_thrown_away_and_counted(source: Scripted, intake: FrameQueue) -> None:
+def test_all_that_waits_is_thrown_away_and_counted(source: Scripted, queue: FrameQueue) -> None:
     source.fill(FRAMES_PER_PULL + 100)
-    intake.pull(0.0)
+    queue.pull(0.0)
     source.now = 105.0
-    assert intake.discard() == FRAMES_PER_PULL + 100
-    assert intake.empty()
-    assert intake.heard() == 105.0
+    assert queue.discard() == FRAMES_PER_PULL + 100
+    assert queue.empty()
+    assert queue.received_until() == 105.0
 
 
-def test_to_throw_away_takes_a_bounded_time(source: Scripted, intake: FrameQueue) -> None:
+def test_to_throw_away_takes_a_bounded_time(source: Scripted, queue: FrameQueue) -> None:
     source.fill(1000)
     source.cost = 0.01
-    assert 90 <= intake.discard() <= 110
-    assert intake.heard() == 100.0
+    assert 90 <= queue.discard() <= 110
+    assert queue.received_until() == 100.0
 
 
 # --- floods ------------------------------------------------------------------------------------
@@ -132,42 +132,42 @@ def is_even(parts: list[bytes], came: float) -> bool:
     return int(parts[0]) % 2 == 0
 
 
-def test_what_does_not_pass_is_dropped_and_counted(source: Scripted, intake: FrameQueue) -> None:
+def test_what_does_not_pass_is_dropped_and_counted(source: Scripted, queue: FrameQueue) -> None:
     source.fill(5)
-    intake.pull(0.0)
-    intake.limit(is_even)
-    assert names(intake) == [b"0", b"2", b"4"]
-    assert intake.turned_away() == 2
+    queue.pull(0.0)
+    queue.set_filter(is_even)
+    assert names(queue) == [b"0", b"2", b"4"]
+    assert queue.take_rejected() == 2
     source.fill(6)
-    intake.pull(0.0)
-    assert names(intake) == [b"0", b"2", b"4"]
-    assert intake.turned_away() == 3
-    assert intake.turned_away() == 0
-    intake.limit(None)
+    queue.pull(0.0)
+    assert names(queue) == [b"0", b"2", b"4"]
+    assert queue.take_rejected() == 3
+    assert queue.take_rejected() == 0
+    queue.set_filter(None)
     source.fill(3)
-    intake.pull(0.0)
-    assert names(intake) == [b"0", b"1", b"2"]
+    queue.pull(0.0)
+    assert names(queue) == [b"0", b"1", b"2"]
 
 
-def test_it_says_who_fills_it(source: Scripted, intake: FrameQueue) -> None:
+def test_it_says_who_fills_it(source: Scripted, queue: FrameQueue) -> None:
     source.fill(3)
     source.fill(2)
-    intake.pull(0.0)
-    assert intake.crowd(lambda parts: 10) == {b"0": 20, b"1": 20, b"2": 10}
+    queue.pull(0.0)
+    assert queue.load_by_topic(lambda parts: 10) == {b"0": 20, b"1": 20, b"2": 10}
 
 
-def test_it_holds_back_until_somebody_else_comes(source: Scripted, intake: FrameQueue) -> None:
+def test_it_holds_back_until_somebody_else_comes(source: Scripted, queue: FrameQueue) -> None:
     for _ in range(FRAMES_PER_PULL):
         source.fill(3)
-    intake.pull(0.0)
-    intake.hold_back(lambda topic: topic in (b"0", b"1", b"2"))
+    queue.pull(0.0)
+    queue.apply_backpressure(lambda topic: topic in (b"0", b"1", b"2"))
     for _ in range(3):
-        intake.pull(0.0)
-    assert len(intake) == FRAMES_PER_PULL + 3 * FRAMES_PER_LOOK
-    assert intake.holds_back()
-    names(intake)
-    intake.pull(0.0)
-    assert len(intake) == FRAMES_PER_PULL, "as soon as little waits it goes on"
+        queue.pull(0.0)
+    assert len(queue) == FRAMES_PER_PULL + 3 * FRAMES_PER_CHECK
+    assert queue.applies_backpressure()
+    names(queue)
+    queue.pull(0.0)
+    assert len(queue) == FRAMES_PER_PULL, "as soon as little waits it goes on"
     source.queue.appendleft([b"7"])
-    intake.pull(0.0)
-    assert not intake.holds_back()
+    queue.pull(0.0)
+    assert not queue.applies_backpressure()

@@ -33,7 +33,7 @@ FS = 50.0
 BEDS = 100
 BEHIND_S = 0.5
 SILENCE_S = 5.0
-LOOK_S = 1e-5  # for a frame that is dropped
+CHECK_S = 1e-5  # for a frame that is dropped
 CARRIED_S, TOO_MUCH_S = 0.002, 0.02  # for a frame that is used: a fifth of all time, twice all
 
 
@@ -74,7 +74,7 @@ class World:
             self._connections.rotate(-1)
             queue = self._connections[-1]
             if queue and queue[0][0] <= self.now:
-                self.now += LOOK_S
+                self.now += CHECK_S
                 self.taken += 1
                 return queue.popleft()[1]
         return None
@@ -134,7 +134,7 @@ def serve(
         ) -> Service:
             settings = load(flags=flags | other, environment={})
             service = Service(settings, loaded, resources, Notifier({}), lambda: settings, world)
-            monkeypatch.setattr(service._intake, "_source", world)
+            monkeypatch.setattr(service._queue, "_source", world)
             monkeypatch.setattr(service._publisher, "put", world.put)
             monkeypatch.setattr("beatgan_daemon.service.decode_frame", world.decode)
 

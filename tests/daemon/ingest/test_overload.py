@@ -2,7 +2,7 @@
 
 import pytest
 
-from beatgan_daemon.ingest.overload import LONGEST_PROBATION_S, PROBATION_S, OverloadPolicy
+from beatgan_daemon.ingest.overload import MAX_PROBATION_S, PROBATION_S, OverloadPolicy
 
 BEDS = [f"bed-{k}" for k in range(20)]
 
@@ -113,7 +113,7 @@ def test_who_overloads_it_again_waits_twice_as_long() -> None:
         assert overload.readmit(now)
         overload.shed_more(BEDS, now)
     doubled = [PROBATION_S * 2**k for k in range(7)]
-    assert waits == [*doubled, LONGEST_PROBATION_S, LONGEST_PROBATION_S]
+    assert waits == [*doubled, MAX_PROBATION_S, MAX_PROBATION_S]
 
 
 def test_an_overload_that_the_readmitted_did_not_make_costs_no_patience() -> None:
