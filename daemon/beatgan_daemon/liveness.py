@@ -1,6 +1,6 @@
-"""Proof that every thread moves, for all who ask: /livez, systemd's watchdog; the status line.
+"""Whether every thread makes progress, for /livez and systemd's watchdog; the status line.
 
-A thread that hangs cannot claim to be well: all that is known of it is when it last moved.
+A thread that hangs cannot report it; all that is known is when it last completed an iteration.
 Knows no ECG, and not what the threads do.
 """
 
@@ -14,8 +14,8 @@ from beatgan_daemon.systemd import Notifier
 
 STALL_S = 10.0  # a thread that has not moved for so long: no longer alive
 PINGS = 4  # in each of the watchdog's intervals, at the least
-LOOK_S = 1.0  # how often the watchdog's thread looks, at the least
-TELL_S = 10.0  # how often systemd's status line is renewed
+CHECK_S = 1.0  # how often the watchdog's thread looks, at the least
+SYSTEMD_STATUS_S = 10.0  # how often systemd's status line is renewed
 COUNTED = {  # word in the status line: metric
     "beats": "beats_scored_total",
     "alerts": "alerts_total",
@@ -57,9 +57,9 @@ class Liveness:
         self.stopping = False
         self.status_s = status_s
         self._notifier, self._clock, self.limit = notifier, clock, limit
-        self._turned = now = clock()
-        self._threads: dict[str, Callable[[], float]] = {"pipeline": lambda: self._turned}
-        self._logged, self._told = _Since(metrics, now), _Since(metrics, now)
+        self._iterated = now = clock()
+        self._threads: dict[str, Callable[[], float]] = {"pipeline": lambda: self._iterated}
+        self._log_counts, self._systemd_counts = _Since(metrics, now), _Since(metrics, now)
         metrics.ask("ready", "1 where ECG may be sent here", lambda: self.unready() is None)
 
     def watch(self, name: str, last_moved: Callable[[], float]) -> None:
@@ -68,15 +68,15 @@ class Liveness:
 
     def turn(self, now: float) -> None:
         """The pipeline has completed a turn: tell what happened, as often as each wants it."""
-        self._turned = now
-        if now - self._told.at >= TELL_S:
-            self._tell(now)
-        if self.status_s and now - self._logged.at >= self.status_s:
+        self._iterated = now
+        if now - self._systemd_counts.at >= SYSTEMD_STATUS_S:
+            self._send_status(now)
+        if self.status_s and now - self._log_counts.at >= self.status_s:
             self.report(now)
 
     def report(self, now: float) -> None:
         """One line in the log of what happened since the last one."""
-        lately = self._logged.until(now)
+        lately = self._log_counts.until(now)
         log.get().info(
             "status",
             seconds=round(lately.seconds),
@@ -85,7 +85,7 @@ class Liveness:
             **lately.counts,
         )
 
-    def hung(self) -> dict[str, float]:
+    def stalled_threads(self) -> dict[str, float]:
         """The threads that hang, and for how many seconds."""
         now = self._clock()
         ages = {name: now - moved() for name, moved in self._threads.items()}
@@ -93,15 +93,15 @@ class Liveness:
 
     def stalled(self) -> str | None:
         """Which threads hang, in words; None while all of them move."""
-        hung = self.hung().items()
-        return ", ".join(f"the {name} has not moved for {age:.0f} s" for name, age in hung) or None
+        ages = self.stalled_threads().items()
+        return ", ".join(f"the {name} has not moved for {age:.0f} s" for name, age in ages) or None
 
     def unready(self) -> str | None:
         """Why no ECG should be sent here now; None where there is no reason."""
         return "stopping" if self.stopping else self.overload or self.stalled()
 
-    def _tell(self, now: float) -> None:
-        lately = self._told.until(now)
+    def _send_status(self, now: float) -> None:
+        lately = self._systemd_counts.until(now)
         lost = lately.counts["lost"]
         self._notifier.send(
             f"STATUS={lately.streams} streams, {lately.beats_per_s} beats/s, {lost} samples lost"
@@ -130,29 +130,31 @@ class Watchdog:
 
     def __init__(self, liveness: Liveness, notifier: Notifier) -> None:
         """Begin at once; leaving the block that this opens ends it."""
-        self._progress, self._notifier = liveness, notifier
+        self._liveness, self._notifier = liveness, notifier
         interval = notifier.watchdog_s
-        self._every = min(LOOK_S, interval / PINGS) if interval else LOOK_S
-        self._said: set[str] = set()
+        self._every = min(CHECK_S, interval / PINGS) if interval else CHECK_S
+        self._reported: set[str] = set()
         self._stop = Event()
         self._thread = Thread(target=self._run, name="watchdog", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         while not self._stop.wait(self._every):
-            self._look()
+            self._check()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         """Ping if every thread has moved; say once of each that it hangs, or moves again."""
-        hung = self._progress.hung()
-        if not hung and self._notifier.watchdog_s is not None:
+        stalled_threads = self._liveness.stalled_threads()
+        if not stalled_threads and self._notifier.watchdog_s is not None:
             self._notifier.send("WATCHDOG=1")
-        for name in hung.keys() - self._said:
-            why = "systemd's watchdog is told of progress only while every thread moves"
-            log.get().error("a thread hangs", thread=name, seconds=round(hung[name]), why=why)
-        for name in self._said - hung.keys():
+        for name in stalled_threads.keys() - self._reported:
+            why = "systemd's watchdog gets no ping until every thread moves"
+            log.get().error(
+                "a thread hangs", thread=name, seconds=round(stalled_threads[name]), why=why
+            )
+        for name in self._reported - stalled_threads.keys():
             log.get().warning("a thread moves again", thread=name)
-        self._said = set(hung)
+        self._reported = set(stalled_threads)
 
     def __enter__(self) -> Self:
         return self

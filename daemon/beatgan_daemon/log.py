@@ -81,27 +81,27 @@ class Rejections:
     ) -> None:
         self._logger, self._event = logger, event
         self._interval = interval
-        self._unsaid: Counter[str] = Counter()
+        self._unreported: Counter[str] = Counter()
         self._last: dict[str, str] = {}
         self._next: dict[str, float] = {}
 
     def add(self, reason: str, text: str, now: float) -> None:
         """Count one rejection, and say so unless this reason was spoken of just now."""
-        self._unsaid[reason] += 1
+        self._unreported[reason] += 1
         self._last[reason] = text
-        self._say(reason, now)
+        self._report(reason, now)
 
     def flush(self, now: float) -> None:
         """Say what has been held back long enough."""
-        for reason in tuple(self._unsaid):
-            self._say(reason, now)
+        for reason in tuple(self._unreported):
+            self._report(reason, now)
 
-    def _say(self, reason: str, now: float) -> None:
+    def _report(self, reason: str, now: float) -> None:
         if now < self._next.get(reason, now):
             return
         self._next[reason] = now + self._interval
         self._logger.warning(
-            self._event, reason=reason, count=self._unsaid.pop(reason), why=self._last[reason]
+            self._event, reason=reason, count=self._unreported.pop(reason), why=self._last[reason]
         )
 
 
@@ -110,24 +110,24 @@ class Overloaded:
 
     def __init__(self, logger: FilteringBoundLogger, interval: float = 5.0) -> None:
         self._logger, self._interval = logger, interval
-        self._unsaid = 0
+        self._unreported = 0
         self._next = -inf
 
     def add(self, frames: int) -> None:
         """So many more."""
-        self._unsaid += frames
+        self._unreported += frames
 
     def due(self, now: float) -> bool:
         """Whether there is something to say, and it may be said."""
-        return self._unsaid > 0 and now >= self._next
+        return self._unreported > 0 and now >= self._next
 
     def say(self, now: float, shed: int, streams: int) -> None:
         """How many frames since this was last said; ``shed`` of ``streams`` are not served."""
         self._logger.warning(
             "overloaded",
-            frames=self._unsaid,
+            frames=self._unreported,
             streams_shed=shed,
             streams=streams,
             why="more ECG came than could be served",
         )
-        self._unsaid, self._next = 0, now + self._interval
+        self._unreported, self._next = 0, now + self._interval

@@ -33,10 +33,10 @@ from beatgan_daemon.signals import reload_signal, stop_signals
 from beatgan_daemon.systemd import Notifier
 from beatgan_daemon.wiring import (
     engine_settings,
-    keep,
     make_engine,
     open_memory,
     open_sockets,
+    retention,
     start_publisher,
 )
 from beatgan_daemon.zmq_endpoints import is_local
@@ -239,7 +239,7 @@ class Service:
         self._loaded = prepared.loaded or self._loaded
         self.metrics.model_loaded(self._loaded.digest)
         self._engine.adjust(self._loaded.scorer, settings.alarms, engine_settings(settings))
-        self._publisher.keep = keep(settings)
+        self._publisher.retention = retention(settings)
         self._overload.adjust(*_limits(settings))
         self._shedding.adjust(settings.ingest.frames_per_s)
         self.liveness.status_s = settings.log.status_s

@@ -20,7 +20,7 @@ from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
 from beatgan_daemon.pipeline.checkpointing import restore_streams
 from beatgan_daemon.pipeline.engine import Engine, EngineSettings
-from beatgan_daemon.publishing.publisher import Keep, Publisher
+from beatgan_daemon.publishing.publisher import Publisher, Retention
 from beatgan_daemon.security.credentials import Credentials, load_credentials
 from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
 from beatgan_daemon.settings import Settings
@@ -200,9 +200,9 @@ def open_sockets(
     return Sockets(resources.enter_context(source), sink, control, authenticator)
 
 
-def keep(settings: Settings) -> Keep:
+def retention(settings: Settings) -> Retention:
     """How long alerts are kept."""
-    return Keep(settings.state.keep_days, settings.state.keep_mb)
+    return Retention(settings.state.keep_days, settings.state.keep_mb)
 
 
 def start_publisher(
@@ -212,5 +212,5 @@ def start_publisher(
     if memory.store is not None:
         metrics.checkpointed(0)
     return Publisher(
-        sockets.sink, sockets.control, memory.journal, memory.store, metrics, keep(settings)
+        sockets.sink, sockets.control, memory.journal, memory.store, metrics, retention(settings)
     )

@@ -57,7 +57,7 @@ def test_every_thread_that_hangs_is_named(clock: Clock) -> None:
     liveness.turn(clock.now)
     assert liveness.stalled() == "the publisher has not moved for 12 s"
     clock.now += 11
-    assert set(liveness.hung()) == {"pipeline", "publisher", "third"}
+    assert set(liveness.stalled_threads()) == {"pipeline", "publisher", "third"}
     assert "the pipeline has not moved for 11 s, the publisher has" in str(liveness.stalled())
     assert liveness.unready() == liveness.stalled()
 
@@ -155,12 +155,12 @@ def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
         sleep(0.01)
 
 
-@pytest.mark.parametrize("hung", THREADS)
+@pytest.mark.parametrize("stalled_threads", THREADS)
 def test_each_thread_that_hangs_stops_the_pings(
     workers: dict[str, Worker],
     manager: tuple[Notifier, socket.socket],
     logged: Callable[[], list[dict[str, Any]]],
-    hung: str,
+    stalled_threads: str,
 ) -> None:
     notifier, end = manager
     liveness = Liveness(Metrics("1", "2"), notifier, monotonic, 0, limit=LIMIT_S)
@@ -168,18 +168,18 @@ def test_each_thread_that_hangs_stops_the_pings(
         liveness.watch(name, worker.last_moved)
     with Watchdog(liveness, notifier):
         assert end.recv(1024) == b"WATCHDOG=1"
-        workers[hung].hang.set()
+        workers[stalled_threads].hang.set()
         until(liveness.stalled)
         until(lambda: len(logged()) == 1)
         emptied(end)
         sleep(2 * LIMIT_S)
         assert emptied(end) == 0
-        workers[hung].hang.clear()
+        workers[stalled_threads].hang.clear()
         assert end.recv(1024) == b"WATCHDOG=1"
         until(lambda: len(logged()) == 2)
     assert [(line["event"], line["thread"]) for line in logged()] == [
-        ("a thread hangs", hung),
-        ("a thread moves again", hung),
+        ("a thread hangs", stalled_threads),
+        ("a thread moves again", stalled_threads),
     ]
 
 
@@ -188,7 +188,7 @@ def test_without_systemd_a_hang_is_logged_all_the_same(
     logged: Callable[[], list[dict[str, Any]]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("beatgan_daemon.liveness.LOOK_S", 0.01)
+    monkeypatch.setattr("beatgan_daemon.liveness.CHECK_S", 0.01)
     liveness = Liveness(Metrics("1", "2"), Notifier({}), clock, 0)
     clock.now += 15
     with Watchdog(liveness, Notifier({})):

@@ -81,7 +81,7 @@ def _lines(
             yield from listener.hear(socket.recv_multipart()[-1])
 
 
-class Kept(Protocol):
+class AlertSource(Protocol):
     """Who can be asked for alerts; a client.Client."""
 
     def alerts(self, since: int) -> Page:
@@ -91,11 +91,11 @@ class Kept(Protocol):
 class Listener:
     """What is said of each message: that it is there, was missed, or is known already."""
 
-    def __init__(self, client: Kept | None) -> None:
+    def __init__(self, client: AlertSource | None) -> None:
         """``client``: where to ask for what was missed."""
         self._client = client
         self._expected: int | None = None  # the next alert's number, once one was heard
-        self._told: dict[str, int] = {}  # of the episodes under way, the last number said
+        self._last_shown: dict[str, int] = {}  # of the episodes under way, the last number said
 
     def connected(self) -> Iterator[Text]:
         """There is a daemon, perhaps again: what was said meanwhile, or that it counts anew."""
@@ -106,7 +106,7 @@ class Listener:
         except UsageError:
             return  # the next alert will show what is missing
         if following < self._expected:
-            yield self._anew()
+            yield self._count_restarted()
         else:
             yield from self._missed(following)
 
@@ -125,25 +125,25 @@ class Listener:
         if self._expected is not None and alert.n < self._expected:
             if self._client is not None:
                 return  # fetched already
-            yield self._anew()
-        yield self._say(alert)
+            yield self._count_restarted()
+        yield self._show(alert)
 
-    def _say(self, alert: AlertMessage) -> Text:
+    def _show(self, alert: AlertMessage) -> Text:
         self._expected = alert.n + 1
-        self._told.pop(alert.id, None)
+        self._last_shown.pop(alert.id, None)
         if alert.phase != "end":
-            self._told[alert.id] = alert.n
+            self._last_shown[alert.id] = alert.n
         return describe(alert)
 
     def _again(self, alert: AlertMessage) -> Iterator[Text]:
         """An episode under way, told to whoever joined late: perhaps to us."""
-        if self._told.get(alert.id, -1) < alert.n:
-            self._told[alert.id] = alert.n
+        if self._last_shown.get(alert.id, -1) < alert.n:
+            self._last_shown[alert.id] = alert.n
             yield describe(alert)
 
-    def _anew(self) -> Text:
+    def _count_restarted(self) -> Text:
         self._expected = None
-        self._told.clear()
+        self._last_shown.clear()
         return Text("the daemon counts its alerts anew", style="red")
 
     def _missed(self, until: int) -> Iterator[Text]:
@@ -169,7 +169,7 @@ class Listener:
                 if alert.n > self._expected:
                     gap = alert.n - self._expected
                     yield Text(f"{gap} alert message(s) are kept no more", style="red")
-                yield self._say(alert)
+                yield self._show(alert)
             more = header.more
 
 

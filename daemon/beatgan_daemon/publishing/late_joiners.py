@@ -11,7 +11,7 @@ from beatgan.protocol.control import JournalEntry
 from beatgan.protocol.names import ALERTS, topic_of
 
 EVERY_S = 1.0  # those who subscribe in between are told together
-PACE_S = 0.02  # between a few and the next few: nobody's queue is to overflow
+STEP_S = 0.02  # between a few and the next few: nobody's queue is to overflow
 MOST_TOPICS = 1_000  # remembered; beyond, everything is told again
 _REPEAT = b',"repeat":true}'
 
@@ -49,5 +49,5 @@ class LateJoiners:
                 e.id for e in active if topic_of("alert", e.stream).startswith(topics)
             )
         told = [self._episodes.popleft() for _ in range(min(most, len(self._episodes)))]
-        self._next = now + (PACE_S if self._episodes else EVERY_S)
+        self._next = now + (STEP_S if self._episodes else EVERY_S)
         return told

@@ -1,7 +1,7 @@
-"""The thread that tells and keeps: alerts on the disk, then every message to its subscribers.
+"""The publisher's thread: alerts into the journal, then every message to its subscribers.
 
-It owns the sink, the control socket, the journal and the store, so that neither a slow disk nor a
-client keeps the pipeline. Knows nothing of what a message says.
+It owns the publish socket, the control socket, the journal and the checkpoint store, so that
+neither a slow disk nor a slow client delays the pipeline. Does not look into a message.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ from beatgan_daemon.sockets.publish_socket import PublishSocket
 from beatgan_daemon.storage.journal import Journal
 
 MAINTENANCE_S = 1.0  # between looks at the journal
-PACE_S = 0.02  # between steps of a chore that takes several
+NEXT_STEP_S = 0.02  # between steps of a chore that takes several
 ANSWERS_S = 0.01  # spent on clients before alerts have their turn again
 _NONE: Mapping[str, bytes | None] = {}
 REPEATS = 100  # told again at a time
@@ -64,8 +64,8 @@ class CheckpointStore(Protocol):
         """These streams are over."""
 
 
-class Keep(NamedTuple):
-    """How long alerts are kept."""
+class Retention(NamedTuple):
+    """How long the journal holds alerts."""
 
     days: float = 30.0
     mb: float = 256.0
@@ -85,11 +85,11 @@ class Publisher:
         journal: Journal,
         store: CheckpointStore | None,
         observer: Observer,
-        keep: Keep,
+        retention: Retention,
     ) -> None:
         """Begin at once. The sockets and the journal are its own from now on, and it closes them;
-        the store is until the publisher is closed. ``keep`` may be changed at any time."""
-        self.keep = keep
+        the store is until the publisher is closed. ``retention`` may be changed at any time."""
+        self.retention = retention
         self._sink, self._control, self._journal, self._store = sink, control, journal, store
         self._observer = observer
         self._queue = OutgoingQueue(observer.dropped)
@@ -97,7 +97,7 @@ class Publisher:
         self._checkpoints: dict[str, bytes | None] = {}  # still to be written
         self._failures = 0  # of the journal, as far as they have been counted
         self._next_maintenance = self._moved = monotonic()
-        self._asked = self._reopening = self._closing = False
+        self._requests_wait = self._reopening = self._closing = False
         self._failure: BaseException | None = None
         self._thread = Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
@@ -151,7 +151,7 @@ class Publisher:
             self._register(poller)
             while not self._closing:
                 poller.poll(self._poll_timeout_ms())
-                self._turn(poller)
+                self._iterate(poller)
             self._finish()
         except Exception as failure:  # noqa: BLE001 - the pipeline hears of it with its next `put`
             self._failure = failure
@@ -166,25 +166,25 @@ class Publisher:
 
     def _poll_timeout_ms(self) -> int:
         """How long there is nothing to do unless somebody comes."""
-        if self._asked or self._checkpoints:
+        if self._requests_wait or self._checkpoints:
             return 0
         again = self._late_joiners.due()
         until = self._next_maintenance if again is None else min(self._next_maintenance, again)
         return ceil(max(0.0, 1000 * (until - monotonic())))
 
-    def _turn(self, poller: zmq.Poller) -> None:
+    def _iterate(self, poller: zmq.Poller) -> None:
         if self._reopening:
             self._reopen(poller)
-        self._tell(self._queue.take())
+        self._deliver(self._queue.take())
         self._save(SAVED)
         for topic in self._sink.subscriptions():
             self._late_joiners.subscribed(topic)
         self._repeat()
-        self._asked = self._control.serve(self._journal, ANSWERS_S)
+        self._requests_wait = self._control.serve(self._journal, ANSWERS_S)
         self._maintain()
         self._moved = monotonic()
 
-    def _tell(self, batch: Batch) -> None:
+    def _deliver(self, batch: Batch) -> None:
         """Alerts and alarm states on the disk, then every message to its subscribers."""
         parts = [encode_message(each.message) for each in batch.outgoing]
         entries = [
@@ -227,8 +227,8 @@ class Publisher:
         if now < self._next_maintenance:
             return
         more = self._journal.retry_backlog(time_ns())
-        more = self._journal.retain(*self.keep, time_ns()) or more
-        self._next_maintenance = now + (PACE_S if more else MAINTENANCE_S)
+        more = self._journal.retain(*self.retention, time_ns()) or more
+        self._next_maintenance = now + (NEXT_STEP_S if more else MAINTENANCE_S)
         self._count()
 
     def _count(self) -> None:
@@ -249,7 +249,7 @@ class Publisher:
 
     def _finish(self) -> None:
         """Whatever was put before the end."""
-        self._tell(self._queue.take())
+        self._deliver(self._queue.take())
         while self._checkpoints:
             self._save(SAVED)
         self._control.serve(self._journal, ANSWERS_S)

@@ -65,7 +65,7 @@ def load_key(path: Path, environment: Mapping[str, str] = os.environ) -> KeyPair
         mode = path.stat().st_mode
         public, secret = zmq.auth.load_certificate(path)
     except (OSError, ValueError) as error:
-        raise StartError(f"{path}: no key pair can be read: {_why(error)}") from None
+        raise StartError(f"{path}: no key pair can be read: {_reason(error)}") from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO) and not _is_credential(path, environment):
         raise StartError(
             f"{path}: others may read this secret key (mode {stat.S_IMODE(mode):04o}); "
@@ -86,7 +86,7 @@ def load_public(text: str) -> bytes:
     try:
         public, _ = zmq.auth.load_certificate(text)
     except (OSError, ValueError) as error:
-        raise StartError(f"{text}: no public key can be read: {_why(error)}") from None
+        raise StartError(f"{text}: no public key can be read: {_reason(error)}") from None
     if not is_key(public):
         raise StartError(f"{text}: holds no public key of {KEY_LENGTH} characters of Z85")
     return public
@@ -108,14 +108,14 @@ def as_server(socket: zmq.Socket[bytes], key: KeyPair, domain: str) -> None:
     socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
     socket.zap_domain = domain.encode()
     socket.handshake_ivl = HANDSHAKE_MS
-    _own(socket, key)
+    _set_keys(socket, key)
     socket.curve_server = True
 
 
 def as_client(socket: zmq.Socket[bytes], key: KeyPair, server: bytes) -> None:
     """Talk to none but the one who holds the secret key of ``server``; call before `connect`."""
     socket.handshake_ivl = HANDSHAKE_MS
-    _own(socket, key)
+    _set_keys(socket, key)
     socket.curve_serverkey = server
 
 
@@ -124,7 +124,7 @@ def client_configuration(key: KeyPair, server: bytes) -> ConfigureSocket:
     return lambda socket: as_client(socket, key, server)
 
 
-def _own(socket: zmq.Socket[bytes], key: KeyPair) -> None:
+def _set_keys(socket: zmq.Socket[bytes], key: KeyPair) -> None:
     socket.curve_publickey = key.public
     socket.curve_secretkey = key.secret
 
@@ -134,5 +134,5 @@ def _is_credential(path: Path, environment: Mapping[str, str]) -> bool:
     return folder is not None and path.resolve().is_relative_to(Path(folder).resolve())
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or "it is no certificate file"

@@ -1,7 +1,7 @@
-"""The one who asks every caller for its key: ZeroMQ's authentication handler (RFC 27, ZAP).
+"""ZeroMQ's authentication handler (RFC 27, ZAP): checks the key of every peer that connects.
 
-A thread of its own, for a handshake must not wait for the pipeline. Where it is not, nobody gets
-in. Knows sockets and keys; does not know what is said once a caller is in.
+A thread of its own, so that a handshake does not wait for the pipeline. Without it no peer is let
+in. Knows sockets and keys, not what a peer sends afterwards.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ from beatgan_daemon.security.curve import KeyPair
 from beatgan_daemon.security.handshake_monitor import HandshakeMonitor, Refusal
 
 UNKNOWN_KEY, NOT_ALLOWED = "unknown-key", "not-allowed"
-TURN_MS = 1_000  # how often the thread shows that it moves
+POLL_MS = 1_000  # how often the thread shows that it moves
 
 _ZAP = "inproc://zeromq.zap.01"
 _WAKE = "inproc://authenticator"
@@ -32,7 +32,7 @@ _VERSION = b"1.0"
 Socket = zmq.Socket[bytes]
 
 
-class _Watched(NamedTuple):
+class _MonitoredSocket(NamedTuple):
     """A socket's monitor, and what it tells."""
 
     role: Role
@@ -41,9 +41,9 @@ class _Watched(NamedTuple):
 
 
 class ZapAuthenticator:
-    """Lets those in whom the allow-list names for a role; counts and logs the others.
+    """Lets in peers that the allow-list names for the socket's role; counts and logs the others.
 
-    One for a context, made before the sockets that it guards and closed after them.
+    One per context, made before the sockets that it protects and closed after them.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class ZapAuthenticator:
         self._refusals = log.Rejections(log.get(), event="connections refused")
         self._keyring, self._lock = allow_list, Lock()
         self._inside: dict[Role, set[bytes]] = {role: set() for role in Role}
-        self._new: SimpleQueue[_Watched] = SimpleQueue()
-        self._watched: dict[Socket, _Watched] = {}
+        self._new: SimpleQueue[_MonitoredSocket] = SimpleQueue()
+        self._watched: dict[Socket, _MonitoredSocket] = {}
         self._monitors = 0
         self._moved = clock()
         self._over = Event()
@@ -76,7 +76,7 @@ class ZapAuthenticator:
     def as_server(self, socket: Socket, role: Role) -> None:
         """Let only clients with ``role`` connect to ``socket``; call it before `bind`."""
         curve.as_server(socket, self._key, role)
-        self._watch(socket, role)
+        self._monitor(socket, role)
 
     def as_client(self, socket: Socket, endpoint: str) -> None:
         """Expect the known key at ``endpoint``; call it before `connect`, after every `bind`."""
@@ -117,7 +117,7 @@ class ZapAuthenticator:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _watch(self, socket: Socket, role: Role) -> None:
+    def _monitor(self, socket: Socket, role: Role) -> None:
         """Have the thread listen to what ``socket`` tells of its callers."""
         with self._lock:
             self._monitors += 1
@@ -126,7 +126,7 @@ class ZapAuthenticator:
         monitor = self._context.socket(zmq.PAIR)
         monitor.linger = monitor.rcvhwm = 0  # unbounded: libzmq's I/O thread waits for room
         monitor.connect(endpoint)
-        self._new.put(_Watched(role, monitor, HandshakeMonitor(self._servers)))
+        self._new.put(_MonitoredSocket(role, monitor, HandshakeMonitor(self._servers)))
         self._wake()
 
     def _wake(self) -> None:
@@ -143,15 +143,15 @@ class ZapAuthenticator:
         poller.register(self._zap, zmq.POLLIN)
         poller.register(self._woken, zmq.POLLIN)
         while not self._over.is_set():
-            for socket, _ in poller.poll(TURN_MS):
-                self._attend(socket, poller)
+            for socket, _ in poller.poll(POLL_MS):
+                self._dispatch(socket, poller)
             self._moved = self._clock()
             self._refusals.flush(self._moved)
-        self._watch_new(poller)
+        self._monitor_new(poller)
         for socket in (self._zap, self._woken, *self._watched):
             socket.close(linger=0)
 
-    def _watch_new(self, poller: zmq.Poller) -> None:
+    def _monitor_new(self, poller: zmq.Poller) -> None:
         while True:
             try:
                 watched = self._new.get_nowait()
@@ -160,36 +160,36 @@ class ZapAuthenticator:
             self._watched[watched.monitor] = watched
             poller.register(watched.monitor, zmq.POLLIN)
 
-    def _attend(self, socket: Socket, poller: zmq.Poller) -> None:
+    def _dispatch(self, socket: Socket, poller: zmq.Poller) -> None:
         if socket is self._zap:
             self._zap.send_multipart(self._answer(self._zap.recv_multipart()))
         elif socket is self._woken:
             self._woken.recv()
-            self._watch_new(poller)
+            self._monitor_new(poller)
         else:
-            self._listen(self._watched[socket], poller)
+            self._on_monitor_event(self._watched[socket], poller)
 
-    def _listen(self, watched: _Watched, poller: zmq.Poller) -> None:
+    def _on_monitor_event(self, watched: _MonitoredSocket, poller: zmq.Poller) -> None:
         event = recv_monitor_message(watched.monitor)
         if event["event"] == zmq.EVENT_MONITOR_STOPPED:
             poller.unregister(watched.monitor)
             self._watched.pop(watched.monitor).monitor.close()
             return
         what = event["event"], event["value"], event["endpoint"].decode()
-        if refusal := watched.handshake_monitor.hear(*what, self._clock()):
+        if refusal := watched.handshake_monitor.take_event(*what, self._clock()):
             self._refuse(watched.role, refusal)
 
     def _answer(self, request: list[bytes]) -> list[bytes]:
         """The reply to one ZAP request: version, id, status, text, the client's name, metadata."""
         _, number, domain, address, _, mechanism, *credentials = request
         role, peer = Role(domain.decode()), address.decode()
-        verdict = self._judge(role, peer, mechanism, credentials)
+        verdict = self._decide(role, peer, mechanism, credentials)
         if isinstance(verdict, Refusal):
             self._refuse(role, verdict)
             return [_VERSION, number, b"400", b"refused", b"", b""]
         return [_VERSION, number, b"200", b"OK", verdict.encode(), b""]
 
-    def _judge(
+    def _decide(
         self, role: Role, peer: str, mechanism: bytes, credentials: list[bytes]
     ) -> str | Refusal:
         """The client's name, or why it is not let in."""

@@ -1,6 +1,6 @@
 """Every alert on the disk before it is sent, and what is needed to go on after a restart.
 
-Says what goes wrong with the disk, raises nothing of it, and makes up for it when the disk is well
+Reports a failing disk, raises nothing because of it, and writes what is missing once the disk works
 again. Knows no socket and nothing of what an alert means.
 """
 
@@ -34,9 +34,9 @@ class Journal:
     """
 
     def __init__(
-        self, path: Path | None, tell: Callable[[str], None], now_ns: Callable[[], int] = time_ns
+        self, path: Path | None, report: Callable[[str], None], now_ns: Callable[[], int] = time_ns
     ) -> None:
-        """``tell`` hears what an operator should know; ``now_ns`` is UNIX time.
+        """``report`` hears what an operator should know; ``now_ns`` is UNIX time.
 
         A damaged file is set aside. Raises StartError where the directory is not there or not to
         be written to, another daemon uses it, or the file is of another version.
@@ -45,7 +45,7 @@ class Journal:
         self.failures = 0  # attempts to write that failed
         self.unjournaled = 0  # alerts that never will be on the disk
         self.bytes = 0  # on the disk
-        self._path, self._tell, self._now_ns = path, tell, now_ns
+        self._path, self._report, self._now_ns = path, report, now_ns
         self._active: dict[str, JournalEntry] = {}
         self._oldest: int | None = None  # on the disk
         self._backlog: deque[JournalEntry] = deque()
@@ -72,7 +72,7 @@ class Journal:
                 raise StartError(f"{self._path}: cannot open the journal: {error}") from None
             damage = error
         try:
-            self._abandon(damage)
+            self._set_aside(damage)
             return self._resume()
         except (sqlite3.Error, OSError) as error:
             raise StartError(f"{self._path}: cannot begin a new journal: {error}") from None
@@ -108,13 +108,13 @@ class Journal:
         A state of None forgets the stream's.
         """
         for entry in entries:
-            self._follow(entry)
+            self._update_active(entry)
         if not self._written(entries, states, now_ns):
             self._postpone(entries, states)
         if self._sequence_file is not None and entries:
             self._sequence_file.write(self.next_n)
 
-    def _follow(self, entry: JournalEntry) -> None:
+    def _update_active(self, entry: JournalEntry) -> None:
         self.next_n = entry.n + 1
         self._active.pop(entry.id, None)
         if not entry.ends_episode:
@@ -173,7 +173,7 @@ class Journal:
         self._take_off(entries)
         self._states.clear()
         missing = f", {self.unjournaled} alerts are missing in it" if self.unjournaled else ""
-        self._tell(f"the journal is written again{missing}; it was not, because: {self.trouble}")
+        self._report(f"the journal is written again{missing}; it was not, because: {self.trouble}")
         self.trouble = None
         return False
 
@@ -188,18 +188,20 @@ class Journal:
         """Say why, once, and get a damaged file out of the way."""
         self.failures += 1
         if self.trouble is None:
-            self._tell(f"the journal cannot be written, alerts wait in memory: {error}")
+            self._report(f"the journal cannot be written, alerts wait in memory: {error}")
         self.trouble = str(error)
         if isinstance(error, sqlite3.Error) and sqlite.is_damage(error):
             with suppress(OSError):
-                self._abandon(error)
+                self._set_aside(error)
 
-    def _abandon(self, error: sqlite3.Error) -> None:
+    def _set_aside(self, error: sqlite3.Error) -> None:
         """Set the damaged file aside. Raises OSError."""
         self._close_tables()
         if self._path is not None:
             aside = sqlite.set_aside(self._path, self._now_ns())
-            self._tell(f"the journal was damaged ({error}); set aside as {aside}, a new one begun")
+            self._report(
+                f"the journal was damaged ({error}); set aside as {aside}, a new one begun"
+            )
 
     def _close_tables(self) -> None:
         if self._tables is not None:

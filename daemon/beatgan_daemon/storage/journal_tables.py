@@ -80,13 +80,13 @@ class JournalTables:
                 [(e.n, e.id, e.stream, e.phase, now_ns, e.body) for e in entries],
             )
             if active is None:
-                self._follow(entries)
+                self._update_active(entries)
             else:
                 self.database.execute("DELETE FROM active")
                 self._activate(active)
-            self._keep_states(states, next_n)
+            self._write_states(states, next_n)
 
-    def _follow(self, entries: Sequence[JournalEntry]) -> None:
+    def _update_active(self, entries: Sequence[JournalEntry]) -> None:
         """Bring the active episodes up to date."""
         last = {entry.id: entry for entry in entries}
         over = [(entry.id,) for entry in last.values() if entry.ends_episode]
@@ -99,11 +99,11 @@ class JournalTables:
             [(e.id, e.n, e.stream, e.phase, e.body) for e in entries],
         )
 
-    def _keep_states(self, states: Mapping[str, bytes | None], next_n: int) -> None:
+    def _write_states(self, states: Mapping[str, bytes | None], next_n: int) -> None:
         gone = [(stream,) for stream, state in states.items() if state is None]
         self.database.executemany("DELETE FROM alarm_states WHERE stream = ?", gone)
-        kept = [(name, next_n, state) for name, state in states.items() if state is not None]
-        self.database.executemany("INSERT OR REPLACE INTO alarm_states VALUES (?, ?, ?)", kept)
+        stored = [(name, next_n, state) for name, state in states.items() if state is not None]
+        self.database.executemany("INSERT OR REPLACE INTO alarm_states VALUES (?, ?, ?)", stored)
 
     def since(self, n: int, limit: int) -> Iterator[tuple[int, bytes]]:
         """Numbers and bodies from ``n`` on, in order, at most ``limit``."""
@@ -154,13 +154,13 @@ class JournalTables:
         first = self.database.execute("SELECT at_ns FROM alerts ORDER BY n LIMIT 1").fetchone()
         if first is None or first[0] >= bound:
             return 0
-        kept, last = self.database.execute(
+        stored, last = self.database.execute(
             "SELECT min(n) FILTER (WHERE at_ns >= ?), max(n)"
             " FROM (SELECT n, at_ns FROM alerts ORDER BY n LIMIT ?)",
             (bound, oldest),
         ).fetchone()
         with self._transaction():
-            end = last + 1 if kept is None else kept
+            end = last + 1 if stored is None else stored
             return self.database.execute("DELETE FROM alerts WHERE n < ?", (end,)).rowcount
 
     def shrink(self, pages: int) -> None:

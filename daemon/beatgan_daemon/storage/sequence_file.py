@@ -1,7 +1,7 @@
 """A small file beside the journal: the number of the next alert, and a lock.
 
-By it the number is known though the journal is damaged, or the disk was full until a kill; and no
-second daemon writes into the same directory. Knows nothing of alerts.
+The number survives a damaged journal and a full disk; the lock keeps a second daemon out of the
+same directory. Knows nothing of alerts.
 """
 
 import fcntl

@@ -28,7 +28,7 @@ from beatgan_daemon.clients.client import Client, fetch_alerts
 from beatgan_daemon.pipeline.batcher import Outgoing
 from beatgan_daemon.publishing.late_joiners import EVERY_S, MOST_TOPICS, LateJoiners
 from beatgan_daemon.publishing.outgoing_queue import OutgoingQueue
-from beatgan_daemon.publishing.publisher import Keep, Publisher, PublisherError
+from beatgan_daemon.publishing.publisher import Publisher, PublisherError, Retention
 from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
 from beatgan_daemon.storage import journal as journalling
@@ -134,7 +134,7 @@ class Bench:
         self.publish, self.control = sink.endpoint, control.endpoint
         self.journal = Journal(path, self.said.append)
         self.publisher = Publisher(
-            sink, control, self.journal, self.shelf, self.counts, Keep(30.0, 64.0)
+            sink, control, self.journal, self.shelf, self.counts, Retention(30.0, 64.0)
         )
         resources.callback(self.publisher.close, 10.0)
 
@@ -369,7 +369,7 @@ def test_alerts_that_never_get_to_the_disk_are_counted(
 
 def test_old_alerts_go_while_it_runs(bench: Bench) -> None:
     bench.tell(*(alert(n, f"e{n}") for n in range(1200)))
-    bench.publisher.keep = Keep(0.0, 64.0)
+    bench.publisher.retention = Retention(0.0, 64.0)
     until(lambda: not list(fetch_alerts(bench.control)))
 
 
