@@ -112,18 +112,18 @@ class RhythmStatus(Struct, frozen=True, gc=False):
 class Score(Struct, frozen=True, eq=False, gc=False):
     """What the model says of one beat: higher is more anomalous; None where it cannot say.
 
-    ``expected`` is the beat as the network would have it, in the window's shape and units.
-    ``error`` says where the beat is unusual: for each tick, the squared difference from the
-    patient's reference, in units of what is usual for that tick in normal beats; where there is no
-    reference yet, and with ``scale="beat"``, the squared difference from ``expected``. Both are
-    empty when ``value`` is None.
+    ``reconstruction`` is the beat as the network reconstructs it, in the window's shape and units.
+    ``saliency`` says where the beat is unusual: for each sample, the squared difference from the
+    patient's template, in units of what is usual for that sample in normal beats; where there is no
+    template yet, and with ``scale="beat"``, the squared difference from ``reconstruction``. Both
+    are empty when ``value`` is None.
     """
 
     beat: Beat
     value: float | None
     threshold: float
-    expected: Floats
-    error: Floats
+    reconstruction: Floats
+    saliency: Floats
 
     @property
     def anomalous(self) -> bool:
@@ -136,24 +136,26 @@ class Score(Struct, frozen=True, eq=False, gc=False):
         return self.beat.known_at
 
     @property
-    def height(self) -> float:
+    def value_or_neginf(self) -> float:
         """The value, by which scores are ordered; -inf where there is none."""
         return -inf if self.value is None else self.value
 
-    def kept(self) -> Self:
+    def with_own_arrays(self) -> Self:
         """The same with arrays of its own: as scored, they are parts of a whole batch's."""
-        return replace(self, expected=self.expected.copy(), error=self.error.copy())
+        return replace(
+            self, reconstruction=self.reconstruction.copy(), saliency=self.saliency.copy()
+        )
 
 
 class Kind(StrEnum):
-    """Whether an alert speaks of the patient or of the signal."""
+    """Whether an alert is about the patient or about equipment."""
 
     PHYSIOLOGICAL = "physiological"
     TECHNICAL = "technical"
 
 
 class Priority(StrEnum):
-    """How soon somebody must look."""
+    """How soon somebody must respond (IEC 60601-1-8)."""
 
     HIGH = "high"
     MEDIUM = "medium"
@@ -168,50 +170,16 @@ class Phase(StrEnum):
     END = "end"
 
 
-Evidence = Score | SignalChange | RhythmStatus  # what alarms are judged by
-
-
-class Turn(Struct, frozen=True, eq=False, gc=False):
-    """A judge's word about an episode of its own: it begins, has more to tell, or is over.
-
-    ``beats`` are the apexes of the beats that belong to it and are new since the word before;
-    ``worst`` is the highest score among them, which explains the episode if it ``explains``. What
-    is said holds from sample ``at`` on, and could be known with ``known_at`` of the samples.
-    """
-
-    code: str
-    phase: Phase
-    priority: Priority
-    onset: int
-    at: int
-    known_at: int
-    end: int | None = None
-    lead: str | None = None
-    beats: tuple[int, ...] = ()
-    worst: Score | None = None
-    explains: bool = False
-
-    @property
-    def kind(self) -> Kind:
-        """Whether it speaks of the patient or of the signal."""
-        return Kind.TECHNICAL if self.code.startswith("signal.") else Kind.PHYSIOLOGICAL
-
-    @property
-    def episode(self) -> str:
-        """What tells this episode from all others of its stream that are under way."""
-        return f"{self.code}/{self.lead}" if self.kind is Kind.TECHNICAL else self.code
-
-
 class Alert(Struct, frozen=True, kw_only=True):
     """One message about one episode; ``episode`` counts the stream's episodes from 0.
 
-    ``beats`` are the apexes (source samples) of the anomalous beats new since the last message.
-    ``worst`` is the highest score among them; None for technical alerts. It explains the episode,
-    if ``explains``: it is the highest so far.
-    What the message says holds from sample ``at`` on; ``condition_ms``: from there to the moment
-    it could be recognised. ``lead``: the one that it is about, None for all or none.
-    ``suspended``: whether no lead is usable, so that no beat can be scored. ``suppressed``: how
-    many episodes of this code were held back since the last message of this code.
+    ``code``: see ``beatgan.alarms.codes``. ``beats``: R peaks (source samples) of the episode's
+    beats since the last message. ``worst``: the highest score among them; None for technical
+    alerts. It explains the episode if ``explains``: it is the highest so far. The message is true
+    from sample ``at`` on; ``condition_ms``: from there to the moment it could be known. ``lead``:
+    the one that it is about, None for all or none. ``suspended``: whether no lead is usable, so
+    that no beat can be scored. ``suppressed``: how many episodes of this code were held back since
+    the last message of this code.
     """
 
     episode: int

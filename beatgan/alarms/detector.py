@@ -1,34 +1,125 @@
-"""What a judge of alarms is, stated once: a pure fold from evidence to turns.
+"""What an alarm detector is: a pure fold from scores, signal changes and statuses to events.
 
-One judge serves one stream and one family of alarms. policy.py numbers the episodes, holds some of
-them back and makes alerts.
+One detector serves one stream and one family of alarms. ``policy.py`` numbers the episodes, holds
+some of them back and makes alerts.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from math import inf
+from typing import Any, Protocol, Self
 
+from msgspec import Struct
+
+from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.types import Evidence, Phase, Priority, Turn
+from beatgan.types import Kind, Phase, Priority, RhythmStatus, Score, SignalChange
+
+AlarmInput = Score | SignalChange | RhythmStatus
 
 
-class Judge(Protocol):
-    """Says when an episode begins, has more to tell and is over.
+class AlarmEvent(Struct, frozen=True, eq=False, gc=False):
+    """An alarm condition begins, has news or ends, as one detector sees it.
 
-    Laws: the same evidence gives the same turns; ``state`` is all that it remembers, so that
-    another judge given it goes on where this one was; ``limits`` may be replaced at any time.
+    ``beats`` are the R peaks of the episode's beats since its last event; ``worst`` is the highest
+    score among them, which explains the episode if it ``explains``. The event is true from sample
+    ``at`` on, and could be known with ``known_at`` of the samples.
     """
 
-    state: Any  # a msgspec.Struct of each judge's own, which a checkpoint can encode
+    code: AlarmCode
+    phase: Phase
+    priority: Priority
+    onset: int
+    at: int
+    known_at: int
+    end: int | None = None
+    lead: str | None = None
+    beats: tuple[int, ...] = ()
+    worst: Score | None = None
+    explains: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it is about the patient or about the signal."""
+        return self.code.kind
+
+    @property
+    def episode(self) -> str:
+        """The episode's key among those of its stream that are under way."""
+        return f"{self.code}/{self.lead}" if self.kind is Kind.TECHNICAL else self.code
+
+
+class AlarmDetector(Protocol):
+    """Says when an alarm condition begins, has news and ends.
+
+    Laws: the same inputs give the same events; ``state`` is all that it remembers, so that another
+    detector given it goes on where this one was; ``limits`` may be replaced at any time.
+    """
+
+    state: Any  # a msgspec.Struct of each detector's own, which a checkpoint can encode
     limits: AlarmLimits
 
-    def push(self, event: Evidence) -> Sequence[Turn]:
-        """What is to be told after ``event``; events come in the order they became known."""
+    def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
+        """The events that this input gives rise to. Inputs come in the order they became known."""
 
-    def close(self, sample: int) -> Sequence[Turn]:
-        """The stream ends at ``sample``: so does every episode under way."""
+    def close(self, sample: int) -> Sequence[AlarmEvent]:
+        """The stream ends at ``sample``, and so does every episode under way."""
 
 
-def turn(code: str, priority: Priority, phase: Phase, onset: int, at: int, known_at: int) -> Turn:
-    """A word about an episode that no beats belong to."""
+def episode_event(code: AlarmCode, phase: Phase, onset: int, at: int, known_at: int) -> AlarmEvent:
+    """An event of an episode that no beats belong to."""
     end = at if phase is Phase.END else None
-    return Turn(code, phase, priority, onset, at, known_at, end)
+    return AlarmEvent(code, phase, code.priority, onset, at, known_at, end)
+
+
+class BeatEpisode(Struct):
+    """An episode under way that beats belong to."""
+
+    onset: int
+    reported_at: int  # sample count at which its last event was known
+    last: int  # R peak of its latest beat
+    beats: list[int]  # R peaks since its last event ...
+    worst: Score | None  # ... and the highest score among them
+    highest: float = -inf  # the highest score reported so far
+    others: int = 0  # scored beats in a row that do not belong to it
+
+    @classmethod
+    def begin(cls, scores: Sequence[Score], known_at: int) -> Self:
+        """An episode of these beats, one or more; the scores have arrays of their own."""
+        beats = [score.beat.sample for score in scores]
+        worst = max(scores, key=lambda score: score.value_or_neginf)
+        return cls(beats[0], known_at, beats[-1], beats, worst)
+
+    def add(self, score: Score) -> None:
+        """One more of its beats."""
+        self.others = 0
+        self.last = score.beat.sample
+        self.beats.append(self.last)
+        if self.worst is None or score.value_or_neginf > self.worst.value_or_neginf:
+            self.worst = score.with_own_arrays()
+
+    def event(self, code: AlarmCode, phase: Phase, known_at: int) -> AlarmEvent:
+        """What is new since the last event."""
+        beats, worst = tuple(self.beats), self.worst
+        self.beats, self.worst, self.reported_at = [], None, known_at
+        explains = worst is not None and worst.value_or_neginf > self.highest
+        if worst is not None:
+            self.highest = max(self.highest, worst.value_or_neginf)
+        return AlarmEvent(
+            code=code,
+            phase=phase,
+            priority=code.priority,
+            onset=self.onset,
+            at=self.onset if phase is Phase.START else self.last,
+            known_at=known_at,
+            end=self.last if phase is Phase.END else None,
+            lead=None if worst is None else worst.beat.lead,
+            beats=beats,
+            worst=worst,
+            explains=explains,
+        )
+
+    def update(self, code: AlarmCode, known_at: int, interval: float) -> Sequence[AlarmEvent]:
+        """An update, if there is news and the last event is ``interval`` samples ago."""
+        if not self.beats or known_at - self.reported_at < interval:
+            return ()
+        return (self.event(code, Phase.UPDATE, known_at),)

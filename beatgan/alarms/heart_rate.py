@@ -1,4 +1,4 @@
-"""Judges the heart's rate: `rhythm.tachycardia` and `rhythm.bradycardia`.
+"""Alarms `rhythm.tachycardia` and `rhythm.bradycardia`: the heart rate is beyond its limit.
 
 Knows the intervals between beats of good signal; knows no shape and no score. A pure fold.
 """
@@ -8,20 +8,20 @@ from statistics import median
 
 from msgspec import Struct, field
 
-from beatgan.alarms.detector import turn
+from beatgan.alarms.codes import AlarmCode
+from beatgan.alarms.detector import AlarmEvent, AlarmInput, episode_event
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.types import Evidence, Phase, Priority, Quality, Score, Turn
+from beatgan.types import Phase, Quality, Score
 
-TACHYCARDIA, BRADYCARDIA = "rhythm.tachycardia", "rhythm.bradycardia"
-INTERVALS = 8  # whose median is the rate: neither a premature beat nor one missed moves it far
-BACK = 0.05  # so far back inside its limit, as a share, must the rate be for an episode to end
-UNKNOWN_S = 30.0  # without an interval that counts: then nobody knows the rate any more
+INTERVALS = 8  # whose median is the rate: neither a premature beat nor a missed one moves it far
+HYSTERESIS = 0.05  # so far back inside its limit, as a share, must the rate be for an episode's end
+UNKNOWN_S = 30.0  # after so long without an interval that counts, the rate is no longer known
 
 
-class Side(Struct):
-    """What it remembers of one code."""
+class RateLimitState(Struct):
+    """What it remembers of one limit."""
 
-    turned: int | None = None  # apex since which the rate is beyond, or back in an episode
+    since: int | None = None  # R peak since which the rate is beyond it, or back in an episode
     onset: int | None = None  # of the episode under way
 
 
@@ -29,20 +29,20 @@ class State(Struct):
     """What it remembers."""
 
     intervals: list[float] = field(default_factory=list)  # the latest that counted, in ms
-    last: int = 0  # apex at which the latest one ended
-    fast: Side = field(default_factory=Side)
-    slow: Side = field(default_factory=Side)
+    last: int = 0  # R peak at which the latest one ended
+    fast: RateLimitState = field(default_factory=RateLimitState)
+    slow: RateLimitState = field(default_factory=RateLimitState)
 
 
-class Rate:
-    """The judge of the heart's rate."""
+class HeartRateDetector:
+    """Begins and ends when the rate has been beyond its limit, or back, for a while."""
 
     def __init__(self, limits: AlarmLimits, fs: float) -> None:
         self.limits, self._fs = limits, fs
         self.state = State()
 
-    def push(self, event: Evidence) -> Sequence[Turn]:
-        """What is to be told after this event."""
+    def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
+        """See `AlarmDetector`."""
         state, known_at = self.state, event.known_at
         if state.intervals and known_at - state.last > UNKNOWN_S * self._fs:
             return self.close(known_at)
@@ -55,44 +55,47 @@ class Rate:
         state.intervals.append(beat.rr_ms)
         if len(state.intervals) > INTERVALS:
             del state.intervals[0]
-        return self._judge(beat.sample, known_at) if len(state.intervals) == INTERVALS else ()
+        return self._compare(beat.sample, known_at) if len(state.intervals) == INTERVALS else ()
 
-    def close(self, sample: int) -> Sequence[Turn]:
+    def close(self, sample: int) -> Sequence[AlarmEvent]:
         """The stream ends at ``sample``, or its rate is unknown from there on."""
         before, self.state = self.state, State()
-        sides = ((TACHYCARDIA, before.fast), (BRADYCARDIA, before.slow))
+        limits = ((AlarmCode.TACHYCARDIA, before.fast), (AlarmCode.BRADYCARDIA, before.slow))
         return [
-            turn(code, Priority.MEDIUM, Phase.END, side.onset, before.last, sample)
-            for code, side in sides
-            if side.onset is not None
+            episode_event(code, Phase.END, each.onset, before.last, sample)
+            for code, each in limits
+            if each.onset is not None
         ]
 
-    def _judge(self, apex: int, known_at: int) -> Sequence[Turn]:
-        """The rate is known up to ``apex``. Where it is usual, this must cost next to nothing."""
+    def _compare(self, r_peak: int, known_at: int) -> Sequence[AlarmEvent]:
+        """The rate up to ``r_peak`` beside its limits. Within them this must cost next to nothing.
+
+        The median interval is multiplied with the limit, so that nothing is divided.
+        """
         interval, limits, state = median(self.state.intervals), self.limits, self.state
-        back = 1 - BACK if state.fast.onset is not None else 1.0
-        fast = interval * limits.tachycardia_rate * back < 60_000
-        back = 1 + BACK if state.slow.onset is not None else 1.0
-        slow = interval * limits.bradycardia_rate * back > 60_000
+        share = 1 - HYSTERESIS if state.fast.onset is not None else 1.0
+        fast = interval * limits.tachycardia_rate * share < 60_000
+        share = 1 + HYSTERESIS if state.slow.onset is not None else 1.0
+        slow = interval * limits.bradycardia_rate * share > 60_000
         return (
-            *self._side(TACHYCARDIA, state.fast, fast, apex, known_at),
-            *self._side(BRADYCARDIA, state.slow, slow, apex, known_at),
+            *self._update(AlarmCode.TACHYCARDIA, state.fast, fast, r_peak, known_at),
+            *self._update(AlarmCode.BRADYCARDIA, state.slow, slow, r_peak, known_at),
         )
 
-    def _side(
-        self, code: str, side: Side, beyond: bool, apex: int, known_at: int
-    ) -> Sequence[Turn]:
-        """One code's word: what held has turned, and for long enough."""
-        if beyond == (side.onset is not None):
-            side.turned = None
+    def _update(
+        self, code: AlarmCode, state: RateLimitState, beyond: bool, r_peak: int, known_at: int
+    ) -> Sequence[AlarmEvent]:
+        """An episode begins or ends, once that has been due for long enough."""
+        if beyond == (state.onset is not None):
+            state.since = None
             return ()
-        if side.turned is None:
-            side.turned = apex
-        if apex - side.turned < self.limits.rate_s * self._fs:
+        if state.since is None:
+            state.since = r_peak
+        if r_peak - state.since < self.limits.heart_rate_delay_s * self._fs:
             return ()
-        turned, side.turned = side.turned, None
-        if side.onset is None:
-            side.onset = turned
-            return (turn(code, Priority.MEDIUM, Phase.START, turned, turned, known_at),)
-        onset, side.onset = side.onset, None
-        return (turn(code, Priority.MEDIUM, Phase.END, onset, turned, known_at),)
+        since, state.since = state.since, None
+        if state.onset is None:
+            state.onset = since
+            return (episode_event(code, Phase.START, since, since, known_at),)
+        onset, state.onset = state.onset, None
+        return (episode_event(code, Phase.END, onset, since, known_at),)

@@ -1,9 +1,10 @@
-"""When alarms begin, speak again and end: every limit there is, with its default.
+"""When alarms begin, are updated and end: every limit there is, with its default.
 
 The defaults were chosen on DS1 and, for fibrillation, on the odd records of cudb
-(docs/operations.md tells what each means). Knows no alarm's logic.
+(docs/operations.md says what each means). Knows no alarm's logic.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from beatgan.errors import UsageError
@@ -11,23 +12,26 @@ from beatgan.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class AlarmLimits:
-    """The limits of one stream's alarms; lengths of time in seconds, rates in beats a minute."""
+    """The limits of one stream's alarms; lengths of time in seconds, rates in beats a minute.
+
+    Raises UsageError where they are impossible.
+    """
 
     anomalous_beats: int = 5  # this many anomalous beats of good signal ...
     among_beats: int = 10  # ... among this many scored beats in a row begin an episode
     clear_beats: int = 10  # this many normal beats in a row end it
-    run_beats: int = 3  # this many ventricular beats in a row ...
-    run_rate: float = 100.0  # ... this fast are a run
-    asystole_s: float = 4.0  # without a beat; the signal is judged 3.5 s after one at the earliest
-    fibrillation_odds: float = 1.75  # log odds of chaos that begin an episode; it ends at 0
-    tachycardia_rate: float = 140.0  # a faster heart is told
-    bradycardia_rate: float = 40.0  # a slower one, too
-    rate_s: float = 10.0  # for how long it must be so
-    update_s: float = 10.0  # an episode speaks again, at most this often, while it has news
-    patience_s: float = 60.0  # a lead that fails while another is well is told after so long
-    refractory_s: float = 60.0  # after an episode, until the next of its kind may begin
-    burst: int = 10  # so many episodes of one kind may begin at once, ...
-    most_per_hour: float = 30.0  # ... and in the long run so many an hour
+    vt_beats: int = 3  # this many ventricular beats in a row ...
+    vt_rate: float = 100.0  # ... this fast are a run
+    asystole_s: float = 4.0  # without a beat; known 3.5 s after one at the earliest
+    vf_log_odds_limit: float = 1.75  # log odds that begin an episode; it ends at 0
+    tachycardia_rate: float = 140.0  # a faster heart raises an alarm
+    bradycardia_rate: float = 40.0  # and so does a slower one
+    heart_rate_delay_s: float = 10.0  # for how long it must be so
+    update_s: float = 10.0  # an episode is updated at most this often, while it has news
+    technical_delay_s: float = 60.0  # for how long a lead must fail while another is usable
+    refractory_s: float = 60.0  # after an episode, until the next of its code may begin
+    burst: int = 10  # so many episodes of one code may begin at once, ...
+    max_per_hour: float = 30.0  # ... and in the long run so many an hour
     latch: bool = True  # an episode of high priority does not end before it is acknowledged
 
     def __post_init__(self) -> None:
@@ -41,14 +45,25 @@ class AlarmLimits:
                 "alarms: need bradycardia_rate < tachycardia_rate, "
                 f"got {self.bradycardia_rate:g} and {self.tachycardia_rate:g}"
             )
-        for name in ("clear_beats", "run_beats", "burst"):
+        for name in ("clear_beats", "vt_beats", "burst"):
             if getattr(self, name) < 1:
                 raise UsageError(f"alarms: {name} must be 1 or more, got {getattr(self, name)}")
         if not self.asystole_s >= 3.5:
             raise UsageError(f"alarms: asystole_s must be 3.5 or more, got {self.asystole_s:g}")
-        for name in ("run_rate", "fibrillation_odds", "bradycardia_rate", "most_per_hour"):
+        for name in ("vt_rate", "vf_log_odds_limit", "bradycardia_rate", "max_per_hour"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"alarms: {name} must be above 0, got {getattr(self, name):g}")
-        for name in ("rate_s", "update_s", "patience_s", "refractory_s"):
+        for name in ("heart_rate_delay_s", "update_s", "technical_delay_s", "refractory_s"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"alarms: {name} must be 0 or more, got {getattr(self, name):g}")
+
+
+# What limits were called in the release before, and what they are called now.
+FORMER_NAMES: Mapping[str, str] = {
+    "run_beats": "vt_beats",
+    "run_rate": "vt_rate",
+    "fibrillation_odds": "vf_log_odds_limit",
+    "rate_s": "heart_rate_delay_s",
+    "patience_s": "technical_delay_s",
+    "most_per_hour": "max_per_hour",
+}

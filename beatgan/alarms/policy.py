@@ -1,8 +1,10 @@
-"""From evidence to alerts: what the judges say, numbered, and not more often than bearable.
+"""From scores, signal changes and statuses to alerts: episodes, numbered and limited in number.
 
-A pure fold; knows no clock and not how a judge comes to its verdict. One object serves one stream.
+A pure fold; knows no clock and not how a detector finds an alarm condition. One object serves one
+stream.
 """
 
+from collections.abc import Mapping
 from math import inf
 from typing import cast
 
@@ -17,12 +19,13 @@ from beatgan.alarms import (
     ventricular_fibrillation,
     ventricular_run,
 )
-from beatgan.alarms.detector import Judge
+from beatgan.alarms.codes import AlarmCode
+from beatgan.alarms.detector import AlarmDetector, AlarmEvent, AlarmInput
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.ventricular_beat import VentricularClassifier
-from beatgan.types import Alert, Evidence, Kind, Phase, Priority, Score, SignalChange, Turn
+from beatgan.types import Alert, Condition, Kind, Phase, Priority, Score, SignalChange
 
-JudgeStates = tuple[
+DetectorStates = tuple[
     anomalous_beats.State,
     technical.State,
     asystole.State,
@@ -33,179 +36,198 @@ JudgeStates = tuple[
 
 
 class Budget(Struct):
-    """How many more episodes of one code may begin."""
+    """How many more episodes of one code may begin: a token bucket."""
 
     left: float
     counted: int  # sample count up to which ``left`` has grown
-    ended: int | None = None  # sample count at which one was last told to be over
-    suppressed: int = 0  # not told since the code's last message
+    ended: int | None = None  # sample count at which the end of one was last reported
+    suppressed: int = 0  # episodes not reported since the code's last alert
 
 
 class PolicyState(Struct):
-    """All that a policy remembers, for a checkpoint."""
+    """All that a policy remembers, for a checkpoint. Episodes are keyed by `AlarmEvent.episode`."""
 
-    judges: JudgeStates
+    detectors: DetectorStates
     episodes: int = 0  # that were numbered so far
     suspended: bool = False
-    told: dict[str, int] = field(default_factory=dict)  # numbers of those under way
-    held: dict[str, Turn] = field(default_factory=dict)  # under way, but held back
-    budgets: dict[str, Budget] = field(default_factory=dict)  # by code
+    active: dict[str, int] = field(default_factory=dict)  # numbers of those reported, under way
+    held: dict[str, AlarmEvent] = field(default_factory=dict)  # under way, but held back
+    budgets: dict[AlarmCode, Budget] = field(default_factory=dict)
 
 
 class EpisodePolicy:
-    """Alerts of one stream. Push its evidence in the order it became known.
+    """Alerts of one stream. Push its inputs in the order they became known.
 
-    An episode that begins too soon after another of its code, is one too many, or is of a lead that
-    can be spared, is held back: told late if it lasts, else counted. Never one of high priority.
+    An episode is held back that begins too soon after another of its code, is one too many, or is
+    of a lead that can be spared: reported late if it lasts, else counted. Never one of high
+    priority.
     """
 
     def __init__(self, limits: AlarmLimits, ventricular: VentricularClassifier, fs: float) -> None:
         self._limits, self._fs = limits, fs
-        self._judges: list[Judge] = [
-            anomalous_beats.Anomalous(limits, fs),
-            technical.Technical(limits),
-            asystole.Standstill(limits, fs),
-            ventricular_fibrillation.Fibrillation(limits, fs),
-            ventricular_run.Runs(limits, ventricular, fs),
-            heart_rate.Rate(limits, fs),
+        self._technical = technical.TechnicalDetector(limits)
+        self._detectors: list[AlarmDetector] = [
+            anomalous_beats.AnomalousBeatsDetector(limits, fs),
+            self._technical,
+            asystole.AsystoleDetector(limits, fs),
+            ventricular_fibrillation.VentricularFibrillationDetector(limits, fs),
+            ventricular_run.VentricularRunDetector(limits, ventricular, fs),
+            heart_rate.HeartRateDetector(limits, fs),
         ]
-        self._state = PolicyState(self._judge_states())
-        self.suppressed: list[str] = []  # codes of episodes never told; whoever counts them clears
+        self._state = PolicyState(self._detector_states())
+        self._suppressed: list[AlarmCode] = []
 
-    def push(self, event: Evidence) -> list[Alert]:
-        """The alerts that this event gives rise to."""
+    def push(self, event: AlarmInput) -> list[Alert]:
+        """The alerts that this input gives rise to."""
         if isinstance(event, SignalChange):
             self._state.suspended = event.suspended
         alerts: list[Alert] = []
-        for judge in self._judges:
-            for turn in judge.push(event):
-                alerts += self._weigh(turn)
+        for detector in self._detectors:
+            for each in detector.push(event):
+                alerts += self._admit(each)
         if self._state.held:
             alerts += self._release(event.known_at)
         return alerts
 
     def close(self, sample: int) -> list[Alert]:
-        """The stream ends at ``sample``: so does every episode under way."""
+        """The stream ends at ``sample``, and so does every episode under way."""
         return [
             alert
-            for judge in self._judges
-            for turn in judge.close(sample)
-            for alert in self._weigh(turn)
+            for detector in self._detectors
+            for event in detector.close(sample)
+            for alert in self._admit(event)
         ]
 
     def replace_limits(self, limits: AlarmLimits) -> None:
         """From now on, other limits; episodes under way go on."""
         self._limits = limits
-        for judge in self._judges:
-            judge.limits = limits
+        for detector in self._detectors:
+            detector.limits = limits
+
+    def drain_suppressed(self) -> list[AlarmCode]:
+        """The codes of episodes that ended without having been reported, since the last call."""
+        if not self._suppressed:
+            return []
+        suppressed, self._suppressed = self._suppressed, []
+        return suppressed
+
+    @property
+    def active(self) -> Mapping[str, int]:
+        """The numbers of the episodes reported and under way, by ``code`` or ``code/lead``."""
+        return self._state.active
+
+    @property
+    def signal_conditions(self) -> set[tuple[Condition, str]]:
+        """The conditions that hold, each with its lead, reported or not."""
+        return set(self._technical.state.since)
 
     def save(self) -> PolicyState:
-        """All that it remembers; to be encoded before the next event."""
-        self._state.judges = self._judge_states()
+        """All that it remembers; to be encoded before the next input."""
+        self._state.detectors = self._detector_states()
         return self._state
 
     def restore(self, state: PolicyState) -> None:
         """Go on where the policy was that saved ``state``."""
         self._state = state
-        for judge, remembered in zip(self._judges, state.judges, strict=True):
-            judge.state = remembered
+        for detector, remembered in zip(self._detectors, state.detectors, strict=True):
+            detector.state = remembered
 
-    def _judge_states(self) -> JudgeStates:
-        return cast(JudgeStates, tuple(judge.state for judge in self._judges))
+    def _detector_states(self) -> DetectorStates:
+        return cast(DetectorStates, tuple(detector.state for detector in self._detectors))
 
     # --- episodes are numbered, or held back --------------------------------------------------
 
-    def _weigh(self, turn: Turn) -> list[Alert]:
-        """A judge's word as an alert, unless the episode is held back."""
+    def _admit(self, event: AlarmEvent) -> list[Alert]:
+        """A detector's event as an alert, unless its episode is held back."""
         held = self._state.held
-        if turn.phase is Phase.START:
-            held[turn.episode] = turn
-            return self._release(turn.known_at, turn.episode)
-        if turn.episode not in held:
-            return [self._alert(turn)]
-        if turn.phase is Phase.UPDATE:
-            held[turn.episode] = _merged(held[turn.episode], turn)
+        if event.phase is Phase.START:
+            held[event.episode] = event
+            return self._release(event.known_at, event.episode)
+        if event.episode not in held:
+            return [self._alert(event)]
+        if event.phase is Phase.UPDATE:
+            held[event.episode] = _merged(held[event.episode], event)
             return []
-        del held[turn.episode]
-        self._budget(turn).suppressed += 1
-        self.suppressed.append(turn.code)
+        del held[event.episode]
+        self._budget(event).suppressed += 1
+        self._suppressed.append(event.code)
         return []
 
     def _release(self, known_at: int, only: str | None = None) -> list[Alert]:
-        """Tell of the beginning of those that are held and may be told at ``known_at``."""
+        """Report the start of those held back that may be reported at ``known_at``."""
         alerts: list[Alert] = []
         for episode in tuple(self._state.held) if only is None else (only,):
-            turn = replace(self._state.held[episode], known_at=known_at)
-            if self._may_begin(turn):
+            event = replace(self._state.held[episode], known_at=known_at)
+            if self._may_begin(event):
                 del self._state.held[episode]
-                self._state.told[episode] = self._state.episodes
+                self._state.active[episode] = self._state.episodes
                 self._state.episodes += 1
-                alerts.append(self._alert(turn))
+                alerts.append(self._alert(event))
         return alerts
 
-    def _may_begin(self, turn: Turn) -> bool:
-        """Whether an episode may be told, which takes one from its code's budget."""
-        if turn.priority is Priority.HIGH:
+    def _may_begin(self, event: AlarmEvent) -> bool:
+        """Whether an episode may be reported, which takes one from its code's budget."""
+        if event.priority is Priority.HIGH:
             return True
-        if self._too_soon(turn):
+        if self._too_soon(event):
             return False
-        limits, budget = self._limits, self._budget(turn)
-        grown = (turn.known_at - budget.counted) / self._fs * limits.most_per_hour / 3600
+        limits, budget = self._limits, self._budget(event)
+        grown = (event.known_at - budget.counted) / self._fs * limits.max_per_hour / 3600
         budget.left = min(budget.left + grown, limits.burst)
-        budget.counted = turn.known_at
+        budget.counted = event.known_at
         if budget.left < 1:
             return False
         budget.left -= 1
         return True
 
-    def _too_soon(self, turn: Turn) -> bool:
+    def _too_soon(self, event: AlarmEvent) -> bool:
         """Whether an episode has to last, or to wait for the last one to be some time ago."""
-        limits, budget = self._limits, self._budget(turn)
-        if turn.kind is Kind.TECHNICAL:
-            lasts = turn.known_at - turn.onset
-            return turn.priority is Priority.LOW and lasts < limits.patience_s * self._fs
+        limits, budget = self._limits, self._budget(event)
+        if event.kind is Kind.TECHNICAL:
+            lasts = event.known_at - event.onset
+            return event.priority is Priority.LOW and lasts < limits.technical_delay_s * self._fs
         ended = budget.ended
-        return ended is not None and turn.known_at - ended < limits.refractory_s * self._fs
+        return ended is not None and event.known_at - ended < limits.refractory_s * self._fs
 
-    def _budget(self, turn: Turn) -> Budget:
+    def _budget(self, event: AlarmEvent) -> Budget:
         budgets = self._state.budgets
-        if turn.code not in budgets:
-            budgets[turn.code] = Budget(self._limits.burst, turn.known_at)
-        return budgets[turn.code]
+        if event.code not in budgets:
+            budgets[event.code] = Budget(self._limits.burst, event.known_at)
+        return budgets[event.code]
 
-    def _alert(self, turn: Turn) -> Alert:
-        number = self._state.told[turn.episode]
-        budget = self._budget(turn)
+    def _alert(self, event: AlarmEvent) -> Alert:
+        number = self._state.active[event.episode]
+        budget = self._budget(event)
         suppressed, budget.suppressed = budget.suppressed, 0
-        if turn.phase is Phase.END:
-            del self._state.told[turn.episode]
-            budget.ended = turn.known_at
+        if event.phase is Phase.END:
+            del self._state.active[event.episode]
+            budget.ended = event.known_at
         return Alert(
             episode=number,
-            kind=turn.kind,
-            code=turn.code,
-            priority=turn.priority,
-            phase=turn.phase,
-            onset=turn.onset,
-            end=turn.end,
-            at=turn.at,
-            lead=turn.lead,
+            kind=event.kind,
+            code=event.code,
+            priority=event.priority,
+            phase=event.phase,
+            onset=event.onset,
+            end=event.end,
+            at=event.at,
+            lead=event.lead,
             suspended=self._state.suspended,
-            beats=turn.beats,
-            worst=turn.worst,
-            explains=turn.explains,
-            condition_ms=1000 * (turn.known_at - turn.at) / self._fs,
+            beats=event.beats,
+            worst=event.worst,
+            explains=event.explains,
+            condition_ms=1000 * (event.known_at - event.at) / self._fs,
             suppressed=suppressed,
         )
 
 
-def _merged(start: Turn, update: Turn) -> Turn:
-    """The beginning of an episode that is held back, with what has become known since."""
-    worst = max(start.worst, update.worst, key=_height)
+def _merged(start: AlarmEvent, update: AlarmEvent) -> AlarmEvent:
+    """The start of an episode that is held back, with what has become known since."""
+    worst = max(start.worst, update.worst, key=_value_or_neginf)
     at = update.at if start.kind is Kind.TECHNICAL else start.at  # since when scoring is suspended
     beats = start.beats + update.beats
     return replace(start, priority=update.priority, at=at, beats=beats, worst=worst)
 
 
-def _height(score: Score | None) -> float:
-    return -inf if score is None else score.height
+def _value_or_neginf(score: Score | None) -> float:
+    return -inf if score is None else score.value_or_neginf

@@ -1,4 +1,4 @@
-"""Judges a stream's signal: `signal.gap`, `.flat`, `.saturated` and `.noise`, each lead by itself.
+"""Alarms `signal.gap`, `.flat`, `.saturated` and `.noise`, each lead by itself.
 
 Knows changes of the signal only. A pure fold.
 """
@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
+from beatgan.alarms.codes import AlarmCode
+from beatgan.alarms.detector import AlarmEvent, AlarmInput
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.types import Condition, Evidence, Phase, Priority, SignalChange, Turn
+from beatgan.types import Condition, Phase, Priority, SignalChange
 
 
 class State(Struct):
@@ -18,51 +20,50 @@ class State(Struct):
     suspended: bool = False
 
 
-class Technical:
-    """The judge of the signal."""
+class TechnicalDetector:
+    """An episode for each condition of each lead; all are medium while no lead is usable."""
 
     def __init__(self, limits: AlarmLimits) -> None:
         self.limits = limits
         self.state = State()
 
-    def push(self, event: Evidence) -> Sequence[Turn]:
-        """The change itself; then, where it decides whether scoring goes on, all that hold on."""
+    def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
+        """The change itself; then updates of all others, where it decides if scoring goes on."""
         if not isinstance(event, SignalChange):
             return ()
-        state, which = self.state, (event.condition, event.lead)
+        state, key = self.state, (event.condition, event.lead)
         others = dict(state.since) if event.suspended != state.suspended else {}
         state.suspended = event.suspended
-        turns: list[Turn] = []
-        again = event.begins and which in state.since  # after a restart: the episode goes on
-        if not again:
-            others.pop(which, None)
-        if event.begins and not again:
-            state.since[which] = event.sample
-            turns.append(self._turn(which, event.sample, Phase.START, event.sample, event.known_at))
-        elif not again and (onset := state.since.pop(which, None)) is not None:
-            turns.append(self._turn(which, onset, Phase.END, event.sample, event.known_at))
-        turns += [
-            self._turn(other, onset, Phase.UPDATE, event.sample, event.known_at)
+        events: list[AlarmEvent] = []
+        known = event.begins and key in state.since  # after a restart: the episode goes on
+        if not known:
+            others.pop(key, None)
+        if event.begins and not known:
+            state.since[key] = event.sample
+            events.append(self._event(key, event.sample, Phase.START, event.sample, event.known_at))
+        elif not known and (onset := state.since.pop(key, None)) is not None:
+            events.append(self._event(key, onset, Phase.END, event.sample, event.known_at))
+        events += [
+            self._event(other, onset, Phase.UPDATE, event.sample, event.known_at)
             for other, onset in others.items()
         ]
-        return turns
+        return events
 
-    def close(self, sample: int) -> Sequence[Turn]:
-        """The stream ends at ``sample``."""
+    def close(self, sample: int) -> Sequence[AlarmEvent]:
+        """See `AlarmDetector`."""
         since, self.state.since = self.state.since, {}
-        return [
-            self._turn(which, onset, Phase.END, sample, sample) for which, onset in since.items()
-        ]
+        return [self._event(key, onset, Phase.END, sample, sample) for key, onset in since.items()]
 
-    def _turn(
-        self, which: tuple[Condition, str], onset: int, phase: Phase, at: int, known_at: int
-    ) -> Turn:
-        """A word about a lead's signal, whose state holds from ``at`` on."""
-        condition, lead = which
-        return Turn(
-            code=f"signal.{condition}",
+    def _event(
+        self, key: tuple[Condition, str], onset: int, phase: Phase, at: int, known_at: int
+    ) -> AlarmEvent:
+        """An event of a lead's condition, true from ``at`` on."""
+        condition, lead = key
+        code = AlarmCode(f"signal.{condition}")
+        return AlarmEvent(
+            code=code,
             phase=phase,
-            priority=Priority.MEDIUM if self.state.suspended else Priority.LOW,
+            priority=Priority.MEDIUM if self.state.suspended else code.priority,
             onset=onset,
             at=at,
             known_at=known_at,

@@ -52,6 +52,7 @@ class Explanation(msgspec.Struct, frozen=True):
 class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One phase of one episode.
 
+    ``former_code``: what ``code`` was called in the release before, where it was renamed.
     ``repeat``: sent again, for late joiners. A field that is UNSET is not in the JSON.
     """
 
@@ -80,6 +81,7 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     beats: tuple[int, ...]
     delay_ms: Delay
     explanation: Explanation | None
+    former_code: str | UnsetType = UNSET
     repeat: bool | UnsetType = UNSET
 
 

@@ -43,7 +43,7 @@ def reconstructed_and_error(
     altered = beats.take(np.arange(len(beats)))
     altered.window[:] = made.window
     scores = model.score([altered.beat(row) for row in range(len(altered))])
-    return np.stack([s.expected for s in scores]), np.stack([s.error for s in scores])
+    return np.stack([s.reconstruction for s in scores]), np.stack([s.saliency for s in scores])
 
 
 def hits(error: Floats, made: PseudoBeats) -> Doubles:

@@ -245,7 +245,7 @@ def test_noise_lies_on_every_other_two_minutes() -> None:
 
 def test_limits_come_from_the_command_line() -> None:
     limits = limits_of(["alarms.run_beats=4", "alarms.run_rate=110"])
-    assert limits == replace(AlarmLimits(), run_beats=4, run_rate=110.0)
+    assert limits == replace(AlarmLimits(), vt_beats=4, vt_rate=110.0)
     for wrong in ("run_beats=4", "alarms.runbeats=4", "alarms.run_beats=x", "alarms.run_beats=0"):
         with pytest.raises(UsageError, match="run"):
             limits_of([wrong])

@@ -16,7 +16,7 @@ def test_a_killed_daemon_goes_on_where_it_was() -> None:
     assert result.alerts > 100
     assert result.seen > 50
     assert result.resumed > 0
-    codes = {"rhythm.asystole", "rhythm.fibrillation", "signal.flat", "beat.anomalous"}
+    codes = {"rhythm.asystole", "rhythm.ventricular-fibrillation", "signal.flat", "beat.anomalous"}
     assert codes <= result.ended.keys()
 
 

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from beatgan.alarms.policy import EpisodePolicy
 from beatgan.model.scorer import Scorer
 from beatgan.protocol.messages import AlertMessage, Message
 from beatgan.types import Alert, Beat, Score
@@ -114,17 +113,12 @@ class BeatBatcher:
             return ended
         known = next(scores) if isinstance(what, Beat) else what
         alerts = segment.policy.push(known)
-        if segment.policy.suppressed:
-            self._count_suppressed(segment.policy)
+        for code in segment.policy.drain_suppressed():
+            self._observer.suppressed(code)
         messages: list[Message] = [beat_message(segment, known)] if isinstance(known, Score) else []
         if alerts:
             messages += self._alert_messages(event, arrived, alerts, what.known_at, now)
         return messages
-
-    def _count_suppressed(self, policy: EpisodePolicy) -> None:
-        for code in policy.suppressed:
-            self._observer.suppressed(code)
-        policy.suppressed.clear()
 
     def _alert_messages(
         self,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import StreamError
@@ -25,7 +26,6 @@ from beatgan_daemon.pipeline.reorder import Arrival, ReorderBuffer
 from beatgan_daemon.pipeline.snapshot import Snapshot
 from beatgan_daemon.pipeline.stream import Stream
 
-NO_DATA = "signal.no-data"
 FORGET_S = 3600.0
 
 
@@ -228,7 +228,9 @@ class Engine:
         """The ids of all episodes that somebody here will end."""
         ids = {each for stream in self._streams.values() for each in stream.segment.episodes()}
         for name, silence in self._silent.items():
-            ids.add(self._streams[name].segment.episode_id(NO_DATA, silence.alert.episode))
+            ids.add(
+                self._streams[name].segment.episode_id(AlarmCode.NO_DATA, silence.alert.episode)
+            )
         return ids
 
     # --- streams come, fall silent, return and go ---------------------------------------------
@@ -261,7 +263,7 @@ class Engine:
         return Alert(
             episode=stream.expected,  # the next silence begins at a later sample
             kind=Kind.TECHNICAL,
-            code=NO_DATA,
+            code=AlarmCode.NO_DATA,
             priority=Priority.MEDIUM,
             phase=Phase.START,
             onset=stream.expected,

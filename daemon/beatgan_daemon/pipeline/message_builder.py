@@ -4,14 +4,15 @@ Pure; knows no socket and no clock.
 """
 
 import numpy as np
+from msgspec import UNSET
 
+from beatgan.alarms.codes import FORMER, AlarmCode
 from beatgan.protocol.messages import AlertMessage, BeatMessage, Delay, Explanation, StatusMessage
-from beatgan.types import Alert, Floats, Kind, Phase, Priority, Score
+from beatgan.types import Alert, Floats, Phase, Score
 from beatgan_daemon.pipeline.segment import Segment
 from beatgan_daemon.pipeline.stream import StatusChange
 
-JOURNAL = "daemon.journal"
-UNNUMBERED = -1  # until it has passed the desk
+UNNUMBERED = -1  # until `ActiveAlarms` has numbered it
 DECIMALS = 4  # of an explanation's values; amplitudes are around 1
 
 
@@ -64,6 +65,7 @@ def alert_message(
         beats=alert.beats,
         delay_ms=Delay(round(alert.condition_ms, 3), round(1000 * signal_s, 3)),
         explanation=_explanation(worst, rate) if worst is not None and alert.explains else None,
+        former_code=FORMER.get(alert.code, UNSET),
     )
 
 
@@ -72,8 +74,8 @@ def _explanation(score: Score, rate: float) -> Explanation:
         sample=score.beat.sample,
         fs=rate,
         window=_rounded(score.beat.window),
-        expected=_rounded(score.expected),
-        error=_rounded(score.error),
+        expected=_rounded(score.reconstruction),
+        error=_rounded(score.saliency),
     )
 
 
@@ -106,13 +108,13 @@ def journal_alert(before: AlertMessage | None, now_ns: int) -> AlertMessage:
     """
     onset_ns = now_ns if before is None else before.onset_ns
     return AlertMessage(
-        id=f"/{onset_ns}/0/{JOURNAL}/0",
+        id=f"/{onset_ns}/0/{AlarmCode.JOURNAL}/0",
         n=UNNUMBERED,
         stream="",
         epoch=0,
-        kind=Kind.TECHNICAL.value,
-        code=JOURNAL,
-        priority=Priority.MEDIUM.value,
+        kind=AlarmCode.JOURNAL.kind.value,
+        code=AlarmCode.JOURNAL,
+        priority=AlarmCode.JOURNAL.priority.value,
         phase=(Phase.START if before is None else Phase.END).value,
         onset_sample=0,
         onset_ns=onset_ns,

@@ -5,7 +5,6 @@ Knows what of it goes on after a restart; not what is expected next, nor what wa
 
 import numpy as np
 
-from beatgan.alarms import technical
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.policy import EpisodePolicy
 from beatgan.alarms.ventricular_beat import VentricularClassifier
@@ -45,8 +44,8 @@ class Segment:
 
     def episodes(self) -> set[str]:
         """The ids of the episodes that its policy has told of and will end."""
-        told = self.policy.save().told
-        return {self.episode_id(key.partition("/")[0], number) for key, number in told.items()}
+        active = self.policy.active.items()
+        return {self.episode_id(key.partition("/")[0], number) for key, number in active}
 
     def restore(self, snapshot: Snapshot) -> bool:
         """Go on, under the same ids, with what ``snapshot`` remembers of this segment.
@@ -80,12 +79,11 @@ class Segment:
 
         That tells of a change only, and what has changed meanwhile it does not know.
         """
-        judges = self.policy.save().judges
-        held = next(each.since for each in judges if isinstance(each, technical.State))
+        held = self.policy.signal_conditions
         suspended = self.frontend.suspended
         over: list[Event] = [
             SignalChange(condition, False, lead, sample, sample, suspended)
-            for condition, lead in sorted(held.keys() - self.frontend.conditions())
+            for condition, lead in sorted(held - self.frontend.conditions())
         ]
         if not self.frontend.reports_status:
             calm = RhythmStatus(

@@ -15,7 +15,7 @@ from beatgan.alarms.policy import PolicyState
 from beatgan.errors import BeatganError
 from beatgan.frontend import FrontendState
 
-VERSION = 1  # of what the bytes mean: another is not read
+VERSION = 2  # of what the bytes mean: another is not read
 MARK = b"bgan"
 HEAD = struct.Struct("<4sHI")  # mark, version, checksum of what follows
 

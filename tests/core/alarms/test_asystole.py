@@ -3,23 +3,14 @@
 import numpy as np
 import pytest
 
-from beatgan.alarms.asystole import CODE, Standstill
+from beatgan.alarms.asystole import CODE, AsystoleDetector
+from beatgan.alarms.detector import AlarmEvent, AlarmInput
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.frontend import EMPTY, Frontend
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.records import SAMPLE, read_recording
 from beatgan.spec import PreprocessSpec
-from beatgan.types import (
-    Beat,
-    Evidence,
-    Floats,
-    Phase,
-    Priority,
-    Quality,
-    RhythmStatus,
-    Score,
-    Turn,
-)
+from beatgan.types import Beat, Floats, Phase, Priority, Quality, RhythmStatus, Score
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")
@@ -46,20 +37,23 @@ def quiet(at_s: float, quiet_s: float, present: bool = True, chaos: float = -3.0
     return RhythmStatus(at, at + 1, round(quiet_s * FS), present, chaos)
 
 
-def said(*events: Evidence) -> list[Turn]:
-    judge = Standstill(LIMITS, FS)
+def said(*events: AlarmInput) -> list[AlarmEvent]:
+    judge = AsystoleDetector(LIMITS, FS)
     return [turn for event in events for turn in judge.push(event)]
 
 
-def evidence(event: Evidence | Beat) -> Evidence:
+def evidence(event: AlarmInput | Beat) -> AlarmInput:
     return Score(event, None, 0.0, EMPTY, EMPTY) if isinstance(event, Beat) else event
 
 
-def heard(samples: Floats, leads: tuple[str, ...]) -> tuple[list[Beat], list[Turn]]:
+def heard(samples: Floats, leads: tuple[str, ...]) -> tuple[list[Beat], list[AlarmEvent]]:
     """The beats found, and what is told."""
-    frontend, judge = Frontend(PreprocessSpec(), COEFFICIENTS, FS, leads), Standstill(LIMITS, FS)
+    frontend, judge = (
+        Frontend(PreprocessSpec(), COEFFICIENTS, FS, leads),
+        AsystoleDetector(LIMITS, FS),
+    )
     beats: list[Beat] = []
-    turns: list[Turn] = []
+    turns: list[AlarmEvent] = []
     for start in range(0, len(samples), FS // 4):
         for event in frontend.push(samples[start : start + FS // 4]):
             beats += [event] if isinstance(event, Beat) else []
@@ -158,7 +152,7 @@ def test_none_begins_before_the_first_beat() -> None:
 
 
 def test_it_ends_with_the_stream_and_another_judge_goes_on_with_its_state() -> None:
-    judge, other = Standstill(LIMITS, FS), Standstill(LIMITS, FS)
+    judge, other = AsystoleDetector(LIMITS, FS), AsystoleDetector(LIMITS, FS)
     for event in (beat(10), quiet(14.1, 4.1)):
         judge.push(event)
     other.state = judge.state
@@ -169,7 +163,7 @@ def test_it_ends_with_the_stream_and_another_judge_goes_on_with_its_state() -> N
 
 
 def test_the_limit_may_be_another() -> None:
-    judge = Standstill(AlarmLimits(asystole_s=6.0), FS)
+    judge = AsystoleDetector(AlarmLimits(asystole_s=6.0), FS)
     judge.push(beat(10))
     assert not judge.push(quiet(14.2, 4.2))
     assert judge.push(quiet(16.2, 6.2))

@@ -3,31 +3,35 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from beatgan.alarms.heart_rate import BRADYCARDIA, TACHYCARDIA, Rate
+from beatgan.alarms.codes import AlarmCode
+from beatgan.alarms.detector import AlarmEvent
+from beatgan.alarms.heart_rate import HeartRateDetector
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.types import Beat, Condition, Phase, Priority, Quality, Score, SignalChange, Turn
+from beatgan.types import Beat, Condition, Phase, Priority, Quality, Score, SignalChange
 
 FS = 250.0
 EMPTY = np.empty(0, np.float32)
-LIMITS = AlarmLimits(tachycardia_rate=140.0, bradycardia_rate=40.0, rate_s=10.0)
+LIMITS = AlarmLimits(tachycardia_rate=140.0, bradycardia_rate=40.0, heart_rate_delay_s=10.0)
 
 
 class Heart:
     """A judge, and beats for it one after another."""
 
     def __init__(self) -> None:
-        self.judge, self.at = Rate(LIMITS, FS), 0
+        self.judge, self.at = HeartRateDetector(LIMITS, FS), 0
 
-    def beat(self, rr_ms: float, known: bool = True, quality: Quality = Quality.GOOD) -> list[Turn]:
+    def beat(
+        self, rr_ms: float, known: bool = True, quality: Quality = Quality.GOOD
+    ) -> list[AlarmEvent]:
         self.at += round(rr_ms * FS / 1000)
         rr = rr_ms if known else None
         beat = Beat(0, self.at, self.at + 130, "II", rr, quality, EMPTY, EMPTY, None, 0.0)
         return list(self.judge.push(Score(beat, None, 1.0, EMPTY, EMPTY)))
 
-    def beats(self, intervals: Sequence[float]) -> list[Turn]:
+    def beats(self, intervals: Sequence[float]) -> list[AlarmEvent]:
         return [turn for interval in intervals for turn in self.beat(interval)]
 
-    def go(self, rate: float, seconds: float) -> list[Turn]:
+    def go(self, rate: float, seconds: float) -> list[AlarmEvent]:
         """A regular rhythm."""
         return self.beats([60_000 / rate] * round(seconds * rate / 60))
 
@@ -37,7 +41,9 @@ def test_a_usual_rate_says_nothing() -> None:
     assert [turn for rate in (45, 60, 80, 100, 120, 135) for turn in heart.go(rate, 60)] == []
 
 
-@pytest.mark.parametrize(("rate", "code"), [(160, TACHYCARDIA), (32, BRADYCARDIA)])
+@pytest.mark.parametrize(
+    ("rate", "code"), [(160, AlarmCode.TACHYCARDIA), (32, AlarmCode.BRADYCARDIA)]
+)
 def test_a_rate_beyond_its_limit_for_long_enough_is_one_episode(rate: float, code: str) -> None:
     heart = Heart()
     heart.go(75, 30)
@@ -104,7 +110,12 @@ def test_a_rate_that_is_not_known_any_more_ends_the_episode() -> None:
     assert heart.judge.push(SignalChange(Condition.FLAT, True, "II", at, at, True)) == ()
     at += round(2 * FS)
     (end,) = heart.judge.push(SignalChange(Condition.GAP, True, "II", at, at, True))
-    assert (end.code, end.phase, end.end, end.known_at) == (TACHYCARDIA, Phase.END, heart.at, at)
+    assert (end.code, end.phase, end.end, end.known_at) == (
+        AlarmCode.TACHYCARDIA,
+        Phase.END,
+        heart.at,
+        at,
+    )
     heart.at = at
     assert heart.go(160, 8) == []  # begins anew
 
@@ -113,7 +124,7 @@ def test_close_ends_the_episode() -> None:
     heart = Heart()
     assert len(heart.go(30, 60)) == 1
     (end,) = heart.judge.close(heart.at + 500)
-    assert (end.code, end.phase, end.end) == (BRADYCARDIA, Phase.END, heart.at)
+    assert (end.code, end.phase, end.end) == (AlarmCode.BRADYCARDIA, Phase.END, heart.at)
     assert heart.judge.close(heart.at + 600) == []
 
 
@@ -121,4 +132,4 @@ def test_new_limits_hold_at_once() -> None:
     heart = Heart()
     assert heart.go(120, 60) == []
     heart.judge.limits = AlarmLimits(tachycardia_rate=100.0)
-    assert [turn.code for turn in heart.go(120, 20)] == [TACHYCARDIA]
+    assert [turn.code for turn in heart.go(120, 20)] == [AlarmCode.TACHYCARDIA]

@@ -26,7 +26,7 @@ from beatgan_train.training.coefficients import coefficients_of
 VENTRICULAR = VentricularClassifier(PreprocessSpec(), coefficients_of("full").ventricular)
 
 EMPTY = np.empty(0, np.float32)
-PROMPT = AlarmLimits(anomalous_beats=3, patience_s=0.0)
+PROMPT = AlarmLimits(anomalous_beats=3, technical_delay_s=0.0)
 
 
 def score(n: int, value: float | None) -> Score:
@@ -202,7 +202,7 @@ def test_beats_of_a_poor_signal_prolong_an_episode_but_begin_none() -> None:
 
 FS = 360.0
 RARE = AlarmLimits(
-    patience_s=0.0, refractory_s=0.0, burst=2, most_per_hour=60.0
+    technical_delay_s=0.0, refractory_s=0.0, burst=2, max_per_hour=60.0
 )  # one more a minute
 
 
@@ -219,7 +219,7 @@ def test_too_many_episodes_are_held_back_and_counted() -> None:
     policy = EpisodePolicy(RARE, VENTRICULAR, FS)
     told = [len(flicker(policy, at)) for at in (0, 2, 4, 6)]
     assert told == [2, 2, 0, 0]
-    assert policy.suppressed == ["signal.flat", "signal.flat"]
+    assert policy.drain_suppressed() == ["signal.flat", "signal.flat"]
     start, end = flicker(policy, 65)
     assert (start.suppressed, end.suppressed) == (2, 0)
     assert start.episode == 2  # numbers are of those that were told
@@ -236,7 +236,7 @@ def test_an_episode_that_lasts_is_told_late() -> None:
     assert late.condition_ms == pytest.approx(1000 * (80 * 300 + 186 - 1440) / FS)
     (end,) = policy.push(SignalChange(Condition.FLAT, False, "II", 30_000, 30_000, False))
     assert (end.phase, end.episode) == (Phase.END, 2)
-    assert policy.suppressed == []
+    assert policy.drain_suppressed() == []
 
 
 def test_the_next_episode_of_its_kind_waits_for_the_refractory_time() -> None:
@@ -254,14 +254,14 @@ def test_the_next_episode_of_its_kind_waits_for_the_refractory_time() -> None:
 
 
 def test_signal_episodes_know_no_refractory_time() -> None:
-    policy = EpisodePolicy(AlarmLimits(patience_s=0.0, refractory_s=1000.0), VENTRICULAR, FS)
+    policy = EpisodePolicy(AlarmLimits(technical_delay_s=0.0, refractory_s=1000.0), VENTRICULAR, FS)
     assert [len(flicker(policy, at)) for at in (0, 2, 4)] == [2, 2, 2]
 
 
 def test_a_lead_that_can_be_spared_is_told_when_that_lasts() -> None:
-    policy = EpisodePolicy(AlarmLimits(patience_s=30.0), VENTRICULAR, FS)
+    policy = EpisodePolicy(AlarmLimits(technical_delay_s=30.0), VENTRICULAR, FS)
     assert flicker(policy, 0, lasts_s=29.0) == []
-    assert policy.suppressed == ["signal.flat"]
+    assert policy.drain_suppressed() == ["signal.flat"]
     began = round(100 * FS)
     assert policy.push(SignalChange(Condition.FLAT, True, "II", began, began, False)) == []
     assert policy.push(score(round(129 * FS / 300), 0.0)) == []
@@ -270,7 +270,7 @@ def test_a_lead_that_can_be_spared_is_told_when_that_lasts() -> None:
 
 
 def test_once_nothing_can_be_judged_it_is_told_at_once() -> None:
-    policy = EpisodePolicy(AlarmLimits(patience_s=30.0), VENTRICULAR, FS)
+    policy = EpisodePolicy(AlarmLimits(technical_delay_s=30.0), VENTRICULAR, FS)
     assert policy.push(SignalChange(Condition.FLAT, True, "II", 0, 0, False)) == []
     gap, flat = policy.push(SignalChange(Condition.GAP, True, "V1", 720, 720, True))
     assert {(a.code, a.phase, a.priority, a.onset, a.at) for a in (gap, flat)} == {

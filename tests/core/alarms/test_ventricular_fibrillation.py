@@ -1,17 +1,18 @@
-"""Fibrillation: told once the signal has been chaotic for long, over once it is not."""
+"""Ventricular fibrillation: begins once the log odds have been high, ends once they are not."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from beatgan.alarms.detector import AlarmEvent
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.alarms.ventricular_fibrillation import CODE, ENDS, Fibrillation
+from beatgan.alarms.ventricular_fibrillation import CODE, ENDS, VentricularFibrillationDetector
 from beatgan.errors import RecordError
 from beatgan.frontend import Frontend
 from beatgan.records import read_recording
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Floats, Phase, Priority, RhythmStatus, Turn
+from beatgan.types import Beat, Floats, Phase, Priority, RhythmStatus
 from beatgan_train.ec57.annotations import read_reference
 from beatgan_train.training.coefficients import coefficients_of
 
@@ -20,7 +21,7 @@ COEFFICIENTS = coefficients_of("full")
 FS = 360
 LIMITS = AlarmLimits()
 
-BEGINS = AlarmLimits().fibrillation_odds
+BEGINS = AlarmLimits().vf_log_odds_limit
 
 
 def chaotic(at_s: float, chaos: float) -> RhythmStatus:
@@ -28,13 +29,16 @@ def chaotic(at_s: float, chaos: float) -> RhythmStatus:
     return RhythmStatus(at, at + 1, 0, True, chaos)
 
 
-def said(*events: RhythmStatus) -> list[Turn]:
-    judge = Fibrillation(LIMITS, FS)
+def said(*events: RhythmStatus) -> list[AlarmEvent]:
+    judge = VentricularFibrillationDetector(LIMITS, FS)
     return [turn for event in events for turn in judge.push(event)]
 
 
-def heard(samples: Floats, fs: float, leads: tuple[str, ...]) -> list[Turn]:
-    frontend, judge = Frontend(PreprocessSpec(), COEFFICIENTS, fs, leads), Fibrillation(LIMITS, fs)
+def heard(samples: Floats, fs: float, leads: tuple[str, ...]) -> list[AlarmEvent]:
+    frontend, judge = (
+        Frontend(PreprocessSpec(), COEFFICIENTS, fs, leads),
+        VentricularFibrillationDetector(LIMITS, fs),
+    )
     events = frontend.push(samples)
     return [t for e in events if not isinstance(e, Beat) for t in judge.push(e)]
 
@@ -77,7 +81,10 @@ def test_an_onset_is_not_before_the_stream() -> None:
 
 
 def test_it_ends_with_the_stream_and_another_judge_goes_on_with_its_state() -> None:
-    judge, other = Fibrillation(LIMITS, FS), Fibrillation(LIMITS, FS)
+    judge, other = (
+        VentricularFibrillationDetector(LIMITS, FS),
+        VentricularFibrillationDetector(LIMITS, FS),
+    )
     assert judge.push(chaotic(10.0, 3.0))
     other.state = judge.state
     assert not other.push(chaotic(10.5, 3.0))

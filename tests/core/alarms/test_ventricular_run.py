@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from beatgan.alarms.detector import AlarmEvent, AlarmInput
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.ventricular_beat import VentricularClassifier
-from beatgan.alarms.ventricular_run import CODE, Runs
+from beatgan.alarms.ventricular_run import CODE, VentricularRunDetector
 from beatgan.spec import PreprocessSpec
 from beatgan.types import (
     Beat,
     Condition,
-    Evidence,
     Floats,
     Phase,
     Priority,
@@ -19,7 +19,6 @@ from beatgan.types import (
     RhythmStatus,
     Score,
     SignalChange,
-    Turn,
 )
 from beatgan_train.training.coefficients import coefficients_of
 
@@ -66,8 +65,10 @@ def beats(
     return scores
 
 
-def feed(events: Sequence[Evidence], judge: Runs | None = None) -> list[Turn]:
-    judge = judge or Runs(AlarmLimits(), VENTRICULAR, FS)
+def feed(
+    events: Sequence[AlarmInput], judge: VentricularRunDetector | None = None
+) -> list[AlarmEvent]:
+    judge = judge or VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
     return [turn for event in events for turn in judge.push(event)]
 
 
@@ -119,7 +120,7 @@ def test_an_unknown_interval_is_not_fast() -> None:
 
 
 def test_the_beats_needed_and_the_rate_are_limits() -> None:
-    judge = Runs(AlarmLimits(run_beats=5, run_rate=60.0), VENTRICULAR, FS)
+    judge = VentricularRunDetector(AlarmLimits(vt_beats=5, vt_rate=60.0), VENTRICULAR, FS)
     assert feed(beats("NVVVVN", 900.0), judge) == []
     assert len(feed(beats("NVVVVVNN", 900.0), judge)) == 2
 
@@ -150,7 +151,7 @@ def test_a_run_that_became_the_patients_reference_goes_on() -> None:
         replace(score, value=0.0, beat=replace(score.beat, template=WIDE))
         for score in beats("NVVV" + "V" * 300, 400.0)[4:]
     ]
-    judge = Runs(AlarmLimits(), VENTRICULAR, FS)
+    judge = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
     turns = feed([*opening, *drifted], judge)
     assert {turn.phase for turn in turns} == {Phase.START, Phase.UPDATE}
     back = beats("N" * 306, 400.0)[304:]
@@ -194,7 +195,7 @@ def test_a_run_of_beats_that_differ_is_told_in_silence_and_not_when_a_signal_fai
 
 
 def test_a_run_that_waits_for_the_next_beat_is_told_where_the_stream_ends() -> None:
-    judge = Runs(AlarmLimits(), VENTRICULAR, FS)
+    judge = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
     assert feed(beats("NNVVW", 400.0), judge) == []
     assert [turn.phase for turn in judge.close(5000)] == [Phase.START, Phase.END]
     assert judge.close(6000) == ()
@@ -225,7 +226,7 @@ def test_where_the_signal_is_poor_the_interval_before_a_run_must_be_like_the_oth
 
 
 def test_a_run_that_nobody_can_see_any_more_is_over() -> None:
-    judge = Runs(AlarmLimits(), VENTRICULAR, FS)
+    judge = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
     scores = beats("NVVV", 400.0)
     assert [turn.phase for turn in feed(scores, judge)] == [Phase.START]
     last = scores[-1].beat.sample
@@ -240,7 +241,7 @@ def test_a_run_that_nobody_can_see_any_more_is_over() -> None:
 
 
 def test_unusable_beats_neither_prolong_a_run_nor_end_it_at_once() -> None:
-    judge = Runs(AlarmLimits(), VENTRICULAR, FS)
+    judge = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
     turns = feed(beats("NVVV" + "?" * 20 + "VVNN", 400.0), judge)
     assert [turn.phase for turn in turns] == [Phase.START, Phase.END]
     turns = feed(beats("NVVV" + "?" * 30 + "VVNN", 400.0))
@@ -249,7 +250,7 @@ def test_unusable_beats_neither_prolong_a_run_nor_end_it_at_once() -> None:
 
 
 def test_close_ends_the_run() -> None:
-    judge = Runs(AlarmLimits(), VENTRICULAR, FS)
+    judge = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
     scores = beats("NVVVV", 400.0)
     assert len(feed(scores, judge)) == 1
     (end,) = judge.close(5000)
@@ -261,9 +262,9 @@ def test_close_ends_the_run() -> None:
 def test_what_it_keeps_is_its_own() -> None:
     """A batch's arrays are not held in memory for the sake of one beat."""
     scores = beats("NVVV", 400.0)
-    batch = np.stack([score.expected for score in scores])
-    scores = [replace(s, expected=batch[n], error=batch[n]) for n, s in enumerate(scores)]
-    judge = Runs(AlarmLimits(), VENTRICULAR, FS)
+    batch = np.stack([score.reconstruction for score in scores])
+    scores = [replace(s, reconstruction=batch[n], saliency=batch[n]) for n, s in enumerate(scores)]
+    judge = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
     feed(scores, judge)
     assert judge.state.run is not None
-    assert judge.state.run.clearest.expected.base is None
+    assert judge.state.run.clearest.reconstruction.base is None

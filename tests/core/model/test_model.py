@@ -59,7 +59,7 @@ def test_a_score_does_not_depend_on_its_batch_to_the_bit(which: int, rows: list[
     for row, score in zip(rows, MODELS[which].score(batch), strict=True):
         if row < 0:
             assert score.value is None
-            assert score.expected.size == score.error.size == 0
+            assert score.reconstruction.size == score.saliency.size == 0
         else:
             assert same(score, ALONE[which][row])
 
@@ -68,8 +68,8 @@ def same(one: Score, other: Score) -> bool:
     return (
         one.beat is other.beat
         and one.value == other.value
-        and np.array_equal(one.expected, other.expected)
-        and np.array_equal(one.error, other.error)
+        and np.array_equal(one.reconstruction, other.reconstruction)
+        and np.array_equal(one.saliency, other.saliency)
     )
 
 
@@ -95,11 +95,11 @@ def test_nothing_to_score() -> None:
 
 
 def test_a_score_is_the_weighted_sum_of_bounded_standardised_components() -> None:
-    one = beat(WINDOWS[0], reference=WINDOWS[1], distance=-1.0, prematurity=0.3)
+    one = beat(WINDOWS[0], template=WINDOWS[1], distance=-1.0, prematurity=0.3)
     score, usual = MODELS[0].score([one, beat(WINDOWS[1])])
-    assert np.allclose(score.error, (one.window - score.expected) ** 2)
+    assert np.allclose(score.saliency, (one.window - score.reconstruction) ** 2)
     # 90 ticks before the apex, which is tick 140, to 130 after
-    own, context = (np.log(s.error[50:270].astype(np.float64).mean()) for s in (score, usual))
+    own, context = (np.log(s.saliency[50:270].astype(np.float64).mean()) for s in (score, usual))
     error = 8 * np.tanh((own - 0.5 * context + 2) / 0.5 / 8)
     wanted = error + 2 * (-1.0 + 4) / 1.5 + 0.5 * 3 * np.tanh(0.3 / 0.1 / 3)
     assert score.value == pytest.approx(wanted, abs=1e-4)
@@ -110,7 +110,7 @@ def test_without_a_patients_scale_the_reference_is_not_asked() -> None:
     spec = dataclasses.replace(PreprocessSpec(), scale="beat")
     torch.manual_seed(0)
     model = Model(spec, Student(), FULL)
-    plain, other = model.score([beat(WINDOWS[0]), beat(WINDOWS[0], reference=WINDOWS[1])])
+    plain, other = model.score([beat(WINDOWS[0]), beat(WINDOWS[0], template=WINDOWS[1])])
     assert plain.value == other.value
 
 
@@ -149,8 +149,8 @@ def test_no_input_makes_a_score_that_is_not_finite(model: Model, value: float) -
     for score in scores:
         assert score.value is not None
         assert np.isfinite(score.value)
-        assert np.isfinite(score.expected).all()
-        assert np.isfinite(score.error).all()
+        assert np.isfinite(score.reconstruction).all()
+        assert np.isfinite(score.saliency).all()
     assert all((score.value or 0) > FULL.threshold for score in scores[:2])
 
 

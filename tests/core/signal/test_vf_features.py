@@ -74,7 +74,7 @@ def test_nothing_is_told_of_a_normal_rhythm(two_leads: TwoLeads) -> None:
 def test_fibrillation_is_chaotic_whatever_the_rate_of_the_source(fs: float) -> None:
     signal = np.concatenate([synthetic_ecg(20, fs), waves(20, fs), synthetic_ecg(20, fs)])
     found = strips(told(signal, fs))
-    chaotic = [s for s in found if s.vf_log_odds >= AlarmLimits().fibrillation_odds]
+    chaotic = [s for s in found if s.vf_log_odds >= AlarmLimits().vf_log_odds_limit]
     assert 20 * fs < chaotic[0].sample < 27 * fs
     assert 38 * fs < chaotic[-1].sample < 44 * fs
     assert found[-1].vf_log_odds <= ventricular_fibrillation.ENDS  # told once more: it is over
@@ -106,7 +106,7 @@ def test_a_chaotic_lead_beside_a_calm_one_is_no_fibrillation(two_leads: TwoLeads
     assert not [s for s in strips(told(samples, leads=LEADS)) if s.vf_log_odds > 0]
     samples[8 * FS :, 0] = np.nan  # where there is no other, it is all that is known
     found = strips(told(samples, leads=LEADS))
-    assert max(s.vf_log_odds for s in found) > AlarmLimits().fibrillation_odds
+    assert max(s.vf_log_odds for s in found) > AlarmLimits().vf_log_odds_limit
 
 
 @pytest.mark.parametrize("fs", [128.0, 250.0, 360.0, 1000.0])

@@ -7,7 +7,7 @@ from beatgan.protocol.messages import AlertMessage, Delay
 from beatgan_daemon.pipeline import active_alarms as desks
 from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
 
-VF = "rhythm.fibrillation"
+VF = "rhythm.ventricular-fibrillation"
 
 
 def message(

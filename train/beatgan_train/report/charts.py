@@ -85,7 +85,7 @@ def beat(score: Score, spec: PreprocessSpec) -> str:
     """A beat over what was expected and the patient's reference; below, the error of each tick."""
     ms = (np.arange(spec.length) - spec.before) * (1000 / spec.rate)
     waves = (
-        ("reference", score.beat.template), ("expected", score.expected),
+        ("reference", score.beat.template), ("expected", score.reconstruction),
         ("beat", score.beat.window),
     )  # fmt: skip
     low = min(float(wave.min()) for _, wave in waves)
@@ -102,10 +102,10 @@ def beat(score: Score, spec: PreprocessSpec) -> str:
 
 def _error(score: Score, ms: svg.Values, time: Axis) -> str:
     """The strip below a beat, as high as its largest error."""
-    most = max(float(score.error.max()), 1e-6)
+    most = max(float(score.saliency.max()), 1e-6)
     named = Axis(time.low, time.high, time.ticks, text=_plain)
     lower = Frame(32, 142, 282, 46, named, Axis(0, most * 1.05, (0, most), text=_short))
-    return lower.axes() + lower.area(ms, score.error, "error")
+    return lower.axes() + lower.area(ms, score.saliency, "error")
 
 
 def _distribution(frame: Frame, label: str, scores: Doubles, threshold: float) -> str:

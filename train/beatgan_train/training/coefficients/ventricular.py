@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
+from beatgan.alarms.detector import AlarmInput
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.ventricular_beat import Features, VentricularClassifier
-from beatgan.alarms.ventricular_run import Runs
+from beatgan.alarms.ventricular_run import VentricularRunDetector
 from beatgan.coefficients import VentricularCoefficients
 from beatgan.frontend import Frontend
 from beatgan.model.artifact import Artifact
 from beatgan.model.model import Model
 from beatgan.records import read_recording
-from beatgan.types import Beat, Bools, Doubles, Evidence, Phase, Score
+from beatgan.types import Beat, Bools, Doubles, Phase, Score
 from beatgan_train.data.beat_set import label_beats, locate
 from beatgan_train.data.mitdb import DS1
 from beatgan_train.ec57.annotations import Reference, read_reference
@@ -52,13 +53,13 @@ class Stream:
     name: str
     fs: float
     samples: int
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[AlarmInput, ...]
     beats: Reference
     rhythm: RhythmReference
 
     def runs(self, classifier: VentricularClassifier) -> list[DetectedEpisode]:
         """The episodes of the detector that ships, with these coefficients. In seconds."""
-        detector, fs = Runs(AlarmLimits(), classifier, self.fs), self.fs
+        detector, fs = VentricularRunDetector(AlarmLimits(), classifier, self.fs), self.fs
         events = [each for event in self.evidence for each in detector.push(event)]
         events += detector.close(self.samples)
         raised = {each.onset: each for each in events if each.phase is Phase.START}
@@ -127,7 +128,7 @@ def cost(streams: Sequence[Stream], classifiers: Mapping[str, VentricularClassif
             in_noise += found.false
             continue
         total += found
-        quick = [run for run in each.rhythm.runs() if run.rate >= AlarmLimits().run_rate]
+        quick = [run for run in each.rhythm.runs() if run.rate >= AlarmLimits().vt_rate]
         fast += len(quick)
         found_fast += sum(run_detection(run, detected) is not None for run in quick)
     return f"{found_fast} of {fast} fast runs; {total.false} false, {in_noise} more in noise"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.alarms.ventricular_fibrillation import Fibrillation
+from beatgan.alarms.ventricular_fibrillation import VentricularFibrillationDetector
 from beatgan.coefficients import AlarmCoefficients, VfCoefficients
 from beatgan.frontend import Frontend, choose_leads
 from beatgan.jit import compiled
@@ -183,7 +183,9 @@ class Statuses:
     def alarms(self, limit: float) -> list[DetectedEpisode]:
         """The episodes of the detector that ships, if this log odds begins one. In seconds."""
         fs, seconds = self.trial.recording.fs, self.trial.reference.seconds
-        detector = Fibrillation(replace(AlarmLimits(), fibrillation_odds=limit), fs)
+        detector = VentricularFibrillationDetector(
+            replace(AlarmLimits(), vf_log_odds_limit=limit), fs
+        )
         events = [each for status in self.events for each in detector.push(status)]
         events += detector.close(len(self.trial.recording.samples))
         raised = [each for each in events if each.phase is Phase.START]
@@ -236,7 +238,7 @@ def refit(data: Path, spec: PreprocessSpec, present: AlarmCoefficients) -> Fit[V
         ]
     shipped = [statuses(each.trial, spec, present) for each in rows]
     costs = [f"cross-validated by patient, {cost(left_out, limit)}" for limit in LIMITS]
-    default = AlarmLimits().fibrillation_odds
+    default = AlarmLimits().vf_log_odds_limit
     return Fit(
         "vf",
         present.vf,

@@ -1,0 +1,53 @@
+"""Every alarm code that beatgan knows, with its kind and its priority."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from beatgan.types import Kind, Priority
+
+
+class AlarmCode(StrEnum):
+    """What an alarm is about. The word before the dot says whose fault it is: ``kind``."""
+
+    ANOMALOUS_BEATS = "beat.anomalous"
+    VENTRICULAR_FIBRILLATION = "rhythm.ventricular-fibrillation"  # or ventricular flutter
+    ASYSTOLE = "rhythm.asystole"
+    VENTRICULAR_RUN = "rhythm.ventricular-run"  # ventricular tachycardia, sustained or not
+    TACHYCARDIA = "rhythm.tachycardia"
+    BRADYCARDIA = "rhythm.bradycardia"
+    GAP = "signal.gap"
+    FLAT = "signal.flat"
+    SATURATED = "signal.saturated"
+    NOISE = "signal.noise"
+    NO_DATA = "signal.no-data"  # raised by the daemon: a source has gone silent
+    JOURNAL = "daemon.journal"  # raised by the daemon: alerts cannot be written to the disk
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it is about the patient or about equipment."""
+        return Kind.TECHNICAL if self in _TECHNICAL else Kind.PHYSIOLOGICAL
+
+    @property
+    def priority(self) -> Priority:
+        """How soon somebody must respond; medium for any of a lead's while none is usable."""
+        return _PRIORITIES[self]
+
+
+# Codes that were renamed, and what they were called in the release before.
+FORMER: Mapping[str, str] = {AlarmCode.VENTRICULAR_FIBRILLATION: "rhythm.fibrillation"}
+
+_TECHNICAL = {code for code in AlarmCode if code.startswith(("signal.", "daemon."))}
+_PRIORITIES = {
+    AlarmCode.ANOMALOUS_BEATS: Priority.MEDIUM,
+    AlarmCode.VENTRICULAR_FIBRILLATION: Priority.HIGH,
+    AlarmCode.ASYSTOLE: Priority.HIGH,
+    AlarmCode.VENTRICULAR_RUN: Priority.HIGH,
+    AlarmCode.TACHYCARDIA: Priority.MEDIUM,
+    AlarmCode.BRADYCARDIA: Priority.MEDIUM,
+    AlarmCode.GAP: Priority.LOW,
+    AlarmCode.FLAT: Priority.LOW,
+    AlarmCode.SATURATED: Priority.LOW,
+    AlarmCode.NOISE: Priority.LOW,
+    AlarmCode.NO_DATA: Priority.MEDIUM,
+    AlarmCode.JOURNAL: Priority.MEDIUM,
+}
