@@ -45,9 +45,9 @@ NOTHING = PendingWrites({}, [])
 FRAMES_PER_TURN = 32  # then beats that are due are scored, even if more frames wait
 TURN_S = 0.02  # likewise, where frames are so large that fewer take as long
 LONGEST_WAIT_S = 0.2  # for a frame: how soon a signal is seen
-# A signal to stop is obeyed within 5 s, with assembly.LINGER_S and reload.JOIN_S.
+# A signal to stop is obeyed within 5 s, with wiring.LINGER_S and reload.JOIN_S.
 DRAIN_S = 1.5  # for frames that had arrived by then
-FLUSH_S = 1.5  # for the publisher to tell and keep everything ...
+FLUSH_S = 1.5  # for the publisher to journal and send everything ...
 GIVE_UP_S = 0.1  # ... and once more, should it not have been asked or not have ended
 
 
@@ -262,7 +262,9 @@ class Service:
             self._publisher.put(checkpoints=self._checkpointer.all())
         self._reload.close()
         if not self._publisher.close(FLUSH_S):
-            self._log.error("not everything could be told and kept in time", seconds=FLUSH_S)
+            self._log.error(
+                "not everything could be published and journaled in time", seconds=FLUSH_S
+            )
         self.liveness.report(self._clock())
 
 

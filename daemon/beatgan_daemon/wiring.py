@@ -208,7 +208,7 @@ def retention(settings: Settings) -> Retention:
 def start_publisher(
     settings: Settings, sockets: Sockets, memory: Memory, metrics: Metrics
 ) -> Publisher:
-    """The thread that tells and keeps; it owns sink, control, journal and store from now on."""
+    """The publisher's thread; it owns sink, control, journal and store from now on."""
     if memory.store is not None:
         metrics.checkpointed(0)
     return Publisher(

@@ -1,6 +1,6 @@
 """What the settings say of keys, read and checked: with none, nobody but this machine may call.
 
-Knows no socket; the keys are in curve.py, the lists in keyring.py.
+Knows no socket; the keys are in curve.py, the lists in allow_list.py.
 """
 
 from collections.abc import Iterable, Mapping
