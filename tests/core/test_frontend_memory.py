@@ -106,7 +106,7 @@ def test_a_state_of_something_else_is_refused_and_changes_nothing(
     one = front()
     one.push(SAMPLES[:3000])
     before = other.save()
-    with pytest.raises(ArtifactError, match="another version, spec, rate or set of leads"):
+    with pytest.raises(ArtifactError, match="another version, model, rate or set of leads"):
         other.restore(one.save())
     assert other.save() == before
 
