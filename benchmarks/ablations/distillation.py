@@ -24,23 +24,29 @@ from beatgan.model.artifact import Artifact
 from beatgan.types import Doubles, Ints
 from beatgan_train.commands.student import (
     Components,
-    Curriculum,
+    DistillationData,
     common_source,
     distil,
     open_teacher,
     prepare,
 )
-from beatgan_train.commands.teacher import Place
+from beatgan_train.commands.teacher import TrainingPaths
 from beatgan_train.data.beat_set import BeatSet
 from beatgan_train.data.source import Source, spec_of
 from beatgan_train.data.splits import FOLDS, split
-from beatgan_train.data.training_set import SPLIT_SEED, Loaded, Material, load_beats, material
+from beatgan_train.data.training_set import (
+    SPLIT_SEED,
+    LoadedBeats,
+    TrainingSet,
+    load_beats,
+    make_training_set,
+)
 from beatgan_train.evaluation.bootstrap import aucs, draw, interval
 from beatgan_train.evaluation.ranking import auc, average_precision
-from beatgan_train.progress import Terminal
+from beatgan_train.progress import TerminalProgress
 from beatgan_train.training.calibrate import calibrate, components
 from beatgan_train.training.coefficients import coefficients_of
-from beatgan_train.training.distillation import DistilOptions, Ensemble
+from beatgan_train.training.distillation import DistillationOptions, Ensemble
 
 HEAD = ("error AUC", "AP", "full AUC", "AP", "spread", "minus first, 95 % interval")
 
@@ -53,7 +59,7 @@ class Judged:
     parts: Components
 
 
-def variants(plain: DistilOptions) -> dict[str, DistilOptions]:
+def variants(plain: DistillationOptions) -> dict[str, DistillationOptions]:
     """The same student without a teacher, with each term alone, and with all."""
     alone = replace(plain, output=0.0)
     return {
@@ -81,33 +87,35 @@ class Course:
     Made once for all variants and seeds: the teachers' own work takes most of the time.
     """
 
-    stuff: Material
-    curriculum: Curriculum
+    training_set: TrainingSet
+    distillation_data: DistillationData
     judged: Ints
 
 
-def courses(loaded: Loaded, source: Source, teachers: Sequence[Artifact]) -> list[Course]:
+def courses(loaded: LoadedBeats, source: Source, teachers: Sequence[Artifact]) -> list[Course]:
     """What the protocol asks for: all folds, or the teachers' own."""
     ensemble = Ensemble({teacher.digest: teacher.network for teacher in teachers})
     found = []
     for fold in range(FOLDS) if source.protocol == "interpatient" else [source.fold]:
-        stuff = material(loaded, source.mode, source.protocol, fold)
-        curriculum = prepare(ensemble, stuff, DistilOptions(kl=1.0))  # with altered beats
-        found.append(Course(stuff, curriculum, tested(loaded.beats, source, fold)))
+        training_set = make_training_set(loaded, source.mode, source.protocol, fold)
+        distillation_data = prepare(
+            ensemble, training_set, DistillationOptions(kl=1.0)
+        )  # with altered beats
+        found.append(Course(training_set, distillation_data, tested(loaded.beats, source, fold)))
     return found
 
 
 def students(
-    loaded: Loaded, source: Source, taught: Sequence[Course], options: DistilOptions
+    loaded: LoadedBeats, source: Source, taught: Sequence[Course], options: DistillationOptions
 ) -> Judged:
     """A student of each course, and all of their judgements together."""
     spec = spec_of(source.mode)
     parts: list[Components] = []
     for course in taught:
-        with TemporaryDirectory() as run, Terminal(Console(quiet=True)) as terminal:
-            place = Place(Path(), Path(run) / "student.pt", Path(run), False)
-            graduate = distil(course.curriculum, course.stuff, options, place, terminal)
-        parts.append(components(graduate.student, loaded.beats.take(course.judged), spec))
+        with TemporaryDirectory() as run, TerminalProgress(Console(quiet=True)) as terminal:
+            paths = TrainingPaths(Path(), Path(run) / "student.pt", Path(run), False)
+            result = distil(course.distillation_data, course.training_set, options, paths, terminal)
+        parts.append(components(result.student, loaded.beats.take(course.judged), spec))
     pooled = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return Judged(loaded.beats.take(np.concatenate([c.judged for c in taught])), pooled)
 
@@ -164,11 +172,11 @@ def main(
     torch.set_num_threads(1)  # two would wait for each other over networks this small
     teachers = [open_teacher(path) for path in teacher]
     source = common_source(teachers)
-    with Terminal(Console(quiet=True)) as terminal:
+    with TerminalProgress(Console(quiet=True)) as terminal:
         loaded = load_beats(
             data, source.mode, source.protocol, coefficients_of(source.mode), terminal.bars
         )
-    plain = DistilOptions(epochs=epochs)
+    plain = DistillationOptions(epochs=epochs)
     typer.echo(f"{source.protocol}, mode {source.mode}, {seeds} seeds, {epochs} epochs")
     typer.echo(f"{'':18}{''.join(f'{name:>10}' for name in HEAD[:5])}   {HEAD[5]}")
     first: list[Judged] = []

@@ -13,16 +13,16 @@ from beatgan_train.commands import bxb as comparison
 from beatgan_train.commands import coefficients as fitting
 from beatgan_train.commands import evaluate as evaluation
 from beatgan_train.commands.student import make_student
-from beatgan_train.commands.teacher import Place, make_teacher
+from beatgan_train.commands.teacher import TrainingPaths, make_teacher
 from beatgan_train.data import physionet as fetching
 from beatgan_train.data.source import Mode, Protocol
 from beatgan_train.ec57.annotations import ANNOTATOR
 from beatgan_train.ec57.beat_matching import WINDOW_S
-from beatgan_train.progress import Terminal
+from beatgan_train.progress import TerminalProgress
 from beatgan_train.report.model_card import fill_in
 from beatgan_train.training.calibrate import FLAGGED
 from beatgan_train.training.coefficients import coefficients_of, read_coefficients
-from beatgan_train.training.distillation import DistilOptions
+from beatgan_train.training.distillation import DistillationOptions
 from beatgan_train.training.gan import Precision, TeacherOptions
 from beatgan_train.training.model_file import convert as convert_model
 from beatgan_train.training.model_file import with_coefficients, write
@@ -110,11 +110,11 @@ def teacher(
     options = TeacherOptions(
         width, bottleneck, epochs, batch, rate, feature_weight, jitter, gain, precision, seed
     )
-    place = Place(data, out, run or Path("runs") / out.stem, resume, annotator)
+    paths = TrainingPaths(data, out, run or Path("runs") / out.stem, resume, annotator)
     _use(threads)
-    with Terminal(Console()) as terminal:
+    with TerminalProgress(Console()) as terminal:
         artifact = make_teacher(
-            place, options, mode, protocol, fold, chosen_device(device), terminal
+            paths, options, mode, protocol, fold, chosen_device(device), terminal
         )
         terminal.say(f"wrote {out} ({artifact.digest})")
 
@@ -126,26 +126,28 @@ def distill(
         list[Path], typer.Option(help="A teacher's model file; several make an ensemble.")
     ],
     out: Out,
-    hidden: Annotated[int, typer.Option(min=1, help="Outer layers.")] = DistilOptions.hidden,
-    middle: Annotated[int, typer.Option(min=1, help="Inner layers.")] = DistilOptions.middle,
-    bottleneck: Annotated[int, typer.Option(min=1)] = DistilOptions.bottleneck,
-    epochs: Annotated[int, typer.Option(min=1)] = DistilOptions.epochs,
+    hidden: Annotated[int, typer.Option(min=1, help="Outer layers.")] = DistillationOptions.hidden,
+    middle: Annotated[int, typer.Option(min=1, help="Inner layers.")] = DistillationOptions.middle,
+    bottleneck: Annotated[int, typer.Option(min=1)] = DistillationOptions.bottleneck,
+    epochs: Annotated[int, typer.Option(min=1)] = DistillationOptions.epochs,
     batch: Annotated[
         int, typer.Option(min=2, help="Normal beats; as many altered ones join them.")
-    ] = DistilOptions.batch,
-    rate: Annotated[float, typer.Option(min=0, help="Adam's, at first.")] = DistilOptions.rate,
-    reconstruction: Weight = DistilOptions.reconstruction,
-    output: Weight = DistilOptions.output,
-    kl: Weight = DistilOptions.kl,
-    kl_temperature: Temperature = DistilOptions.kl_temperature,
-    rank: Weight = DistilOptions.rank,
-    score: Weight = DistilOptions.score,
-    features: Weight = DistilOptions.features,
-    hinton: Weight = DistilOptions.hinton,
-    hinton_temperature: Temperature = DistilOptions.hinton_temperature,
+    ] = DistillationOptions.batch,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Adam's, at first.")
+    ] = DistillationOptions.rate,
+    reconstruction: Weight = DistillationOptions.reconstruction,
+    output: Weight = DistillationOptions.output,
+    kl: Weight = DistillationOptions.kl,
+    kl_temperature: Temperature = DistillationOptions.kl_temperature,
+    rank: Weight = DistillationOptions.rank,
+    score: Weight = DistillationOptions.score,
+    features: Weight = DistillationOptions.features,
+    hinton: Weight = DistillationOptions.hinton,
+    hinton_temperature: Temperature = DistillationOptions.hinton_temperature,
     alpha: Annotated[
         float, typer.Option(min=0, max=1, help="Hinton's: the soft part's share.")
-    ] = DistilOptions.alpha,
+    ] = DistillationOptions.alpha,
     hold_out_family: Annotated[
         list[str] | None, typer.Option(help="A family of altered beats not to train on.")
     ] = None,
@@ -153,13 +155,13 @@ def distill(
         float, typer.Option(min=0, max=0.5, help="Share of normal beats above the threshold.")
     ] = FLAGGED,
     annotator: Annotator = ANNOTATOR,
-    seed: Seed = DistilOptions.seed,
+    seed: Seed = DistillationOptions.seed,
     threads: Threads = None,
     run: Run = None,
     resume: Resume = False,
 ) -> None:
     """Distil a student from one or several teachers, calibrate and export it with its card."""
-    options = DistilOptions(
+    options = DistillationOptions(
         hidden,
         middle,
         bottleneck,
@@ -179,10 +181,10 @@ def distill(
         tuple(hold_out_family or ()),
         seed,
     )
-    place = Place(data, out, run or Path("runs") / out.stem, resume, annotator)
+    paths = TrainingPaths(data, out, run or Path("runs") / out.stem, resume, annotator)
     _use(threads)
-    with Terminal(Console()) as terminal:
-        artifact = make_student(place, teacher, options, flagged, terminal)
+    with TerminalProgress(Console()) as terminal:
+        artifact = make_student(paths, teacher, options, flagged, terminal)
         terminal.say(f"wrote {out} ({artifact.digest}) and {out.with_suffix('.md')}")
 
 

@@ -14,11 +14,11 @@ from rich.progress import (  # fmt: skip
     TimeRemainingColumn,
 )
 
-from beatgan_train.training.loop import Line
+from beatgan_train.training.loop import EpochMetrics
 
 
-class Terminal:
-    """A Watcher that draws on ``console``, within a ``with`` block; ``bars`` take more tasks."""
+class TerminalProgress:
+    """A Callback that draws on ``console``, within a ``with`` block; ``bars`` take more tasks."""
 
     def __init__(self, console: Console) -> None:
         self.bars = Progress(
@@ -47,16 +47,16 @@ class Terminal:
         """Print ``text`` above the bars."""
         self.bars.console.print(text, highlight=False, soft_wrap=True)
 
-    def epoch_begins(self, epoch: int, epochs: int, steps: int) -> None:
+    def on_epoch_begin(self, epoch: int, epochs: int, steps: int) -> None:
         """A new bar."""
         self._task = self.bars.add_task(f"epoch {epoch}/{epochs}", total=steps)
 
-    def stepped(self) -> None:
+    def on_step(self) -> None:
         """Move the bar."""
         if self._task is not None:
             self.bars.advance(self._task)
 
-    def epoch_ends(self, line: Line, best: bool) -> None:
+    def on_epoch_end(self, line: EpochMetrics, best: bool) -> None:
         """The bar gives way to a line of figures."""
         if self._task is not None:
             self.bars.remove_task(self._task)

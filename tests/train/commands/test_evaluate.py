@@ -19,7 +19,7 @@ from beatgan.model.model import Calibration
 from beatgan.model.networks import Student
 from beatgan.spec import PreprocessSpec
 from beatgan_train.commands import evaluate
-from beatgan_train.commands.evaluate import judged, refuse_leak
+from beatgan_train.commands.evaluate import refuse_leak, score_test_beats
 from beatgan_train.data.beat_set import BeatSet, Missed, load
 from beatgan_train.data.mitdb import DS1, DS2
 from beatgan_train.data.source import Protocol
@@ -274,7 +274,7 @@ def small_set() -> BeatSet:
 
 def test_missed_and_unusable_beats_count_as_the_lowest_score() -> None:
     values = np.array([9.0, 0.0, 5.0, -np.inf, 3.0, -np.inf])
-    found = judged(small_set(), np.array([1, 2]), values, "interpatient")
+    found = score_test_beats(small_set(), np.array([1, 2]), values, "interpatient")
     assert sorted(zip(found.label.tolist(), found.score.tolist(), strict=True)) == [
         ("F", -np.inf),
         ("N", -np.inf),
@@ -290,7 +290,7 @@ def test_missed_and_unusable_beats_count_as_the_lowest_score() -> None:
 
 def test_under_the_beatgan_protocol_no_normal_beat_is_added() -> None:
     values = np.array([9.0, 0.0, 5.0, -np.inf, 3.0, -np.inf])
-    found = judged(small_set(), np.array([0, 2]), values, "beatgan")
+    found = score_test_beats(small_set(), np.array([0, 2]), values, "beatgan")
     assert sorted(found.label.tolist()) == ["F", "N", "S", "V", "V"]
 
 

@@ -8,13 +8,13 @@ from beatgan.model.model import Calibration, Model
 from beatgan.model.networks import Student
 from beatgan.spec import PreprocessSpec
 from beatgan_train.data.beat_set import BeatSet, Missed
-from beatgan_train.evaluation.examples import Choice, galleries, spread_out, worst_records
+from beatgan_train.evaluation.examples import RankedBeats, galleries, spread_out, worst_records
 from beatgan_train.evaluation.metrics import Scored
 
 THRESHOLD = 5.0
 
 
-def chosen() -> Choice:
+def chosen() -> RankedBeats:
     """Three records of 20 beats; of the last the V are all missed, of the first some N flagged."""
     spec = PreprocessSpec()
     record = np.repeat(np.arange(3), 20)
@@ -28,7 +28,7 @@ def chosen() -> Choice:
         ("100", "103", "105"), record, np.arange(60), label, windows, windows, np.zeros(60),
         np.full(60, 0.5), np.full(60, "good"), Missed(nothing, nothing, np.empty(0, "<U1")),
     )  # fmt: skip
-    return Choice(beats, np.arange(60), values, THRESHOLD)
+    return RankedBeats(beats, np.arange(60), values, THRESHOLD)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def model() -> Model:
     return Model(PreprocessSpec(), Student(amplitude=8.0), calibration)
 
 
-def scored(choice: Choice) -> Scored:
+def scored(choice: RankedBeats) -> Scored:
     beats = choice.beats
     return Scored(beats.records, beats.record, beats.label, choice.values)
 

@@ -14,15 +14,15 @@ from beatgan.model.artifact import load as load_artifact
 from beatgan.model.model import Calibration
 from beatgan.model.networks import Generator, Student
 from beatgan.spec import PreprocessSpec
-from beatgan_train.commands.student import Graduate, common_source, refused, unseen
+from beatgan_train.commands.student import FoldResult, common_source, pseudo_anomaly_auc, unseen
 from beatgan_train.data.beat_set import load
 from beatgan_train.data.mitdb import DS1
 from beatgan_train.data.source import Source, spec_of
-from beatgan_train.data.training_set import Loaded, amplitude, material
+from beatgan_train.data.training_set import LoadedBeats, amplitude, make_training_set
 from beatgan_train.training.calibrate import components
 from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.distillation import Ensemble
-from beatgan_train.training.loop import Progress
+from beatgan_train.training.loop import Checkpoint
 from beatgan_train.training.model_file import provenance, write
 
 COEFFICIENTS = coefficients_of("full")
@@ -80,15 +80,15 @@ def test_a_model_is_written_whole_into_a_new_folder(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def graduates(toy_data: Path) -> list[Graduate]:
+def results(toy_data: Path) -> list[FoldResult]:
     """Two untrained students and the beats of their folds."""
     beats = load(toy_data, DS1, spec_of("full"), COEFFICIENTS)
     made = []
     for fold in (0, 1):
         torch.manual_seed(fold)
-        stuff = material(Loaded(beats), "full", "interpatient", fold)
+        training_set = make_training_set(LoadedBeats(beats), "full", "interpatient", fold)
         student = Student(amplitude=amplitude(spec_of("full"))).eval()
-        made.append(Graduate(student, Progress({}), stuff.source, stuff.held_out))
+        made.append(FoldResult(student, Checkpoint({}), training_set.source, training_set.held_out))
     return made
 
 
@@ -96,30 +96,32 @@ def test_material_keeps_patients_apart_and_anomalies_out(toy_data: Path) -> None
     beats = load(toy_data, DS1, spec_of("full"), COEFFICIENTS)
     seen: list[str] = []
     for fold in range(5):
-        stuff = material(Loaded(beats), "full", "interpatient", fold)
-        inside = {stuff.train.records[i] for i in np.unique(stuff.train.record)}
-        outside = {stuff.held_out.records[i] for i in np.unique(stuff.held_out.record)}
+        training_set = make_training_set(LoadedBeats(beats), "full", "interpatient", fold)
+        inside = {training_set.train.records[i] for i in np.unique(training_set.train.record)}
+        outside = {
+            training_set.held_out.records[i] for i in np.unique(training_set.held_out.record)
+        }
         assert not inside & outside
-        assert outside == {*stuff.source.held_out}
-        assert inside | outside == {*stuff.source.records} == {*DS1}
-        assert {*stuff.train.label, *stuff.held_out.label} == {"N"}
+        assert outside == {*training_set.source.held_out}
+        assert inside | outside == {*training_set.source.records} == {*DS1}
+        assert {*training_set.train.label, *training_set.held_out.label} == {"N"}
         seen += outside
     assert sorted(seen) == sorted(DS1)
 
 
 def test_each_beat_is_judged_by_the_student_that_has_not_seen_it(
-    graduates: list[Graduate],
+    results: list[FoldResult],
 ) -> None:
-    pooled = unseen(graduates)
-    first = len(graduates[0].held_out)
-    assert len(pooled["error"]) == first + len(graduates[1].held_out)
-    for graduate, part in zip(graduates, (slice(first), slice(first, None)), strict=True):
-        own = components(graduate.student, graduate.held_out, spec_of("full"))
+    pooled = unseen(results)
+    first = len(results[0].held_out)
+    assert len(pooled["error"]) == first + len(results[1].held_out)
+    for result, part in zip(results, (slice(first), slice(first, None)), strict=True):
+        own = components(result.student, result.held_out, spec_of("full"))
         assert all(np.array_equal(pooled[name][part], own[name], equal_nan=True) for name in own)
 
 
-def test_refusal_is_measured_for_student_and_teachers(graduates: list[Graduate]) -> None:
-    student = graduates[0]
-    table = refused(student, Ensemble({"t": student.student}), seed=0)
+def test_refusal_is_measured_for_student_and_teachers(results: list[FoldResult]) -> None:
+    student = results[0]
+    table = pseudo_anomaly_auc(student, Ensemble({"t": student.student}), seed=0)
     assert all(row["student"] == row["teachers"] for row in table.values())
     assert table["flipped"]["student"] > 0.4

@@ -21,7 +21,7 @@ def beats(count: int, seed: int) -> Floats:
     return (waves + 0.05 * rng.standard_normal((count, 320))).astype(np.float32)
 
 
-def trainee(**changes: Any) -> BeatGan:
+def task(**changes: Any) -> BeatGan:
     options = TeacherOptions(width=4, epochs=100, **changes)
     return BeatGan(options, beats(128, 0), beats(16, 1), SCORED, 10.0)
 
@@ -33,15 +33,15 @@ def train(beat_gan: BeatGan, steps: int) -> list[dict[str, float]]:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_it_learns_to_reconstruct_beats_it_has_not_seen(precision: str) -> None:
-    beat_gan = trainee(precision=precision)
-    before = beat_gan.merit()
+    beat_gan = task(precision=precision)
+    before = beat_gan.validation_loss()
     losses = train(beat_gan, 300)
     assert losses[-1]["reconstruction"] < 0.1 * losses[0]["reconstruction"]
-    assert beat_gan.merit() < before - 1
+    assert beat_gan.validation_loss() < before - 1
 
 
 def test_both_networks_learn_in_each_step() -> None:
-    beat_gan = trainee()
+    beat_gan = task()
     before = [copy(beat_gan.generator), copy(beat_gan.discriminator)]
     losses = train(beat_gan, 1)[0]
     for network, old in zip([beat_gan.generator, beat_gan.discriminator], before, strict=True):
@@ -56,7 +56,7 @@ def copy(network: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def test_a_collapsed_discriminator_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    beat_gan = trainee()
+    beat_gan = task()
     train(beat_gan, 3)
     assert norms(beat_gan).abs().max() > 0  # has seen batches
     monkeypatch.setattr(gan, "COLLAPSED", np.inf)
@@ -74,17 +74,17 @@ def norms(beat_gan: BeatGan) -> torch.Tensor:
 
 
 def test_choosing_the_best_epoch_teaches_nothing() -> None:
-    beat_gan = trainee()
+    beat_gan = task()
     train(beat_gan, 2)
     before = copy(beat_gan.generator)
-    assert beat_gan.merit() == beat_gan.merit()
+    assert beat_gan.validation_loss() == beat_gan.validation_loss()
     assert all(torch.equal(value, before[name]) for name, value in copy(beat_gan.generator).items())
 
 
 def test_without_feature_matching_the_discriminator_does_not_matter() -> None:
     states = []
     for seed in (0, 1):
-        beat_gan = trainee(feature_weight=0.0)
+        beat_gan = task(feature_weight=0.0)
         torch.manual_seed(seed)
         beat_gan.discriminator.apply(initialise)
         train(beat_gan, 2)
@@ -93,7 +93,7 @@ def test_without_feature_matching_the_discriminator_does_not_matter() -> None:
 
 
 def test_the_same_seed_trains_the_same() -> None:
-    one, other, third = (trainee(seed=seed) for seed in (4, 4, 5))
+    one, other, third = (task(seed=seed) for seed in (4, 4, 5))
     assert train(one, 3) == train(other, 3) != train(third, 3)
 
 

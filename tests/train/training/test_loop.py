@@ -12,9 +12,9 @@ import torch
 from beatgan.errors import UsageError
 from beatgan.model.networks import Generator
 from beatgan.types import Ints
-from beatgan_train.training.distillation import Distillation, DistilOptions, Ensemble
+from beatgan_train.training.distillation import Distillation, DistillationOptions, Ensemble
 from beatgan_train.training.gan import BeatGan, TeacherOptions
-from beatgan_train.training.loop import Line, Progress, State, Trainee, fit
+from beatgan_train.training.loop import Checkpoint, EpochMetrics, State, TrainingTask, fit
 
 SCORED = slice(50, 270)
 
@@ -25,13 +25,13 @@ class Silent:
     def __init__(self) -> None:
         self.steps, self.best = 0, [0]
 
-    def epoch_begins(self, epoch: int, epochs: int, steps: int) -> None:
+    def on_epoch_begin(self, epoch: int, epochs: int, steps: int) -> None:
         assert 1 <= epoch <= epochs
 
-    def stepped(self) -> None:
+    def on_step(self) -> None:
         self.steps += 1
 
-    def epoch_ends(self, line: Line, best: bool) -> None:
+    def on_epoch_end(self, line: EpochMetrics, best: bool) -> None:
         self.best += [int(line["epoch"])] if best else []
 
 
@@ -51,7 +51,7 @@ class Counter:
         self.visited.append(rows.tolist())
         return {"loss": float(self.seen)}
 
-    def merit(self) -> float:
+    def validation_loss(self) -> float:
         return self.merits[self.seen // 4 - 1]
 
     def network_state(self) -> State:
@@ -65,24 +65,28 @@ class Counter:
 
 
 def run(
-    trainee: Trainee, folder: Path, epochs: int, resume: bool = False, watcher: Silent | None = None
-) -> Progress:
-    return fit(trainee, epochs, 16, 5, folder, {"width": 2}, resume, watcher or Silent())
+    task: TrainingTask,
+    folder: Path,
+    epochs: int,
+    resume: bool = False,
+    callback: Silent | None = None,
+) -> Checkpoint:
+    return fit(task, epochs, 16, 5, folder, {"width": 2}, resume, callback or Silent())
 
 
 def test_the_epoch_with_the_least_merit_is_kept(tmp_path: Path) -> None:
-    watcher = Silent()
-    progress = run(Counter([3.0, 1.0, 2.0, 1.0]), tmp_path, 4, watcher=watcher)
-    assert progress.best_epoch == 2
-    assert progress.best["seen"] == 8
-    assert watcher.best == [0, 1, 2]
-    assert watcher.steps == 16
+    callback = Silent()
+    checkpoint = run(Counter([3.0, 1.0, 2.0, 1.0]), tmp_path, 4, callback=callback)
+    assert checkpoint.best_epoch == 2
+    assert checkpoint.best["seen"] == 8
+    assert callback.best == [0, 1, 2]
+    assert callback.steps == 16
 
 
 def test_an_epoch_visits_each_row_once_in_an_order_of_its_own(tmp_path: Path) -> None:
-    trainee = Counter([1.0, 1.0])
-    run(trainee, tmp_path, 2)
-    first, second = (list(chain(*trainee.visited[at : at + 4])) for at in (0, 4))
+    task = Counter([1.0, 1.0])
+    run(task, tmp_path, 2)
+    first, second = (list(chain(*task.visited[at : at + 4])) for at in (0, 4))
     assert len(set(first)) == len(first) == 64
     assert first != second != sorted(second)
 
@@ -108,10 +112,10 @@ def test_broken_off_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.unfinished"))
 
 
-def without_time(progress: Progress) -> list[Line]:
+def without_time(checkpoint: Checkpoint) -> list[EpochMetrics]:
     return [
         {name: value for name, value in line.items() if name != "seconds"}
-        for line in progress.history
+        for line in checkpoint.history
     ]
 
 
@@ -129,21 +133,21 @@ def teacher_in_training() -> BeatGan:
 def student_in_training() -> Distillation:
     torch.manual_seed(0)
     ensemble = Ensemble({"a": Generator(width=2)})
-    normal, altered = (ensemble.teach(beats(70, seed), SCORED) for seed in (0, 2))
-    options = DistilOptions(hidden=16, bottleneck=4, epochs=4)
+    normal, altered = (ensemble.predict(beats(70, seed), SCORED) for seed in (0, 2))
+    options = DistillationOptions(hidden=16, bottleneck=4, epochs=4)
     return Distillation(options, normal, altered, beats(20, 1), SCORED, 2.0, ensemble)
 
 
 @pytest.mark.parametrize("make", [teacher_in_training, student_in_training])
 def test_resumed_training_is_the_same_to_the_bit(
-    tmp_path: Path, make: Callable[[], Trainee]
+    tmp_path: Path, make: Callable[[], TrainingTask]
 ) -> None:
-    trainee = make()
-    whole = run(trainee, tmp_path / "whole", 4)
+    task = make()
+    whole = run(task, tmp_path / "whole", 4)
     run(make(), tmp_path / "parts", 2)
     parts = run(make(), tmp_path / "parts", 4, resume=True)
     assert without_time(parts) == without_time(whole)
-    assert equal(parts.trainee, whole.trainee)
+    assert equal(parts.task, whole.task)
     assert equal(parts.best, whole.best)
 
 

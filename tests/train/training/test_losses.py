@@ -10,7 +10,7 @@ import torch
 from beatgan.errors import UsageError
 from beatgan.model.networks import Autoencoder, Generator, Student
 from beatgan.types import Floats
-from beatgan_train.training.distillation import TERMS, Distillation, DistilOptions, Ensemble
+from beatgan_train.training.distillation import TERMS, Distillation, DistillationOptions, Ensemble
 from beatgan_train.training.losses import (
     batch_kl,
     hinton,
@@ -45,10 +45,10 @@ def teacher() -> Generator:
 
 def distillation(teacher: Autoencoder, **weights: float) -> Distillation:
     off: dict[str, Any] = dict.fromkeys(TERMS, 0.0)
-    options = replace(DistilOptions(hidden=32, rate=3e-3), **off | weights)
+    options = replace(DistillationOptions(hidden=32, rate=3e-3), **off | weights)
     ensemble = Ensemble({"t": teacher})
-    normal = ensemble.teach(windows(256, 0), SCORED)
-    altered = ensemble.teach(-windows(256, 1), SCORED)
+    normal = ensemble.predict(windows(256, 0), SCORED)
+    altered = ensemble.predict(-windows(256, 1), SCORED)
     return Distillation(options, normal, altered, windows(8, 2), SCORED, 10.0, ensemble)
 
 
@@ -56,26 +56,26 @@ def distillation(teacher: Autoencoder, **weights: float) -> Distillation:
 def test_each_term_has_a_gradient_and_falls_when_it_alone_is_minimised(
     teacher: Generator, term: str
 ) -> None:
-    trainee = distillation(teacher, **{term: 1.0})
-    losses = trainee.losses(ROWS, ROWS)
+    task = distillation(teacher, **{term: 1.0})
+    losses = task.losses(ROWS, ROWS)
     assert list(losses) == [term]
     before = losses[term]
     torch.autograd.backward(before)
-    for name, parameter in trainee.student.named_parameters():
+    for name, parameter in task.student.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name
     for seed in range(40):
-        trainee.step(ROWS, np.random.default_rng(seed))
-    after = trainee.losses(ROWS, ROWS)[term]
+        task.step(ROWS, np.random.default_rng(seed))
+    after = task.losses(ROWS, ROWS)[term]
     assert after.item() < 0.7 * before.item()
 
 
 def test_the_teacher_stays_frozen_and_in_eval_mode(teacher: Generator) -> None:
     teacher.train()
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
-    trainee = distillation(teacher, **dict.fromkeys(TERMS, 1.0))
+    task = distillation(teacher, **dict.fromkeys(TERMS, 1.0))
     for seed in range(5):
-        trainee.step(ROWS, np.random.default_rng(seed))
+        task.step(ROWS, np.random.default_rng(seed))
     assert not teacher.training
     assert all(not p.requires_grad and p.grad is None for p in teacher.parameters())
     after = teacher.state_dict()
@@ -83,7 +83,7 @@ def test_the_teacher_stays_frozen_and_in_eval_mode(teacher: Generator) -> None:
 
 
 def test_teacher_and_student_judge_the_same_beats_in_the_same_order(teacher: Generator) -> None:
-    lesson = Ensemble({"t": teacher}).teach(windows(50, 3), SCORED)
+    lesson = Ensemble({"t": teacher}).predict(windows(50, 3), SCORED)
     order = np.random.default_rng(0).permutation(50)
     beats, expected, error = lesson.tensors(order)
     with torch.no_grad():
@@ -96,7 +96,7 @@ def test_an_ensemble_says_the_mean_of_what_its_teachers_say(teacher: Generator) 
     other = Student(amplitude=10.0)
     beats = windows(20, 4)
     one, two, both = (
-        Ensemble(members).teach(beats, SCORED)
+        Ensemble(members).predict(beats, SCORED)
         for members in ({"a": teacher}, {"b": other}, {"a": teacher, "b": other})
     )
     assert np.allclose(both.expected, (one.expected + two.expected) / 2, atol=1e-6)
@@ -106,24 +106,26 @@ def test_an_ensemble_says_the_mean_of_what_its_teachers_say(teacher: Generator) 
 def test_a_student_without_knowledge_distillation_hears_no_teacher(teacher: Generator) -> None:
     states = []
     for master in (teacher, Student(amplitude=10.0)):
-        trainee = distillation(master, reconstruction=1.0)
-        trainee.step(ROWS, np.random.default_rng(0))
-        states.append(trainee.network_state())
+        task = distillation(master, reconstruction=1.0)
+        task.step(ROWS, np.random.default_rng(0))
+        states.append(task.network_state())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
 def test_output_is_matched_on_normal_beats_alone(teacher: Generator) -> None:
-    trainee = distillation(teacher, output=1.0, kl=1.0)
-    one, other = (trainee.losses(ROWS, rows)["output"] for rows in (ROWS, ROWS[::-1].copy()))
+    task = distillation(teacher, output=1.0, kl=1.0)
+    one, other = (task.losses(ROWS, rows)["output"] for rows in (ROWS, ROWS[::-1].copy()))
     assert one == other
     assert list(distillation(teacher, output=1.0).losses(ROWS, ROWS[:0])) == ["output"]
 
 
 def test_terms_that_compare_need_altered_beats(teacher: Generator) -> None:
     ensemble = Ensemble({"t": teacher})
-    normal = ensemble.teach(windows(8, 0), SCORED)
+    normal = ensemble.predict(windows(8, 0), SCORED)
     with pytest.raises(UsageError, match="altered ones are needed"):
-        Distillation(DistilOptions(kl=1.0), normal, None, windows(8, 2), SCORED, 10.0, ensemble)
+        Distillation(
+            DistillationOptions(kl=1.0), normal, None, windows(8, 2), SCORED, 10.0, ensemble
+        )
 
 
 def test_nothing_to_learn(teacher: Generator) -> None:

@@ -26,12 +26,12 @@ from beatgan_train.ec57 import beat_matching
 from beatgan_train.ec57.annotations import read_reference
 from beatgan_train.evaluation import examples, result, timing
 from beatgan_train.evaluation.baselines import BASELINES
-from beatgan_train.evaluation.examples import Choice
+from beatgan_train.evaluation.examples import RankedBeats
 from beatgan_train.evaluation.metrics import Row, Scored, by_record, gains, measure
 from beatgan_train.evaluation.ranking import flagged
 from beatgan_train.evaluation.result import DetectionRow, Evaluation, FalseDetections, as_json
 from beatgan_train.evaluation.score_file import read_scores
-from beatgan_train.report.page import Material, page
+from beatgan_train.report.page import PageContent, page
 from beatgan_train.report.tables import show
 from beatgan_train.training.model_file import read
 
@@ -84,7 +84,9 @@ def run(
     source = f"{artifact.kind} {artifact.digest}" + (" as the daemon scored it" if scores else "")
     source += ", one lead" if one_lead else ""
     everything = {source: values, **_baselines(beats, rows)}
-    scored = {name: judged(beats, rows.test, x, protocol) for name, x in everything.items()}
+    scored = {
+        name: score_test_beats(beats, rows.test, x, protocol) for name, x in everything.items()
+    }
     easier = {name: x.without(HARD) for name, x in scored.items()}
     threshold = artifact.calibration.threshold
     measured = _measured(scored, source, threshold)
@@ -111,10 +113,10 @@ def run(
     if json_file:
         write_text(json_file, as_json(found))
     if report_dir:
-        choice = Choice(beats, rows.test, values, threshold)
+        choice = RankedBeats(beats, rows.test, values, threshold)
         galleries = examples.galleries(scorer, choice, found.worst)
         write_text(
-            report_dir / "index.html", page(Material(found, scored, galleries, artifact.spec))
+            report_dir / "index.html", page(PageContent(found, scored, galleries, artifact.spec))
         )
         write_text(report_dir / "evaluation.json", as_json(found))
         console.print(f"report: {report_dir / 'index.html'}")
@@ -148,7 +150,7 @@ def refuse_leak(provenance: Mapping[str, Any], protocol: Protocol) -> tuple[int,
     return drawn.pop()
 
 
-def judged(beats: BeatSet, rows: Ints, values: Doubles, protocol: Protocol) -> Scored:
+def score_test_beats(beats: BeatSet, rows: Ints, values: Doubles, protocol: Protocol) -> Scored:
     """The tested beats and their scores, with those added that have none, as the lowest.
 
     ``rows`` were detected and judged. Added are reference beats never detected, and those whose

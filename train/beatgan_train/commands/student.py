@@ -16,25 +16,30 @@ from beatgan.errors import ArtifactError, UsageError
 from beatgan.model.artifact import Artifact, build
 from beatgan.model.networks import Student
 from beatgan.types import Doubles
-from beatgan_train.commands.teacher import Place
+from beatgan_train.commands.teacher import TrainingPaths
 from beatgan_train.data.beat_set import BeatSet, join
 from beatgan_train.data.source import Source, spec_of
 from beatgan_train.data.splits import FOLDS
 from beatgan_train.data.training_set import (
-    Material,
+    TrainingSet,
     amplitude,
     load_beats,
-    material,
+    make_training_set,
     refuse_other_data,
 )
 from beatgan_train.evaluation.ranking import auc
-from beatgan_train.progress import Terminal
+from beatgan_train.progress import TerminalProgress
 from beatgan_train.report.model_card import write_card
 from beatgan_train.report.training_plots import draw_examples, draw_history
-from beatgan_train.training.calibrate import calibrate, components, usual_difference
+from beatgan_train.training.calibrate import calibrate, components, normal_sq_diff
 from beatgan_train.training.coefficients import coefficients_of
-from beatgan_train.training.distillation import Distillation, DistilOptions, Ensemble, Lesson
-from beatgan_train.training.loop import Line, Progress, fit
+from beatgan_train.training.distillation import (
+    Distillation,
+    DistillationOptions,
+    Ensemble,
+    TeacherTargets,
+)
+from beatgan_train.training.loop import Checkpoint, EpochMetrics, fit
 from beatgan_train.training.model_file import provenance, read, write
 from beatgan_train.training.pseudo_anomalies import FAMILIES, families_without, make
 
@@ -42,92 +47,98 @@ Components = dict[str, Doubles]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Curriculum:
-    """What a student learns from: the teachers and their lessons."""
+class DistillationData:
+    """What a student learns from: the teachers and their targets."""
 
     ensemble: Ensemble
-    normal: Lesson
-    altered: Lesson | None  # where no term needs them
+    normal: TeacherTargets
+    altered: TeacherTargets | None  # where no term needs them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Graduate:
+class FoldResult:
     """A distilled student, in eval mode, and the normal beats that it has not seen."""
 
     student: Student
-    progress: Progress
+    checkpoint: Checkpoint
     source: Source
     held_out: BeatSet
 
     @property
-    def best(self) -> Line:
-        """The history's line of the epoch that was kept."""
-        return self.progress.history[self.progress.best_epoch - 1]
+    def best(self) -> EpochMetrics:
+        """The history's line of the best epoch."""
+        return self.checkpoint.history[self.checkpoint.best_epoch - 1]
 
 
 def make_student(
-    place: Place,
+    paths: TrainingPaths,
     teachers: Sequence[Path],
-    options: DistilOptions,
+    options: DistillationOptions,
     flagged: float,
-    terminal: Terminal,
+    terminal: TerminalProgress,
 ) -> Artifact:
-    """Distil a student, write it and its card to ``place.out``; returns it.
+    """Distil a student, write it and its card to ``paths.out``; returns it.
 
     Mode, protocol and fold are the teachers'. Raises ArtifactError on a file that is no teacher,
     UsageError on teachers that do not belong together or options that do not fit, RecordError on
     unreadable data.
     """
-    place.prepare()
+    paths.prepare()
     artifacts = [open_teacher(path) for path in teachers]
     source = common_source(artifacts)
     ensemble = Ensemble({artifact.digest: artifact.network for artifact in artifacts})
     loaded = load_beats(
-        place.data,
+        paths.data,
         source.mode,
         source.protocol,
         coefficients_of(source.mode),
         terminal.bars,
-        place.annotator,
+        paths.annotator,
     )
-    refuse_other_data(source, material(loaded, source.mode, source.protocol, source.fold).source)
-    graduates: dict[int, Graduate] = {}
+    refuse_other_data(
+        source, make_training_set(loaded, source.mode, source.protocol, source.fold).source
+    )
+    results: dict[int, FoldResult] = {}
     for fold in range(FOLDS) if source.protocol != "beatgan" else [source.fold]:
         terminal.say(f"fold {fold}")
-        stuff = material(loaded, source.mode, source.protocol, fold)
-        graduates[fold] = distil(prepare(ensemble, stuff, options), stuff, options, place, terminal)
-    shipped = graduates[source.fold]
-    told = {**asdict(options), "flagged": flagged}
+        training_set = make_training_set(loaded, source.mode, source.protocol, fold)
+        results[fold] = distil(
+            prepare(ensemble, training_set, options), training_set, options, paths, terminal
+        )
+    shipped = results[source.fold]
+    recorded = {**asdict(options), "flagged": flagged}
     origin = provenance(
         shipped.source,
-        told,
+        recorded,
         best=shipped.best,
-        calibrated_on=sum(len(graduate.held_out) for graduate in graduates.values()),
-        refused=refused(shipped, ensemble, options.seed),
+        calibrated_on=sum(len(result.held_out) for result in results.values()),
+        pseudo_anomaly_auc=pseudo_anomaly_auc(shipped, ensemble, options.seed),
         teacher=artifacts[0].provenance,
         teachers=ensemble.digests,
     )
     spec = spec_of(source.mode)
     calibration = replace(
-        calibrate(unseen(graduates.values()), source.mode, flagged),
-        usual=usual_difference(join([g.held_out for g in graduates.values()]), spec),
+        calibrate(unseen(results.values()), source.mode, flagged),
+        usual=normal_sq_diff(join([g.held_out for g in results.values()]), spec),
     )
     artifact = build(
         "student", spec, shipped.student, calibration, coefficients_of(source.mode), origin
     )
-    write(artifact, place.out)
-    write_card(artifact, place.out.with_suffix(".md"))
-    draw_history(shipped.progress.history, shipped.progress.best_epoch, place.run / "losses.png")
-    examples = place.run / "examples.png"
+    write(artifact, paths.out)
+    write_card(artifact, paths.out.with_suffix(".md"))
+    draw_history(
+        shipped.checkpoint.history, shipped.checkpoint.best_epoch, paths.run / "losses.png"
+    )
+    examples = paths.run / "examples.png"
     draw_examples(artifact.network, shipped.held_out.window, artifact.spec, examples)
     return artifact
 
 
-def unseen(graduates: Iterable[Graduate]) -> Components:
-    """The components of all the normal beats, each judged by a student that has not seen it."""
+def unseen(results: Iterable[FoldResult]) -> Components:
+    """The components of all the normal beats, each scored by a student that has not seen it."""
     parts = [
-        components(graduate.student, graduate.held_out, spec_of(graduate.source.mode))
-        for graduate in graduates
+        components(result.student, result.held_out, spec_of(result.source.mode))
+        for result in results
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -157,56 +168,60 @@ def common_source(teachers: Sequence[Artifact]) -> Source:
     return sources[0]
 
 
-def refused(graduate: Graduate, ensemble: Ensemble, seed: int) -> dict[str, dict[str, float]]:
-    """How well each family of altered beats of held-out patients is told from their normal ones.
+def pseudo_anomaly_auc(
+    result: FoldResult, ensemble: Ensemble, seed: int
+) -> dict[str, dict[str, float]]:
+    """How well altered beats of held-out patients rank above their normal ones, by family.
 
     The AUC of the reconstruction error alone, of student and teachers; families that were held
     out of the distillation are among them.
     """
-    spec, beats = spec_of(graduate.source.mode), graduate.held_out
+    spec, beats = spec_of(result.source.mode), result.held_out
     rng = np.random.default_rng([seed, len(beats)])
     altered = make(beats.window, beats.record, spec, rng)
     families = np.array(altered.family)
     table: dict[str, dict[str, float]] = {family: {} for family in FAMILIES}
-    for name, judge in (("student", Ensemble({"": graduate.student})), ("teachers", ensemble)):
-        usual = judge.teach(beats.window, spec.scored).error
-        odd = judge.teach(altered.window, spec.scored).error
+    for name, model in (("student", Ensemble({"": result.student})), ("teachers", ensemble)):
+        normal = model.predict(beats.window, spec.scored).error
+        anomalous = model.predict(altered.window, spec.scored).error
         for family, row in table.items():
-            row[name] = round(_auc(odd[families == family], usual), 4)
+            row[name] = round(_auc(anomalous[families == family], normal), 4)
     return table
 
 
-def prepare(ensemble: Ensemble, stuff: Material, options: DistilOptions) -> Curriculum:
+def prepare(
+    ensemble: Ensemble, training_set: TrainingSet, options: DistillationOptions
+) -> DistillationData:
     """What the teachers make of one division's beats and of the same beats altered."""
-    spec = spec_of(stuff.source.mode)
-    normal = ensemble.teach(stuff.train.window, spec.scored)
+    spec = spec_of(training_set.source.mode)
+    normal = ensemble.predict(training_set.train.window, spec.scored)
     families = families_without(options.held_out_families)
     if not options.compares:
-        return Curriculum(ensemble, normal, None)
-    rng = np.random.default_rng([options.seed, stuff.source.fold])
-    altered = make(stuff.train.window, stuff.train.record, spec, rng, families)
-    return Curriculum(ensemble, normal, ensemble.teach(altered.window, spec.scored))
+        return DistillationData(ensemble, normal, None)
+    rng = np.random.default_rng([options.seed, training_set.source.fold])
+    altered = make(training_set.train.window, training_set.train.record, spec, rng, families)
+    return DistillationData(ensemble, normal, ensemble.predict(altered.window, spec.scored))
 
 
 def distil(
-    curriculum: Curriculum,
-    stuff: Material,
-    options: DistilOptions,
-    place: Place,
-    terminal: Terminal,
-) -> Graduate:
+    distillation_data: DistillationData,
+    training_set: TrainingSet,
+    options: DistillationOptions,
+    paths: TrainingPaths,
+    terminal: TerminalProgress,
+) -> FoldResult:
     """One student, of one division of the beats."""
-    spec, fold = spec_of(stuff.source.mode), stuff.source.fold
-    normal, altered = curriculum.normal, curriculum.altered
-    held_out = stuff.held_out.window
-    trainee = Distillation(
-        options, normal, altered, held_out, spec.scored, amplitude(spec), curriculum.ensemble
+    spec, fold = spec_of(training_set.source.mode), training_set.source.fold
+    normal, altered = distillation_data.normal, distillation_data.altered
+    held_out = training_set.held_out.window
+    task = Distillation(
+        options, normal, altered, held_out, spec.scored, amplitude(spec), distillation_data.ensemble
     )
-    run, batch, seed = place.run / f"fold-{fold}", options.batch, options.seed
-    told = {**asdict(options), "teachers": curriculum.ensemble.digests}
-    progress = fit(trainee, options.epochs, batch, seed, run, told, place.resume, terminal)
-    trainee.student.load_state_dict(progress.best)
-    return Graduate(trainee.student.eval(), progress, stuff.source, stuff.held_out)
+    run, batch, seed = paths.run / f"fold-{fold}", options.batch, options.seed
+    recorded = {**asdict(options), "teachers": distillation_data.ensemble.digests}
+    checkpoint = fit(task, options.epochs, batch, seed, run, recorded, paths.resume, terminal)
+    task.student.load_state_dict(checkpoint.best)
+    return FoldResult(task.student.eval(), checkpoint, training_set.source, training_set.held_out)
 
 
 def _auc(anomalous: Doubles, normal: Doubles) -> float:

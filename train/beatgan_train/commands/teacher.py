@@ -10,19 +10,19 @@ import torch
 from beatgan.errors import UsageError
 from beatgan.model.artifact import Artifact, build
 from beatgan_train.data.source import Mode, Protocol, spec_of
-from beatgan_train.data.training_set import Material, amplitude, load_beats, material
+from beatgan_train.data.training_set import TrainingSet, amplitude, load_beats, make_training_set
 from beatgan_train.ec57.annotations import ANNOTATOR
-from beatgan_train.progress import Terminal
+from beatgan_train.progress import TerminalProgress
 from beatgan_train.report.training_plots import draw_examples, draw_history
-from beatgan_train.training.calibrate import calibrate, components, usual_difference
+from beatgan_train.training.calibrate import calibrate, components, normal_sq_diff
 from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.gan import BeatGan, TeacherOptions
-from beatgan_train.training.loop import Progress, fit
+from beatgan_train.training.loop import Checkpoint, fit
 from beatgan_train.training.model_file import provenance, write
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TrainingPaths:
     """Where a training finds its data and leaves its results."""
 
     data: Path
@@ -43,48 +43,48 @@ class Place:
 
 
 def make_teacher(
-    place: Place,
+    paths: TrainingPaths,
     options: TeacherOptions,
     mode: Mode,
     protocol: Protocol,
     fold: int,
     device: torch.device,
-    terminal: Terminal,
+    terminal: TerminalProgress,
 ) -> Artifact:
-    """Train a teacher, write it to ``place.out`` and draw how it went; returns it.
+    """Train a teacher, write it to ``paths.out`` and draw how it went; returns it.
 
     Raises RecordError on unreadable data, UsageError on options that do not fit.
     """
-    place.prepare()
+    paths.prepare()
     loaded = load_beats(
-        place.data, mode, protocol, coefficients_of(mode), terminal.bars, place.annotator
+        paths.data, mode, protocol, coefficients_of(mode), terminal.bars, paths.annotator
     )
-    stuff, spec = material(loaded, mode, protocol, fold), spec_of(mode)
-    windows = stuff.train.window, stuff.held_out.window
-    trainee = BeatGan(options, *windows, spec.scored, amplitude(spec), device)
-    told = {**asdict(options), "mode": mode, "protocol": protocol, "fold": fold}
+    training_set, spec = make_training_set(loaded, mode, protocol, fold), spec_of(mode)
+    windows = training_set.train.window, training_set.held_out.window
+    task = BeatGan(options, *windows, spec.scored, amplitude(spec), device)
+    recorded = {**asdict(options), "mode": mode, "protocol": protocol, "fold": fold}
     batch, seed = options.batch, options.seed
-    progress = fit(trainee, options.epochs, batch, seed, place.run, told, place.resume, terminal)
-    artifact = _finish(trainee, progress, stuff, told)
-    write(artifact, place.out)
-    draw_history(progress.history, progress.best_epoch, place.run / "losses.png")
-    draw_examples(artifact.network, stuff.held_out.window, spec, place.run / "examples.png")
+    checkpoint = fit(task, options.epochs, batch, seed, paths.run, recorded, paths.resume, terminal)
+    artifact = _finish(task, checkpoint, training_set, recorded)
+    write(artifact, paths.out)
+    draw_history(checkpoint.history, checkpoint.best_epoch, paths.run / "losses.png")
+    draw_examples(artifact.network, training_set.held_out.window, spec, paths.run / "examples.png")
     return artifact
 
 
 def _finish(
-    trainee: BeatGan, progress: Progress, stuff: Material, told: dict[str, Any]
+    task: BeatGan, checkpoint: Checkpoint, training_set: TrainingSet, recorded: dict[str, Any]
 ) -> Artifact:
     """The best epoch's generator, calibrated on beats that it was not fitted to."""
-    generator, spec = trainee.generator, spec_of(stuff.source.mode)
-    generator.load_state_dict(progress.best)
+    generator, spec = task.generator, spec_of(training_set.source.mode)
+    generator.load_state_dict(checkpoint.best)
     generator.cpu().eval()
     calibration = replace(
-        calibrate(components(generator, stuff.held_out, spec), stuff.source.mode),
-        usual=usual_difference(stuff.held_out, spec),
+        calibrate(components(generator, training_set.held_out, spec), training_set.source.mode),
+        usual=normal_sq_diff(training_set.held_out, spec),
     )
-    best = progress.history[progress.best_epoch - 1]
-    origin = provenance(stuff.source, told, best=best)
+    best = checkpoint.history[checkpoint.best_epoch - 1]
+    origin = provenance(training_set.source, recorded, best=best)
     return build(
-        "teacher", spec, generator, calibration, coefficients_of(stuff.source.mode), origin
+        "teacher", spec, generator, calibration, coefficients_of(training_set.source.mode), origin
     )

@@ -29,7 +29,7 @@ FARTHEST = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Opened:
+class LabelledRecording:
     """One recording's beats, and whether a reference annotation gave them their labels."""
 
     beats: BeatSet
@@ -118,9 +118,9 @@ def _open_all(
     coefficients: AlarmCoefficients,
     annotator: str,
     progress: Progress | None,
-) -> Sequence[Opened]:
+) -> Sequence[LabelledRecording]:
     task = progress.add_task("reading recordings", total=len(files)) if progress else None
-    opened: list[Opened] = []
+    opened: list[LabelledRecording] = []
     faults: list[str] = []
     for name, file in files.items():
         try:
@@ -136,11 +136,13 @@ def _open_all(
 
 def _open(
     name: str, file: Path, spec: PreprocessSpec, coefficients: AlarmCoefficients, annotator: str
-) -> Opened:
+) -> LabelledRecording:
     recording = read_recording(file)
     beats: list[Beat] = beats_of(recording, spec, coefficients)
     reference = _reference(file, recording, annotator)
-    return Opened(beat_set(name, beats, reference or NO_BEATS, spec), reference is not None)
+    return LabelledRecording(
+        beat_set(name, beats, reference or NO_BEATS, spec), reference is not None
+    )
 
 
 def _reference(file: Path, recording: Recording, annotator: str) -> Reference | None:

@@ -23,7 +23,7 @@ SPLIT_SEED = 0  # the division into folds is the same whatever the training's ow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Loaded:
+class LoadedBeats:
     """The beats of all patients in the lead that a daemon would choose, and in the other one.
 
     What the other lead shows is learnt from like a further patient's, but never chosen by and never
@@ -35,7 +35,7 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Material:
+class TrainingSet:
     """Normal beats to fit to, and others to choose by and to calibrate on.
 
     Under ``interpatient`` and ``own`` the latter are of other patients: a fifth of them, by the
@@ -54,24 +54,28 @@ def load_beats(
     coefficients: AlarmCoefficients,
     bars: Progress,
     annotator: str = ANNOTATOR,
-) -> Loaded:
+) -> LoadedBeats:
     """The beats that trainings under ``protocol`` draw on, through the mode's front end.
 
     ``annotator`` is the suffix of the annotation files, where the protocol does not fix it.
     """
     spec = spec_of(mode)
     if protocol == "own":
-        return Loaded(own_recordings.load(data, spec, coefficients, annotator, bars))
+        return LoadedBeats(own_recordings.load(data, spec, coefficients, annotator, bars))
     if protocol == "beatgan":
-        return Loaded(beat_set.load(data, splits.RECORDS_OF[protocol], spec, coefficients, bars))
+        return LoadedBeats(
+            beat_set.load(data, splits.RECORDS_OF[protocol], spec, coefficients, bars)
+        )
     beats = beat_set.load(data, DS1, spec, coefficients, bars)
     if mode == "beat":
-        return Loaded(beats)
+        return LoadedBeats(beats)
     turned = replace(spec, leads=spec.leads[::-1])  # each of DS1's records has two of them
-    return Loaded(beats, beat_set.load(data, DS1, turned, coefficients, bars))
+    return LoadedBeats(beats, beat_set.load(data, DS1, turned, coefficients, bars))
 
 
-def material(loaded: Loaded, mode: Mode, protocol: Protocol, fold: int) -> Material:
+def make_training_set(
+    loaded: LoadedBeats, mode: Mode, protocol: Protocol, fold: int
+) -> TrainingSet:
     """The division of the beats with ``fold`` held out."""
     beats = loaded.beats
     train, held_out = _rows(beats, protocol, fold)
@@ -90,7 +94,7 @@ def material(loaded: Loaded, mode: Mode, protocol: Protocol, fold: int) -> Mater
     )
     if protocol == "own":
         source = replace(source, database=own_recordings.told(beats))
-    return Material(source, fitted_to, beats.take(held_out))
+    return TrainingSet(source, fitted_to, beats.take(held_out))
 
 
 def refuse_other_data(told: Source, found: Source) -> None:

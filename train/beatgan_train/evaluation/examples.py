@@ -66,7 +66,7 @@ class Gallery:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Choice:
+class RankedBeats:
     """The tested rows of ``beats`` among which is chosen, and the scores of all rows."""
 
     beats: BeatSet
@@ -102,7 +102,9 @@ def worst_records(scored: Scored, threshold: float) -> list[WorstRecord]:
     ]
 
 
-def galleries(model: Model, choice: Choice, worst: Sequence[WorstRecord]) -> dict[str, Gallery]:
+def galleries(
+    model: Model, choice: RankedBeats, worst: Sequence[WorstRecord]
+) -> dict[str, Gallery]:
     """All galleries by name; one without beats is left out."""
     chosen = {"typical": _typical(choice), "alarms": _alarms(choice)}
     chosen |= {f"missed {label}": _missed(choice, label) for label in SHOWN}
@@ -130,7 +132,7 @@ def spread_out(rows: Iterable[int], record: Ints, count: int, most: int) -> list
 Chosen = tuple[str, str, list[int]]
 
 
-def _typical(choice: Choice) -> Chosen:
+def _typical(choice: RankedBeats) -> Chosen:
     rows: list[int] = []
     for label in ("N", *SHOWN):
         members = choice.of(label)
@@ -141,14 +143,14 @@ def _typical(choice: Choice) -> Chosen:
     return "Typical beats of each class", note, rows
 
 
-def _alarms(choice: Choice) -> Chosen:
+def _alarms(choice: RankedBeats) -> Chosen:
     worst = choice.errors("N").tolist()
     note = f"The normal beats with the highest scores, at most {OF_A_RECORD} of a record."
     rows = spread_out(worst, choice.beats.record, ALARMS, OF_A_RECORD)
     return "Worst false alarms", note, rows
 
 
-def _missed(choice: Choice, label: str) -> Chosen:
+def _missed(choice: RankedBeats, label: str) -> Chosen:
     worst = choice.errors(label)[::-1].tolist()
     note = (
         f"The beats of class {label} with the lowest scores, at most {OF_A_RECORD} of a record. "
@@ -158,7 +160,7 @@ def _missed(choice: Choice, label: str) -> Chosen:
     return f"Worst misses of class {label}", note, rows
 
 
-def _cases(choice: Choice, label: str, worst: Sequence[WorstRecord]) -> Chosen:
+def _cases(choice: RankedBeats, label: str, worst: Sequence[WorstRecord]) -> Chosen:
     rows: list[int] = []
     for record in (each.record for each in worst if each.label == label):
         errors = choice.errors(label, record)
@@ -169,7 +171,7 @@ def _cases(choice: Choice, label: str, worst: Sequence[WorstRecord]) -> Chosen:
     return title, note, rows
 
 
-def _examples(model: Model, choice: Choice, rows: Sequence[int]) -> list[Example]:
+def _examples(model: Model, choice: RankedBeats, rows: Sequence[int]) -> list[Example]:
     beats = choice.beats
     scores = model.score([beats.beat(row) for row in rows])
     return [

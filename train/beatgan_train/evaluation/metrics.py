@@ -67,7 +67,7 @@ class Scored:
         others = [i for i, other in enumerate(self.records) if other != name]
         return self.where(np.isin(self.record, others))
 
-    def judging(self, label: str) -> NDArray[np.bool_]:
+    def against_normal(self, label: str) -> NDArray[np.bool_]:
         """Which beats are of class N or ``label``; every beat if that is "all"."""
         return np.isin(self.label, ["N", label]) | (label == "all")
 
@@ -214,13 +214,13 @@ def _times(beats: Scored) -> Ints:
 
 def _over_draws(figure: Figure, beats: Scored, times: Ints, label: str) -> Doubles:
     # Patients are numbered before the class is chosen: not every patient has beats of the class.
-    members = beats.judging(label)
+    members = beats.against_normal(label)
     score, positive = beats.score[members], beats.abnormal[members]
     return DRAWN[figure](score, positive, beats.patient[members], times)
 
 
 def _value(figure: Figure, beats: Scored, label: str) -> float:
-    members = beats.judging(label)
+    members = beats.against_normal(label)
     return POINT[figure](beats.score[members], beats.abnormal[members])
 
 

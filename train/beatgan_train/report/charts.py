@@ -54,7 +54,7 @@ def classes(model: Scored, threshold: float) -> str:
     """The model's ROC of each abnormal class against N, with a dot at ``threshold``."""
     lines, styles, dots = [], [], []
     for label in (label for label in ABNORMAL if label in model.label):
-        pair = model.where(model.judging(label))
+        pair = model.where(model.against_normal(label))
         steps = curve(pair.score, pair.abnormal)
         lines.append((steps.fall_out, steps.recall))
         styles.append(label)

@@ -16,7 +16,7 @@ from beatgan_train.training.distillation import COMPARING
 
 NO_FIGURES = "Not evaluated yet: `beatgan-train evaluate --card` fills this in."
 FIGURES = {True: "Figures, one lead", False: "Figures, all leads"}  # by Evaluation.one_lead
-JUDGES = ("student", "teachers")
+COLUMNS = ("student", "teachers")
 LIMITS = """\
 - Research software, not a medical device. It is not to be used for diagnosis, treatment or
   monitoring of patients, and no conformity with any standard is claimed.
@@ -56,7 +56,9 @@ def card(artifact: Artifact) -> str:
         "Data": _data(made),
         **dict.fromkeys(FIGURES.values(), NO_FIGURES),
         "Score": _score(artifact),
-        "Altered beats refused": _refused(made.get("refused", {})),
+        "Altered beats refused": _pseudo_anomaly_auc(
+            made.get("pseudo_anomaly_auc", made.get("refused", {}))
+        ),
         "Options": _block(made["options"]),
         "Teacher": _teacher(made),
         "Packages": _block(made["packages"]),
@@ -169,13 +171,13 @@ def _tables(artifact: Artifact) -> tuple[Mapping[str, float], ...]:
     return calibration.weight, calibration.cap, calibration.location, calibration.spread
 
 
-def _refused(table: Mapping[str, Mapping[str, float]]) -> str:
+def _pseudo_anomaly_auc(table: Mapping[str, Mapping[str, float]]) -> str:
     rows = [
         (name, f"{row['student']:.3f}", f"{row['teachers']:.3f}") for name, row in table.items()
     ]
     return (
         "AUC of the reconstruction error alone between altered and normal beats of the held-out "
-        "patients.\n\n" + _table(("alteration", *JUDGES), rows)
+        "patients.\n\n" + _table(("alteration", *COLUMNS), rows)
     )
 
 

@@ -50,7 +50,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Material:
+class PageContent:
     """What a page is made of. The first of ``scored`` is the model, the others are baselines."""
 
     found: Evaluation
@@ -70,44 +70,44 @@ class Material:
         return markup.gallery(self.galleries[name], self.spec, self.found.threshold)
 
 
-def page(material: Material) -> str:
+def page(content: PageContent) -> str:
     """The whole page."""
-    parts = sections(material)
+    parts = sections(content)
     contents = "".join(f'<li><a href="#{p.anchor}">{escape(p.title)}</a></li>' for p in parts)
     body = "\n".join(
         f'<section id="{p.anchor}"><h2>{escape(p.title)}</h2>{"".join(p.body)}</section>'
         for p in parts
     )
     return PAGE.format(
-        title=escape(material.found.model),
+        title=escape(content.found.model),
         style=STYLE,
         script=SCRIPT,
-        intro=_intro(material.found),
+        intro=_intro(content.found),
         contents=contents,
         body=body,
     )
 
 
-def sections(material: Material) -> list[Section]:
+def sections(content: PageContent) -> list[Section]:
     """The parts of the page."""
-    found = material.found
-    beats = markup.waves(material.spec)
-    worst = [material.gallery(f"worst {label}") for label in ("N", *SHOWN)]
-    missed = [material.gallery(f"missed {label}") for label in SHOWN]
+    found = content.found
+    beats = markup.waves(content.spec)
+    worst = [content.gallery(f"worst {label}") for label in ("N", *SHOWN)]
+    missed = [content.gallery(f"missed {label}") for label in SHOWN]
     return [
         Section("summary", "Summary", [_facts(found), markup.table(tables.headline(found))]),
         Section("reading", "How to read this page", [_glossary(found)]),
-        Section("ranking", "Ranking: the model and the baselines", _ranking(material)),
-        Section("threshold", "At the shipped threshold", _threshold(material)),
+        Section("ranking", "Ranking: the model and the baselines", _ranking(content)),
+        Section("threshold", "At the shipped threshold", _threshold(content)),
         Section("records", "Record by record", [markup.table(tables.records(found), False)]),
         Section(
             "worst", "The worst records", [markup.table(tables.worst(found), False), beats, *worst]
         ),
-        Section("typical", "Typical beats", [beats, material.gallery("typical")]),
+        Section("typical", "Typical beats", [beats, content.gallery("typical")]),
         Section(
             "mistakes",
             "Worst false alarms and misses",
-            [beats, material.gallery("alarms"), *missed],
+            [beats, content.gallery("alarms"), *missed],
         ),
         Section("detection", "Beat detection", [markup.table(tables.detection(found), False)]),
         Section("cost", "Cost", [markup.table(tables.cost(found))]),
@@ -149,11 +149,11 @@ def _glossary(found: Evaluation) -> str:
     return f"<dl>{terms}</dl>"
 
 
-def _ranking(material: Material) -> list[str]:
-    found, model = material.found, material.model
+def _ranking(content: PageContent) -> list[str]:
+    found, model = content.found, content.model
     drawings = [
         markup.framed(title, drawing)
-        for title, drawing in charts.rankings(material.scored, found.threshold)
+        for title, drawing in charts.rankings(content.scored, found.threshold)
     ]
     labels = {label: label for label in ABNORMAL if label in model.label}
     by_class = charts.classes(model, found.threshold)
@@ -168,10 +168,10 @@ def _ranking(material: Material) -> list[str]:
     ]
 
 
-def _threshold(material: Material) -> list[str]:
-    drawing = charts.distributions(material.model, material.found.threshold)
+def _threshold(content: PageContent) -> list[str]:
+    drawing = charts.distributions(content.model, content.found.threshold)
     return [
-        markup.table(tables.at_threshold(material.found)),
+        markup.table(tables.at_threshold(content.found)),
         f"<h3>Scores of each class</h3><p class=note>{DISTRIBUTIONS}</p>",
         f"<figure>{drawing}</figure>",
     ]

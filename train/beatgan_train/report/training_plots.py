@@ -11,12 +11,12 @@ from beatgan.model.model import squared_error
 from beatgan.model.networks import Autoencoder
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats
-from beatgan_train.training.loop import Line
+from beatgan_train.training.loop import EpochMetrics
 
 ROWS = 5  # of two examples each
 
 
-def draw_history(history: Sequence[Line], best_epoch: int, path: Path) -> None:
+def draw_history(history: Sequence[EpochMetrics], best_epoch: int, path: Path) -> None:
     """One panel for each figure of the history, the chosen epoch marked, as PNG at ``path``."""
     names = [name for name in history[-1] if name not in ("epoch", "seconds")]
     figure = Figure(figsize=(8, 2 * len(names)), layout="constrained")

@@ -26,7 +26,7 @@ WEIGHTS: dict[Mode, dict[str, tuple[float, float]]] = {
     "beat": {"error": (1.0, UNCAPPED)},
 }
 FLAGGED = 0.015  # the share of normal beats that the threshold lets through as anomalous
-TAIL = 0.02  # of normal beats, by which spreads are told
+TAIL = 0.02  # of normal beats, by which spreads are measured
 NARROWEST = 1e-3  # a spread; keeps constant components finite
 
 
@@ -50,13 +50,13 @@ def calibrate(
     the same standardised value would by itself flag the same share. (The usual median absolute
     deviation is useless here: most normal beats have prematurity 0. A standard deviation lets one
     patient's flutter decide.) ``threshold`` is the score that a share ``flagged`` exceeds. Raises
-    UsageError if ``flagged`` is no share or if there are too few beats to tell it.
+    UsageError if ``flagged`` is no share or if there are too few beats to estimate it.
     """
     weights = WEIGHTS[mode]
     names = [name for name in weights if name in components]
     count = len(components[names[0]])
     if not 0 < flagged < 0.5 or count * flagged < 1:
-        raise UsageError(f"cannot tell the beats that {flagged:g} of {count} normal beats exceed")
+        raise UsageError(f"cannot estimate what {flagged:g} of {count} normal beats exceed")
     draft = Calibration(
         location={name: float(np.nanmedian(components[name])) for name in names},
         spread={name: _spread(components[name]) for name in names},
@@ -68,8 +68,8 @@ def calibrate(
     return replace(draft, threshold=threshold)
 
 
-def usual_difference(beats: BeatSet, spec: PreprocessSpec) -> tuple[float, ...]:
-    """For each tick, the mean squared difference of ``beats``, normal ones, from their references.
+def normal_sq_diff(beats: BeatSet, spec: PreprocessSpec) -> tuple[float, ...]:
+    """For each sample, the mean squared difference of ``beats``, normal ones, from their references.
 
     Empty where a beat is not seen in its patient's units.
     """

@@ -33,7 +33,7 @@ FEATURED = 64  # beats of a batch whose features are matched: they cost the teac
 
 
 @dataclass(frozen=True)
-class DistilOptions:
+class DistillationOptions:
     """What a distillation depends on besides its data. A term of weight 0 is switched off."""
 
     hidden: int = 120
@@ -62,17 +62,17 @@ class DistilOptions:
 
 
 class Ensemble:
-    """One or several frozen teachers by their digests, in eval mode; what they say together."""
+    """One or several frozen teachers by their digests, in eval mode; their mean prediction."""
 
     def __init__(self, teachers: Mapping[str, Autoencoder]) -> None:
         self.digests = list(teachers)
         self._networks = [network.eval().requires_grad_(False) for network in teachers.values()]
 
-    def teach(self, windows: Floats, scored: slice) -> "Lesson":
+    def predict(self, windows: Floats, scored: slice) -> "TeacherTargets":
         """What the teachers make of ``windows`` (n, length), averaged."""
         expected = [expect(network, windows) for network in self._networks]
         errors = [log_mean(squared_error(windows, guess)[:, scored]) for guess in expected]
-        return Lesson(windows, np.mean(expected, axis=0), np.mean(errors, axis=0))
+        return TeacherTargets(windows, np.mean(expected, axis=0), np.mean(errors, axis=0))
 
     def features(self, windows: Tensor) -> Tensor:
         """The bottlenecks of ``windows`` (n, length), one after the other: (n, their sum)."""
@@ -81,7 +81,7 @@ class Ensemble:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
+class TeacherTargets:
     """Windows (n, length), what the teachers expect in their place, and their log error (n,)."""
 
     windows: Floats
@@ -98,8 +98,8 @@ class Lesson:
 
 
 class Distillation:
-    """A student learning from a lesson of normal beats and, for terms that compare beats, from one
-    of altered ones: a Trainee.
+    """A student learning from the targets of normal beats and, for terms that compare beats, of
+    altered ones: a TrainingTask.
 
     What the teachers expect is matched on normal beats alone: of an altered beat they expect part
     of the alteration, which is just what a student should not learn.
@@ -111,9 +111,9 @@ class Distillation:
 
     def __init__(
         self,
-        options: DistilOptions,
-        normal: Lesson,
-        altered: Lesson | None,
+        options: DistillationOptions,
+        normal: TeacherTargets,
+        altered: TeacherTargets | None,
         held_out: Floats,
         scored: slice,
         amplitude: float,
@@ -158,12 +158,12 @@ class Distillation:
         return {name: loss.item() for name, loss in losses.items()}
 
     def losses(self, normal: Ints, altered: Ints) -> dict[str, Tensor]:
-        """Each term that is switched on, times its weight, of these rows of the two lessons."""
+        """Each term that is switched on, times its weight, of these rows."""
         options = self._options
         windows, wanted, target = self._normal.tensors(normal)
         if self._altered is not None:
-            lessons = zip((windows, wanted, target), self._altered.tensors(altered), strict=True)
-            windows, wanted, target = (torch.cat(pair) for pair in lessons)
+            both = zip((windows, wanted, target), self._altered.tensors(altered), strict=True)
+            windows, wanted, target = (torch.cat(pair) for pair in both)
         expected = self.student(windows)
         error = log_error(windows, expected, self._scored)
         count = len(normal)
@@ -186,7 +186,7 @@ class Distillation:
         weights = {name: getattr(options, name) for name in TERMS}
         return {name: weights[name] * terms[name]() for name in TERMS if weights[name]}
 
-    def merit(self) -> float:
+    def validation_loss(self) -> float:
         """Mean log reconstruction error of the held-out normal beats, in eval mode."""
         self.student.eval()
         error = squared_error(self._held_out, expect(self.student, self._held_out))

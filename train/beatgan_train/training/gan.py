@@ -37,18 +37,18 @@ class TeacherOptions:
     batch: int = 64
     rate: float = 1e-3
     feature_weight: float = 0.01
-    jitter: int = 0  # ticks; see Augmentation
+    jitter: int = 0  # samples; see Augmentation
     gain: float = 0.0
     precision: Precision = "auto"
     seed: int = 0
 
 
 class BeatGan:
-    """Generator and discriminator in training: a Trainee.
+    """Generator and discriminator in training: a TrainingTask.
 
-    ``train`` and ``held_out`` are normal windows (n, length); ``scored`` are the ticks that
+    ``train`` and ``held_out`` are normal windows (n, length); ``scored`` are the samples that
     count when the best epoch is chosen by ``held_out``. ``amplitude`` is the largest deflection
-    that the generator can say (see Autoencoder).
+    that the generator can produce (see Autoencoder).
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class BeatGan:
             self.discriminator.apply(initialise)
         return {"reconstruction": rebuilt, "features": matched, "discriminator": discrimination}
 
-    def merit(self) -> float:
+    def validation_loss(self) -> float:
         """Mean log reconstruction error of the held-out normal beats, in eval mode."""
         self.generator.eval()
         error = squared_error(self._held_out, expect(self.generator, self._held_out))
@@ -125,7 +125,7 @@ class BeatGan:
         return self._options.epochs * (self.rows // batch)
 
     def _teach_discriminator(self, real: Tensor, fake: Tensor) -> float:
-        """One step towards telling ``real`` (1) from ``fake`` (0); returns the cross entropy."""
+        """One step towards separating ``real`` (1) from ``fake`` (0); returns the cross entropy."""
         with self._autocast():
             says_real, _ = self.discriminator(real)
             says_fake, _ = self.discriminator(fake)

@@ -1,6 +1,6 @@
 """The training loop of every network here: epochs, checkpoints, history, the best state.
 
-Knows nothing of ECG, of losses or of what "best" means; a Trainee does.
+Knows nothing of ECG, of losses or of what "best" means; a TrainingTask does.
 """
 
 import json
@@ -19,10 +19,10 @@ from beatgan.types import Ints
 from beatgan_train.atomic_write import atomic_write
 
 State = dict[str, Any]  # what torch.save writes and a load with weights_only=True gives back
-Line = dict[str, float]  # one epoch of the history
+EpochMetrics = dict[str, float]  # one epoch of the history
 
 
-class Trainee(Protocol):
+class TrainingTask(Protocol):
     """Something that can be fitted to the rows of its own data."""
 
     @property
@@ -32,11 +32,11 @@ class Trainee(Protocol):
     def step(self, rows: Ints, rng: np.random.Generator) -> Mapping[str, float]:
         """Learn from one batch; returns its losses by name. Chance comes from ``rng`` or torch."""
 
-    def merit(self) -> float:
+    def validation_loss(self) -> float:
         """The figure by which the best epoch is chosen, lower is better; sees no anomaly."""
 
     def network_state(self) -> State:
-        """What is kept of the best epoch."""
+        """What is saved of the best epoch."""
 
     def state(self) -> State:
         """Everything that the next step depends on."""
@@ -45,42 +45,42 @@ class Trainee(Protocol):
         """Continue from ``state``."""
 
 
-class Watcher(Protocol):
-    """Is told how a training goes on; the command line shows it."""
+class Callback(Protocol):
+    """Receives the progress of a training; the command line shows it."""
 
-    def epoch_begins(self, epoch: int, epochs: int, steps: int) -> None:
+    def on_epoch_begin(self, epoch: int, epochs: int, steps: int) -> None:
         """Epoch number ``epoch``, from 1, of ``steps`` steps begins."""
 
-    def stepped(self) -> None:
+    def on_step(self) -> None:
         """One step is done."""
 
-    def epoch_ends(self, line: Line, best: bool) -> None:
+    def on_epoch_end(self, line: EpochMetrics, best: bool) -> None:
         """The epoch is over, with these figures; ``best`` if it is the best so far."""
 
 
 @dataclass(slots=True)
-class Progress:
+class Checkpoint:
     """How far a training has come; what a checkpoint holds."""
 
     options: dict[str, Any]
     epoch: int = 0
-    trainee: State = field(default_factory=dict)
+    task: State = field(default_factory=dict)
     best: State = field(default_factory=dict)
     best_epoch: int = 0
-    history: list[Line] = field(default_factory=list)
+    history: list[EpochMetrics] = field(default_factory=list)
 
 
 def fit(
-    trainee: Trainee,
+    task: TrainingTask,
     epochs: int,
     batch: int,
     seed: int,
     folder: Path,
     options: Mapping[str, Any],
     resume: bool,
-    watcher: Watcher,
-) -> Progress:
-    """Train for ``epochs`` passes; returns the progress with the state of the best epoch.
+    callback: Callback,
+) -> Checkpoint:
+    """Train for ``epochs`` passes; returns the checkpoint with the state of the best epoch.
 
     After each epoch, ``folder`` holds ``checkpoint.pt`` and ``history.jsonl``. With ``resume``
     a training that was broken off goes on as if it had not been: the order of the rows and all
@@ -88,23 +88,23 @@ def fit(
     Raises UsageError if the folder holds a checkpoint that is not to be resumed, or one made with
     other ``options`` (``epochs`` may differ), or if there are fewer rows than one batch.
     """
-    if trainee.rows < batch:
-        raise UsageError(f"{trainee.rows} training beats are fewer than one batch of {batch}")
-    progress = _begin(folder, dict(options), resume)
-    if progress.trainee:
-        trainee.restore(progress.trainee)
-    while progress.epoch < epochs:
-        watcher.epoch_begins(progress.epoch + 1, epochs, trainee.rows // batch)
-        line = _epoch(trainee, progress.epoch + 1, batch, seed, watcher.stepped)
-        better = not progress.history or line["held_out"] < _best_merit(progress)
-        progress.epoch += 1
-        progress.history.append(line)
-        progress.trainee = trainee.state()
+    if task.rows < batch:
+        raise UsageError(f"{task.rows} training beats are fewer than one batch of {batch}")
+    checkpoint = _begin(folder, dict(options), resume)
+    if checkpoint.task:
+        task.restore(checkpoint.task)
+    while checkpoint.epoch < epochs:
+        callback.on_epoch_begin(checkpoint.epoch + 1, epochs, task.rows // batch)
+        line = _epoch(task, checkpoint.epoch + 1, batch, seed, callback.on_step)
+        better = not checkpoint.history or line["held_out"] < _best_loss(checkpoint)
+        checkpoint.epoch += 1
+        checkpoint.history.append(line)
+        checkpoint.task = task.state()
         if better:
-            progress.best, progress.best_epoch = _copied(trainee.network_state()), progress.epoch
-        _save(folder, progress)
-        watcher.epoch_ends(line, better)
-    return progress
+            checkpoint.best, checkpoint.best_epoch = _copied(task.network_state()), checkpoint.epoch
+        _save(folder, checkpoint)
+        callback.on_epoch_end(line, better)
+    return checkpoint
 
 
 def set_rate(optimiser: torch.optim.Optimizer, first: float, done: int, planned: int) -> None:
@@ -114,58 +114,61 @@ def set_rate(optimiser: torch.optim.Optimizer, first: float, done: int, planned:
 
 
 def _epoch(
-    trainee: Trainee, epoch: int, batch: int, seed: int, stepped: Callable[[], None]
-) -> Line:
+    task: TrainingTask, epoch: int, batch: int, seed: int, on_step: Callable[[], None]
+) -> EpochMetrics:
     """One pass in a new order; rows that do not fill a last batch are left out this time."""
     began = time.perf_counter()
     rng = np.random.default_rng([seed, epoch])
     torch.manual_seed(int(rng.integers(2**62)))
-    order = rng.permutation(trainee.rows)
+    order = rng.permutation(task.rows)
     sums: dict[str, float] = {}
-    steps = trainee.rows // batch
+    steps = task.rows // batch
     for rows in order[: steps * batch].reshape(steps, batch):
-        for name, loss in trainee.step(rows, rng).items():
+        for name, loss in task.step(rows, rng).items():
             sums[name] = sums.get(name, 0.0) + loss
-        stepped()
+        on_step()
     means = {name: total / steps for name, total in sums.items()}
-    merit = trainee.merit()
+    validation_loss = task.validation_loss()
     return {
         "epoch": epoch,
         **means,
-        "held_out": merit,
+        "held_out": validation_loss,
         "seconds": round(time.perf_counter() - began, 2),
     }
 
 
-def _best_merit(progress: Progress) -> float:
-    return progress.history[progress.best_epoch - 1]["held_out"]
+def _best_loss(checkpoint: Checkpoint) -> float:
+    return checkpoint.history[checkpoint.best_epoch - 1]["held_out"]
 
 
 def _copied(state: State) -> State:
     return {key: tensor.detach().cpu().clone() for key, tensor in state.items()}
 
 
-def _begin(folder: Path, options: dict[str, Any], resume: bool) -> Progress:
-    """The progress to go on from: none, or the folder's checkpoint."""
+def _begin(folder: Path, options: dict[str, Any], resume: bool) -> Checkpoint:
+    """The checkpoint to go on from: an empty one, or the folder's checkpoint."""
     path = folder / "checkpoint.pt"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        return Progress(options)
+        return Checkpoint(options)
     if not resume:
         raise UsageError(f"{path} is of an earlier training: add --resume, or choose another --run")
-    progress = Progress(**torch.load(path, map_location="cpu", weights_only=True))
-    for key in sorted({*options, *progress.options} - {"epochs"}):
-        old, new = progress.options.get(key), options.get(key)
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    if "trainee" in saved:  # as version 0.1 called it
+        saved["task"] = saved.pop("trainee")
+    checkpoint = Checkpoint(**saved)
+    for key in sorted({*options, *checkpoint.options} - {"epochs"}):
+        old, new = checkpoint.options.get(key), options.get(key)
         if old != new:
             raise UsageError(f"{path} was made with {key} = {old!r}, not {new!r}; cannot resume")
-    return progress
+    return checkpoint
 
 
-def _save(folder: Path, progress: Progress) -> None:
+def _save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write checkpoint and history whole or not at all."""
-    content = {name: getattr(progress, name) for name in Progress.__slots__}
+    content = {name: getattr(checkpoint, name) for name in Checkpoint.__slots__}
     with atomic_write(folder / "checkpoint.pt") as unfinished:
         torch.save(content, unfinished)
-    lines = "".join(json.dumps(line) + "\n" for line in progress.history)
+    lines = "".join(json.dumps(line) + "\n" for line in checkpoint.history)
     with atomic_write(folder / "history.jsonl") as unfinished:
         unfinished.write_text(lines, encoding="utf-8")

@@ -22,7 +22,7 @@ def output_matching(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def log_error(windows: Tensor, expected: Tensor, scored: slice) -> Tensor:
-    """Component ``error`` of the score (see Calibration): log of the mean over scored ticks."""
+    """Component ``error`` of the score (see Calibration): log of the mean over scored samples."""
     squares = (windows - expected)[:, scored].square()
     return squares.mean(dim=1).clamp_min(FLOOR).log()
 
@@ -31,7 +31,7 @@ def rank(student: Tensor, teacher: Tensor) -> Tensor:
     """How far the student is from ordering each pair of a batch as the teacher does (RankNet).
 
     Burges et al. (ICML 2005): the divergence between the probabilities, a sigmoid of the
-    difference of standardised log errors (n,), that the one beat is the stranger of the two.
+    difference of standardised log errors (n,), that the one beat is the more anomalous of the two.
     """
     found, wanted = _standardised(student), _standardised(teacher)
     pairs = torch.triu_indices(len(student), len(student), 1, device=student.device)
