@@ -69,7 +69,7 @@ def calibrate(
 
 
 def normal_sq_diff(beats: BeatSet, spec: PreprocessSpec) -> tuple[float, ...]:
-    """For each sample, the mean squared difference of ``beats``, normal ones, from their references.
+    """Mean squared difference of normal ``beats`` from their references, for each sample.
 
     Empty where a beat is not seen in its patient's units.
     """
