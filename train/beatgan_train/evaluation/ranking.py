@@ -1,15 +1,20 @@
-"""How well a score ranks anomalous above normal: AUC, average precision, best F1.
+"""How well a score ranks anomalous above normal: scikit-learn's AUC, average precision, best F1.
 
-Works on numbers alone; it knows no beats. A score may be -inf (a beat that was never scored), but
-not NaN. Ties are handled as if broken at random, as scikit-learn does.
+Works on numbers alone; it knows no beats. A score may be -inf (a beat that was never scored), which
+scikit-learn does not take: it is given each score's rank among the distinct ones instead. Raises
+UsageError on NaN, or where there are not as many labels as scores.
 """
 
-from dataclasses import dataclass
 from math import inf, nan
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from sklearn.metrics import (
+    average_precision_score,
+    precision_recall_curve,
+    roc_auc_score,
+    roc_curve,
+)
 
 from beatgan.errors import UsageError
 from beatgan.types import Doubles, Ints
@@ -17,63 +22,30 @@ from beatgan.types import Doubles, Ints
 Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Curve:
-    """What each possible threshold would flag, from the highest distinct score down.
-
-    ``value[i]`` is a distinct score; ``tp[i]`` positives and ``fp[i]`` negatives reach it.
-    """
-
-    value: Doubles
-    tp: Ints
-    fp: Ints
-
-    @property
-    def recall(self) -> Doubles:
-        """The share of the positives flagged."""
-        return np.asarray(self.tp / self.tp[-1], np.float64)
-
-    @property
-    def fall_out(self) -> Doubles:
-        """The share of the negatives flagged: 1 - specificity."""
-        return np.asarray(self.fp / self.fp[-1], np.float64)
-
-    @property
-    def precision(self) -> Doubles:
-        """The share of the flagged that are positives."""
-        return np.asarray(self.tp / (self.tp + self.fp), np.float64)
-
-
-def curve(score: Doubles, positive: Mask) -> Curve:
-    """Counts at every distinct score. Raises UsageError on NaN or lengths that differ."""
-    _check(score, positive)
-    order = np.argsort(-score, kind="stable")
-    ranked, hits = score[order], positive[order]
-    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], len(ranked) > 0))
-    tp = np.cumsum(hits, dtype=np.int64)[last]
-    return Curve(ranked[last], tp, last + 1 - tp)
-
-
 def auc(score: Doubles, positive: Mask) -> float:
-    """Area under the ROC curve: how often a random positive outscores a random negative.
-
-    Mann & Whitney (1947), with midranks for ties; nan without positives or without negatives.
-    """
-    _check(score, positive)
-    n, m = int(positive.sum()), int((~positive).sum())
-    if not n or not m:
+    """Area under the ROC curve, a tie counting half; nan without positives or without negatives."""
+    _, rank = _ranked(score, positive)
+    if positive.all() or not positive.any():
         return nan
-    ranks = rankdata(score)
-    return (float(ranks[positive].sum()) - n * (n + 1) / 2) / (n * m)
+    return float(roc_auc_score(positive, rank))
 
 
 def average_precision(score: Doubles, positive: Mask) -> float:
     """Area under the precision-recall steps, not interpolated; nan without positives."""
-    if not positive.any():
-        return nan
-    steps = curve(score, positive)
-    gained = np.diff(steps.recall, prepend=0.0)
-    return float(np.sum(gained * steps.precision))
+    _, rank = _ranked(score, positive)
+    return float(average_precision_score(positive, rank)) if positive.any() else nan
+
+
+def roc(score: Doubles, positive: Mask) -> tuple[Doubles, Doubles]:
+    """The ROC curve from (0, 0) on: shares of negatives and of positives that are flagged."""
+    false, true, _ = roc_curve(positive, _ranked(score, positive)[1])
+    return false, true
+
+
+def precision_recall(score: Doubles, positive: Mask) -> tuple[Doubles, Doubles]:
+    """Precision and recall where each distinct score or more is flagged, the highest first."""
+    precision, recall, _ = precision_recall_curve(positive, _ranked(score, positive)[1])
+    return precision[-2::-1], recall[-2::-1]  # the last is no threshold's
 
 
 def best_f1(score: Doubles, positive: Mask) -> tuple[float, float]:
@@ -84,13 +56,15 @@ def best_f1(score: Doubles, positive: Mask) -> tuple[float, float]:
     """
     if not positive.any():
         return nan, nan
-    steps = curve(score, positive)
-    f1 = 2 * steps.tp / (steps.tp + steps.fp + steps.tp[-1])
-    best = int(np.argmax(np.where(steps.value > -inf, f1, 0.0)))
-    below = steps.value[best + 1] if best + 1 < len(steps.value) else -inf
-    if below == -inf:
-        below = np.nextafter(steps.value[best], -inf)
-    return (float(f1[best]), float(below)) if steps.value[best] > -inf else (0.0, nan)
+    value = _ranked(score, positive)[0][::-1]
+    precision, recall = precision_recall(score, positive)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)
+    f1[value == -inf] = 0.0
+    best = int(np.argmax(f1.round(12)))  # of equal ones the highest threshold
+    if value[best] == -inf:
+        return 0.0, nan
+    below = value[best + 1] if best + 1 < len(value) else -inf
+    return float(f1[best]), float(below if below > -inf else np.nextafter(value[best], -inf))
 
 
 def flagged(score: Doubles, threshold: float) -> float:
@@ -100,8 +74,11 @@ def flagged(score: Doubles, threshold: float) -> float:
     return float(np.mean(score > threshold)) if len(score) else nan
 
 
-def _check(score: Doubles, positive: Mask) -> None:
+def _ranked(score: Doubles, positive: Mask) -> tuple[Doubles, Ints]:
+    """The distinct scores, the lowest first, and where among them each score is."""
     if len(score) != len(positive):
         raise UsageError(f"{len(score)} scores for {len(positive)} labels")
     if np.isnan(score).any():
         raise UsageError("a score is NaN: it cannot be ranked")
+    distinct, rank = np.unique(score, return_inverse=True)
+    return distinct, rank.astype(np.int64)

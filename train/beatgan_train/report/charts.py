@@ -11,7 +11,7 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles, Score
 from beatgan_train.ec57.annotations import ABNORMAL
 from beatgan_train.evaluation.metrics import Scored
-from beatgan_train.evaluation.ranking import curve, flagged
+from beatgan_train.evaluation.ranking import flagged, precision_recall, roc
 from beatgan_train.report import svg
 from beatgan_train.report.svg import Axis, Frame
 
@@ -28,20 +28,19 @@ def rankings(scored: Mapping[str, Scored], threshold: float) -> list[tuple[str, 
 
     The first of ``scored`` is the model, with a dot where ``threshold`` is.
     """
-    curves = {name: curve(beats.score, beats.abnormal) for name, beats in scored.items()}
-    roc = [(steps.fall_out, steps.recall) for steps in curves.values()]
-    pr = [(steps.recall, steps.precision) for steps in curves.values()]
-    styles = [f"s{number}" for number in range(len(curves))]
+    rocs = [roc(beats.score, beats.abnormal) for beats in scored.values()]
+    pr = [precision_recall(beats.score, beats.abnormal)[::-1] for beats in scored.values()]
+    styles = [f"s{number}" for number in range(len(scored))]
     false, sensitivity, precision = _operating(next(iter(scored.values())), threshold)
     normal, abnormal = "normal beats flagged (1 - specificity)", SENSITIVITY
     return [
         (
             "ROC",
-            _chart(roc, styles, _share(normal), _share(abnormal), (false, sensitivity)),
+            _chart(rocs, styles, _share(normal), _share(abnormal), (false, sensitivity)),
         ),
         (
             f"ROC where at most {FEW:.0%} of the normal beats are flagged",
-            _chart(roc, styles, _share(normal, FEW), _share(abnormal), (false, sensitivity)),
+            _chart(rocs, styles, _share(normal, FEW), _share(abnormal), (false, sensitivity)),
         ),
         (
             "Precision and recall",
@@ -55,8 +54,7 @@ def classes(model: Scored, threshold: float) -> str:
     lines, styles, dots = [], [], []
     for label in (label for label in ABNORMAL if label in model.label):
         pair = model.where(model.against_normal(label))
-        steps = curve(pair.score, pair.abnormal)
-        lines.append((steps.fall_out, steps.recall))
+        lines.append(roc(pair.score, pair.abnormal))
         styles.append(label)
         dots.append(_operating(pair, threshold)[:2])
     normal = _share("normal beats flagged (1 - specificity)", FEW)
