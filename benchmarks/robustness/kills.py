@@ -34,7 +34,7 @@ BEFORE_READY = 0.2  # share of the kills before the daemon is ready
 LIFE_S = 1.5  # after which it is killed at the latest, once it scores
 CHECKPOINT_S = (0.5, 30.0)  # between checkpoints: mostly newer than the alarm states, or older
 OVERLAP = 20  # alerts asked for a second time after each restart: they may not have changed
-ALARMS = ("alarms.refractory_s=0", "alarms.burst=1000000", "alarms.most_per_hour=1000000")
+ALARMS = ("alarms.refractory_s=0", "alarms.burst=1000000", "alarms.max_per_hour=1000000")
 
 
 @dataclass(frozen=True)

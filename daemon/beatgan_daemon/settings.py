@@ -14,8 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from beatgan.alarms import limits
-from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.limits import FORMER_NAMES, AlarmLimits
 from beatgan.errors import UsageError
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.settings_schema import (
@@ -36,9 +35,7 @@ from beatgan_daemon.settings_schema import (
 PREFIX = "BEATGAN_"
 NOT_SETTINGS = {"BEATGAN_DATA"}  # beatgan-train's folder of databases
 # Keys of the release before, by their new names; accepted until the next one, with a warning.
-FORMER_KEYS = {
-    f"alarms.{old}": f"alarms.{new}" for old, new in getattr(limits, "FORMER_NAMES", {}).items()
-}
+FORMER_KEYS = {f"alarms.{old}": f"alarms.{new}" for old, new in FORMER_NAMES.items()}
 
 
 class Settings(StrictModel):

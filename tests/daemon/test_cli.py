@@ -90,27 +90,27 @@ def test_refusals_are_one_line_with_their_code(
 def test_check_warns_of_a_former_key(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("beatgan_daemon.settings.FORMER_KEYS", {"batch.number": "batch.size"})
-    assert outcome(monkeypatch, "check", "--model", "none.pt", "--set", "batch.number=5") == 3
+    assert outcome(monkeypatch, "check", "--model", "none.pt", "--set", "alarms.run_beats=5") == 3
     warning = capsys.readouterr().err.splitlines()[0]
-    assert warning.startswith("beatgan-daemon: command line: batch.number is now called batch.size")
+    assert warning.startswith(
+        "beatgan-daemon: command line: alarms.run_beats is now called alarms.vt_beats"
+    )
 
 
 def test_run_logs_a_warning_of_a_former_key(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run(settings: Settings, read: Callable[[], Settings]) -> Exit:
-        assert settings.batch.size == 5
+        assert settings.alarms.vt_beats == 5
         assert read() == settings  # and warns again
         return Exit.DONE
 
-    monkeypatch.setattr("beatgan_daemon.settings.FORMER_KEYS", {"batch.number": "batch.size"})
     monkeypatch.setattr("beatgan_daemon.service.run", run)
-    flags = ["--set", "batch.number=5", "--set", "log.format=json"]
+    flags = ["--set", "alarms.run_beats=5", "--set", "log.format=json"]
     assert outcome(monkeypatch, "run", "--model", "m.pt", *flags) == 0
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line["event"] for line in lines] == ["setting renamed"] * 2
-    assert "batch.number is now called batch.size" in lines[0]["why"]
+    assert "alarms.run_beats is now called alarms.vt_beats" in lines[0]["why"]
 
 
 def test_flags_reach_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -125,15 +125,11 @@ def test_no_model_is_a_usage_error() -> None:
         load(environment={})
 
 
-FORMER = {"batch.number": "batch.size", **FORMER_KEYS}
-
-
 @pytest.mark.parametrize("place", ["file", "environment", "flag"])
-@pytest.mark.parametrize(("old", "new"), FORMER.items())
+@pytest.mark.parametrize(("old", "new"), FORMER_KEYS.items())
 def test_a_former_key_is_accepted_with_a_warning_that_names_both(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, old: str, new: str
+    tmp_path: Path, place: str, old: str, new: str
 ) -> None:
-    monkeypatch.setattr("beatgan_daemon.settings.FORMER_KEYS", FORMER)
     section, option = old.split(".")
     file = written(tmp_path, f"[{section}]\n{option} = 5\n" if place == "file" else "")
     flags = {old: "5"} if place == "flag" else {}
@@ -145,17 +141,17 @@ def test_a_former_key_is_accepted_with_a_warning_that_names_both(
     assert f"{old} is now called {new}" in warnings[0]
 
 
-def test_a_key_and_its_former_name_at_once_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("beatgan_daemon.settings.FORMER_KEYS", FORMER)
-    file = written(tmp_path, "[batch]\nnumber = 5\n")
-    for flags, environment in (({"batch.size": "5"}, {}), ({}, {"BEATGAN_BATCH__SIZE": "5"})):
-        with pytest.raises(StartError, match=r"daemon\.toml: batch\.number .* batch\.size"):
+@pytest.mark.parametrize(("old", "new"), FORMER_KEYS.items())
+def test_a_key_and_its_former_name_at_once_are_refused(tmp_path: Path, old: str, new: str) -> None:
+    file = written(tmp_path, f"[alarms]\n{old.removeprefix('alarms.')} = 5\n")
+    variable = f"BEATGAN_{new.replace('.', '__')}".upper()
+    for flags, environment in (({new: "5"}, {}), ({}, {variable: "5"})):
+        with pytest.raises(StartError, match=rf"daemon\.toml: {old} .* {new}, and both"):
             load(file, MODEL | flags, environment)
 
 
 def test_former_keys_name_keys_that_there_are() -> None:
+    assert len(FORMER_KEYS) == 6
     assert set(FORMER_KEYS.values()) <= set(keys())
     assert not set(FORMER_KEYS) & set(keys())
 

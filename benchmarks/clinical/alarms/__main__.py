@@ -5,7 +5,7 @@ with. What counts as true, false, early and late stands at the head of each sect
     python -m benchmarks.clinical.alarms --data DIR                         all sections
     python -m benchmarks.clinical.alarms --data DIR --records DS1 runs normal
     python -m benchmarks.clinical.alarms --data DIR --half odd vf             cudb's other half
-    python -m benchmarks.clinical.alarms --data DIR --set alarms.run_rate=110 runs
+    python -m benchmarks.clinical.alarms --data DIR --set alarms.vt_rate=110 runs
 """
 
 from collections.abc import Callable, Sequence
