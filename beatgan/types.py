@@ -4,9 +4,10 @@ Times are sample indices of the source unless a name says otherwise (``_ns``, ``
 Nothing here knows a socket, a file or a clock.
 """
 
+from collections.abc import Iterator
 from enum import StrEnum
 from math import inf
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeVar, overload
 
 import numpy as np
 from msgspec import Struct
@@ -17,8 +18,31 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+RecordT = TypeVar("RecordT", covariant=True)
 MIN_FS, MAX_FS = 50.0, 2000.0  # samples per second and lead that a stream may have
-Record = Any  # a NumPy structured record handed to compiled code; NumPy has no type for its fields
+
+
+class Records(Protocol[RecordT]):
+    """A one-dimensional array of NumPy records, as compiled code sees it.
+
+    NumPy has no type for a record's fields. So beside each dtype stands a Protocol with the same
+    fields: annotations of compiled code name it, and a type checker finds a misspelt field.
+    """
+
+    @property
+    def size(self) -> int:
+        """How many records."""
+        ...
+
+    @overload
+    def __getitem__(self, index: int, /) -> RecordT: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> "Records[RecordT]": ...
+    def __setitem__(self, index: int, record: Any, /) -> None: ...
+    def __iter__(self) -> Iterator[RecordT]: ...
+
+
+Record = Any  # a NumPy record whose fields are not declared
 
 
 class Quality(StrEnum):

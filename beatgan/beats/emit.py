@@ -80,7 +80,7 @@ def _interval(s: Record, each: Record, apex: int) -> tuple[float, float]:
     NaN and 0 where signal was lost since the beat before, or where that was another lead's and this
     lead had none there.
     """
-    known = s.last >= 0 and each.found[0].follows
+    known = s.last >= 0 and each.found[0].contiguous
     if s.used != s.last_lead:
         same = abs(lead_switching.position(each, each.previous) - s.last) <= lead_switching.NEAR
         known = known and each.previous >= 0 and same

@@ -73,7 +73,7 @@ def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
     return np.dtype(
         [
             ("column", "i8"),  # where its samples stand in the stream's
-            ("resampler", "f8", (resample.MOST_TAPS,)),
+            ("resampler", "f8", (resample.MAX_TAPS,)),
             ("gate", signal_quality.STATE),
             ("filter", "f8", (2, 2)),
             ("band", "f8", (2, 2)),
@@ -90,7 +90,7 @@ def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
             ("offset", "f8"),  # how much later its apexes lie than those of the lead they count by
             ("previous", "i8"),  # the apex before those that wait
             ("waiting", "i8"),  # how many apexes wait for their windows
-            ("found", qrs_detector.FOUND, (MOST_FOUND,)),  # these, the oldest first
+            ("found", qrs_detector.DETECTION, (MOST_FOUND,)),  # these, the oldest first
         ]
     )
 

@@ -81,7 +81,7 @@ def learn_offsets(leads: Record, used: int, apex: int, now: int) -> None:
             nearest = lead.previous - apex
         for k in range(lead.waiting):
             each = lead.found[k]
-            if each.confirmed <= now and abs(each.apex - apex) < abs(nearest):
-                nearest = each.apex - apex
+            if each.confirmed <= now and abs(each.r_peak - apex) < abs(nearest):
+                nearest = each.r_peak - apex
         if abs(nearest) <= NEAR:
             lead.offset += FORGET * (nearest - lead.offset)

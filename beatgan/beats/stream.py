@@ -52,18 +52,18 @@ def _arrival(plan: Record, index: int) -> int:
 @compiled
 def drop_first(each: Record) -> None:
     """The lead's oldest waiting beat was told, or is not to be."""
-    each.previous = each.found[0].apex
+    each.previous = each.found[0].r_peak
     each.waiting -= 1
     for k in range(each.waiting):
-        each.found[k].apex = each.found[k + 1].apex
+        each.found[k].r_peak = each.found[k + 1].r_peak
         each.found[k].confirmed = each.found[k + 1].confirmed
-        each.found[k].follows = each.found[k + 1].follows
+        each.found[k].contiguous = each.found[k + 1].contiguous
 
 
 @compiled
 def due(each: Record, plan: Record) -> int:
     """With which of the model's samples the lead's oldest waiting beat can be told."""
-    first = lead_switching.position(each, each.found[0].apex) - plan.before - plan.align
+    first = lead_switching.position(each, each.found[0].r_peak) - plan.before - plan.align
     ready: int = max(first + plan.length + 2 * plan.align - 1, each.found[0].confirmed)
     return ready
 
@@ -93,7 +93,7 @@ def _take_change(
 ) -> None:
     """A condition of a lead begins or ends."""
     lead_switching.fall_ill(leads[which], change.condition, change.begins, change.known)
-    sample, known_at = emit.source(s, plan, change.at), _arrival(plan, change.known)
+    sample, known_at = emit.source(s, plan, change.sample), _arrival(plan, change.known)
     emit.tell_change(s, leads, which, change.condition, change.begins, sample, known_at, events)
 
 
@@ -121,7 +121,7 @@ def _take_beat(
     windows: Floats,
 ) -> None:
     """The oldest beat that waits on lead ``which`` can be told: so it is, if it counts."""
-    apex = lead_switching.position(leads[which], leads[which].found[0].apex)
+    apex = lead_switching.position(leads[which], leads[which].found[0].r_peak)
     if not lead_switching.counts(leads, s.used, which, now, apex, idle[s.used]):
         return
     s.used = which
@@ -143,7 +143,7 @@ def _block(
     windows: Floats,
 ) -> None:
     """`push` for samples that make at most a lead's BLOCK."""
-    changes = np.empty((leads.size, signal_quality.MOST_CHANGES), signal_quality.CHANGE)
+    changes = np.empty((leads.size, signal_quality.MAX_CHANGES), signal_quality.CHANGE)
     idle = np.empty((leads.size, lead_pipeline.BLOCK), np.int64)
     taken, changed = np.zeros(leads.size, np.int64), np.empty(leads.size, np.int64)
     looks, looked = np.empty((vf_features.MOST_TICKS, leads.size), vf_features.LOOK), 0
@@ -192,7 +192,7 @@ def _replace(s: Record, leads: Record, spare: Ints) -> None:
         lead_pipeline.begin(leads[k], new)
         leads[k].ill = s.parked[new]
         leads[k].told = s.parked[new]
-        leads[k].gate.ill = s.parked[new] & ~signal_quality.IN_NOISE
+        leads[k].gate.conditions = s.parked[new] & ~signal_quality.IN_NOISE
         leads[k].well_since = s.made
         if s.last_lead == k:
             s.last_lead = ELSEWHERE
@@ -241,7 +241,7 @@ def close(states: Record, leads: Record, plans: Record, events: Record, windows:
         nothing, nothing, s.made, each.detector, each.found[each.waiting :]
     )
     while each.waiting:
-        apex = lead_switching.position(each, each.found[0].apex)
+        apex = lead_switching.position(each, each.found[0].r_peak)
         emit.tell_beat(s, leads, plan, apex, s.seen, idle, events, windows)
         drop_first(each)
     told: int = s.events

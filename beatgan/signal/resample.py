@@ -16,7 +16,7 @@ from beatgan.types import Doubles
 
 HALF_WIDTH_S = 0.032  # of the kernel: what an output waits for
 MAX_PHASES = 512  # a position is rounded to 1/512 source sample where the ratio has more phases
-MOST_TAPS = 128  # of the kernel, at the highest rate a stream may have
+MAX_TAPS = 128  # of the kernel, at the highest rate a stream may have
 KAISER_BETA = 5.0  # side lobes near -55 dB; the band of interest ends far below the cut-off
 
 
@@ -52,21 +52,21 @@ def design(fs: float, rate: int) -> Ratio:
 
 
 @compiled
-def ready(seen: int, num: int, den: int, delay: int) -> int:
-    """How many outputs exist once ``seen`` source samples are known."""
-    return max(0, -(-(seen - delay) * den // num))
+def ready(n_in: int, num: int, den: int, delay: int) -> int:
+    """How many outputs exist once ``n_in`` source samples are known."""
+    return max(0, -(-(n_in - delay) * den // num))
 
 
 @compiled
-def source(made: int, num: int, den: int) -> int:
-    """The source sample nearest to output ``made`` in time."""
-    return (2 * made * num + den) // (2 * den)
+def source(n_out: int, num: int, den: int) -> int:
+    """The source sample nearest to output ``n_out`` in time."""
+    return (2 * n_out * num + den) // (2 * den)
 
 
 @compiled
-def arrival(made: int, num: int, den: int, delay: int) -> int:
-    """How many source samples must have arrived before output ``made`` exists."""
-    return made * num // den + delay + 1
+def arrival(n_out: int, num: int, den: int, delay: int) -> int:
+    """How many source samples must have arrived before output ``n_out`` exists."""
+    return n_out * num // den + delay + 1
 
 
 @compiled
@@ -75,14 +75,14 @@ def run(
     y: Doubles,
     history: Doubles,
     taps: Doubles,
-    seen: int,
-    made: int,
+    n_in: int,
+    n_out: int,
     num: int,
     den: int,
 ) -> int:
     """Write the outputs that ``x`` completes to ``y``, return how many.
 
-    ``seen``, ``made``: source samples and outputs so far; ``history``: the latest samples, as many
+    ``n_in``, ``n_out``: source samples and outputs so far; ``history``: the latest samples, as many
     as ``taps`` are wide.
     """
     if num == den:
@@ -98,11 +98,11 @@ def run(
         known[width + i] = x[i]
     count = 0
     while True:
-        base = (made + count) * num // den  # the source sample before the output
-        first = base + 1 + width // 2 - seen  # of the output's samples, counted from `known`'s
+        base = (n_out + count) * num // den  # the source sample before the output
+        first = base + 1 + width // 2 - n_in  # of the output's samples, counted from `known`'s
         if first > x.size:
             break
-        position = (made + count) * num - base * den
+        position = (n_out + count) * num - base * den
         row = (position * phases + den // 2) // den
         total = 0.0
         for j in range(width):

@@ -114,7 +114,7 @@ def run(
     count, taken = 0, 0
     for tick in range(next_tick(start), end, TICK):
         while taken < found.size and found[taken].confirmed <= tick:
-            _note(s, found[taken].apex - late, found[taken].confirmed, end)
+            _note(s, found[taken].r_peak - late, found[taken].confirmed, end)
             taken += 1
         if (tick + 1) % PART == 0:
             last = end - tick - 1
@@ -123,7 +123,7 @@ def run(
         _look(s, weights, tick, looks[count])
         count += 1
     for k in range(taken, found.size):
-        _note(s, found[k].apex - late, found[k].confirmed, end)
+        _note(s, found[k].r_peak - late, found[k].confirmed, end)
     return count
 
 

@@ -11,7 +11,7 @@ import pytest
 from beatgan.beats.lead_switching import RETURN, SPARE
 from beatgan.frontend import Event, Frontend
 from beatgan.records import read_recording
-from beatgan.signal.signal_quality import FLAT, GAP, RECOVER
+from beatgan.signal.signal_quality import FLAT, GAP, RECOVERY
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Condition, Floats, Quality, SignalChange
 from beatgan_train.training.coefficients import coefficients_of
@@ -112,7 +112,7 @@ def test_when_the_main_lead_fails_the_other_goes_on_without_a_beat_more_or_less(
     assert found.phases == [(condition, True, "MLII", False), (condition, False, "MLII", False)]
     began, ended = found.changes
     assert began.known_at - begins == pytest.approx(known_after, abs=FS / 50)
-    assert ended.known_at - ends == pytest.approx(RECOVER, abs=FS / 50)
+    assert ended.known_at - ends == pytest.approx(RECOVERY, abs=FS / 50)
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ class Lead:
         return apexes
 
     def block(self, x: Doubles) -> list[int]:
-        changes = np.empty(signal_quality.MOST_CHANGES, signal_quality.CHANGE)
+        changes = np.empty(signal_quality.MAX_CHANGES, signal_quality.CHANGE)
         idle, taps = np.empty(x.size, np.int64), np.zeros((1, 1))
         looks = np.empty(vf_features.MOST_TICKS, vf_features.LOOK)
         made, _ = lead_pipeline.push(
@@ -55,7 +55,7 @@ class Lead:
         )
         assert made == self.end + x.size
         self.end = made
-        apexes: list[int] = self.record["found"]["apex"][: self.record["waiting"]].tolist()
+        apexes: list[int] = self.record["found"]["r_peak"][: self.record["waiting"]].tolist()
         self.record["waiting"] = 0
         return apexes
 

@@ -59,15 +59,15 @@ def test_the_offset_between_two_leads_is_learnt_from_apexes_known_by_then() -> N
     other = both[1]
     for apex in range(1000, 30000, 300):
         other["previous"], other["waiting"] = apex - 295, 1
-        other["found"][0] = np.array((apex + 5, apex + 90, 1), qrs_detector.FOUND)
+        other["found"][0] = np.array((apex + 5, apex + 90, 1), qrs_detector.DETECTION)
         lead_switching.learn_offsets(both, 0, apex, apex + 100)
     assert other["offset"] == pytest.approx(5, abs=0.01)
     assert both[0]["offset"] == 0
     assert lead_switching.position(other, 31005) == 31000
     lead_switching.learn_offsets(both, 0, 40000, 40000 + 89)  # nothing known near it
-    other["found"][0] = np.array((40020, 40090, 1), qrs_detector.FOUND)
+    other["found"][0] = np.array((40020, 40090, 1), qrs_detector.DETECTION)
     lead_switching.learn_offsets(both, 0, 40000, 40089)
     assert other["offset"] == pytest.approx(5, abs=0.01)
-    other["found"][0] = np.array((40000 + NEAR + 1, 40080, 1), qrs_detector.FOUND)
+    other["found"][0] = np.array((40000 + NEAR + 1, 40080, 1), qrs_detector.DETECTION)
     lead_switching.learn_offsets(both, 0, 40000, 40089)
     assert other["offset"] == pytest.approx(5, abs=0.01)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
 from beatgan.signal import qrs_detector
 from beatgan.signal.filters import BandPass
-from beatgan.signal.qrs_detector import FOUND, HOLD, RATE, Detector
+from beatgan.signal.qrs_detector import DETECTION, HOLD, RATE, Detector
 from beatgan.types import Doubles
 
 
@@ -46,8 +46,8 @@ def test_every_beat_is_confirmed_in_time(ecg: Doubles) -> None:
     signal, detector = filtered(ecg), Detector()
     for i, sample in enumerate(signal):
         for apex, _ in detector.push(np.array([sample]), i):
-            assert 0 < i - apex <= qrs_detector.LATEST
-    assert qrs_detector.LATEST <= 0.4 * RATE
+            assert 0 < i - apex <= qrs_detector.MAX_DELAY
+    assert qrs_detector.MAX_DELAY <= 0.4 * RATE
 
 
 def test_silence_and_noise_alone_have_no_beats() -> None:
@@ -212,12 +212,15 @@ def test_broad_beats_of_a_fast_heart_are_no_noise(bpm: float, sigma: float) -> N
     signal, _ = rhythm(bpm, (broad(sigma),), 1)
     signal = filtered(signal)
     band = BandPass(RATE, *qrs_detector.BAND_HZ).push(signal)
-    state, found = np.zeros(1, qrs_detector.STATE), np.zeros(2 * (signal.size // HOLD + 1), FOUND)
+    state, found = (
+        np.zeros(1, qrs_detector.STATE),
+        np.zeros(2 * (signal.size // HOLD + 1), DETECTION),
+    )
     qrs_detector.begin(state[0])
     for start in range(0, signal.size, RATE):
         part = slice(start, start + RATE)
         qrs_detector.run(band[part], signal[part], start, state[0], found)
-        assert state["usual"]["trust"][0] == 0
+        assert state["matched"]["mf_weight"][0] == 0
 
 
 @pytest.mark.parametrize("height", [3.0, 100.0, 3000.0])
@@ -271,13 +274,13 @@ def test_the_state_is_small_and_may_be_part_of_a_larger_record(ecg: Doubles) -> 
     leads = np.zeros(2, np.dtype([("other", "i8"), ("detector", qrs_detector.STATE)]))
     signal = filtered(ecg)
     band = BandPass(RATE, *qrs_detector.BAND_HZ).push(signal)
-    found = np.zeros(2 * (signal.size // HOLD + 1), FOUND)
+    found = np.zeros(2 * (signal.size // HOLD + 1), DETECTION)
     qrs_detector.begin(leads[1]["detector"])
     count = qrs_detector.run(band, signal, 0, leads[1]["detector"], found)
-    assert found["apex"][:count].tolist() == apexes(ecg)
-    wait = found["confirmed"][:count] - found["apex"][:count]
+    assert found["r_peak"][:count].tolist() == apexes(ecg)
+    wait = found["confirmed"][:count] - found["r_peak"][:count]
     assert wait.min() > 0
-    assert wait.max() <= qrs_detector.LATEST
+    assert wait.max() <= qrs_detector.MAX_DELAY
 
 
 @pytest.mark.parametrize("whole", [1, 2, 10, HOLD - 1])

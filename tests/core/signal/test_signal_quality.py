@@ -15,10 +15,10 @@ from beatgan.signal.signal_quality import (
     IN_FLAT,
     IN_GAP,
     IN_SATURATED,
-    MOST_CHANGES,
-    RAIL,
-    RAIL_MV,
-    RECOVER,
+    MAX_CHANGES,
+    RECOVERY,
+    SATURATION,
+    SATURATION_MV,
 )
 from beatgan.types import Doubles, Record
 
@@ -42,7 +42,7 @@ class Gated:
     def push(self, record: Record, x: Doubles, start: int) -> int:
         """Gate ``x``; returns how many changes it made."""
         y, idle = x.copy(), np.empty(x.size, np.int64)
-        changes = np.empty(x.size + MOST_CHANGES, signal_quality.CHANGE)
+        changes = np.empty(x.size + MAX_CHANGES, signal_quality.CHANGE)
         count = signal_quality.run(y, start, record, changes, idle)
         self.signal += y.tolist()
         self.idle += idle.tolist()
@@ -77,7 +77,7 @@ def test_a_gap_is_announced_once_it_lasts_and_over_once_signal_lasts() -> None:
     x[1000:1500] = np.nan
     assert gated(x, 50).changes == [
         (IN_GAP, True, 1050, 1050 + GAP - 1),
-        (IN_GAP, False, 1550, 1550 + RECOVER - 1),
+        (IN_GAP, False, 1550, 1550 + RECOVERY - 1),
     ]
 
 
@@ -89,7 +89,7 @@ def test_what_arrives_in_a_gap_that_is_not_over_is_signal_already() -> None:
 
 def test_losses_that_flap_are_one_gap() -> None:
     x = noise(6000)
-    for start in range(1000, 4000, GAP + RECOVER - 1):  # each long enough for a gap of its own
+    for start in range(1000, 4000, GAP + RECOVERY - 1):  # each long enough for a gap of its own
         x[start : start + GAP] = np.nan
     assert told(x) == [(IN_GAP, True), (IN_GAP, False)]
 
@@ -103,7 +103,7 @@ def test_losses_too_short_for_a_gap_are_none_however_many() -> None:
 def test_a_flat_line_becomes_nan_from_the_moment_it_is_known_until_it_is_over() -> None:
     x = noise(4000)
     x[1000:2500] = 0.7
-    out, known, over = gated(x), 1000 + FLAT - 1, 2500 + RECOVER - 1
+    out, known, over = gated(x), 1000 + FLAT - 1, 2500 + RECOVERY - 1
     assert out.changes == [(IN_FLAT, True, 1000, known), (IN_FLAT, False, 2500, over)]
     assert np.flatnonzero(np.isnan(out.signal)).tolist() == list(range(known, over))
 
@@ -112,7 +112,7 @@ def test_a_flat_line_becomes_nan_from_the_moment_it_is_known_until_it_is_over() 
 def test_a_spike_out_of_a_flat_line_does_not_end_it(height: float) -> None:
     x = np.concatenate([noise(500), np.full(5000, 0.7), noise(500)])
     x[2500] += height
-    x[3500 : 3500 + RECOVER // 2] += height  # as long as a spike may be
+    x[3500 : 3500 + RECOVERY // 2] += height  # as long as a spike may be
     assert told(x) == [(IN_FLAT, True), (IN_FLAT, False)]
 
 
@@ -133,8 +133,8 @@ def test_a_line_at_an_extreme_far_from_zero_is_saturated_and_sooner_known(sign: 
     rail = sign * (np.abs(x).max() + 1)
     x[1000:1500] = rail
     assert gated(x).changes == [
-        (IN_SATURATED, True, 1000, 1000 + RAIL - 1),
-        (IN_SATURATED, False, 1500, 1500 + RECOVER - 1),
+        (IN_SATURATED, True, 1000, 1000 + SATURATION - 1),
+        (IN_SATURATED, False, 1500, 1500 + RECOVERY - 1),
     ]
 
 
@@ -143,22 +143,22 @@ def test_a_rest_that_is_no_extreme_or_is_near_zero_is_not_saturated() -> None:
     x[500], x[600] = 9.0, -9.0
     x[1000 : 1000 + FLAT - 1] = 5.0
     near = 0.1 * noise(3000)
-    near[1000 : 1000 + FLAT - 1] = 0.9 * RAIL_MV
+    near[1000 : 1000 + FLAT - 1] = 0.9 * SATURATION_MV
     assert told(x) == told(near) == []
 
 
 def test_an_amplifier_that_goes_from_rail_to_rail_is_one_episode() -> None:
-    x = np.concatenate([noise(1000), np.tile(np.repeat([5.0, -5.0], RECOVER), 10), noise(1000)])
+    x = np.concatenate([noise(1000), np.tile(np.repeat([5.0, -5.0], RECOVERY), 10), noise(1000)])
     assert told(x) == [(IN_SATURATED, True), (IN_SATURATED, False)]
 
 
 def test_a_flat_line_that_is_lost_is_a_gap() -> None:
-    x = np.concatenate([np.zeros(1000), np.full(200, np.nan), noise(RECOVER)])
+    x = np.concatenate([np.zeros(1000), np.full(200, np.nan), noise(RECOVERY)])
     assert gated(x).changes == [
         (IN_FLAT, True, 0, FLAT - 1),
         (IN_FLAT, False, 1000, 1000),
         (IN_GAP, True, 1000, 1000 + GAP - 1),
-        (IN_GAP, False, 1200, 1200 + RECOVER - 1),
+        (IN_GAP, False, 1200, 1200 + RECOVERY - 1),
     ]
 
 
@@ -216,4 +216,4 @@ def test_a_block_has_room_for_its_changes(pieces: list[tuple[str, int]]) -> None
     counts = [
         Gated().push(record, x[start : start + BLOCK], start) for start in range(0, x.size, BLOCK)
     ]
-    assert max(counts) <= MOST_CHANGES
+    assert max(counts) <= MAX_CHANGES

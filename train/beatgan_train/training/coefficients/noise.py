@@ -87,7 +87,7 @@ def _measure(
 
     Beats near lost signal, and those that repeat another, are left out: no weight decides on them.
     """
-    changes = np.empty(signal_quality.MOST_CHANGES, signal_quality.CHANGE)
+    changes = np.empty(signal_quality.MAX_CHANGES, signal_quality.CHANGE)
     idle = np.empty(lead_pipeline.BLOCK, np.int64)
     looks = np.empty(vf_features.MOST_TICKS, vf_features.LOOK)
     window, template = np.empty(plan.length), np.empty(plan.length)
@@ -98,7 +98,7 @@ def _measure(
         block = x[start : start + plan.step]
         made, _ = lead_pipeline.push(lead, plan, taps, block, start, made, changes, idle, looks)
         while lead.waiting and stream.due(lead, plan) < made:
-            peak = lead.found[0].apex
+            peak = lead.found[0].r_peak
             if lead_pipeline.whole(lead, plan, peak, made):
                 state[0] = lead.noise
                 lead_pipeline.compare(lead, plan, peak, made, emit.FREE, window, template)

@@ -128,7 +128,7 @@ def features_of(x: Doubles, fs: float, spec: PreprocessSpec) -> Doubles:
     num, den = ratio.num, ratio.den
     y = np.empty(int(x.size * spec.rate / fs) + 2)
     made = resample.ready(0, num, den, ratio.delay)
-    history = np.full(resample.MOST_TAPS, np.nan)
+    history = np.full(resample.MAX_TAPS, np.nan)
     y = y[: resample.run(x, y, history, ratio.taps, 0, made, num, den)]
     gate = np.zeros(1, signal_quality.STATE)[0]
     signal_quality.begin(gate)
