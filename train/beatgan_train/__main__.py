@@ -1,9 +1,15 @@
-"""The command's door: says which extra is missing, where one is, before anything else can fail."""
+"""The entry point: says which extra is missing, where one is, before anything else can fail."""
 
 import sys
 
 USAGE = 2
-EXTRA = ("matplotlib", "sklearn", "wfdb", "edfio")  # what `train` brings; see pyproject.toml
+EXTRA = (
+    "jinja2",
+    "matplotlib",
+    "sklearn",
+    "wfdb",
+    "edfio",
+)  # what `train` brings; see pyproject.toml
 
 
 def main() -> None:
