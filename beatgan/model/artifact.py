@@ -3,8 +3,8 @@
 Works on open binary files; knows no path (a name is passed in for its messages) and no daemon.
 Every leaf of the file has a SHA-256 digest, so that an altered one is named. The digests catch
 accidents and careless edits; they are no signature. The self-test catches what they cannot: a
-file whose parts are intact but do not give, on this machine and by this version of the front end,
-the scores they gave when it was written.
+file whose parts are intact but do not give, on this machine and by this version of the code, the
+scores and alerts they gave when it was written.
 """
 
 import hashlib
@@ -12,20 +12,23 @@ import json
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import IO, Any, Literal, Self
 
 import numpy as np
 import torch
 
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.policy import EpisodePolicy
 from beatgan.alarms.ventricular_beat import VentricularClassifier
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError, BeatganError
 from beatgan.frontend import Frontend
 from beatgan.model.model import Calibration, Model
 from beatgan.model.networks import Autoencoder, Generator, Student
-from beatgan.model.synthetic_ecg import synthetic_ecg
+from beatgan.model.synthetic_ecg import synthetic_alarms
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Floats
+from beatgan.types import Alert, Beat, Floats
 
 FORMAT = "beatgan-model"
 VERSION = 3
@@ -35,6 +38,7 @@ SECTIONS = {  # by format version
     3: ("kind", "spec", "network", "calibration", "coefficients", "provenance", "self_test"),
 }
 TOLERANCE = 1e-3  # of a self-test score: processors round differently, by about 1e-5
+RecordedAlert = tuple[str, str, int]  # code, phase, onset in samples
 ZIP = b"PK\x03\x04"
 # What torch.load was seen to raise on damaged files.
 DAMAGE = (
@@ -45,25 +49,51 @@ DAMAGE = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SelfTest:
-    """Raw ECG and what the model made of it when the file was written.
+    """Raw ECG, and the scores and alerts it gave when the file was written.
 
     ``ecg`` (n,) counts in units of ``scale`` millivolt at ``fs`` Hz, synthetic: no patient's
-    signal is inside a model. ``peaks`` are the apexes of the scored beats, ``scores`` theirs.
+    signal is inside a model. ``r_peaks`` and ``scores`` are those of the scored beats. ``alerts``
+    are those under default limits; None where none were recorded, as in format 2.
     """
 
     ecg: np.ndarray[tuple[int], np.dtype[np.int16]]
     fs: float
     scale: float
-    peaks: tuple[int, ...]
+    r_peaks: tuple[int, ...]
     scores: tuple[float, ...]
+    alerts: tuple[RecordedAlert, ...] | None
 
     @classmethod
     def record(cls, spec: PreprocessSpec, coefficients: AlarmCoefficients, model: Model) -> Self:
-        """Write down what ``model`` makes of 40 s of synthetic ECG with ectopic beats."""
+        """Record what ``model`` makes of a synthetic ECG with an alarm of each family."""
         fs, scale = 250.0, 1 / 200
-        counts = np.round(synthetic_ecg(40.0, fs, seed=1) / scale).astype(np.int16)
-        peaks, scores = _scored(spec, coefficients, model, counts, fs, scale)
-        return cls(counts, fs, scale, peaks, scores)
+        counts = np.round(synthetic_alarms(fs, seed=1) / scale).astype(np.int16)
+        unfinished = cls(counts, fs, scale, (), (), None)
+        r_peaks, scores, alerts = unfinished.run(spec, coefficients, model)
+        return replace(unfinished, r_peaks=r_peaks, scores=scores, alerts=alerts)
+
+    def run(
+        self, spec: PreprocessSpec, coefficients: AlarmCoefficients, model: Model
+    ) -> tuple[tuple[int, ...], tuple[float, ...], tuple[RecordedAlert, ...]]:
+        """(R peaks, scores) of the beats that can be scored in ``ecg``, and the alerts."""
+        millivolt: Floats = (self.ecg.astype(np.float32) * np.float32(self.scale))[:, np.newaxis]
+        frontend = Frontend(spec, coefficients, self.fs, ["ECG"])
+        events = [*frontend.push(millivolt), *frontend.close()]
+        scores = model.score([event for event in events if isinstance(event, Beat)])
+        found = [(score.beat.sample, score.value) for score in scores if score.value is not None]
+
+        ventricular = VentricularClassifier(spec, coefficients.ventricular)
+        policy = EpisodePolicy(AlarmLimits(), ventricular, self.fs)
+        following = iter(scores)
+        alerts: list[Alert] = []
+        for event in events:
+            alerts += policy.push(next(following) if isinstance(event, Beat) else event)
+        alerts += policy.close(self.ecg.size)
+        return (
+            tuple(sample for sample, _ in found),
+            tuple(value for _, value in found),
+            tuple((str(each.code), str(each.phase), each.onset) for each in alerts),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values and a tensor, as stored in a model file."""
@@ -71,20 +101,25 @@ class SelfTest:
             "ecg": torch.from_numpy(self.ecg),
             "fs": self.fs,
             "scale": self.scale,
-            "peaks": list(self.peaks),
+            "r_peaks": list(self.r_peaks),
             "scores": list(self.scores),
+            "alerts": None if self.alerts is None else [list(alert) for alert in self.alerts],
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The self-test stored as ``values``; raises ArtifactError on what is not one."""
         try:
+            alerts = values["alerts"]
             return cls(
                 ecg=values["ecg"].numpy(),
                 fs=float(values["fs"]),
                 scale=float(values["scale"]),
-                peaks=tuple(int(peak) for peak in values["peaks"]),
+                r_peaks=tuple(int(r_peak) for r_peak in values["r_peaks"]),
                 scores=tuple(float(score) for score in values["scores"]),
+                alerts=None
+                if alerts is None
+                else tuple((str(code), str(phase), int(onset)) for code, phase, onset in alerts),
             )
         except KeyError as error:
             raise ArtifactError(f"self_test: missing {error}") from None
@@ -120,7 +155,7 @@ def build(
     """
     _check(kind, spec, network, calibration, coefficients)
     test = SelfTest.record(spec, coefficients, Model(spec, network, calibration))
-    if not test.peaks:
+    if not test.r_peaks:
         raise ArtifactError("the front end finds no beat in the self-test's ECG")
     plain = json.loads(json.dumps(dict(provenance)))
     unnamed = Artifact(kind, spec, network.cpu(), calibration, coefficients, plain, test, digest="")
@@ -162,44 +197,54 @@ def read_sections(file: IO[bytes], version: int) -> dict[str, Any]:
 
 
 def self_test(artifact: Artifact, device: torch.device | str = "cpu") -> Model:
-    """The artifact's model on ``device``, proved to find and score its test ECG as when written.
+    """The artifact's model on ``device``, once its test ECG gave what it gave when written.
 
-    Raises ArtifactError saying which peak or score differs.
+    Raises ArtifactError naming the first R peak, score and alert that differ.
     """
     model = Model(artifact.spec, artifact.network, artifact.calibration, device)
     test = artifact.test
     try:
-        peaks, scores = _scored(
-            artifact.spec, artifact.coefficients, model, test.ecg, test.fs, test.scale
-        )
+        r_peaks, scores, alerts = test.run(artifact.spec, artifact.coefficients, model)
     except (BeatganError, RuntimeError, ValueError) as error:
         raise ArtifactError(f"self-test: {error}") from error
-    for index, (got, expected) in enumerate(zip(peaks, test.peaks, strict=False)):
-        if got != expected:
-            raise ArtifactError(f"self-test: peak {index}: got {got}, expected {expected}")
-    if len(peaks) != len(test.peaks):
-        raise ArtifactError(f"self-test: got {len(peaks)} beats, expected {len(test.peaks)}")
-    for index, (value, wanted) in enumerate(zip(scores, test.scores, strict=True)):
-        if not abs(value - wanted) <= TOLERANCE:
-            raise ArtifactError(f"self-test: score {index}: got {value:.6f}, expected {wanted:.6f}")
+    differences = [
+        *_beat_difference(r_peaks, scores, test),
+        *([] if test.alerts is None else _alert_difference(alerts, test.alerts)),
+    ]
+    if differences:
+        raise ArtifactError(f"self-test: {'; '.join(differences)}")
     return model
 
 
-def _scored(
-    spec: PreprocessSpec,
-    coefficients: AlarmCoefficients,
-    model: Model,
-    counts: np.ndarray[tuple[int], np.dtype[np.int16]],
-    fs: float,
-    scale: float,
-) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """(apexes, scores) of the beats that can be scored in ``counts``."""
-    millivolt: Floats = (counts.astype(np.float32) * np.float32(scale))[:, np.newaxis]
-    frontend = Frontend(spec, coefficients, fs, ["ECG"])
-    events = [*frontend.push(millivolt), *frontend.close()]
-    scores = model.score([event for event in events if isinstance(event, Beat)])
-    found = [(score.beat.sample, score.value) for score in scores if score.value is not None]
-    return tuple(sample for sample, _ in found), tuple(value for _, value in found)
+def _beat_difference(
+    r_peaks: Sequence[int], scores: Sequence[float], test: SelfTest
+) -> Iterator[str]:
+    """The first R peak, else the number of beats, else the first score that is not as recorded."""
+    for index, (got, expected) in enumerate(zip(r_peaks, test.r_peaks, strict=False)):
+        if got != expected:
+            yield f"R peak {index}: got {got}, expected {expected}"
+            return
+    if len(r_peaks) != len(test.r_peaks):
+        yield f"got {len(r_peaks)} beats, expected {len(test.r_peaks)}"
+        return
+    for index, (value, wanted) in enumerate(zip(scores, test.scores, strict=True)):
+        if not abs(value - wanted) <= TOLERANCE:
+            yield f"score {index}: got {value:.6f}, expected {wanted:.6f}"
+            return
+
+
+def _alert_difference(
+    alerts: Sequence[RecordedAlert], recorded: Sequence[RecordedAlert]
+) -> Iterator[str]:
+    """The first alert that is not as recorded."""
+    for index, (got, expected) in enumerate(zip_longest(alerts, recorded)):
+        if got != expected:
+            yield f"alert {index}: got {_text(got)}, expected {_text(expected)}"
+            return
+
+
+def _text(alert: RecordedAlert | None) -> str:
+    return "none" if alert is None else "{} {} (onset at sample {})".format(*alert)
 
 
 def _check(

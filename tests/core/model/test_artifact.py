@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from beatgan.alarms.codes import AlarmCode
 from beatgan.errors import ArtifactError
 from beatgan.model.artifact import Artifact, build, leaf_digests, load, save, self_test
 from beatgan.model.model import Calibration
@@ -148,7 +150,7 @@ TAMPERED: list[tuple[Tamper, str]] = [
     (put("calibration", "spread", "error", value=2.0), r"calibration\.spread\.error"),
     (put("network", "arguments", "hidden", value=100), r"network\.arguments\.hidden"),
     (put("provenance", "seed", value=4), r"provenance\.seed"),
-    (put("self_test", "peaks", value=[1]), r"self_test\.peaks"),
+    (put("self_test", "r_peaks", value=[1]), r"self_test\.r_peaks"),
     (put("kind", value="teacher"), r"kind: not what"),
     (
         lambda c: c["network"]["state"]["decoder.4.bias"].add_(1),
@@ -211,8 +213,8 @@ FAILING: list[tuple[Tamper, str]] = [
     (lambda c: c["network"]["state"]["decoder.4.bias"].add_(1), r"self-test: score 0: got"),
     (put("calibration", "location", "error", value=1.0), r"self-test: score 0: got"),
     (
-        lambda c: c["self_test"]["peaks"].__setitem__(2, 7),
-        r"self-test: peak 2: got \d+, expected 7",
+        lambda c: c["self_test"]["r_peaks"].__setitem__(2, 7),
+        r"self-test: R peak 2: got \d+, expected 7",
     ),
     (lambda c: c["self_test"]["ecg"].mul_(0), r"self-test: got 0 beats, expected \d+"),
     (put("self_test", "fs", value=5.0), "self-test: fs must be"),
@@ -225,6 +227,54 @@ def test_the_self_test_sees_what_digests_cannot(
 ) -> None:
     with pytest.raises(ArtifactError, match=complaint):
         self_test(read(altered(stored, tamper, forge=True)))
+
+
+def shipped() -> bytes:
+    return (Path(__file__).parents[3] / "models" / "student.pt").read_bytes()
+
+
+def test_the_self_test_raises_an_alarm_of_each_family() -> None:
+    alerts = read(shipped()).test.alerts
+    assert alerts is not None
+    began = {code for code, phase, _ in alerts if phase == "start"}
+    assert began == {
+        AlarmCode.ANOMALOUS_BEATS,
+        AlarmCode.VENTRICULAR_RUN,
+        AlarmCode.ASYSTOLE,
+        AlarmCode.VENTRICULAR_FIBRILLATION,
+        AlarmCode.NOISE,
+    }
+
+
+def add(*path: str, value: float) -> Tamper:
+    def tamper(content: dict[str, Any]) -> None:
+        for key in path[:-1]:
+            content = content[key]
+        content[path[-1]] += value
+
+    return tamper
+
+
+OTHER_COEFFICIENTS: list[tuple[Tamper, str]] = [
+    (add("coefficients", "noise", "unusable_entered", value=1.0), r"signal\.noise"),
+    (add("coefficients", "noise", "with_hf_noise", "offset", value=-2.0), r"signal\.noise"),
+    (
+        add("coefficients", "vf", "offset", value=-4.0),
+        r"rhythm\.ventricular-fibrillation start",
+    ),
+    (
+        add("coefficients", "ventricular", "score_excess", value=-2.0),
+        r"rhythm\.ventricular-run start",
+    ),
+]
+
+
+@pytest.mark.parametrize(("tamper", "alert"), OTHER_COEFFICIENTS)
+def test_the_self_test_names_the_alert_that_other_coefficients_change(
+    tamper: Tamper, alert: str
+) -> None:
+    with pytest.raises(ArtifactError, match=rf"^self-test: .*alert \d+: .*{alert}"):
+        self_test(read(altered(shipped(), tamper, forge=True)))
 
 
 class Bomb:

@@ -71,12 +71,20 @@ def convert(path: Path, coefficients: AlarmCoefficients) -> Artifact:
             coefficients,
             sections["provenance"] | {"converted_from": origin},
         )
-        self_test(replace(converted, test=SelfTest.from_dict(sections["self_test"])))
+        self_test(replace(converted, test=_self_test_of_format_2(sections["self_test"])))
         return converted
     except OSError as error:
         raise ArtifactError(f"{path}: {error.strerror}") from error
     except BeatganError as error:
         raise ArtifactError(f"{path}: {error}") from error
+
+
+def _self_test_of_format_2(values: Mapping[str, Any]) -> SelfTest:
+    """What a file of format 2 recorded: no alerts, and R peaks by another name."""
+    try:
+        return SelfTest.from_dict({**values, "r_peaks": values["peaks"], "alerts": None})
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"self_test: {error}") from None
 
 
 def with_coefficients(path: Path, coefficients: AlarmCoefficients) -> Artifact:

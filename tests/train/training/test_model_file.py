@@ -1,0 +1,48 @@
+"""A model file of format 2 becomes one of this format, and proves what it was written with."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from beatgan.errors import ArtifactError
+from beatgan.model.artifact import leaf_digests, load, self_test
+from beatgan_train.training.coefficients import coefficients_of
+from beatgan_train.training.model_file import convert, read, write
+
+SHIPPED = Path(__file__).parents[3] / "models" / "student.pt"
+PARTS = ("kind", "spec", "network", "calibration", "provenance", "self_test")
+
+
+def format_2(path: Path, **self_test_changes: Any) -> Path:
+    """The shipped student as format 2 would have stored it."""
+    content = torch.load(SHIPPED, weights_only=True)
+    test = content["self_test"]
+    test["peaks"] = test.pop("r_peaks")
+    del test["alerts"], content["coefficients"]
+    test.update(self_test_changes)
+    content["version"] = 2
+    content["digests"] = leaf_digests({part: content[part] for part in PARTS})
+    torch.save(content, path)
+    return path
+
+
+def test_a_file_of_format_2_is_converted(tmp_path: Path) -> None:
+    shipped = read(SHIPPED)
+    converted = convert(format_2(tmp_path / "old.pt"), coefficients_of("full"))
+    write(converted, tmp_path / "new.pt")
+    with (tmp_path / "new.pt").open("rb") as file:
+        again = load(file, "new.pt")
+    self_test(again)
+    assert again.calibration == shipped.calibration
+    assert again.test.scores == shipped.test.scores
+    assert again.test.alerts == shipped.test.alerts
+    assert again.provenance["converted_from"]["format"] == 2
+
+
+def test_a_file_of_format_2_that_gives_other_scores_is_refused(tmp_path: Path) -> None:
+    test = torch.load(SHIPPED, weights_only=True)["self_test"]
+    scores = [test["scores"][0] + 1.0, *test["scores"][1:]]
+    with pytest.raises(ArtifactError, match=r"old\.pt: self-test: score 0: got"):
+        convert(format_2(tmp_path / "old.pt", scores=scores), coefficients_of("full"))
