@@ -43,7 +43,7 @@ STYLE: dict[Any, Any] = {
 }  # fmt: skip
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 FOR_PAGES = (  # what turns matplotlib's file into a part of a page
-    (r' xmlns(:\w+)?="[^"]*"', ""),
+    (r'xmlns(:\w+)?="[^"]*" ?', ""),
     ("xlink:href", "href"),
     ("<style.*?</style>", ""),  # would hold for the whole page
     ('<g id="[^"]*">', "<g>"),  # numbered anew in every picture
