@@ -26,7 +26,7 @@ class WorstRecord:
     """A record with many errors of one kind: normal beats flagged, or beats of a class missed.
 
     ``label``: N for beats flagged falsely, else the class missed. ``count`` are the errors among
-    its ``beats`` of that class; ``unscored`` of them were never detected, or not judged.
+    its ``beats`` of that class; ``unscored`` of them were never detected, or not scored.
     ``share`` is its part in all records' errors of the kind.
     """
 

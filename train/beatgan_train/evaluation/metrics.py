@@ -32,7 +32,7 @@ DRAWN = {"AUC": aucs, "AP": average_precisions}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """Reference beats with a score each, -inf for a beat that was not detected or not judged.
+    """Reference beats with a score each, -inf for a beat that was not detected or not scored.
 
     ``record`` indexes ``records``; ``label`` is an AAMI class.
     """

@@ -22,12 +22,12 @@ LIMITS = """\
   monitoring of patients, and no conformity with any standard is claimed.
 - It was trained on adults' Holter recordings of one database from one hospital (1975-1979).
   Paced rhythm, children, and recordings during exercise were not in it.
-- It judges beats that were found, one at a time. It knows no rhythm: asystole and fibrillation
+- It scores beats that were found, one at a time. It knows no rhythm: asystole and fibrillation
   are not its business.
 - A beat that is always abnormal in a patient becomes that patient's own reference.
 - Atrial fibrillation makes many beats look premature."""
 HOLTER, OWN_DATA = (
-    LIMITS[LIMITS.index("- It was trained") : LIMITS.index("- It judges")],
+    LIMITS[LIMITS.index("- It was trained") : LIMITS.index("- It scores")],
     "- It was trained on somebody's own recordings. Whom and what they lack, it does not know.\n",
 )
 CITATIONS = """\

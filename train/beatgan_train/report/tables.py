@@ -130,7 +130,7 @@ def worst(found: Evaluation) -> Grid:
     """The records with the most errors of each kind."""
     return Grid(
         "The worst three records of each kind",
-        "By the number of beats. Unscored: of these, never detected or not judged.",
+        "By the number of beats. Unscored: of these, never detected or not scored.",
         ("kind", "record", "beats", "of the record's", "that is", "of all such errors", "unscored"),
         [
             (
