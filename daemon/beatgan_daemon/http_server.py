@@ -21,7 +21,7 @@ from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.settings_schema import Address
 
 REQUEST_TIMEOUT_S = 5.0  # a client that is not served within this is cut off
-MAX_CLIENTS = 16  # at a time; further ones are turned away
+MAX_CLIENTS = 16  # at a time; further ones are refused
 CLOSE_S = 0.2  # how soon `close` is seen, and a client's time is over
 
 Page = tuple[HTTPStatus, str, bytes]
@@ -56,7 +56,7 @@ class _Listener(ThreadingTCPServer):
             self._since.pop(request, None)
 
     def service_actions(self) -> None:
-        """Cut off those that take too long: one byte every second is not patience's due."""
+        """Close connections that take too long, such as those that send a byte every second."""
         late = monotonic() - REQUEST_TIMEOUT_S
         for request, since in tuple(self._since.items()):
             if since < late:

@@ -14,7 +14,7 @@ from beatgan_daemon.systemd import Notifier
 
 STALL_S = 10.0  # a thread that has not moved for so long: no longer alive
 PINGS = 4  # in each of the watchdog's intervals, at the least
-CHECK_S = 1.0  # how often the watchdog's thread looks, at the least
+CHECK_S = 1.0  # how often the watchdog's thread checks, at the least
 SYSTEMD_STATUS_S = 10.0  # how often systemd's status line is renewed
 COUNTED = {  # word in the status line: metric
     "beats": "beats_scored_total",
@@ -63,11 +63,11 @@ class Liveness:
         metrics.ask("ready", "1 where ECG may be sent here", lambda: self.unready() is None)
 
     def watch(self, name: str, last_moved: Callable[[], float]) -> None:
-        """Ask one more thread when it last moved (monotonic s). Before the first look at it."""
+        """Ask one more thread when it last moved (monotonic s). Before the watchdog begins."""
         self._threads[name] = last_moved
 
-    def turn(self, now: float) -> None:
-        """The pipeline has completed a turn: tell what happened, as often as each wants it."""
+    def iterated(self, now: float) -> None:
+        """The pipeline has completed an iteration: report what happened where that is due."""
         self._iterated = now
         if now - self._systemd_counts.at >= SYSTEMD_STATUS_S:
             self._send_status(now)
@@ -123,7 +123,7 @@ class _Since:
 
 
 class Watchdog:
-    """A thread that tells systemd of progress, as long as there is any, and the log when not.
+    """A thread that reports progress to systemd, as long as there is any, and the log when not.
 
     It is none of those that are watched: it can say which of them hangs.
     """

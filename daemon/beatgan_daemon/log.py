@@ -1,6 +1,6 @@
 """Logs on stderr: JSON lines for machines, coloured columns on a terminal. One line per event.
 
-Knows how a line looks and how often one may be said; what is said is up to the callers.
+Knows the form of a line and how often one may be logged; the callers decide what is logged.
 """
 
 import logging
@@ -17,7 +17,7 @@ Format = Literal["auto", "json", "pretty"]
 
 
 def configure(level: Level = "info", form: Format = "auto", stream: TextIO | None = None) -> None:
-    """Send every log line of this process to ``stream`` (stderr unless told otherwise)."""
+    """Send every log line of this process to ``stream`` (stderr if None)."""
     out = sys.stderr if stream is None else stream
     pretty = out.isatty() if form == "auto" else form == "pretty"
     structlog.configure(
@@ -33,7 +33,7 @@ def configure(level: Level = "info", form: Format = "auto", stream: TextIO | Non
 
 
 def set_level(level: Level) -> None:
-    """Say more, or less, from now on; lines go where they went."""
+    """Log from this level on; lines go where they went."""
     structlog.configure(wrapper_class=_filtering(level))
 
 
@@ -66,9 +66,9 @@ def get() -> FilteringBoundLogger:
 
 
 class Rejections:
-    """Says that input was rejected, at most once per reason and ``interval`` seconds.
+    """Logs that input was rejected, at most once per reason and ``interval`` seconds.
 
-    A broken sender can send thousands of bad frames a second; the operator needs to hear of it
+    A broken sender can send thousands of bad frames a second; the operator needs to know of it
     at once, then how many there were. The time comes in as an argument; ``event`` is what to call
     it.
     """
@@ -86,13 +86,13 @@ class Rejections:
         self._next: dict[str, float] = {}
 
     def add(self, reason: str, text: str, now: float) -> None:
-        """Count one rejection, and say so unless this reason was spoken of just now."""
+        """Count one rejection, and log it unless this reason was logged just now."""
         self._unreported[reason] += 1
         self._last[reason] = text
         self._report(reason, now)
 
     def flush(self, now: float) -> None:
-        """Say what has been held back long enough."""
+        """Log what has been held back long enough."""
         for reason in tuple(self._unreported):
             self._report(reason, now)
 
@@ -106,7 +106,7 @@ class Rejections:
 
 
 class Overloaded:
-    """Says that frames are dropped unread, at once and then at most every ``interval`` seconds."""
+    """Logs that frames are dropped unread, at once and then at most every ``interval`` seconds."""
 
     def __init__(self, logger: FilteringBoundLogger, interval: float = 5.0) -> None:
         self._logger, self._interval = logger, interval
@@ -118,11 +118,11 @@ class Overloaded:
         self._unreported += frames
 
     def due(self, now: float) -> bool:
-        """Whether there is something to say, and it may be said."""
+        """Whether there is something to log, and it may be logged."""
         return self._unreported > 0 and now >= self._next
 
-    def say(self, now: float, shed: int, streams: int) -> None:
-        """How many frames since this was last said; ``shed`` of ``streams`` are not served."""
+    def write(self, now: float, shed: int, streams: int) -> None:
+        """How many frames since this was last logged; ``shed`` of ``streams`` are not served."""
         self._logger.warning(
             "overloaded",
             frames=self._unreported,

@@ -183,7 +183,7 @@ class Metrics(Observer):
         """A message was sent ``seconds`` after the last sample that it needed had arrived."""
         self._latency.observe(seconds)
 
-    # --- of what is kept, and of those who connect ---------------------------------------------
+    # --- of what is stored, and of those who connect ---------------------------------------------
 
     def journal(self, alerts: int, size: int, backlog: int, lost: int = 0) -> None:
         """The journal holds ``alerts`` messages in ``size`` bytes, and ``backlog`` more wait.

@@ -1,7 +1,7 @@
 """SIGHUP: new settings and a new model, all or nothing, made ready beside the pipeline.
 
-What can fail fails in a thread of its own, where it costs nobody a beat; what is left to the
-pipeline is to swap, between two turns. Knows no socket, no stream and no signal.
+What can fail fails in a thread of its own, where it delays no beat; what is left to the
+pipeline is to swap, between two iterations. Knows no socket, no stream and no signal.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,7 +32,7 @@ Changes = dict[str, tuple[Any, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All that a reload changes, loaded and tried: to put it in place cannot fail."""
+    """All that a reload changes, loaded and tried: to install it cannot fail."""
 
     settings: Settings
     changes: Changes  # section.key: value before, value now
@@ -41,7 +41,7 @@ class Prepared:
 
 
 class Reload:
-    """Asked by the pipeline once a turn; one reload at a time, and one more if asked meanwhile."""
+    """Polled by the pipeline; one reload at a time, and one more if asked meanwhile."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Reload:
     ) -> None:
         """``read`` finds the settings anew: file, environment and flags.
 
-        ``apply`` puts what was prepared in place, in the pipeline's thread; it must not fail.
+        ``apply`` installs what was prepared, in the pipeline's thread; it must not fail.
         """
         self._running, self._loaded = running, loaded
         self._read, self._apply, self._load = read, apply, load
@@ -63,23 +63,23 @@ class Reload:
         self._wanted = False
         self._thread: Thread | None = None
         self._outcome: Prepared | None = None  # of a thread that ended
-        self._word = ""  # what became of it
+        self._result = ""  # of the latest: applied, refused or failed
 
-    def turn(self, wanted: bool) -> None:
-        """Begin a reload if one is ``wanted``, or put in place what has become ready."""
+    def poll(self, wanted: bool) -> None:
+        """Begin a reload if one is ``wanted``, or install what has become ready."""
         self._wanted |= wanted
         if self._thread is not None:
             if not self._thread.is_alive():
-                self._conclude()
+                self._finish()
         elif self._wanted:
-            self._begin()
+            self._start()
 
     def close(self) -> None:
         """Give one that is under way a moment to end; nothing comes of it any more."""
         if self._thread is not None:
             self._thread.join(JOIN_S)
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         self._wanted = False
         self._notifier.reloading()
         self._thread = Thread(target=self._prepare, name="reload", daemon=True)
@@ -89,13 +89,13 @@ class Reload:
         logger = log.get()
         try:
             self._outcome = self._prepared()
-            self._word = "applied"
+            self._result = "applied"
         except BeatganError as error:
             logger.error("reload refused", why=one_line(error), now="as before")
-            self._word = "refused"
+            self._result = "refused"
         except Exception:  # a bug, but the old settings and model go on
             logger.exception("reload failed", now="as before")
-            self._word = "failed"
+            self._result = "failed"
 
     def _prepared(self) -> Prepared:
         settings = self._read()
@@ -118,14 +118,14 @@ class Reload:
         allow_list = None if clients is None else read_clients(clients)
         return Prepared(settings, found, None if same else loaded, allow_list)
 
-    def _conclude(self) -> None:
+    def _finish(self) -> None:
         outcome, self._outcome, self._thread = self._outcome, None, None
         if outcome is not None:
-            self._put_in_place(outcome)
-        self._metrics.reloaded(self._word)
-        self._notifier.send("READY=1", f"STATUS=reload {self._word}")
+            self._install(outcome)
+        self._metrics.reloaded(self._result)
+        self._notifier.send("READY=1", f"STATUS=reload {self._result}")
 
-    def _put_in_place(self, prepared: Prepared) -> None:
+    def _install(self, prepared: Prepared) -> None:
         self._apply(prepared)
         self._running, self._loaded = prepared.settings, prepared.loaded or self._loaded
         changed = _shown(prepared.changes, prepared.changes)

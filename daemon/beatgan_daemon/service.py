@@ -34,7 +34,7 @@ from beatgan_daemon.systemd import Notifier
 from beatgan_daemon.wiring import (
     engine_settings,
     make_engine,
-    open_memory,
+    open_persistence,
     open_sockets,
     retention,
     start_publisher,
@@ -42,8 +42,8 @@ from beatgan_daemon.wiring import (
 from beatgan_daemon.zmq_endpoints import is_local
 
 NOTHING = PendingWrites({}, [])
-FRAMES_PER_TURN = 32  # then beats that are due are scored, even if more frames wait
-TURN_S = 0.02  # likewise, where frames are so large that fewer take as long
+FRAMES_PER_ITERATION = 32  # then beats that are due are scored, even if more frames wait
+ITERATION_S = 0.02  # likewise, where frames are so large that fewer take as long
 LONGEST_WAIT_S = 0.2  # for a frame: how soon a signal is seen
 # A signal to stop is obeyed within 5 s, with wiring.LINGER_S and reload.JOIN_S.
 DRAIN_S = 1.5  # for frames that had arrived by then
@@ -95,11 +95,11 @@ class Service:
         self._engine = make_engine(settings, loaded, self.metrics, clock)
         self._rejections = log.Rejections(self._log)
         self._acknowledged: SimpleQueue[str] = SimpleQueue()  # ids, from the control socket
-        memory = open_memory(settings.state.dir)
-        resources.callback(memory.close)
+        persistence = open_persistence(settings.state.dir)
+        resources.callback(persistence.close)
         self.sockets = open_sockets(settings, resources, self.metrics, self._acknowledged.put)
-        over = memory.restore(self._engine, clock())
-        self._publisher = start_publisher(settings, self.sockets, memory, self.metrics)
+        over = persistence.restore(self._engine, clock())
+        self._publisher = start_publisher(settings, self.sockets, persistence, self.metrics)
         resources.callback(self._publisher.close, GIVE_UP_S)
         self._checkpointer = None
         if settings.state.dir is not None:
@@ -155,41 +155,43 @@ class Service:
     def serve(
         self, stopping: Callable[[], bool], reloading: Callable[[], bool] = lambda: False
     ) -> None:
-        """Take turns until ``stopping`` says so, then finish what had arrived."""
+        """Iterate until ``stopping`` says so, then finish what had arrived."""
         while not stopping():
             began = self._clock()
-            idle = self._turn(self._patience())
+            idle = self._iterate(self._longest_wait())
             now = self._clock()
-            self._overload.turn(now - began - idle, idle, caught_up=len(self._queue) == 0)
+            self._overload.record_iteration(
+                now - began - idle, idle, caught_up=len(self._queue) == 0
+            )
             self._shedding.balance(now, self._queue)
-            self._attend()
-            self._reload.turn(reloading())
+            self._update_alarms()
+            self._reload.poll(reloading())
         self.liveness.stopping = True
         self._notifier.send("STOPPING=1", "STATUS=finishing what has arrived")
         self._log.info("stopping")
         self._finish()
 
-    def _patience(self) -> float:
+    def _longest_wait(self) -> float:
         """Seconds to wait for a frame until the engine has something to do of its own."""
         deadline = self._engine.deadline()
         if deadline is None:
             return LONGEST_WAIT_S
         return min(max(deadline - self._clock(), 0.0), LONGEST_WAIT_S)
 
-    def _turn(self, patience: float) -> float:
-        """Take the frames that wait, at most a turn's fill, and publish what came of them.
+    def _iterate(self, wait: float) -> float:
+        """Take the frames that wait, up to a bound, and publish what came of them.
 
-        Seconds, up to ``patience``, in which there was nothing to be done.
+        Seconds, up to ``wait``, in which there was nothing to be done.
         """
-        idle = self._queue.pull(patience)
-        end = self._clock() + TURN_S
-        for _ in range(FRAMES_PER_TURN):
+        idle = self._queue.pull(wait)
+        end = self._clock() + ITERATION_S
+        for _ in range(FRAMES_PER_ITERATION):
             if (frame := self._queue.take()) is None or self._take(frame) > end:
                 break
         now = self._clock()
         self._publish(self._engine.poll(now, self._queue.received_until()))
         self._rejections.flush(now)
-        self.liveness.turn(now)
+        self.liveness.iterated(now)
         return idle
 
     def _take(self, frame: Frame) -> float:
@@ -204,37 +206,37 @@ class Service:
         return self._clock()
 
     def _publish(self, outgoing: Sequence[Outgoing]) -> None:
-        """Hand over messages, and what is to be kept of the streams after them."""
+        """Hand over messages, and what is to be written of the streams after them."""
         messages = messages_of(outgoing)
-        kept = NOTHING
+        writes = NOTHING
         if self._checkpointer is not None:
-            kept = self._checkpointer.kept(messages, self._clock())
-        self._publisher.put(outgoing, kept.alarms, kept.checkpoints)
+            writes = self._checkpointer.pending_writes(messages, self._clock())
+        self._publisher.put(outgoing, writes.alarms, writes.checkpoints)
         for message in messages:
             if isinstance(message, StatusMessage):
                 self._log.debug(message.text, stream=message.stream, state=message.state)
 
-    def _attend(self) -> None:
-        """What others ask of the alarms: acknowledgements, and a word about the journal."""
+    def _update_alarms(self) -> None:
+        """Alarms that do not come from ECG: acknowledgements, and that of the journal."""
         active_alarms = self._engine.active_alarms
-        told: list[AlertMessage] = []
+        alerts: list[AlertMessage] = []
         while True:
             try:
-                told += active_alarms.acknowledge(self._acknowledged.get_nowait())
+                alerts += active_alarms.acknowledge(self._acknowledged.get_nowait())
             except Empty:
                 break
         trouble = self._publisher.trouble
         if (trouble is None) != (self._journal_alert is None):
             alert = journal_alert(self._journal_alert, time_ns())
-            told += active_alarms.take(alert)
+            alerts += active_alarms.take(alert)
             self._journal_alert = None if trouble is None else alert
-        for message in told:
+        for message in alerts:
             self.metrics.alerted(message.code, message.priority)
-        if told:
-            self._publish([Outgoing(each) for each in told])
+        if alerts:
+            self._publish([Outgoing(each) for each in alerts])
 
     def _apply(self, prepared: Prepared) -> None:
-        """Go on with other settings, another model, another allow-list: between two turns."""
+        """Go on with other settings, another model, another allow-list: between two iterations."""
         settings = prepared.settings
         self._loaded = prepared.loaded or self._loaded
         self.metrics.model_loaded(self._loaded.digest)
@@ -256,7 +258,7 @@ class Service:
         """Take what was queued before the end, for a bounded time, and score what waits."""
         end = self._clock() + DRAIN_S
         while not self._queue.empty() and self._clock() < end:
-            self._turn(0.0)
+            self._iterate(0.0)
         self._publish(self._engine.drain(self._clock()))
         if self._checkpointer is not None:
             self._publisher.put(checkpoints=self._checkpointer.all())

@@ -146,7 +146,7 @@ def _refuse_both_names(layers: Iterable[_Layer]) -> None:
             layer = given[old]
             raise layer.error(
                 f"{layer.name}: {old} is the former name of {new}, and both are given; "
-                f"keep {new} alone"
+                f"use {new} alone"
             )
 
 

@@ -1,4 +1,4 @@
-"""Signals as flags that a loop looks at between turns. Knows no loop.
+"""Signals as flags that a loop reads between iterations. Knows no loop.
 
 Only a process's main thread may enter the blocks.
 """

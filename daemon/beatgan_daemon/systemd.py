@@ -1,6 +1,6 @@
-"""Tells systemd how the service fares (sd_notify, see systemd.exec(5)); silent anywhere else.
+"""Reports the service's state to systemd (sd_notify, see systemd.exec(5)); silent anywhere else.
 
-Knows the notification socket only: what there is to tell is decided by the service.
+Knows the notification socket only: what is reported is decided by the service.
 """
 
 import os
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from time import CLOCK_MONOTONIC, clock_gettime_ns
 
-SEND_TIMEOUT_S = 0.2  # with a manager that does not read what it is told
+SEND_TIMEOUT_S = 0.2  # with a manager that does not read its socket
 EXTENSION_S = 30.0  # how much longer systemd is to wait for READY=1 each time
 EXTENSIONS = 30  # a start that takes longer hangs, and is systemd's to end
 
@@ -36,7 +36,7 @@ class Notifier:
                 return
 
     def reloading(self) -> None:
-        """Say that a reload begins. Its end is told by ``READY=1``, whatever came of it."""
+        """Say that a reload begins. Its end is reported by ``READY=1``, whatever came of it."""
         now = clock_gettime_ns(CLOCK_MONOTONIC) // 1000
         self.send("RELOADING=1", f"MONOTONIC_USEC={now}", "STATUS=reloading")
 

@@ -1,6 +1,6 @@
 """The parts of a daemon, made from its settings: sockets, journal, store, and the engine restored.
 
-Everything that can refuse to start does so here. Knows no turn of the loop.
+Everything that can refuse to start does so here. Knows nothing of the loop.
 """
 
 from collections.abc import Callable, Sequence
@@ -72,7 +72,7 @@ def make_engine(
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class Persistence:
     """What survives a restart, if there is a directory for it."""
 
     journal: Journal
@@ -81,12 +81,12 @@ class Memory:
     def restore(self, engine: Engine, now: float) -> list[AlertMessage]:
         """Restore the streams and alarms of the daemon that was here before.
 
-        Alerts to be told: the end of episodes that no restored stream will end.
+        Alerts to be published: the end of episodes that no restored stream will end.
         """
         states = [(each.stream, each.state) for each in self.journal.states()]
         checkpoints = [] if self.store is None else self.store.load()
-        for complaint in restore_streams(engine, states, checkpoints, now):
-            log.get().warning("a stream's state is of no use", why=complaint)
+        for problem in restore_streams(engine, states, checkpoints, now):
+            log.get().warning("a stream's state is of no use", why=problem)
         _restore_alarms(engine.active_alarms, self.journal.active(), self.journal.next_n)
         known = engine.episodes()
         left = [
@@ -113,7 +113,7 @@ def _restore_alarms(
     active_alarms.restore(messages, following)
 
 
-def open_memory(directory: Path | None) -> Memory:
+def open_persistence(directory: Path | None) -> Persistence:
     """The journal and the store in ``directory``, which is made if need be.
 
     Raises StartError where that cannot be.
@@ -121,7 +121,7 @@ def open_memory(directory: Path | None) -> Memory:
     logger = log.get()
     if directory is None:
         logger.warning("alerts are kept in memory only: state.dir is not set")
-        return Memory(Journal(None, lambda text: logger.warning("journal", why=text)), None)
+        return Persistence(Journal(None, lambda text: logger.warning("journal", why=text)), None)
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
@@ -130,7 +130,7 @@ def open_memory(directory: Path | None) -> Memory:
     store = CheckpointStore(directory / "streams.db")
     if store.aside is not None:
         logger.error("the streams' checkpoints were damaged: begun anew", kept=str(store.aside))
-    return Memory(journal, store)
+    return Persistence(journal, store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,16 +201,21 @@ def open_sockets(
 
 
 def retention(settings: Settings) -> Retention:
-    """How long alerts are kept."""
+    """How long alerts stay in the journal."""
     return Retention(settings.state.keep_days, settings.state.keep_mb)
 
 
 def start_publisher(
-    settings: Settings, sockets: Sockets, memory: Memory, metrics: Metrics
+    settings: Settings, sockets: Sockets, persistence: Persistence, metrics: Metrics
 ) -> Publisher:
     """The publisher's thread; it owns sink, control, journal and store from now on."""
-    if memory.store is not None:
+    if persistence.store is not None:
         metrics.checkpointed(0)
     return Publisher(
-        sockets.sink, sockets.control, memory.journal, memory.store, metrics, retention(settings)
+        sockets.sink,
+        sockets.control,
+        persistence.journal,
+        persistence.store,
+        metrics,
+        retention(settings),
     )

@@ -57,8 +57,8 @@ def test_metrics_page(server: HttpServer) -> None:
 def test_health_follows_the_checks(server: HttpServer, health: Health) -> None:
     assert get(server, "/livez")[::2] == (200, "ok\n")
     assert get(server, "/readyz")[::2] == (200, "ok\n")
-    health.alive, health.ready = "no turn for 12 s", "starting"
-    assert get(server, "/livez")[::2] == (503, "no turn for 12 s\n")
+    health.alive, health.ready = "the pipeline has not moved for 12 s", "starting"
+    assert get(server, "/livez")[::2] == (503, "the pipeline has not moved for 12 s\n")
     assert get(server, "/readyz")[::2] == (503, "starting\n")
 
 

@@ -54,7 +54,7 @@ def test_every_thread_that_hangs_is_named(clock: Clock) -> None:
     liveness.watch("publisher", lambda: moved["publisher"])
     liveness.watch("third", lambda: moved["third"])
     clock.now += 12
-    liveness.turn(clock.now)
+    liveness.iterated(clock.now)
     assert liveness.stalled() == "the publisher has not moved for 12 s"
     clock.now += 11
     assert set(liveness.stalled_threads()) == {"pipeline", "publisher", "third"}
@@ -80,7 +80,7 @@ def test_the_status_line_tells_of_the_time_since_the_last(
     for second in range(120):
         metrics.scored(2 if second < 60 else 4)
         clock.now += 1
-        liveness.turn(clock.now)
+        liveness.iterated(clock.now)
     said = [line for line in logged() if line["event"] == "status"]
     assert [(line["seconds"], line["beats"], line["beats_per_s"]) for line in said] == [
         (60, 120, 2.0),
@@ -95,7 +95,7 @@ def test_status_lines_can_be_switched_off_while_it_runs(
     liveness = Liveness(Metrics("1", "2"), Notifier({}), clock, 60.0)
     liveness.status_s = 0.0
     clock.now += 600
-    liveness.turn(clock.now)
+    liveness.iterated(clock.now)
     assert logged() == []
 
 

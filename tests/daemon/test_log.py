@@ -83,6 +83,6 @@ def test_overload_is_said_at_once_then_summed_up(out: io.StringIO) -> None:
     for k in range(100):
         news.add(2)
         if news.due(100.0 + k / 10):
-            news.say(100.0 + k / 10, shed=k, streams=200)
+            news.write(100.0 + k / 10, shed=k, streams=200)
     assert [(line["frames"], line["streams_shed"]) for line in lines(out)] == [(2, 0), (100, 50)]
     assert lines(out)[0]["level"] == "warning"

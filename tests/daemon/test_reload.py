@@ -67,16 +67,16 @@ class Daemon:
         return self.model
 
     def finish(self, count: int) -> None:
-        """Take turns until so many reloads have come to their end."""
+        """Iterate until so many reloads have come to their end."""
         end = monotonic() + 10
         while self.metrics.total("reloads_total") < count:
             assert monotonic() < end
-            self.reload.turn(False)
+            self.reload.poll(False)
             sleep(0.005)
 
     def once(self) -> list[Prepared]:
         """One whole reload."""
-        self.reload.turn(True)
+        self.reload.poll(True)
         self.finish(int(self.metrics.total("reloads_total")) + 1)
         return self.applied
 
@@ -235,11 +235,11 @@ def test_the_allow_list_is_read_again_even_where_its_path_stays(
 def test_signals_that_come_while_one_runs_make_one_more(daemon: Daemon) -> None:
     daemon.hold.clear()
     for _ in range(5):
-        daemon.reload.turn(True)
+        daemon.reload.poll(True)
     daemon.hold.set()
     daemon.finish(2)
     sleep(0.05)
-    daemon.reload.turn(False)
+    daemon.reload.poll(False)
     assert (daemon.loads, len(daemon.applied)) == (2, 2)
 
 
@@ -247,7 +247,7 @@ def test_the_pipeline_never_waits(daemon: Daemon) -> None:
     daemon.hold.clear()
     began = monotonic()
     for _ in range(1000):
-        daemon.reload.turn(True)
+        daemon.reload.poll(True)
     assert monotonic() - began < 5  # a load takes up to 10 here
     daemon.hold.set()
     daemon.reload.close()

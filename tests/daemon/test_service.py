@@ -130,15 +130,15 @@ def service(
     return Service(settings(), loaded, resources, Notifier({}), settings, clock)
 
 
-def turns(count: int, between: Callable[[int], None] = lambda _: None) -> Callable[[], bool]:
-    """Let the service take ``count`` turns, doing something before each."""
+def iterations(count: int, between: Callable[[int], None] = lambda _: None) -> Callable[[], bool]:
+    """Let the service take ``count`` iterations, doing something before each."""
     passed = iter(range(count))
 
     def stopping() -> bool:
-        turn = next(passed, None)
-        if turn is not None:
-            between(turn)
-        return turn is None
+        iteration = next(passed, None)
+        if iteration is not None:
+            between(iteration)
+        return iteration is None
 
     return stopping
 
@@ -165,12 +165,12 @@ def test_ecg_in_beats_out(service: Service, resources: ExitStack, clock: Clock) 
     peer = Peer(service, resources)
     sent = frames(20)
 
-    def feed(turn: int) -> None:
+    def feed(iteration: int) -> None:
         clock.now += 1.0
-        peer.source.send_multipart(sent[turn])
+        peer.source.send_multipart(sent[iteration])
         assert service.sockets.source.wait(5.0)
 
-    service.serve(turns(20, feed))
+    service.serve(iterations(20, feed))
     messages = peer.received()
     beats = [message for message in messages if message["type"] == "beat"]
     assert messages[0]["type"] == "status"
@@ -187,13 +187,13 @@ def test_malformed_frames_are_counted_and_the_daemon_goes_on(
     good = frames(3)
     bad = [[b"ecg.bed-2", b"junk", b""], [b"ecg.", *good[0][1:]], [b"ecg.x"], good[0][:2]]
 
-    def feed(turn: int) -> None:
-        for parts in bad if turn == 1 else []:
+    def feed(iteration: int) -> None:
+        for parts in bad if iteration == 1 else []:
             peer.source.send_multipart(parts)
-        peer.source.send_multipart(good[turn])
+        peer.source.send_multipart(good[iteration])
         assert service.sockets.source.wait(5.0)
 
-    service.serve(turns(3, feed))
+    service.serve(iterations(3, feed))
     assert service.metrics.total("frames_rejected_total") == len(bad)
     assert service.metrics.total("samples_received_total") == 3 * FS
     said = [line for line in logged() if line["event"] == "frames rejected"]
@@ -204,20 +204,20 @@ def test_malformed_frames_are_counted_and_the_daemon_goes_on(
 def test_a_stall_of_ours_is_not_a_patients_silence(
     service: Service, resources: ExitStack, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("beatgan_daemon.service.FRAMES_PER_TURN", 1)
+    monkeypatch.setattr("beatgan_daemon.service.FRAMES_PER_ITERATION", 1)
     peer = Peer(service, resources)
     first, second = frames(2)
 
-    def feed(turn: int) -> None:
-        if turn == 0:
+    def feed(iteration: int) -> None:
+        if iteration == 0:
             peer.source.send_multipart(first)
-        if turn == 1:
+        if iteration == 1:
             clock.now += 60.0  # while this waits in the queue
             peer.source.send_multipart([b"ecg.bed-2", *first[1:]])
             peer.source.send_multipart(second)
             sleep(0.5)
 
-    service.serve(turns(3, feed))
+    service.serve(iterations(3, feed))
     assert service.metrics.total("samples_received_total") == 3 * FS
     assert [message for message in peer.received() if message["type"] == "alert"] == []
 
@@ -245,10 +245,10 @@ def test_systemd_hears_of_every_stage_and_how_it_goes(
     service = Service(settings(), loaded, resources, notifier, settings, clock)
     service.announce()
 
-    def tick(turn: int) -> None:
+    def tick(iteration: int) -> None:
         clock.now += 5.0
 
-    service.serve(turns(5, tick))
+    service.serve(iterations(5, tick))
     assert [line for line in heard() if line != "WATCHDOG=1"] == [
         *("READY=1", "STATUS=ready, no stream yet"),
         *("STATUS=0 streams, 0.0 beats/s, 0 samples lost",) * 2,
@@ -268,7 +268,7 @@ def test_health_tells_of_a_stall_and_of_stopping(service: Service, clock: Clock)
     clock.now += 12
     assert status("livez") == (503, "the pipeline has not moved for 12 s")
     assert status("readyz") == (503, "the pipeline has not moved for 12 s")
-    service.serve(turns(1))
+    service.serve(iterations(1))
     assert status("livez") == (200, "ok")
     assert status("readyz") == (503, "stopping")
 
@@ -282,12 +282,12 @@ def test_status_line_once_a_minute(
     peer = Peer(service, resources)
     sent = frames(60)
 
-    def feed(turn: int) -> None:
+    def feed(iteration: int) -> None:
         clock.now += 1
-        peer.source.send_multipart(sent[turn])
+        peer.source.send_multipart(sent[iteration])
         assert service.sockets.source.wait(5.0)
 
-    service.serve(turns(60, feed))
+    service.serve(iterations(60, feed))
     lines = [line for line in logged() if line["event"] == "status"]
     assert len(lines) == 2  # after a minute, and when it stopped
     assert lines[0]["streams"] == 1

@@ -105,7 +105,7 @@ def alerts(
     key: Key = None,
     server_key: ServerKey = None,
 ) -> None:
-    """Print the alerts that the daemon has kept, as JSON Lines."""
+    """Print the alerts that the daemon has journaled, as JSON Lines."""
     configure = _configure(key, server_key)
     with stop_signals() as stopping:
         if active:
@@ -147,7 +147,7 @@ def keygen(
 
 
 def opened(name: str) -> Recording:
-    """The recording, what of its file is not used or not as it was being told on stderr."""
+    """The recording, what of its file is not used or not as it was being named on stderr."""
     recording = read_recording(name)
     for fact in recording.left_out:
         typer.echo(f"beatgan-daemon: {name}: not used: {fact}", err=True)

@@ -114,7 +114,7 @@ def fetch_alerts(
     configure: ConfigureSocket | None = None,
     timeout: float = TIMEOUT_S,
 ) -> Iterator[bytes]:
-    """The JSON of every alert that the daemon kept from number ``since`` on, in order.
+    """The JSON of every alert in the daemon's journal from number ``since`` on, in order.
 
     Raises UsageError where nobody answers.
     """

@@ -78,7 +78,7 @@ def _lines(
             if event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 yield from listener.connected()
         if socket in ready:
-            yield from listener.hear(socket.recv_multipart()[-1])
+            yield from listener.receive(socket.recv_multipart()[-1])
 
 
 class AlertSource(Protocol):
@@ -94,7 +94,7 @@ class Listener:
     def __init__(self, client: AlertSource | None) -> None:
         """``client``: where to ask for what was missed."""
         self._client = client
-        self._expected: int | None = None  # the next alert's number, once one was heard
+        self._expected: int | None = None  # the next alert's number, once one was received
         self._last_shown: dict[str, int] = {}  # of the episodes under way, the last number said
 
     def connected(self) -> Iterator[Text]:
@@ -110,7 +110,7 @@ class Listener:
         else:
             yield from self._missed(following)
 
-    def hear(self, body: bytes) -> Iterator[Text]:
+    def receive(self, body: bytes) -> Iterator[Text]:
         """The lines for one message."""
         try:
             alert = decode_alert(body)
@@ -136,7 +136,7 @@ class Listener:
         return describe(alert)
 
     def _again(self, alert: AlertMessage) -> Iterator[Text]:
-        """An episode under way, told to whoever joined late: perhaps to us."""
+        """An episode under way, repeated to whoever joined late: perhaps to us."""
         if self._last_shown.get(alert.id, -1) < alert.n:
             self._last_shown[alert.id] = alert.n
             yield describe(alert)
@@ -147,7 +147,7 @@ class Listener:
         return Text("the daemon counts its alerts anew", style="red")
 
     def _missed(self, until: int) -> Iterator[Text]:
-        """The alerts before number ``until`` that were not heard, as far as they are to be had."""
+        """The alerts before number ``until`` that were missed, as far as the journal has them."""
         why = ""
         try:
             yield from self._fetched(until)
@@ -168,7 +168,7 @@ class Listener:
                     return
                 if alert.n > self._expected:
                     gap = alert.n - self._expected
-                    yield Text(f"{gap} alert message(s) are kept no more", style="red")
+                    yield Text(f"{gap} alert message(s) are no longer in the journal", style="red")
                 yield self._show(alert)
             more = header.more
 

@@ -100,13 +100,13 @@ class FrameQueue:
         return found
 
     def set_filter(self, passes: FrameFilter | None) -> None:
-        """From now on, read only what ``admits``; what waits is looked through at once."""
+        """From now on, read only what ``admits``; what waits is filtered at once."""
         self._filter = passes
         self._checks = passes is not None or self._backpressure_topics is not None
         if passes is not None:
-            kept = deque(each for each in self._waiting if passes(each.parts, each.arrived))
-            self._rejected += len(self._waiting) - len(kept)
-            self._waiting = kept
+            admitted = deque(each for each in self._waiting if passes(each.parts, each.arrived))
+            self._rejected += len(self._waiting) - len(admitted)
+            self._waiting = admitted
 
     def take_rejected(self) -> int:
         """How many frames were rejected since the last call."""

@@ -22,7 +22,7 @@ MAX_NAMES_LOGGED = 5  # streams named in a log line
 
 
 class LoadShedder:
-    """Keeps a daemon's delays bounded when more ECG comes than it can serve.
+    """Bounds a daemon's delays when more ECG comes than it can serve.
 
     Streams that send far too much are held to a rate, unless only such streams send: then they may
     send as fast as they are served. Where that is not enough, streams are shed.
@@ -74,7 +74,7 @@ class LoadShedder:
             self._report()
         if self._overload_log.due(now):
             known = len(self._engine.streams())
-            self._overload_log.say(now, shed=len(self._overload.shed), streams=known)
+            self._overload_log.write(now, shed=len(self._overload.shed), streams=known)
 
     # --- rate limits ------------------------------------------------------------------------------
 
@@ -103,9 +103,9 @@ class LoadShedder:
 
     def _release(self, now: float, queue: FrameQueue) -> None:
         self._checked_at = now
-        calm = self._rate_limiter.release_calm(self._known(), now)
-        if calm:
-            self._log_rate_limits("no longer held to a rate", calm)
+        released = self._rate_limiter.release_slow(self._known(), now)
+        if released:
+            self._log_rate_limits("no longer held to a rate", released)
         if not self._rate_limiter.limited:
             queue.set_filter(None)
 
@@ -126,12 +126,12 @@ class LoadShedder:
     def _shed(self, now: float, behind: float) -> None:
         text = f"not served: more ECG comes than can be; the daemon was {behind:.1f} s behind"
         for stream in self._overload.shed_more(self._engine.streams(), now):
-            self._engine.notice(stream, "shed", text, now)
+            self._engine.report_status(stream, "shed", text, now)
 
     def _readmit(self, now: float) -> None:
         back = self._overload.readmit(now)
         for stream in back:
-            self._engine.notice(stream, "resumed", "served again", now)
+            self._engine.report_status(stream, "resumed", "served again", now)
         if back:
             self._report()
             self._log.info("resumed", streams=len(back), streams_shed=len(self._overload.shed))

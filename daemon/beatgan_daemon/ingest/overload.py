@@ -21,7 +21,7 @@ class OverloadPolicy:
     def __init__(self, limit: float, most: int, now: float) -> None:
         """``limit``: seconds that a frame may wait; with 0, nothing is ever shed. ``most``: the
         streams that there may be."""
-        self.shed: dict[str, None] = {}  # a set that keeps its order
+        self.shed: dict[str, None] = {}  # a set in its order
         self._limit, self._most = limit or inf, most
         self._served: set[str] = set()
         self._began, self._idle = now, 0.0  # idle time has been measured since
@@ -33,7 +33,7 @@ class OverloadPolicy:
         """Go by other limits from now on."""
         self._limit, self._most = limit or inf, most
 
-    def turn(self, busy: float, idle: float, caught_up: bool) -> None:
+    def record_iteration(self, busy: float, idle: float, caught_up: bool) -> None:
         """An iteration of the daemon's loop worked for ``busy`` seconds and waited for ``idle``.
 
         One that took very long was a pause of the machine (a suspended machine, a stopped
@@ -87,12 +87,12 @@ class OverloadPolicy:
 
     def readmit(self, now: float) -> list[str]:
         """Those that are served from now on."""
-        calm = self._idle >= IDLE_SHARE * (now - self._began)
+        idle_enough = self._idle >= IDLE_SHARE * (now - self._began)
         self._measure(now)
         self._on_trial = False
         if not self.shed:
             self._probation = PROBATION_S
-        if not self.shed or not calm:
+        if not self.shed or not idle_enough:
             return []
         count = ceil(READMITTED_SHARE * (len(self.shed) + len(self._served)))
         oldest = list(self.shed)[:count]

@@ -84,13 +84,13 @@ class StreamRateLimiter:
         bucket = self.limited.get(self._who(parts[0]))
         return bucket is None or bucket.take(load(parts), now)
 
-    def release_calm(self, known: Collection[bytes], now: float) -> list[bytes]:
-        """No longer limit topics that kept to their rate; which ones. ``known``: see `measure`."""
+    def release_slow(self, known: Collection[bytes], now: float) -> list[bytes]:
+        """No longer limit topics that are slow by now; which ones. ``known``: see `measure`."""
         self._known = known
-        calm = [who for who, each in self.limited.items() if now - each.exceeded >= RELEASE_S]
-        for who in calm:
+        slow = [who for who, each in self.limited.items() if now - each.exceeded >= RELEASE_S]
+        for who in slow:
             del self.limited[who]
-        return calm
+        return slow
 
     def _who(self, topic: bytes) -> bytes:
         return topic if topic in self._known else UNKNOWN_TOPICS

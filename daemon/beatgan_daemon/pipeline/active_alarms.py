@@ -1,4 +1,4 @@
-"""The alarms of all streams that are under way: numbered, latched, acknowledged, told again.
+"""The alarms of all streams that are under way: numbered, latched, acknowledged, repeated.
 
 A pure fold over alert messages: what it knows follows from those it has handed out, so that a
 journal of them is all that it needs to go on after a restart. Knows no signal and no socket.
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from beatgan.protocol.messages import AlertMessage
 
-MOST_LATCHED = 100_000  # beyond, the oldest gives way: streams may come and go for ever
+MAX_LATCHED = 100_000  # beyond, the oldest is ended: streams may come and go for ever
 
 
 class ActiveAlarms:
@@ -26,22 +26,22 @@ class ActiveAlarms:
 
     def restore(self, active: Iterable[AlertMessage], following: int) -> None:
         """Go on after a restart: ``active`` as it was, ``following`` the next message's number."""
-        self.active = {message.id: _brief(message) for message in active}
-        self._latched = {_place(m): m.id for m in self.active.values() if m.latched}
+        self.active = {message.id: _summary(message) for message in active}
+        self._latched = {_key(m): m.id for m in self.active.values() if m.latched}
         self._next = following
 
     def take(self, message: AlertMessage) -> list[AlertMessage]:
-        """What is to be told instead of ``message``, which is not numbered yet."""
+        """What is to be published instead of ``message``, which is not numbered yet."""
         if message.phase == "start":
-            return [*self._give_way(message), self._number(message)]
+            return [*self._release_latched(message), self._number(message)]
         before = self.active.get(message.id)
         acknowledged = before is not None and before.acknowledged
         message = replace(message, acknowledged=acknowledged)
         if message.phase != "end" or acknowledged or not self._latches(message):
             return [self._number(message)]
-        self._latched[_place(message)] = message.id
-        crowd = len(self._latched) - MOST_LATCHED
-        released = [self._release(place) for place in list(self._latched)[: max(0, crowd)]]
+        self._latched[_key(message)] = message.id
+        excess = len(self._latched) - MAX_LATCHED
+        released = [self._release(place) for place in list(self._latched)[: max(0, excess)]]
         return [self._number(replace(message, phase="update", latched=True)), *released]
 
     def acknowledge(self, episode: str) -> list[AlertMessage]:
@@ -50,11 +50,11 @@ class ActiveAlarms:
         if message is None or message.acknowledged:
             return []
         if message.latched:
-            return [self._release(_place(message), acknowledged=True)]
+            return [self._release(_key(message), acknowledged=True)]
         return [self._number(replace(message, phase="update", acknowledged=True))]
 
     def end(self, messages: Iterable[AlertMessage]) -> list[AlertMessage]:
-        """These episodes are over, because nobody is left who could say so."""
+        """These episodes are over, because nothing is left that could end them."""
         return [self._end(message) for message in messages]
 
     def release(self, stream: str) -> list[AlertMessage]:
@@ -72,9 +72,9 @@ class ActiveAlarms:
     def _latches(self, message: AlertMessage) -> bool:
         return self.latch and message.priority == "high"
 
-    def _give_way(self, message: AlertMessage) -> list[AlertMessage]:
+    def _release_latched(self, message: AlertMessage) -> list[AlertMessage]:
         """A latched episode ends when a newer one of the same stream and code begins."""
-        place = _place(message)
+        place = _key(message)
         return [self._release(place)] if place in self._latched else []
 
     def _release(self, place: tuple[str, str], acknowledged: bool = False) -> AlertMessage:
@@ -92,14 +92,14 @@ class ActiveAlarms:
         if message.phase == "end":
             self.active.pop(message.id, None)
         else:
-            self.active[message.id] = _brief(message)
+            self.active[message.id] = _summary(message)
         return message
 
 
-def _place(message: AlertMessage) -> tuple[str, str]:
+def _key(message: AlertMessage) -> tuple[str, str]:
     return message.stream, message.code
 
 
-def _brief(message: AlertMessage) -> AlertMessage:
-    """Without what only that message had to tell: beats, and what explains them."""
+def _summary(message: AlertMessage) -> AlertMessage:
+    """Without what belongs to that message alone: beats, and what explains them."""
     return replace(message, beats=(), score=None, threshold=None, explanation=None, suppressed=0)

@@ -11,35 +11,35 @@ from beatgan.protocol.messages import AlertMessage, Message, StatusMessage
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.pipeline.snapshot import Snapshot, SnapshotError, decode, encode, latest
 
-LOOK_S = 0.05  # how often it is asked whose checkpoint is due
+CHECK_S = 0.05  # how often it is asked whose checkpoint is due
 
 
 class CheckpointSchedule:
-    """Streams take turns, so that the work of saving them is spread evenly over a round."""
+    """One stream after another, so that the work of saving them is spread evenly over a round."""
 
     def __init__(self, round_s: float, now: float) -> None:
         """A round takes ``round_s`` seconds; the first begins at ``now``."""
         self._round_s, self._began = round_s, now
-        self._line: deque[str] = deque()  # whose turn is still to come in this round
+        self._waiting: deque[str] = deque()  # still to be saved in this round
         self._size = 0  # of the round
 
     def due(self, streams: Collection[str], now: float) -> list[str]:
-        """The streams whose turn has come since the last call; to be called often.
+        """The streams to be saved that have become due since the last call; to be called often.
 
         ``streams``: all there are. Who comes during a round takes part from the next one on.
         """
         past = (now - self._began) / self._round_s
         left = int(self._size * (1 - past)) if past < 1 else 0
-        turns = [self._line.popleft() for _ in range(len(self._line) - left)]
+        due = [self._waiting.popleft() for _ in range(len(self._waiting) - left)]
         if past >= 1:
             self._began = now
-            self._line.extend(streams)
-            self._size = len(self._line)
-        return turns
+            self._waiting.extend(streams)
+            self._size = len(self._waiting)
+        return due
 
 
 class PendingWrites(NamedTuple):
-    """To be written down: alarm states with the alerts told before, then checkpoints.
+    """To be written down: alarm states after the alerts that are published, then checkpoints.
 
     ``alarms``: None for a stream that is gone, whose checkpoint is of no use any more either.
     """
@@ -59,19 +59,19 @@ class Checkpointer:
         """Each stream that goes on has a checkpoint about every ``round_s`` seconds."""
         self._engine = engine
         self._checkpoints = CheckpointSchedule(round_s, now)
-        self._look_at = now
+        self._next_check = now
 
-    def kept(self, messages: Sequence[Message], now: float) -> PendingWrites:
-        """What goes with ``messages``, which were just told.
+    def pending_writes(self, messages: Sequence[Message], now: float) -> PendingWrites:
+        """What is to be written with ``messages``, which are about to be published.
 
-        Nothing where they are not `Engine.poll`'s or `Engine.drain`'s and steps wait to be told: a
-        stream's alarms have not changed then, and its memory is not of one moment.
+        Nothing where they are not `Engine.poll`'s or `Engine.drain`'s and events still wait: a
+        stream's alarms have not changed then, and its state is not of one moment.
         """
         if not self._engine.idle():
             return PendingWrites({}, [])
         due: list[str] = []
-        if now >= self._look_at:
-            self._look_at = now + LOOK_S
+        if now >= self._next_check:
+            self._next_check = now + CHECK_S
             due = self._checkpoints.due(self._engine.streams(), now)
         return PendingWrites(self._alarms(messages), self._saved(due))
 
@@ -81,7 +81,7 @@ class Checkpointer:
 
     def _alarms(self, messages: Sequence[Message]) -> dict[str, bytes | None]:
         """The alarm state after them of every stream that has alerts among ``messages``."""
-        touched = [message.stream for message in messages if _matters(message)]
+        touched = [message.stream for message in messages if _changes_alarms(message)]
         knows = self._engine.knows
         return {
             name: encode(self._engine.save(name, checkpoint=False)) if knows(name) else None
@@ -100,27 +100,27 @@ def restore_streams(
     checkpoints: Iterable[tuple[str, bytes]],
     now: float,
 ) -> list[str]:
-    """Restore what was kept of each stream; what of it could not be read, in words."""
-    complaints: list[str] = []
-    states, saved = _read(alarms, complaints), _read(checkpoints, complaints)
+    """Restore what was saved of each stream; what of it could not be read, in words."""
+    problems: list[str] = []
+    states, saved = _read(alarms, problems), _read(checkpoints, problems)
     for name in states | saved:
         snapshot = latest(saved.get(name), states.get(name))
         if snapshot is not None:
             engine.restore(snapshot, now)
-    return complaints
+    return problems
 
 
-def _read(kept: Iterable[tuple[str, bytes]], complaints: list[str]) -> dict[str, Snapshot]:
+def _read(saved: Iterable[tuple[str, bytes]], problems: list[str]) -> dict[str, Snapshot]:
     found: dict[str, Snapshot] = {}
-    for name, content in kept:
+    for name, content in saved:
         try:
             found[name] = decode(content)
         except SnapshotError as error:
-            complaints.append(f"{name}: {error}")
+            problems.append(f"{name}: {error}")
     return found
 
 
-def _matters(message: Message) -> bool:
+def _changes_alarms(message: Message) -> bool:
     """Whether a stream's alarms are not what they were before ``message``."""
     if isinstance(message, StatusMessage):
         return message.state == "ended"

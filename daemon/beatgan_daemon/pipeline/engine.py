@@ -1,7 +1,7 @@
 """Chunks in, messages out: many streams, one scorer, beats scored in batches across streams.
 
 Law: a stream's messages depend on its samples alone, not on how they were cut, on other streams
-or on the batches; only ``n``, ``raised_ns`` and ``delay_ms.signal`` of alerts tell of the moment.
+or on the batches; only ``n``, ``raised_ns`` and ``delay_ms.signal`` of alerts depend on the moment.
 No socket and no clock of its own: the time (monotonic seconds) comes in as an argument.
 """
 
@@ -47,9 +47,9 @@ class EngineSettings:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A stream of which nothing new was heard since ``heard``; its alert is under way."""
+    """Nothing new has come of a stream since ``last_received``; its alert is under way."""
 
-    heard: float
+    last_received: float
     alert: Alert
 
 
@@ -79,7 +79,9 @@ class Engine:
         self._settings, self._observer = settings, observer
         self._forget = max(forget, settings.silence)
         self._streams: dict[str, Stream] = {}
-        self._heard: OrderedDict[str, float] = OrderedDict()  # longest without news first
+        self._last_received: OrderedDict[str, float] = (
+            OrderedDict()
+        )  # longest without new samples first
         self._silent: OrderedDict[str, Silence] = OrderedDict()  # likewise
         self._reorder = ReorderBuffer(settings.reorder, observer)
         self.active_alarms = ActiveAlarms(limits.latch) if active_alarms is None else active_alarms
@@ -103,8 +105,8 @@ class Engine:
         if stream is None:
             self._admit(chunk, now)
             return
-        stream.examine(chunk)
-        if not stream.brings_news(chunk):
+        stream.validate(chunk)
+        if not stream.has_new_samples(chunk):
             stream.repeat(len(chunk.samples))  # repeated samples do not end a silence
         elif chunk.first == stream.expected and not self._reorder.holds(chunk.stream):
             self._use(stream, chunk, now)
@@ -112,7 +114,7 @@ class Engine:
             self._put_in_order(stream, chunk, now)
 
     def _put_in_order(self, stream: Stream, chunk: Chunk, now: float) -> None:
-        """Use the frames whose turn has come with ``chunk``, which may have to wait itself."""
+        """Use the frames that ``chunk`` puts in order; it may have to wait itself."""
         if chunk.epoch != stream.segment.epoch or stream.jumps(chunk):
             ready = [*self._reorder.release(chunk.stream), Arrival(chunk, now)]
         elif self._reorder.repeats(chunk):
@@ -122,40 +124,40 @@ class Engine:
             ready = self._reorder.sort(chunk, stream.expected, now)
         for arrival in ready:
             self._use(stream, *arrival)
-        if chunk.stream in self._heard:  # a frame that waits is no silence
-            self._hear(chunk.stream, now)
+        if chunk.stream in self._last_received:  # a frame that waits is no silence
+            self._record_arrival(chunk.stream, now)
 
     def _use(self, stream: Stream, chunk: Chunk, arrived: float) -> None:
         if chunk.stream in self._silent:
             self._end_silence(stream, chunk, arrived)
         if events := stream.use(chunk):
             self._batcher.add(events, arrived)
-        self._hear(chunk.stream, arrived)
+        self._record_arrival(chunk.stream, arrived)
 
-    def _hear(self, name: str, now: float) -> None:
-        self._heard[name] = now
-        self._heard.move_to_end(name)
+    def _record_arrival(self, name: str, now: float) -> None:
+        self._last_received[name] = now
+        self._last_received.move_to_end(name)
 
-    def poll(self, now: float, heard: float | None = None) -> list[Outgoing]:
+    def poll(self, now: float, received_until: float | None = None) -> list[Outgoing]:
         """The messages that are due at ``now``, each stream's in the order of its life.
 
-        All frames that came until ``heard`` have been received, all there are unless given. Later
+        All frames that arrived until ``received_until`` (``now`` if None) have been received. Later
         ones may wait, so that since then no stream has been silent and no frame is too late.
         """
-        heard = now if heard is None else heard
-        for arrival in self._reorder.due(heard):
+        until = now if received_until is None else received_until
+        for arrival in self._reorder.due(until):
             self._use(self._streams[arrival.chunk.stream], *arrival)
-        fell_silent = self._look_for_silence(heard)
+        fell_silent = self._detect_silence(until)
         return self._batcher.drain_batch(now) if fell_silent or self._batcher.due(now) else []
 
     def deadline(self) -> float | None:
         """When `poll` next has something to do, if no chunk arrives; None if never."""
         known = (self._batcher.deadline(), self._reorder.deadline())
         times = [each for each in known if each is not None]
-        if self._heard:
-            times.append(next(iter(self._heard.values())) + self._settings.silence)
+        if self._last_received:
+            times.append(next(iter(self._last_received.values())) + self._settings.silence)
         if self._silent:
-            times.append(next(iter(self._silent.values())).heard + self._forget)
+            times.append(next(iter(self._silent.values())).last_received + self._forget)
         return min(times, default=None)
 
     def drain(self, now: float) -> list[Outgoing]:
@@ -166,7 +168,7 @@ class Engine:
 
     def end(self, stream: str, now: float) -> None:
         """Forget ``stream``, because its recording is over: its open episodes end there."""
-        self._leave(stream, "the recording is over", now, over=True)
+        self._remove(stream, "the recording is over", now, over=True)
 
     def adjust(self, scorer: Scorer, limits: AlarmLimits, settings: EngineSettings) -> None:
         """Go on with other settings: beats that wait are scored by ``scorer``, each one once."""
@@ -174,7 +176,7 @@ class Engine:
         self._batcher.batch_size = settings.batch_size
         self._batcher.batch_age = settings.batch_age
         self._forget = max(self._forget, settings.silence)
-        self._settings, self._reorder.patience = settings, settings.reorder
+        self._settings, self._reorder.max_wait = settings, settings.reorder
         for stream in self._streams.values():
             stream.replace_limits(limits)
 
@@ -186,10 +188,10 @@ class Engine:
         """The streams that are known, in the order in which they came."""
         return tuple(self._streams)
 
-    def notice(self, stream: str, state: State, text: str, now: float) -> None:
+    def report_status(self, stream: str, state: State, text: str, now: float) -> None:
         """Report a change of ``stream`` that lies outside its samples."""
         if stream in self._streams:
-            self._batcher.add([self._streams[stream].notice(state, text)], now)
+            self._batcher.add([self._streams[stream].status_event(state, text)], now)
 
     def clock_drift_ppm(self) -> float:
         """The largest drift of a source's clock against its samples; any thread may ask."""
@@ -211,7 +213,7 @@ class Engine:
         return self._streams[stream].save(stream in self._silent, checkpoint=checkpoint)
 
     def restore(self, snapshot: Snapshot, now: float) -> None:
-        """Go on with the stream that ``snapshot`` is of, as if heard at ``now``."""
+        """Go on with the stream of ``snapshot``, as if its last sample had arrived at ``now``."""
         stream = Stream.restore(
             snapshot, self._spec, self._coefficients, self._limits, self._observer
         )
@@ -219,8 +221,8 @@ class Engine:
         if snapshot.silent:
             self._silent[snapshot.stream] = Silence(now, self._no_data(stream))
         else:
-            self._hear(snapshot.stream, now)
-        self._batcher.add([stream.notice("restored", "goes on after a restart")], now)
+            self._record_arrival(snapshot.stream, now)
+        self._batcher.add([stream.status_event("restored", "goes on after a restart")], now)
         self._observer.restored(1)
         self._observer.streams(len(self._streams))
 
@@ -240,22 +242,31 @@ class Engine:
             raise StreamError("streams", f"at most {most} streams are served at once")
         stream = Stream(chunk, self._spec, self._coefficients, self._limits, self._observer)
         self._streams[chunk.stream] = stream
-        self._heard[chunk.stream] = now
-        self._batcher.add([stream.notice("started", "first frame seen"), *stream.push(chunk)], now)
+        self._last_received[chunk.stream] = now
+        self._batcher.add(
+            [stream.status_event("started", "first frame seen"), *stream.push(chunk)], now
+        )
         self._observer.streams(len(self._streams))
 
-    def _look_for_silence(self, now: float) -> bool:
+    def _detect_silence(self, now: float) -> bool:
         """Whether a stream fell silent or was forgotten by ``now``."""
         found = False
-        while self._heard and now >= next(iter(self._heard.values())) + self._settings.silence:
-            name, heard = self._heard.popitem(last=False)
+        while (
+            self._last_received
+            and now >= next(iter(self._last_received.values())) + self._settings.silence
+        ):
+            name, last_received = self._last_received.popitem(last=False)
             alert = self._no_data(self._streams[name])
-            self._silent[name] = Silence(heard, alert)
-            self._batcher.add([self._streams[name].alert(alert)], heard + self._settings.silence)
+            self._silent[name] = Silence(last_received, alert)
+            self._batcher.add(
+                [self._streams[name].alert(alert)], last_received + self._settings.silence
+            )
             found = True
-        while self._silent and now >= next(iter(self._silent.values())).heard + self._forget:
+        while (
+            self._silent and now >= next(iter(self._silent.values())).last_received + self._forget
+        ):
             name = next(iter(self._silent))
-            self._leave(name, f"nothing new for {self._forget:g} s", now)
+            self._remove(name, f"nothing new for {self._forget:g} s", now)
             found = True
         return found
 
@@ -284,12 +295,12 @@ class Engine:
         end = max(chunk.first, stream.expected) if known else stream.expected
         self._batcher.add([stream.alert(_ended(alert, end))], arrived)
 
-    def _leave(self, name: str, why: str, now: float, over: bool = False) -> None:
+    def _remove(self, name: str, why: str, now: float, over: bool = False) -> None:
         stream = self._streams[name]
         for arrival in self._reorder.release(name):
             self._use(stream, *arrival)
         del self._streams[name]
-        self._heard.pop(name, None)
+        self._last_received.pop(name, None)
         silence = self._silent.pop(name, None)
         if silence is not None:
             self._batcher.add([stream.alert(_ended(silence.alert, stream.expected))], now)

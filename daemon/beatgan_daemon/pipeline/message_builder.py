@@ -40,7 +40,7 @@ def alert_message(
     """The message for one phase of an episode, not yet numbered.
 
     Its condition was recognised with the source's sample ``recognised``, ``signal_s`` seconds
-    before this message; ``rate`` is that of the explanation's ticks, in Hz.
+    before this message; ``rate`` is that of the explanation's samples, in Hz.
     """
     worst = alert.worst
     return AlertMessage(
@@ -84,20 +84,20 @@ def _rounded(values: Floats) -> list[float]:
     return rounded
 
 
-def status_message(segment: Segment, notice: StatusChange) -> StatusMessage:
-    """The message for a turn in a stream's life."""
+def status_message(segment: Segment, change: StatusChange) -> StatusMessage:
+    """The message for a change of a stream's status."""
     return StatusMessage(
         stream=segment.stream,
         epoch=segment.epoch,
-        state=notice.state,
-        sample=notice.sample,
-        time_ns=segment.source_clock.at(notice.sample),
+        state=change.state,
+        sample=change.sample,
+        time_ns=segment.source_clock.at(change.sample),
         fs=segment.fs,
         leads=segment.leads,
         lead=segment.frontend.lead,
-        lost=notice.lost,
-        totals=notice.totals,
-        text=notice.text,
+        lost=change.lost,
+        totals=change.totals,
+        text=change.text,
     )
 
 

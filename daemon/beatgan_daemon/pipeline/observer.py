@@ -38,7 +38,7 @@ class Observer:
         """One alert message was handed out."""
 
     def suppressed(self, code: str) -> None:
-        """One episode was held back and will never be told."""
+        """One episode was held back and will never be published."""
 
     def restored(self, streams: int) -> None:
         """So many streams go on where a checkpoint left them."""

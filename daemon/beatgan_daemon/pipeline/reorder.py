@@ -11,8 +11,8 @@ from typing import NamedTuple
 from beatgan.types import Chunk
 from beatgan_daemon.pipeline.observer import Observer
 
-MOST_FRAMES = 16  # held of one stream
-MOST_VALUES = 65_536  # samples times leads held of one stream: 256 KiB
+MAX_FRAMES = 16  # held of one stream
+MAX_VALUES = 65_536  # samples times leads held of one stream: 256 KiB
 
 
 class Arrival(NamedTuple):
@@ -39,7 +39,7 @@ class _Early:
         return arrival
 
     def full(self) -> bool:
-        return len(self.held) > MOST_FRAMES or self._values > MOST_VALUES
+        return len(self.held) > MAX_FRAMES or self._values > MAX_VALUES
 
     def oldest(self) -> float:
         return min(each.at for each in self.held)
@@ -54,9 +54,9 @@ class _Early:
 class ReorderBuffer:
     """The frames of all streams that wait. Every frame that is held comes out once, in order."""
 
-    def __init__(self, patience: float, observer: Observer) -> None:
-        """A frame waits at most ``patience`` seconds; with 0, none ever does."""
-        self.patience, self._observer = patience, observer
+    def __init__(self, max_wait: float, observer: Observer) -> None:
+        """A frame waits at most ``max_wait`` seconds; with 0, none ever does."""
+        self.max_wait, self._observer = max_wait, observer
         self._early: dict[str, _Early] = {}
         self._due: deque[tuple[float, str]] = (
             deque()
@@ -72,12 +72,12 @@ class ReorderBuffer:
         return early is not None and early.covers(chunk)
 
     def sort(self, chunk: Chunk, expected: int, now: float) -> list[Arrival]:
-        """The frames whose turn has come, now that ``chunk`` is here; it waits if not among them.
+        """The frames that are in order now that ``chunk`` is here; it waits if not among them.
 
         ``expected`` is the stream's next sample. The first of the frames may lie beyond it: where
-        there is no room, or no patience, to wait for what is missing.
+        there is no room, or no time left, to wait for what is missing.
         """
-        if self.patience <= 0:
+        if self.max_wait <= 0:
             return [Arrival(chunk, now)]
         early = self._early.get(chunk.stream)
         if early is not None and expected < _end(chunk) <= early.held[-1].chunk.first:
@@ -103,17 +103,17 @@ class ReorderBuffer:
         while self._due and self._due[0][0] <= now:
             _, stream = self._due.popleft()
             early = self._early.get(stream)
-            while early is not None and early.held and early.oldest() + self.patience <= now:
+            while early is not None and early.held and early.oldest() + self.max_wait <= now:
                 yield from self._skip(stream, early)
 
     def deadline(self) -> float | None:
-        """When `due` next has something, or has to look; None if nothing waits."""
+        """When `due` next may have something; None if nothing waits."""
         return self._due[0][0] if self._due else None
 
     def _hold(self, chunk: Chunk, now: float) -> list[Arrival]:
         early = self._early.setdefault(chunk.stream, _Early())
         early.add(chunk, now)
-        self._due.append((now + self.patience, chunk.stream))
+        self._due.append((now + self.max_wait, chunk.stream))
         out: list[Arrival] = []
         while early.full():
             out += self._skip(chunk.stream, early)

@@ -16,7 +16,7 @@ from beatgan.types import Beat, Chunk, RhythmStatus, SignalChange
 from beatgan_daemon.pipeline.snapshot import FrontendSnapshot, Snapshot
 from beatgan_daemon.pipeline.source_clock import SourceClock
 
-CALM = -1.0  # log odds of fibrillation where nothing looks like it
+NO_VF_LOG_ODDS = -1.0  # log odds of fibrillation where nothing speaks for it
 
 
 class Segment:
@@ -43,41 +43,41 @@ class Segment:
         return f"{self.stream}/{self.epoch}/{self.first}/{code}/{number}"
 
     def episodes(self) -> set[str]:
-        """The ids of the episodes that its policy has told of and will end."""
+        """The ids of the episodes that its policy has begun and will end."""
         active = self.policy.active.items()
         return {self.episode_id(key.partition("/")[0], number) for key, number in active}
 
     def restore(self, snapshot: Snapshot) -> bool:
         """Go on, under the same ids, with what ``snapshot`` remembers of this segment.
 
-        Whether front end and policy are of the same moment. If not, `reconcile` them when what
-        ails the signal has had time to show.
+        Whether front end and policy are of the same moment. If not, `reconcile` them once the
+        signal's conditions have had time to be found again.
         """
         self.first = snapshot.first
         self.source_clock.restore(snapshot.clock)
         self.policy.restore(snapshot.policy)
-        front = snapshot.front
-        if front is None or not self._restore_frontend(front, snapshot):
+        frontend = snapshot.frontend
+        if frontend is None or not self._restore_frontend(frontend, snapshot):
             self.beats_before = snapshot.beats
             return False
-        return front.expected == snapshot.expected
+        return frontend.expected == snapshot.expected
 
-    def _restore_frontend(self, front: FrontendSnapshot, snapshot: Snapshot) -> bool:
+    def _restore_frontend(self, saved: FrontendSnapshot, snapshot: Snapshot) -> bool:
         """Whether the saved front end is of use here."""
         try:
-            self.frontend.restore(front.state)
+            self.frontend.restore(saved.state)
         except ArtifactError:
             return False
-        told = front.told
-        if unseen := snapshot.expected - front.expected:  # its beats were told before the restart
-            told += sum(isinstance(event, Beat) for event in self.frontend.skip(unseen))
-        self.beats_before = snapshot.beats - told
+        beats = saved.beats
+        if unseen := snapshot.expected - saved.expected:  # its beats came out before the restart
+            beats += sum(isinstance(event, Beat) for event in self.frontend.skip(unseen))
+        self.beats_before = snapshot.beats - beats
         return True
 
     def reconcile(self, sample: int) -> list[Event]:
         """At ``sample``, the end of what holds for the policy but not for the front end.
 
-        That tells of a change only, and what has changed meanwhile it does not know.
+        The front end reports changes alone, and does not know of those since the snapshot.
         """
         held = self.policy.signal_conditions
         suspended = self.frontend.suspended
@@ -86,18 +86,18 @@ class Segment:
             for condition, lead in sorted(held - self.frontend.conditions())
         ]
         if not self.frontend.reports_status:
-            calm = RhythmStatus(
+            normal = RhythmStatus(
                 sample=sample,
                 known_at=sample,
                 samples_since_beat=0,
                 signal_ok=not suspended,
-                vf_log_odds=CALM,
+                vf_log_odds=NO_VF_LOG_ODDS,
             )
-            over.append(calm)
+            over.append(normal)
         return over
 
 
-def nothing_of(snapshot: Snapshot) -> Chunk:
+def empty_chunk(snapshot: Snapshot) -> Chunk:
     """A chunk without samples where the stream of ``snapshot`` goes on."""
     samples = np.empty((0, len(snapshot.leads)), np.float32)
     first, leads = snapshot.expected, snapshot.leads

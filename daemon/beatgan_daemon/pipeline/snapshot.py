@@ -1,4 +1,4 @@
-"""One stream's whole memory as a value, and that value as bytes: what a restart goes on with.
+"""One stream's whole state as a value, and that value as bytes: what a restart goes on with.
 
 Knows no file and no clock, and not what a stream does with what it remembers.
 """
@@ -25,7 +25,7 @@ class SnapshotError(BeatganError):
 
 
 class SourceClockState(msgspec.Struct, frozen=True):
-    """What a Timeline remembers: pairs of a sample and its UNIX time in ns."""
+    """What a `SourceClock` remembers: pairs of a sample and its UNIX time in ns."""
 
     anchors: tuple[tuple[int, int], ...]
     since: tuple[int, int]
@@ -33,28 +33,28 @@ class SourceClockState(msgspec.Struct, frozen=True):
 
 
 class FrontendSnapshot(msgspec.Struct, frozen=True):
-    """A front end's memory once all samples before ``expected`` were pushed.
+    """A front end's state once all samples before ``expected`` were pushed.
 
-    ``told``: beats that came out of it.
+    ``beats``: so many had come out of it.
     """
 
     expected: int
-    told: int
+    beats: int
     state: FrontendState
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """One stream's memory.
+    """One stream's state.
 
-    With ``front`` it is a checkpoint; without, an *alarm state*: small enough to be written with
+    With ``frontend`` it is a checkpoint; without, an *alarm state*: small enough to be written with
     every alert, and enough for episodes to go on under their ids. ``revision`` rises with every
     snapshot of a stream. ``first``, ``beats_before``: of the segment under way; ``beats``: of the
-    epoch. ``unsettled``: samples until policy and front end, of different moments since an earlier
+    epoch. ``reconcile_in``: samples until policy and front end, of different moments since a
     restart, must agree; 0 where they do.
     """
 
     stream: str
-    born_ns: int  # UNIX time of the first sample that the daemon heard
+    started_ns: int  # UNIX time of the first sample that the daemon received
     revision: int
     epoch: int
     previous_epoch: int | None
@@ -67,11 +67,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     received: int
     lost: int
     repeated: int
-    silent: bool  # nothing new came for so long that it was told
-    unsettled: int
+    silent: bool  # nothing new came for so long that `signal.no-data` was raised
+    reconcile_in: int
     clock: SourceClockState
     policy: PolicyState
-    front: FrontendSnapshot | None
+    frontend: FrontendSnapshot | None
 
 
 def encode(snapshot: Snapshot) -> bytes:
@@ -102,10 +102,10 @@ def latest(checkpoint: Snapshot | None, alarms: Snapshot | None) -> Snapshot | N
     """What to go on with: the newer of both, with the checkpoint's front end where it fits."""
     if checkpoint is None or alarms is None:
         return checkpoint or alarms
-    if (checkpoint.born_ns, checkpoint.revision) >= (alarms.born_ns, alarms.revision):
+    if (checkpoint.started_ns, checkpoint.revision) >= (alarms.started_ns, alarms.revision):
         return checkpoint
     same = _segment(checkpoint) == _segment(alarms)
-    return replace(alarms, front=checkpoint.front if same else None)
+    return replace(alarms, frontend=checkpoint.frontend if same else None)
 
 
 def _segment(snapshot: Snapshot) -> tuple[int, float, tuple[str, ...], int]:

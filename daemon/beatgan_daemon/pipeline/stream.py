@@ -1,7 +1,7 @@
 """One stream's life by its sample count: what is new, missing, repeated, or begun anew.
 
-Turns chunks into steps: beats, signal changes and turns in the stream's life, in the order in
-which they became known. Knows no model, no message and no clock.
+Chunks become events: beats, signal changes and changes of status, in the order in which they
+became known. Knows no model, no message and no clock.
 """
 
 from collections.abc import Iterable
@@ -18,11 +18,11 @@ from beatgan.protocol.messages import State, Totals
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Alert, Beat, Chunk, Floats
 from beatgan_daemon.pipeline.observer import Observer
-from beatgan_daemon.pipeline.segment import Segment, nothing_of
+from beatgan_daemon.pipeline.segment import Segment, empty_chunk
 from beatgan_daemon.pipeline.snapshot import FrontendSnapshot, Snapshot
 
-LONGEST_HOLE_S = 3600.0  # a longer one is believed only when a second frame confirms it
-SETTLED_S = 10.0  # of signal after a restart: by then whatever ails it still was told anew
+MAX_GAP_S = 3600.0  # a longer one is accepted only when a second frame confirms it
+RECONCILE_S = 10.0  # of signal after a restart: by then what is still wrong was reported anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class SegmentEnd:
 
 @dataclass(frozen=True, slots=True)
 class StatusChange:
-    """A turn in the stream's life, for a status message."""
+    """A change of the stream's status, for a status message."""
 
     state: State
     sample: int
@@ -66,34 +66,38 @@ class Stream:
         limits: AlarmLimits,
         observer: Observer,
     ) -> None:
-        """A stream first heard with ``chunk``, whose samples are still to be pushed."""
+        """A stream that begins with ``chunk``, whose samples are still to be pushed."""
         self._spec, self._coefficients = spec, coefficients
         self._limits, self._observer = limits, observer
         self.segment = Segment(chunk, spec, coefficients, limits)
         self.expected = chunk.first  # index of the next new sample
         self._beats = 0  # of this epoch
         self._previous_epoch: int | None = None
-        self._doubted: tuple[int, int] | None = None  # epoch, end of a frame not believed
+        self._unconfirmed: tuple[int, int] | None = (
+            None  # epoch, end of a frame refused until another confirms it
+        )
         self._received = self._lost = self._repeated = 0
-        self._born_ns, self._revision = chunk.t_ns, 0  # of this life; of the latest snapshot
+        self._started_ns, self._revision = chunk.t_ns, 0  # of this life; of the latest snapshot
         self._checkpoint: tuple[int, int] | None = None  # epoch, expected when it was taken
-        self._unsettled = 0  # samples until policy and front end, of different moments, must agree
+        self._reconcile_in = (
+            0  # samples until policy and front end, of different moments, must agree
+        )
 
     def save(self, silent: bool, *, checkpoint: bool) -> Snapshot:
         """What a restart needs; with its front end if a ``checkpoint``. Encode it at once.
 
-        Every step must have been told: what is on its way to the policy is in no snapshot.
+        Every event must have become a message: what is on its way to the policy is in no snapshot.
         """
         segment = self.segment
         self._revision += 1
-        front = None
+        frontend = None
         if checkpoint:
             self._checkpoint = (segment.epoch, self.expected)
-            told = self._beats - segment.beats_before
-            front = FrontendSnapshot(self.expected, told, segment.frontend.save())
+            beats = self._beats - segment.beats_before
+            frontend = FrontendSnapshot(self.expected, beats, segment.frontend.save())
         return Snapshot(
             stream=segment.stream,
-            born_ns=self._born_ns,
+            started_ns=self._started_ns,
             revision=self._revision,
             epoch=segment.epoch,
             previous_epoch=self._previous_epoch,
@@ -107,10 +111,10 @@ class Stream:
             lost=self._lost,
             repeated=self._repeated,
             silent=silent,
-            unsettled=self._unsettled,
+            reconcile_in=self._reconcile_in,
             clock=segment.source_clock.save(),
             policy=segment.policy.save(),
-            front=front,
+            frontend=frontend,
         )
 
     @property
@@ -129,10 +133,10 @@ class Stream:
     ) -> Self:
         """A stream that goes on where ``snapshot``, which is used up, was taken.
 
-        Where that has no front end, or one that does not fit, the patient's own beat is learnt
-        anew; episodes go on all the same.
+        Without a front end, or with one that does not fit, the reference beat is learnt anew;
+        episodes go on all the same.
         """
-        stream = cls(nothing_of(snapshot), spec, coefficients, limits, observer)
+        stream = cls(empty_chunk(snapshot), spec, coefficients, limits, observer)
         stream._restore_from(snapshot)
         return stream
 
@@ -140,40 +144,42 @@ class Stream:
         self._beats, self._previous_epoch = snapshot.beats, snapshot.previous_epoch
         self._received, self._lost = snapshot.received, snapshot.lost
         self._repeated = snapshot.repeated
-        self._born_ns, self._revision = snapshot.born_ns, snapshot.revision
+        self._started_ns, self._revision = snapshot.started_ns, snapshot.revision
         same_moment = self.segment.restore(snapshot)
-        self._unsettled = snapshot.unsettled if same_moment else round(SETTLED_S * snapshot.fs)
+        self._reconcile_in = (
+            snapshot.reconcile_in if same_moment else round(RECONCILE_S * snapshot.fs)
+        )
 
     def push(self, chunk: Chunk) -> list[StreamEvent]:
-        """The steps that ``chunk`` makes known.
+        """The events that ``chunk`` makes known.
 
         Raises StreamError, with every count and state as before, on a frame that contradicts the
         stream: ``rate``, ``jump`` or ``epoch``.
         """
-        self.examine(chunk)
+        self.validate(chunk)
         return self.use(chunk)
 
-    def brings_news(self, chunk: Chunk) -> bool:
-        """Whether `use` would find a sample in ``chunk`` that the stream has not seen or lost."""
+    def has_new_samples(self, chunk: Chunk) -> bool:
+        """Whether ``chunk`` has a sample that was neither received nor counted as lost."""
         end = chunk.first + len(chunk.samples)
         return end > self.expected or chunk.epoch != self.segment.epoch
 
     def use(self, chunk: Chunk) -> list[StreamEvent]:
-        """The steps that ``chunk``, which was examined when it came, makes known."""
-        steps: list[StreamEvent] = []
+        """The events that ``chunk``, which was validated when it came, makes known."""
+        events: list[StreamEvent] = []
         if chunk.epoch != self.segment.epoch:
-            steps += self._restart(chunk)
+            events += self._restart(chunk)
         elif chunk.first > self.expected:
-            steps += self._lose(chunk.first - self.expected)
+            events += self._record_gap(chunk.first - self.expected)
         fresh = chunk.samples
         if chunk.first < self.expected:
             fresh = fresh[self.expected - chunk.first :]
             self.repeat(len(chunk.samples) - len(fresh))
         if not len(fresh):
-            return steps
+            return events
         if chunk.leads != self.segment.leads:
-            steps += self._change_leads(chunk)
-        return self._take(fresh, chunk, steps)
+            events += self._change_leads(chunk)
+        return self._take(fresh, chunk, events)
 
     def replace_limits(self, limits: AlarmLimits) -> None:
         """From now on, other limits of alarms."""
@@ -185,27 +191,27 @@ class Stream:
         self._repeated += samples
         self._observer.repeated(samples)
 
-    def notice(
+    def status_event(
         self, state: State, text: str, sample: int | None = None, lost: int = 0
     ) -> StreamEvent:
-        """A step that tells of a turn in the stream's life."""
+        """An event that reports a change of the stream's status."""
         sample = self.expected if sample is None else sample
         totals = Totals(self._received, self._lost, self._repeated)
-        return self._step(StatusChange(state, sample, lost, totals, text))
+        return self._event(StatusChange(state, sample, lost, totals, text))
 
     def end(self, text: str, over: bool = False) -> list[StreamEvent]:
         """The stream is over. Beats whose windows are not complete are not reported."""
-        return [self._step(SegmentEnd(self.expected, over)), self.notice("ended", text)]
+        return [self._event(SegmentEnd(self.expected, over)), self.status_event("ended", text)]
 
     def alert(self, alert: Alert) -> StreamEvent:
-        """A step that carries an alert made outside the segment's own policy."""
-        return self._step(alert)
+        """An event that carries an alert made outside the segment's own policy."""
+        return self._event(alert)
 
-    def examine(self, chunk: Chunk) -> None:
+    def validate(self, chunk: Chunk) -> None:
         """Raise StreamError if ``chunk`` contradicts the stream.
 
-        A frame that would throw away much (a hole of more than an hour, a return to the epoch
-        before) is believed only if it continues one just refused for the same reason, as RTP does
+        A frame that would throw away much (a gap of more than an hour, a return to the epoch
+        before) is accepted only if it continues one just refused for the same reason, as RTP does
         with its sequence numbers (RFC 3550, A.1): a stray frame costs nothing, a source that
         really jumped loses one frame.
         """
@@ -216,14 +222,17 @@ class Stream:
                 "rate", f"fs may not change within an epoch: was {segment.fs:g}, got {chunk.fs:g}"
             )
         stale = chunk.epoch == self._previous_epoch
-        if (stale or (known and self.jumps(chunk))) and self._doubted != (chunk.epoch, chunk.first):
-            self._doubted = (chunk.epoch, chunk.first + len(chunk.samples))
+        if (stale or (known and self.jumps(chunk))) and self._unconfirmed != (
+            chunk.epoch,
+            chunk.first,
+        ):
+            self._unconfirmed = (chunk.epoch, chunk.first + len(chunk.samples))
             self._refuse(chunk, stale)
-        self._doubted = None
+        self._unconfirmed = None
 
     def jumps(self, chunk: Chunk) -> bool:
-        """Whether ``chunk``, of this epoch, lies further ahead than a hole is believed to be."""
-        return chunk.first - self.expected > LONGEST_HOLE_S * self.segment.fs
+        """Whether ``chunk``, of this epoch, lies further ahead than the longest gap."""
+        return chunk.first - self.expected > MAX_GAP_S * self.segment.fs
 
     def _refuse(self, chunk: Chunk, stale: bool) -> NoReturn:
         if stale:
@@ -231,47 +240,47 @@ class Stream:
         raise StreamError(
             "jump",
             f"first jumps from {self.expected} to {chunk.first}, more than "
-            f"{LONGEST_HOLE_S / 3600:g} h; believed only if the next frame continues there",
+            f"{MAX_GAP_S / 3600:g} h; believed only if the next frame continues there",
         )
 
     def _restart(self, chunk: Chunk) -> list[StreamEvent]:
         segment = Segment(chunk, self._spec, self._coefficients, self._limits)
-        steps = self._close()
+        events = self._close()
         self._previous_epoch, self.segment = self.segment.epoch, segment
-        self._unsettled = 0
+        self._reconcile_in = 0
         self.expected, self._beats = chunk.first, 0
-        return [*steps, self.notice("restarted", f"the source began epoch {chunk.epoch}")]
+        return [*events, self.status_event("restarted", f"the source began epoch {chunk.epoch}")]
 
-    def _lose(self, hole: int) -> list[StreamEvent]:
+    def _record_gap(self, gap: int) -> list[StreamEvent]:
         start = self.expected
-        self._lost += hole
-        self._observer.lost(hole)
-        self.expected += hole
-        text = f"{hole} samples ({hole / self.segment.fs:g} s) never arrived"
+        self._lost += gap
+        self._observer.lost(gap)
+        self.expected += gap
+        text = f"{gap} samples ({gap / self.segment.fs:g} s) never arrived"
         return [
-            self.notice("gap", text, sample=start, lost=hole),
-            *self._steps(self.segment.frontend.skip(hole)),
+            self.status_event("gap", text, sample=start, lost=gap),
+            *self._events(self.segment.frontend.skip(gap)),
         ]
 
     def _change_leads(self, chunk: Chunk) -> list[StreamEvent]:
         before = ", ".join(self.segment.leads)
         segment = Segment(chunk, self._spec, self._coefficients, self._limits)
-        steps = self._close()
+        events = self._close()
         segment.beats_before = self._beats
-        self.segment, self._unsettled = segment, 0
+        self.segment, self._reconcile_in = segment, 0
         text = f"leads changed from {before} to {', '.join(chunk.leads)}"
-        return [*steps, self.notice("leads-changed", text)]
+        return [*events, self.status_event("leads-changed", text)]
 
     def _close(self) -> list[StreamEvent]:
         """The segment is over but the stream goes on: pending beats come out as unusable."""
-        pending = self._steps(self.segment.frontend.close())
-        return [*pending, self._step(SegmentEnd(self.expected))]
+        pending = self._events(self.segment.frontend.close())
+        return [*pending, self._event(SegmentEnd(self.expected))]
 
-    def _take(self, fresh: Floats, chunk: Chunk, steps: list[StreamEvent]) -> list[StreamEvent]:
-        """``steps``, and those that the ``fresh`` samples at the end of ``chunk`` make known."""
+    def _take(self, fresh: Floats, chunk: Chunk, events: list[StreamEvent]) -> list[StreamEvent]:
+        """``events``, and those that the ``fresh`` samples at the end of ``chunk`` make known."""
         jump = self.segment.source_clock.claim(chunk.first, chunk.t_ns)
         if jump:
-            steps.append(self._clock_jumped(jump))
+            events.append(self._clock_jumped(jump))
         lost = _lost_rows(fresh)
         self._received += len(fresh) - lost
         self._observer.received(len(fresh) - lost)
@@ -279,28 +288,28 @@ class Stream:
             self._lost += lost
             self._observer.lost(lost)
         self.expected += len(fresh)
-        events = self.segment.frontend.push(fresh)
-        if self._unsettled:
-            events = [*events, *self._settle(len(fresh))]
-        return steps + self._steps(events) if events else steps
+        found = self.segment.frontend.push(fresh)
+        if self._reconcile_in:
+            found = [*found, *self._reconcile(len(fresh))]
+        return events + self._events(found) if found else events
 
-    def _settle(self, samples: int) -> list[Event]:
-        """Some time after a restart, what its parts did not agree on."""
-        self._unsettled = max(0, self._unsettled - samples)
-        return [] if self._unsettled else self.segment.reconcile(self.expected)
+    def _reconcile(self, samples: int) -> list[Event]:
+        """What policy and front end disagree on, once `RECONCILE_S` after a restart have passed."""
+        self._reconcile_in = max(0, self._reconcile_in - samples)
+        return [] if self._reconcile_in else self.segment.reconcile(self.expected)
 
     def _clock_jumped(self, by_ns: int) -> StreamEvent:
         self._observer.clock_stepped()
         text = f"the source's clock jumped by {by_ns / 1e9:+.3f} s against its samples"
-        return self.notice("clock", text)
+        return self.status_event("clock", text)
 
-    def _steps(self, events: Iterable[Event]) -> list[StreamEvent]:
-        steps = [self._step(event) for event in events]
-        for step in steps:
-            self._beats += isinstance(step.what, Beat)
-        return steps
+    def _events(self, events: Iterable[Event]) -> list[StreamEvent]:
+        known = [self._event(event) for event in events]
+        for event in known:
+            self._beats += isinstance(event.what, Beat)
+        return known
 
-    def _step(self, what: Event | SegmentEnd | StatusChange | Alert) -> StreamEvent:
+    def _event(self, what: Event | SegmentEnd | StatusChange | Alert) -> StreamEvent:
         return StreamEvent(self.segment, what, self.expected)
 
 

@@ -50,7 +50,7 @@ def cut(
     start_ns: int,
     loop: bool = False,
 ) -> Iterator[Chunk]:
-    """Chunks of ``sizes`` samples in turn, the last one shorter if need be.
+    """Chunks of ``sizes`` samples, cyclically, the last one shorter if need be.
 
     With ``loop`` the recording begins again and again while sample count and time go on. Raises
     RecordError if no stream may carry the recording.

@@ -29,7 +29,7 @@ class Plan:
     """How recordings become streams. Raises UsageError on an impossible value.
 
     ``speed``: 1 is real time, 0 as fast as the subscriber takes the frames. Each frame holds
-    ``chunk_ms`` of signal, or ``chunk_samples`` in turn where given. Each recording is sent as
+    ``chunk_ms`` of signal, or ``chunk_samples``, cyclically, where given. Each recording is sent as
     ``copies`` streams of distinct names. ``dtype`` ``<i2`` sends ``scale`` millivolt a unit.
     ``loop`` begins each recording anew at its end; ``seconds`` (of signal) ends the replay.
     """
@@ -53,7 +53,7 @@ class Plan:
             raise UsageError(f"copies must be 1 or more, got {self.copies}")
 
     def sizes(self, fs: float) -> Sequence[int]:
-        """Samples of a frame at ``fs`` Hz, in turn."""
+        """Samples of a frame at ``fs`` Hz, one after another."""
         return self.chunk_samples or (max(1, round(self.chunk_ms * fs / 1000)),)
 
 

@@ -1,4 +1,4 @@
-"""Who subscribes late is told which episodes are under way: which are to be told again, and when.
+"""Who subscribes late gets the alerts of episodes under way again: which ones, and when.
 
 Knows no socket and no clock.
 """
@@ -10,19 +10,19 @@ from math import inf
 from beatgan.protocol.control import JournalEntry
 from beatgan.protocol.names import ALERTS, topic_of
 
-EVERY_S = 1.0  # those who subscribe in between are told together
-STEP_S = 0.02  # between a few and the next few: nobody's queue is to overflow
-MOST_TOPICS = 1_000  # remembered; beyond, everything is told again
+EVERY_S = 1.0  # those who subscribe in between get them together
+STEP_S = 0.02  # between a few and the next few: no subscriber's queue is to overflow
+MAX_TOPICS = 1_000  # remembered; beyond, everything is repeated
 _REPEAT = b',"repeat":true}'
 
 
 def repeat_of(entry: JournalEntry) -> bytes:
-    """The alert's JSON as it was published, marked as told again."""
+    """The alert's JSON as it was published, marked as a repeat."""
     return entry.body[:-1] + _REPEAT
 
 
 class LateJoiners:
-    """The topics that somebody subscribed to, and the episodes that are told again for it."""
+    """The topics that somebody subscribed to, and the episodes that are repeated for it."""
 
     def __init__(self) -> None:
         self._topics: set[bytes] = set()
@@ -32,14 +32,14 @@ class LateJoiners:
     def subscribed(self, topic: bytes) -> None:
         """Somebody subscribed to all topics that begin so."""
         if topic.startswith(ALERTS) or ALERTS.startswith(topic):
-            self._topics.add(topic if len(self._topics) < MOST_TOPICS else ALERTS)
+            self._topics.add(topic if len(self._topics) < MAX_TOPICS else ALERTS)
 
     def due(self) -> float | None:
-        """When something is to be told again (monotonic s); None: nothing is."""
+        """When something is to be repeated (monotonic s); None: nothing is."""
         return self._next if self._topics or self._episodes else None
 
     def episodes(self, active: Iterable[JournalEntry], now: float, most: int) -> list[str]:
-        """Ids of episodes among the ``active`` to be told again now, at most ``most``."""
+        """Ids of episodes among the ``active`` to be repeated now, at most ``most``."""
         if now < self._next:
             return []
         if not self._episodes:
@@ -48,6 +48,6 @@ class LateJoiners:
             self._episodes.extend(
                 e.id for e in active if topic_of("alert", e.stream).startswith(topics)
             )
-        told = [self._episodes.popleft() for _ in range(min(most, len(self._episodes)))]
+        repeated = [self._episodes.popleft() for _ in range(min(most, len(self._episodes)))]
         self._next = now + (STEP_S if self._episodes else EVERY_S)
-        return told
+        return repeated

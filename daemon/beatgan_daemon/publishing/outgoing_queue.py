@@ -1,4 +1,4 @@
-"""Between the pipeline and the publisher: what waits to be told and kept. Bounded, never blocks.
+"""What waits between the pipeline and the publisher: a bounded queue that never blocks.
 
 Alerts are never dropped. Knows neither of the two threads, and of a message nothing but its type.
 """
@@ -28,7 +28,7 @@ class OutgoingQueue:
     """Any thread puts; one thread takes, and polls `wakeup_fd` to know when."""
 
     def __init__(self, dropped: Callable[[str, int], None], bound: int = DROPPABLE) -> None:
-        """``dropped`` hears, in the thread that puts, of which type how many were dropped."""
+        """``dropped`` is called, in the thread that puts, with a type and how many were dropped."""
         self.wakeup_fd = os.eventfd(
             0, os.EFD_NONBLOCK | os.EFD_CLOEXEC
         )  # readable: something waits
@@ -80,7 +80,7 @@ class OutgoingQueue:
         os.eventfd_write(self.wakeup_fd, 1)
 
     def take(self) -> Batch:
-        """Everything that waits; the bell is quiet afterwards."""
+        """Everything that waits; `wakeup_fd` is not readable afterwards."""
         with suppress(BlockingIOError):
             os.eventfd_read(self.wakeup_fd)
         with self._lock:
@@ -89,7 +89,7 @@ class OutgoingQueue:
         return batch
 
     def close(self) -> None:
-        """Nobody will put, ring or take any more."""
+        """Nobody will put, wake or take any more."""
         if self.wakeup_fd >= 0:
             os.close(self.wakeup_fd)
             self.wakeup_fd = -1

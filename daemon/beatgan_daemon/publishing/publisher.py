@@ -1,7 +1,7 @@
 """The publisher's thread: alerts into the journal, then every message to its subscribers.
 
 It owns the publish socket, the control socket, the journal and the checkpoint store, so that
-neither a slow disk nor a slow client delays the pipeline. Does not look into a message.
+neither a slow disk nor a slow client delays the pipeline. Does not read a message's fields.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,16 +23,16 @@ from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
 from beatgan_daemon.storage.journal import Journal
 
-MAINTENANCE_S = 1.0  # between looks at the journal
-NEXT_STEP_S = 0.02  # between steps of a chore that takes several
-ANSWERS_S = 0.01  # spent on clients before alerts have their turn again
+MAINTENANCE_S = 1.0  # between two rounds of maintaining the journal
+NEXT_STEP_S = 0.02  # between steps of maintenance that takes several
+ANSWERS_S = 0.01  # spent on clients before alerts are delivered again
 _NONE: Mapping[str, bytes | None] = {}
-REPEATS = 100  # told again at a time
+REPEATS = 100  # alerts repeated at a time
 SAVED = 32  # checkpoints written at a time
 
 
 class Observer(Protocol):
-    """Hears every count as it happens; must return at once and never raise.
+    """Receives every count as it happens; must return at once and never raise.
 
     ``dropped`` is called in the thread of the pipeline, all others in the publisher's.
     """
@@ -41,10 +41,10 @@ class Observer(Protocol):
         """From the arrival of the last needed sample to its message sent."""
 
     def dropped(self, kind: str, messages: int = 1) -> None:
-        """So many messages of a type were not told because telling was too slow."""
+        """So many messages of a type were dropped because publishing was too slow."""
 
     def journal(self, alerts: int, size: int, backlog: int, lost: int = 0) -> None:
-        """So many alerts kept in so many bytes; ``backlog`` wait for the disk, ``lost`` never got
+        """So many alerts stored in so many bytes; ``backlog`` wait for the disk, ``lost`` never got
         there since the start."""
 
     def journal_failed(self) -> None:
@@ -55,10 +55,10 @@ class Observer(Protocol):
 
 
 class CheckpointStore(Protocol):
-    """Where checkpoints are kept; raises nothing."""
+    """Where checkpoints are stored; raises nothing."""
 
     def save(self, checkpoints: Sequence[tuple[str, bytes]]) -> None:
-        """Keep the latest checkpoint of each of these streams."""
+        """Store the latest checkpoint of each of these streams."""
 
     def forget(self, names: Sequence[str]) -> None:
         """These streams are over."""
@@ -117,7 +117,7 @@ class Publisher:
             self._queue.put(outgoing, alarm_states, checkpoints)
 
     def moved(self) -> float:
-        """When it last completed a turn (monotonic s); at rest it takes one a second."""
+        """When it last completed an iteration (monotonic s); at rest there is one a second."""
         return self._moved
 
     @property
@@ -132,7 +132,7 @@ class Publisher:
             self._queue.wake()
 
     def close(self, seconds: float) -> bool:
-        """Tell and keep what was put, and end; whether that took less than ``seconds``."""
+        """Publish and store what was put, and end; whether that took less than ``seconds``."""
         self._closing = True
         if self._thread.is_alive():
             self._queue.wake()
@@ -153,7 +153,7 @@ class Publisher:
                 poller.poll(self._poll_timeout_ms())
                 self._iterate(poller)
             self._finish()
-        except Exception as failure:  # noqa: BLE001 - the pipeline hears of it with its next `put`
+        except Exception as failure:  # noqa: BLE001 - the pipeline learns of it with its next `put`
             self._failure = failure
         finally:
             self._sink.close()
@@ -201,7 +201,7 @@ class Publisher:
         self._checkpoints.update(batch.checkpoints)
 
     def _save(self, most: int) -> None:
-        """Write some of the checkpoints that wait, where they are kept."""
+        """Write some of the checkpoints that wait."""
         some = {name: self._checkpoints.pop(name) for name in list(islice(self._checkpoints, most))}
         if self._store is None or not some:
             return
@@ -213,7 +213,7 @@ class Publisher:
             self._store.forget([name for name, state in some.items() if state is None])
 
     def _repeat(self) -> None:
-        """Tell those who subscribed lately what is under way."""
+        """Repeat to those who subscribed lately what is under way."""
         if self._late_joiners.due() is None:
             return
         for episode in self._late_joiners.episodes(self._journal.active(), monotonic(), REPEATS):
@@ -222,7 +222,7 @@ class Publisher:
                 self._sink.send(topic_of("alert", entry.stream), repeat_of(entry))
 
     def _maintain(self) -> None:
-        """Once a second: what the journal has to make up for, and what it need not keep."""
+        """Once a second: what the journal has to make up for, and what it may delete."""
         now = monotonic()
         if now < self._next_maintenance:
             return

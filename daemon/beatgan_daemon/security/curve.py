@@ -1,4 +1,4 @@
-"""CURVE keys: made, kept in pyzmq's certificate files, and put on sockets.
+"""CURVE keys: made, stored in pyzmq's certificate files, and put on sockets.
 
 Knows no allow-list and no role. A secret key is in no message, log line or `repr`.
 """

@@ -64,7 +64,7 @@ class HandshakeMonitor:
     def take_event(self, kind: int, value: int, endpoint: str, now: float) -> Refusal | None:
         """Take in one event of the socket's monitor; a refusal, if that is what it completes.
 
-        Refusals by the ZAP handler are not told: it has told them itself.
+        Refusals by the ZAP handler are not reported: it has reported them itself.
         """
         if kind in (zmq.EVENT_ACCEPTED, zmq.EVENT_CONNECTED):
             self._waiting[value] = _Connection(_peer(value), now)

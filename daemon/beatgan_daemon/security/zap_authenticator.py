@@ -33,7 +33,7 @@ Socket = zmq.Socket[bytes]
 
 
 class _MonitoredSocket(NamedTuple):
-    """A socket's monitor, and what it tells."""
+    """A socket's monitor, and what it reports."""
 
     role: Role
     monitor: Socket
@@ -55,8 +55,8 @@ class ZapAuthenticator:
         refused: Callable[[str, str], None],
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """``servers``: public keys by the endpoint to call. ``refused`` is told role and reason of
-        each connection that was not let in, in the authenticator's thread."""
+        """``servers``: public keys by the endpoint to call. ``refused`` is called, in the
+        authenticator's thread, with role and reason of each connection that was not let in."""
         self._context, self._key, self._servers = context, key, servers
         self._refused, self._clock = refused, clock
         self._refusals = log.Rejections(log.get(), event="connections refused")
@@ -102,7 +102,7 @@ class ZapAuthenticator:
         return frozenset(role for role, keys in lost.items() if keys)
 
     def moved(self) -> float:
-        """When the thread last completed a turn (monotonic seconds); any thread may ask."""
+        """When the thread last completed an iteration (monotonic seconds); any thread may ask."""
         return self._moved
 
     def close(self) -> None:
@@ -118,7 +118,7 @@ class ZapAuthenticator:
         self.close()
 
     def _monitor(self, socket: Socket, role: Role) -> None:
-        """Have the thread listen to what ``socket`` tells of its callers."""
+        """Have the thread read the events of ``socket``'s connections."""
         with self._lock:
             self._monitors += 1
             endpoint = f"inproc://callers-{id(self)}-{self._monitors}"

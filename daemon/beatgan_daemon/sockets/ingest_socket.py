@@ -1,7 +1,7 @@
 """ECG frames from ZeroMQ publishers: one SUB socket, any number of endpoints.
 
 The queue is ZeroMQ's own and bounded; the frame queue keeps it short. Frames that overflow it show
-up as a gap in the sample count. Does not look into a frame.
+up as a gap in the sample count. Does not decode a frame.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Messages to ZeroMQ subscribers: one XPUB socket that never blocks and reports subscriptions.
 
-A subscriber slower than its queue misses messages; the count in each alert shows it. Does not look
+A subscriber slower than its queue misses messages; the count in each alert shows it. Does not read
 into a message.
 """
 

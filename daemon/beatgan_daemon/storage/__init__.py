@@ -1,1 +1,1 @@
-"""What is kept on disk: the alert journal and the streams' checkpoints."""
+"""What is stored on disk: the alert journal and the streams' checkpoints."""

@@ -21,9 +21,9 @@ class CheckpointStore:
     """Checkpoints in one SQLite file; to be used by one thread at a time."""
 
     def __init__(self, path: Path, clock: Callable[[], int] = time_ns) -> None:
-        """Open ``path``, or begin it; ``clock`` tells UNIX time in ns.
+        """Open ``path``, or begin it; ``clock`` gives UNIX time in ns.
 
-        A damaged file is set aside, which ``aside`` then tells, and a new one begun. Raises
+        A damaged file is set aside, to ``aside``, and a new one begun. Raises
         StartError where that cannot be done.
         """
         self._path, self._clock = path, clock
@@ -44,7 +44,7 @@ class CheckpointStore:
         self._write("DELETE FROM streams WHERE name = ?", [(name,) for name in names])
 
     def load(self) -> list[tuple[str, bytes]]:
-        """Every checkpoint there is; none where the file turns out to be damaged."""
+        """Every checkpoint there is; none where the file is found to be damaged."""
         try:
             return self._ready().execute("SELECT name, state FROM streams").fetchall()
         except (sqlite3.Error, OSError) as error:

@@ -30,13 +30,13 @@ MEBIBYTE = 2**20
 class Journal:
     """The alerts of one daemon; used by one thread at a time.
 
-    ``path`` None keeps them in memory, as long as the daemon lives.
+    ``path`` None stores them in memory, as long as the daemon lives.
     """
 
     def __init__(
         self, path: Path | None, report: Callable[[str], None], now_ns: Callable[[], int] = time_ns
     ) -> None:
-        """``report`` hears what an operator should know; ``now_ns`` is UNIX time.
+        """``report`` is called with what an operator should know; ``now_ns`` is UNIX time.
 
         A damaged file is set aside. Raises StartError where the directory is not there or not to
         be written to, another daemon uses it, or the file is of another version.
@@ -213,7 +213,7 @@ class Journal:
     def since(self, n: int, limit: int) -> Iterator[tuple[int, bytes]]:
         """Numbers and JSON of the alerts from ``n`` on, in order, at most ``limit``.
 
-        To be used up before the journal is written to. Where the file turns out to be damaged,
+        To be used up before the journal is written to. Where the file is found to be damaged,
         what is left of it is missing.
         """
         waiting = ((entry.n, entry.body) for entry in self._backlog if entry.n >= n)
@@ -245,7 +245,7 @@ class Journal:
 
     @property
     def oldest(self) -> int:
-        """The number of the oldest alert kept; the next one's where there is none."""
+        """The number of the oldest alert stored; the next one's where there is none."""
         if self._oldest is not None:
             return self._oldest
         return self._backlog[0].n if self._backlog else self.next_n

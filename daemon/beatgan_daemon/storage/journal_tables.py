@@ -124,7 +124,7 @@ class JournalTables:
         return [StoredState(*row) for row in rows]
 
     def span(self) -> tuple[int, int] | None:
-        """The first and the last number kept; None where there is none."""
+        """The first and the last number stored; None where there is none."""
         first, last = self.database.execute(
             "SELECT (SELECT min(n) FROM alerts), (SELECT max(n) FROM alerts)"
         ).fetchone()

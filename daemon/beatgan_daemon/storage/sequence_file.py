@@ -1,6 +1,6 @@
 """A small file beside the journal: the number of the next alert, and a lock.
 
-The number survives a damaged journal and a full disk; the lock keeps a second daemon out of the
+The number survives a damaged journal and a full disk; the lock bars a second daemon from the
 same directory. Knows nothing of alerts.
 """
 

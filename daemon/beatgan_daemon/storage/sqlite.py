@@ -33,7 +33,7 @@ def open_database(
             database.execute("PRAGMA auto_vacuum = INCREMENTAL")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute(f"PRAGMA synchronous = {synchronous}")
-        database.execute("PRAGMA journal_size_limit = 4194304")  # bytes of -wal kept for reuse
+        database.execute("PRAGMA journal_size_limit = 4194304")  # bytes of -wal left for reuse
     except BaseException:
         close_database(database)
         raise
@@ -60,7 +60,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 
 def is_out_of_reach(error: sqlite3.Error) -> bool:
-    """Whether the disk is full or fails: it may be well again by itself."""
+    """Whether the disk is full or fails: it may recover by itself."""
     return _code(error) in _OUT_OF_REACH
 
 

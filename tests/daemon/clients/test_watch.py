@@ -169,7 +169,7 @@ class Kept:
 
 
 def heard(listener: Listener, *alerts: AlertMessage) -> list[str]:
-    return [line.plain for each in alerts for line in listener.hear(encode_json(each))]
+    return [line.plain for each in alerts for line in listener.receive(encode_json(each))]
 
 
 def test_episodes_under_way_come_first_and_once() -> None:

@@ -9,7 +9,7 @@ BEDS = [f"bed-{k}" for k in range(20)]
 
 def calm(overload: OverloadPolicy, since: float, seconds: float = PROBATION_S) -> float:
     """Let time pass in which half is idle; the time then."""
-    overload.turn(0.1, seconds / 2, caught_up=True)
+    overload.record_iteration(0.1, seconds / 2, caught_up=True)
     return since + seconds
 
 
@@ -27,11 +27,11 @@ def test_the_newest_quarter_of_those_served_is_shed_whole() -> None:
 
 def test_after_a_pause_no_stream_is_shed() -> None:
     overload = OverloadPolicy(0.5, 100, now=0.0)
-    overload.turn(60.0, 0.0, caught_up=False)
-    overload.turn(0.1, 0.0, caught_up=False)
+    overload.record_iteration(60.0, 0.0, caught_up=False)
+    overload.record_iteration(0.1, 0.0, caught_up=False)
     assert overload.shed_more(BEDS, 61.0) == []
-    overload.turn(0.1, 0.0, caught_up=True)
-    overload.turn(0.1, 0.0, caught_up=False)
+    overload.record_iteration(0.1, 0.0, caught_up=True)
+    overload.record_iteration(0.1, 0.0, caught_up=False)
     assert len(overload.shed_more(BEDS, 62.0)) == 5
 
 
@@ -67,7 +67,7 @@ def test_the_oldest_return_first_a_tenth_at_a_time() -> None:
 def test_without_time_left_none_returns() -> None:
     overload = OverloadPolicy(0.5, 100, now=0.0)
     overload.shed_more(BEDS, 0.0)
-    overload.turn(0.1, 0.29 * PROBATION_S, caught_up=True)
+    overload.record_iteration(0.1, 0.29 * PROBATION_S, caught_up=True)
     assert overload.readmit(PROBATION_S) == []
     assert overload.refuses(BEDS[-1])
 

@@ -91,6 +91,6 @@ def test_who_is_quiet_is_let_go() -> None:
         flood.admits(frame(b"ecg.a"), k / 100)  # just as many as it may
         flood.admits(frame(b"ecg.b"), k / 100)
         flood.admits(frame(b"ecg.b"), k / 100)
-    assert flood.release_calm(KNOWN, 10.0) == [b"ecg.a"]
-    assert flood.release_calm(KNOWN, 10.0 + RELEASE_S) == [b"ecg.b"]
+    assert flood.release_slow(KNOWN, 10.0) == [b"ecg.a"]
+    assert flood.release_slow(KNOWN, 10.0 + RELEASE_S) == [b"ecg.b"]
     assert not flood.limited

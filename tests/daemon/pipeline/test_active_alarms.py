@@ -138,7 +138,7 @@ def test_episodes_that_nobody_can_end_any_more_are_ended() -> None:
 
 
 def test_latched_episodes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desks, "MOST_LATCHED", 2)
+    monkeypatch.setattr(desks, "MAX_LATCHED", 2)
     active_alarms = ActiveAlarms(latch=True)
     for stream in ("a", "b"):
         active_alarms.take(message(stream=stream))

@@ -50,7 +50,7 @@ class Daemon:
         self.alarms: dict[str, bytes] = {}
         self.checkpoints: dict[str, bytes] = {}
 
-    def hear(self, chunks: Iterable[Chunk], now: float, step: float = 1.0) -> float:
+    def receive(self, chunks: Iterable[Chunk], now: float, step: float = 1.0) -> float:
         for each in chunks:
             now += step
             self.engine.receive(each, now)
@@ -60,14 +60,14 @@ class Daemon:
     def write(self, messages: Sequence[Message], now: float) -> None:
         self.messages += messages
         self.journal += [message for message in messages if isinstance(message, AlertMessage)]
-        kept = self.checkpointer.kept(messages, now)
-        for name, state in kept.alarms.items():
+        writes = self.checkpointer.pending_writes(messages, now)
+        for name, state in writes.alarms.items():
             if state is not None:
                 self.alarms[name] = state
-        for name in kept.gone():
+        for name in writes.gone():
             self.alarms.pop(name, None)
             self.checkpoints.pop(name, None)
-        self.checkpoints.update(kept.checkpoints)
+        self.checkpoints.update(writes.checkpoints)
 
     def stop(self, now: float) -> None:
         """As at SIGTERM."""
@@ -121,13 +121,13 @@ def test_a_clean_stop_and_a_start_change_no_beat_no_score_and_no_alert(
     at: int, size: int, batch: int, troubled: Floats, new_engine: NewEngine
 ) -> None:
     whole = Daemon(new_engine()[0])
-    whole.hear(pieces(troubled, 0, len(troubled)), 0.0, step=0.0)
+    whole.receive(pieces(troubled, 0, len(troubled)), 0.0, step=0.0)
     whole.stop(0.0)
     before = Daemon(new_engine(batch_size=batch)[0])
-    now = before.hear(pieces(troubled, 0, at, size), 0.0, step=0.1)
+    now = before.receive(pieces(troubled, 0, at, size), 0.0, step=0.1)
     before.stop(now)
     after = before.restarted(new_engine(batch_size=batch)[0], now)
-    now = after.hear(pieces(troubled, at, len(troubled), size), now, step=0.1)
+    now = after.receive(pieces(troubled, at, len(troubled), size), now, step=0.1)
     after.stop(now)
     for stream in ("bed", "cot"):
         told = [m for m in timeless(before.messages + after.messages) if m.stream == stream]
@@ -144,7 +144,7 @@ def test_whenever_it_is_killed_episodes_go_on_and_all_end_once(
     messages: list[Message] = []
     now, start = 0.0, 0
     for stop in [*sorted(kills), len(troubled)]:
-        now = daemon.hear(pieces(troubled, start, stop), now, step=0.5)
+        now = daemon.receive(pieces(troubled, start, stop), now, step=0.5)
         if stop < len(troubled):
             messages += daemon.messages
             daemon = daemon.restarted(new_engine()[0], now)
@@ -168,7 +168,7 @@ def test_whenever_it_is_killed_episodes_go_on_and_all_end_once(
 
 def test_episodes_under_way_are_known_by_their_ids(troubled: Floats, new_engine: NewEngine) -> None:
     daemon = Daemon(new_engine(silence=5.0)[0])
-    now = daemon.hear(pieces(troubled, 0, 13_320), 0.0)
+    now = daemon.receive(pieces(troubled, 0, 13_320), 0.0)
     now += 6.0
     daemon.write(messages_of(daemon.engine.poll(now)), now)
     codes = {message.code for message in daemon.active().values()}
@@ -184,7 +184,7 @@ def test_a_silence_goes_on_and_ends_with_the_next_frame(
     clean: bool, patient: Floats, new_engine: NewEngine
 ) -> None:
     before = Daemon(new_engine(silence=5.0)[0])
-    now = before.hear(pieces(patient, 0, 7200), 0.0)
+    now = before.receive(pieces(patient, 0, 7200), 0.0)
     now += 5.0
     before.write(messages_of(before.engine.poll(now)), now)
     silent = [m for m in before.active().values() if m.code == "signal.no-data"]
@@ -194,7 +194,7 @@ def test_a_silence_goes_on_and_ends_with_the_next_frame(
     after = before.restarted(new_engine(silence=5.0)[0], 5000.0)
     after.write(messages_of(after.engine.poll(5100.0)), 5100.0)
     assert after.journal == before.journal  # it was told, and lasts
-    after.hear(pieces(patient, 9000, 9360), 5100.0)
+    after.receive(pieces(patient, 9000, 9360), 5100.0)
     ended = [m.id for m in after.messages if isinstance(m, AlertMessage) and m.phase == "end"]
     assert set(ended) >= {message.id for message in silent}
 
@@ -203,7 +203,7 @@ def test_a_restored_stream_that_stays_silent_is_told_and_then_forgotten(
     patient: Floats, new_engine: NewEngine
 ) -> None:
     before = Daemon(new_engine()[0])
-    now = before.hear(pieces(patient, 0, 7200), 0.0)
+    now = before.receive(pieces(patient, 0, 7200), 0.0)
     before.stop(now)
     after = before.restarted(new_engine(silence=5.0, forget=60.0)[0], 100.0)
     after.write(messages_of(after.engine.poll(104.9)), 104.9)
@@ -227,12 +227,15 @@ def test_nothing_is_kept_of_a_stream_of_which_something_waits_to_be_told(
         message for message in messages_of(other.drain(0.0)) if isinstance(message, AlertMessage)
     ]
     assert alerts
-    assert daemon.checkpointer.kept(alerts, 10.0) == ({}, [])  # as when one was acknowledged
+    assert daemon.checkpointer.pending_writes(alerts, 10.0) == (
+        {},
+        [],
+    )  # as when one was acknowledged
 
 
 def test_only_the_damaged_stream_is_lost(patient: Floats, new_engine: NewEngine) -> None:
     before = Daemon(new_engine()[0])
-    now = before.hear(pieces(patient, 0, 7200), 0.0)
+    now = before.receive(pieces(patient, 0, 7200), 0.0)
     before.stop(now)
     damaged = {**before.checkpoints, "cot": before.checkpoints["cot"][:-9]}
     engine, counts = new_engine()
@@ -251,9 +254,9 @@ def test_checkpoints_are_spread_and_saved_only_where_a_stream_goes_on(
     for at in range(0, 21_600, 36):
         for stream in range(20 if at < 10_800 else 10):
             daemon.engine.receive(chunk(patient[at : at + 36], at, f"bed-{stream}"), now)
-        kept = daemon.checkpointer.kept(messages_of(daemon.engine.drain(now)), now)
-        assert len(kept.checkpoints) <= 2
-        saved.append((now, [name for name, _ in kept.checkpoints]))
+        writes = daemon.checkpointer.pending_writes(messages_of(daemon.engine.drain(now)), now)
+        assert len(writes.checkpoints) <= 2
+        saved.append((now, [name for name, _ in writes.checkpoints]))
         now += 0.1
     late = Counter(name for when, names in saved if when >= 45 for name in names)
     assert set(late) == {f"bed-{stream}" for stream in range(10)}

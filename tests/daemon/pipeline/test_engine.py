@@ -335,8 +335,8 @@ def test_silence_is_an_alert_that_ends_when_samples_come(
 def test_nobody_is_silent_while_frames_wait(patient: Floats, new_engine: NewEngine) -> None:
     engine, _ = new_engine(silence=5.0)
     run(engine, [chunk(patient[:720], 0)])
-    assert engine.poll(60.0, heard=4.9) == []
-    assert [alert.code for alert in alerts(messages_of(engine.poll(60.0, heard=5.0)))] == [
+    assert engine.poll(60.0, received_until=4.9) == []
+    assert [alert.code for alert in alerts(messages_of(engine.poll(60.0, received_until=5.0)))] == [
         "signal.no-data"
     ]
 

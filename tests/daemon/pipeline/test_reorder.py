@@ -12,7 +12,7 @@ from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, Status
 from beatgan.types import Chunk, Floats
 from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
-from beatgan_daemon.pipeline.reorder import MOST_FRAMES, MOST_VALUES
+from beatgan_daemon.pipeline.reorder import MAX_FRAMES, MAX_VALUES
 
 FS = 360.0
 WAIT = 0.2
@@ -117,10 +117,10 @@ def test_frames_that_overlap_are_used_where_they_are_new(
     assert counts["repeated"] == 50
 
 
-@pytest.mark.parametrize("size", [36, MOST_VALUES // 4])
+@pytest.mark.parametrize("size", [36, MAX_VALUES // 4])
 def test_what_waits_is_bounded(bed: tuple[Engine, Counter[str]], size: int) -> None:
     engine, counts = bed
-    most = min(MOST_FRAMES, MOST_VALUES // size)
+    most = min(MAX_FRAMES, MAX_VALUES // size)
     for number in range(2, 2 + most):
         engine.receive(frame(number, size), 0.1)
     assert counts["received"] == 36
@@ -131,8 +131,8 @@ def test_what_waits_is_bounded(bed: tuple[Engine, Counter[str]], size: int) -> N
 
 def test_a_frame_too_large_to_wait_does_not(bed: tuple[Engine, Counter[str]]) -> None:
     engine, counts = bed
-    engine.receive(frame(1, MOST_VALUES + 1), 0.1)
-    assert counts["received"] == 36 + MOST_VALUES + 1
+    engine.receive(frame(1, MAX_VALUES + 1), 0.1)
+    assert counts["received"] == 36 + MAX_VALUES + 1
 
 
 def test_a_new_epoch_uses_first_what_waits(bed: tuple[Engine, Counter[str]]) -> None:

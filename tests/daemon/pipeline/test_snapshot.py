@@ -239,14 +239,14 @@ def test_the_newer_of_two_snapshots_counts(patient: Floats, new_scorer: NewScore
     assert latest(None, None) is None
     found = latest(decode(checkpoint), decode(old))
     assert found is not None
-    assert (found.expected, found.front is not None) == (6000, True)
+    assert (found.expected, found.frontend is not None) == (6000, True)
     found = latest(decode(checkpoint), decode(new))
     assert found is not None
-    assert found.front is not None
-    assert (found.expected, found.front.expected) == (7000, 6000)
+    assert found.frontend is not None
+    assert (found.expected, found.frontend.expected) == (7000, 6000)
     found = latest(decode(checkpoint), replace(decode(new), epoch=2))
     assert found is not None
-    assert found.front is None
+    assert found.frontend is None
 
 
 def test_only_what_has_gone_on_needs_a_new_checkpoint(
@@ -306,9 +306,9 @@ def test_a_front_end_of_another_version_costs_the_patients_own_beat_alone(
 ) -> None:
     bed = Bed(new_scorer(), chunk(patient[:15_000], 0))
     snapshot = decode(bed.save())
-    assert snapshot.front is not None
-    other = replace(snapshot.front.state, layout="another")
-    after = Bed(new_scorer(), replace(snapshot, front=replace(snapshot.front, state=other)))
+    assert snapshot.frontend is not None
+    other = replace(snapshot.frontend.state, layout="another")
+    after = Bed(new_scorer(), replace(snapshot, frontend=replace(snapshot.frontend, state=other)))
     after.hear(chunk(patient[15_000:], 15_000))
     assert beats(after)[0][0] == len(beats(bed))
     update = next(alert for alert in after.alerts if alert.code == "beat.anomalous")

@@ -65,7 +65,7 @@ class Bed:
         return self.counts["received"], self.counts["lost"], self.counts["repeated"]
 
 
-def notices(steps: Sequence[StreamEvent]) -> list[StatusChange]:
+def status_changes(steps: Sequence[StreamEvent]) -> list[StatusChange]:
     return [step.what for step in steps if isinstance(step.what, StatusChange)]
 
 
@@ -97,9 +97,9 @@ def refused(bed: Bed, new: Chunk) -> str:
 def test_a_hole_is_counted_told_and_seen_by_the_front_end(new_observer: NewObserver) -> None:
     bed = Bed(new_observer, chunk(quiet(360), 0))
     steps = bed.hear(chunk(quiet(360), 3960))
-    (notice,) = notices(steps)
-    assert (notice.state, notice.sample, notice.lost) == ("gap", 360, 3600)
-    assert "3600 samples (10 s)" in notice.text
+    (status_event,) = status_changes(steps)
+    assert (status_event.state, status_event.sample, status_event.lost) == ("gap", 360, 3600)
+    assert "3600 samples (10 s)" in status_event.text
     assert bed.tally() == (720, 3600, 0)
     assert bed.stream.expected == 4320
     gaps = [e for e in events(steps) if e[0] is Condition.GAP]
@@ -179,7 +179,7 @@ def test_sent_is_received_plus_lost(plan: list[tuple[int, str]], new_observer: N
     bed.hear(chunk(quiet(10), first))
     received, missing, repeated = bed.tally()
     assert received + missing == first + 10
-    holes = sum(notice.lost for notice in notices(bed.steps))
+    holes = sum(status_event.lost for status_event in status_changes(bed.steps))
     void = missing - holes
     assert received + void + repeated == delivered + 10
 
@@ -197,7 +197,7 @@ def test_a_new_epoch_closes_the_old_segment_and_counts_anew(
     assert all(step.segment is old for step in steps[: closed + 1])
     assert steps[closed].what == SegmentEnd(8290)
     assert all(e[3] is Quality.UNUSABLE for e in events(steps[:closed]))
-    assert [notice.state for notice in notices(steps)] == ["restarted"]
+    assert [status_event.state for status_event in status_changes(steps)] == ["restarted"]
     new = events(steps[closed:])
     assert new == events(Bed(new_observer, chunk(patient, 0, epoch=2)).steps)
     assert len(before) > 10
@@ -212,7 +212,9 @@ def test_a_frame_of_the_epoch_before_is_refused_unless_the_next_confirms_it(
     assert refused(bed, chunk(quiet(100), 100, epoch=1)) == "epoch"
     bed.hear(chunk(quiet(100), 100, epoch=2))
     assert refused(bed, chunk(quiet(100), 200, epoch=1)) == "epoch"
-    assert [n.state for n in notices(bed.hear(chunk(quiet(100), 300, epoch=1)))] == ["restarted"]
+    assert [n.state for n in status_changes(bed.hear(chunk(quiet(100), 300, epoch=1)))] == [
+        "restarted"
+    ]
 
 
 def test_two_sources_under_one_name_do_not_restart_each_other_for_ever(
@@ -239,9 +241,9 @@ def test_other_leads_begin_a_new_segment_of_the_same_epoch(
     bed = Bed(new_observer, chunk(patient[:7200], 0))
     both = np.repeat(patient[7000:], 2, axis=1)
     steps = bed.hear(chunk(both, 7000, leads=("V1", "II")))
-    (notice,) = notices(steps)
-    assert (notice.state, notice.sample) == ("leads-changed", 7200)
-    assert notice.text == "leads changed from MLII to V1, II"
+    (status_event,) = status_changes(steps)
+    assert (status_event.state, status_event.sample) == ("leads-changed", 7200)
+    assert status_event.text == "leads changed from MLII to V1, II"
     assert bed.stream.segment.frontend.lead == "II"
     assert bed.tally() == (len(patient), 0, 200)
     beats = sum(isinstance(s.what, Beat) for s in bed.steps if s.segment.first == 0)
@@ -267,8 +269,8 @@ def test_one_absurd_sample_count_costs_nothing(new_observer: NewObserver) -> Non
 def test_a_confirmed_jump_is_a_hole_of_its_true_length(new_observer: NewObserver) -> None:
     bed = Bed(new_observer, chunk(quiet(100), 0))
     assert refused(bed, chunk(quiet(100), 2**52)) == "jump"
-    (notice,) = notices(bed.hear(chunk(quiet(100), 2**52 + 100)))
-    assert notice.lost == 2**52
+    (status_event,) = status_changes(bed.hear(chunk(quiet(100), 2**52 + 100)))
+    assert status_event.lost == 2**52
     assert bed.tally() == (200, 2**52, 0)
 
 
@@ -293,17 +295,21 @@ def test_beats_are_found_at_the_far_end_of_the_count(
 def test_a_notice_tells_the_totals_so_far(new_observer: NewObserver) -> None:
     bed = Bed(new_observer, chunk(quiet(100), 0))
     bed.hear(chunk(lost(50), 90))
-    (notice,) = notices([bed.stream.notice("started", "hello")])
-    assert (notice.totals.received, notice.totals.lost, notice.totals.repeated) == (100, 40, 10)
+    (status_event,) = status_changes([bed.stream.status_event("started", "hello")])
+    assert (
+        status_event.totals.received,
+        status_event.totals.lost,
+        status_event.totals.repeated,
+    ) == (100, 40, 10)
 
 
 def test_the_end_closes_the_segment_but_reports_no_half_beat(
     patient: Floats, new_observer: NewObserver
 ) -> None:
     bed = Bed(new_observer, chunk(patient[:7290], 0))
-    closed, notice = bed.stream.end("over")
+    closed, status_event = bed.stream.end("over")
     assert closed.what == SegmentEnd(7290)
-    assert notices([notice])[0].state == "ended"
+    assert status_changes([status_event])[0].state == "ended"
 
 
 def test_times_do_not_depend_on_the_cut() -> None:
@@ -347,14 +353,16 @@ def test_a_clock_that_jumps_by_more_than_a_second_is_told(
 ) -> None:
     bed = Bed(new_observer, chunk(quiet(360), 0))
     told = bed.hear(chunk(quiet(360), 720, t_ns=START_NS + 2_000_000_000 + late_ms * 1_000_000))
-    assert [n.state for n in notices(told)] == ["gap", *["clock"] * steps]
+    assert [n.state for n in status_changes(told)] == ["gap", *["clock"] * steps]
     assert bed.counts["clock_steps"] == steps
     if steps:
-        notice = notices(told)[-1]
-        assert (notice.sample, notice.lost) == (720, 0)
-        assert f"jumped by {late_ms / 1000:+.3f} s" in notice.text
+        status_event = status_changes(told)[-1]
+        assert (status_event.sample, status_event.lost) == (720, 0)
+        assert f"jumped by {late_ms / 1000:+.3f} s" in status_event.text
     assert (
-        notices(bed.hear(chunk(quiet(36), 1080, t_ns=bed.stream.segment.source_clock.at(1080))))
+        status_changes(
+            bed.hear(chunk(quiet(36), 1080, t_ns=bed.stream.segment.source_clock.at(1080)))
+        )
         == []
     )
 

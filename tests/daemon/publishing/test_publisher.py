@@ -26,7 +26,7 @@ from beatgan.protocol.messages import (
 )
 from beatgan_daemon.clients.client import Client, fetch_alerts
 from beatgan_daemon.pipeline.batcher import Outgoing
-from beatgan_daemon.publishing.late_joiners import EVERY_S, MOST_TOPICS, LateJoiners
+from beatgan_daemon.publishing.late_joiners import EVERY_S, MAX_TOPICS, LateJoiners
 from beatgan_daemon.publishing.outgoing_queue import OutgoingQueue
 from beatgan_daemon.publishing.publisher import Publisher, PublisherError, Retention
 from beatgan_daemon.sockets.control_socket import ControlSocket
@@ -141,7 +141,7 @@ class Bench:
     def tell(self, *messages: AlertMessage | BeatMessage | StatusMessage) -> None:
         self.publisher.put([Outgoing(message, time.monotonic()) for message in messages])
 
-    def told(self, *messages: AlertMessage | BeatMessage | StatusMessage) -> None:
+    def published(self, *messages: AlertMessage | BeatMessage | StatusMessage) -> None:
         """Likewise, and wait until it is done."""
         done = len(self.counts.latencies) + len(messages)
         self.tell(*messages)
@@ -201,8 +201,8 @@ def test_everything_is_told_in_order_and_alerts_are_on_the_disk_first(bench: Ben
     greeted(bench, socket)
     bench.tell(beat(0), alert(0), beat(1), status(), alert(1, phase="end"))
     bench.tell(beat(2))
-    told = received(socket, 6)
-    assert [message["type"] for message in told] == [
+    published = received(socket, 6)
+    assert [message["type"] for message in published] == [
         *("beat", "alert", "beat", "status", "alert", "beat")
     ]
     assert list(fetch_alerts(bench.control)) == [
@@ -227,7 +227,7 @@ def test_alarm_states_and_checkpoints_are_kept_and_forgotten(bench: Bench, tmp_p
     saved = [(f"bed-{n}", b"whole") for n in range(100)]
     bench.publisher.put([Outgoing(alert(0))], {"bed-1": b"alarms", "bed-2": b"alarms"}, saved)
     until(lambda: len(bench.shelf.kept) == 100)
-    assert bench.shelf.largest <= 32  # so that alerts have their turn in between
+    assert bench.shelf.largest <= 32  # so that alerts are delivered in between
     bench.publisher.put([], {"bed-2": None})
     until(lambda: len(bench.shelf.kept) == 99)
     assert bench.counts.checkpoints == 100
@@ -255,12 +255,12 @@ def test_closing_tells_and_keeps_what_was_put(bench: Bench, tmp_path: Path) -> N
 
 
 def test_who_joins_late_is_told_what_is_under_way(bench: Bench) -> None:
-    bench.told(alert(0, "a"), alert(1, "b"), alert(2, "a", "update"), alert(3, "b", "end"))
-    bench.told(alert(4, "c", stream="other"))
+    bench.published(alert(0, "a"), alert(1, "b"), alert(2, "a", "update"), alert(3, "b", "end"))
+    bench.published(alert(4, "c", stream="other"))
     everything, bed = bench.subscriber(), bench.subscriber(b"alert.bed")
     beats = bench.subscriber(b"beat.")
-    told = received(everything, 2)
-    assert [(m["n"], m["id"], m["repeat"]) for m in told] == [(2, "a", True), (4, "c", True)]
+    published = received(everything, 2)
+    assert [(m["n"], m["id"], m["repeat"]) for m in published] == [(2, "a", True), (4, "c", True)]
     (again,) = received(bed, 1)
     assert again.pop("repeat") is True
     assert again == json.loads(encode_json(alert(2, "a", "update")))
@@ -268,7 +268,7 @@ def test_who_joins_late_is_told_what_is_under_way(bench: Bench) -> None:
 
 
 def test_repeats_are_coalesced_and_cease(bench: Bench) -> None:
-    bench.told(alert(0))
+    bench.published(alert(0))
     first = bench.subscriber(b"alert.")
     received(first, 1)
     began = time.monotonic()
@@ -334,7 +334,7 @@ def test_acknowledgements_reach_the_pipeline(bench: Bench) -> None:
 
 
 def test_a_full_disk_is_counted_and_holds_nothing_up(bench: Bench) -> None:
-    bench.told(alert(0))
+    bench.published(alert(0))
     socket = bench.subscriber(b"alert.")
     received(socket, 1)
     tables = bench.journal._tables
@@ -356,11 +356,11 @@ def test_alerts_that_never_get_to_the_disk_are_counted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journalling, "BACKLOG_BYTES", 1000)
-    bench.told(alert(0))
+    bench.published(alert(0))
     tables = bench.journal._tables
     assert tables is not None
     tables.database.execute("PRAGMA query_only = 1")
-    bench.told(*(alert(n, f"e{n}") for n in range(1, 101)))
+    bench.published(*(alert(n, f"e{n}") for n in range(1, 101)))
     until(lambda: bench.counts.lost > 90)
     assert bench.counts.lost + bench.counts.figures[2] == 100
     tables.database.execute("PRAGMA query_only = 0")
@@ -473,7 +473,7 @@ def test_joiners_are_served_together_and_little_by_little() -> None:
 
 def test_a_flood_of_topics_is_bounded() -> None:
     joiners = LateJoiners()
-    for n in range(10 * MOST_TOPICS):
+    for n in range(10 * MAX_TOPICS):
         joiners.subscribed(b"alert.%d" % n)
-    assert len(joiners._topics) <= MOST_TOPICS + 1
+    assert len(joiners._topics) <= MAX_TOPICS + 1
     assert joiners.episodes([episode(0)], 0.0, 9) == ["e0"]
