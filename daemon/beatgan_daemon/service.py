@@ -5,50 +5,36 @@ HTTP, the authenticator and the watchdog have threads of their own. All queues a
 overflows is counted. Nothing here knows what a beat is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.metadata import version
-from queue import Empty, SimpleQueue
+from queue import Empty
 from time import monotonic, time_ns
 
 from beatgan.errors import StreamError
 from beatgan.protocol.frames import decode_frame, decode_topic
-from beatgan.protocol.messages import AlertMessage, StatusMessage
+from beatgan.protocol.messages import AlertMessage
 from beatgan_daemon import log
 from beatgan_daemon.exit_codes import Exit
-from beatgan_daemon.http_server import HttpServer
-from beatgan_daemon.ingest.frame_queue import Frame, FrameQueue
-from beatgan_daemon.ingest.load_shedding import LoadShedder
-from beatgan_daemon.ingest.overload import OverloadPolicy
-from beatgan_daemon.liveness import Liveness, Watchdog
-from beatgan_daemon.metrics import Metrics
+from beatgan_daemon.ingest.frame_queue import Frame
+from beatgan_daemon.liveness import Watchdog
 from beatgan_daemon.model_loading import Loaded, load_model
-from beatgan_daemon.pipeline.batcher import Outgoing, messages_of
-from beatgan_daemon.pipeline.checkpointing import Checkpointer, PendingWrites
+from beatgan_daemon.pipeline.batcher import Outgoing
 from beatgan_daemon.pipeline.message_builder import journal_alert
 from beatgan_daemon.reload import Prepared, Reload
 from beatgan_daemon.security.allow_list import Role
 from beatgan_daemon.settings import Settings
 from beatgan_daemon.signals import reload_signal, stop_signals
 from beatgan_daemon.systemd import Notifier
-from beatgan_daemon.wiring import (
-    engine_settings,
-    make_engine,
-    open_persistence,
-    open_sockets,
-    retention,
-    start_publisher,
-)
+from beatgan_daemon.wiring import Parts, engine_settings, open_parts, overload_limits, retention
 from beatgan_daemon.zmq_endpoints import is_local
 
-NOTHING = PendingWrites({}, [])
 FRAMES_PER_ITERATION = 32  # then beats that are due are scored, even if more frames wait
 ITERATION_S = 0.02  # likewise, where frames are so large that fewer take as long
 LONGEST_WAIT_S = 0.2  # for a frame: how soon a signal is seen
-# A signal to stop is obeyed within 5 s, with wiring.LINGER_S and reload.JOIN_S.
+# A signal to stop is obeyed within 5 s, with those of wiring.py and reload.JOIN_S.
 DRAIN_S = 1.5  # for frames that had arrived by then
-FLUSH_S = 1.5  # for the publisher to journal and send everything ...
-GIVE_UP_S = 0.1  # ... and once more, should it not have been asked or not have ended
+FLUSH_S = 1.5  # for the publisher to journal and send everything
 
 
 def run(settings: Settings, read: Callable[[], Settings]) -> Exit:
@@ -62,7 +48,7 @@ def run(settings: Settings, read: Callable[[], Settings]) -> Exit:
         notifier = Notifier()
         with notifier.warming_up("loading and testing the model"):
             loaded = load_model(settings.model.path, settings.model.device)
-            service = Service(settings, loaded, resources, notifier, read)
+            service = start(settings, loaded, resources, notifier, read)
         service.announce()
         try:
             service.serve(stopping, reloading)
@@ -73,61 +59,49 @@ def run(settings: Settings, read: Callable[[], Settings]) -> Exit:
     return Exit.DONE
 
 
+def start(
+    settings: Settings,
+    loaded: Loaded,
+    resources: ExitStack,
+    notifier: Notifier,
+    read: Callable[[], Settings],
+    clock: Callable[[], float] = monotonic,
+) -> "Service":
+    """Open everything; ``resources`` closes it, last opened first closed.
+
+    Raises StartError where an endpoint, the state directory or a key is not to be had.
+    """
+    parts = open_parts(settings, loaded, resources, notifier, clock)
+    return Service(parts, settings, loaded, resources, notifier, read, clock)
+
+
 class Service:
     """A started daemon: the model has proved itself, every socket is bound, HTTP answers."""
 
     def __init__(
         self,
+        parts: Parts,
         settings: Settings,
         loaded: Loaded,
         resources: ExitStack,
         notifier: Notifier,
         read: Callable[[], Settings],
-        clock: Callable[[], float] = monotonic,
+        clock: Callable[[], float],
     ) -> None:
-        """Start; what is opened is closed by ``resources``, last opened first closed.
+        """``parts`` are those of ``settings`` and ``loaded``; ``read`` finds the settings anew.
 
-        Raises StartError where an endpoint, the state directory or a key is not to be had.
+        What is opened later is closed by ``resources``.
         """
         self._settings, self._loaded, self._resources = settings, loaded, resources
         self._clock, self._notifier, self._log = clock, notifier, log.get()
-        self.metrics = Metrics(version("beatgan"), loaded.digest)
-        self._engine = make_engine(settings, loaded, self.metrics, clock)
+        self.metrics, self.sockets, self.http = parts.metrics, parts.sockets, parts.http
+        self.liveness = parts.liveness
+        self._engine, self._acknowledged = parts.engine, parts.acknowledged
+        self._publisher, self._delivery = parts.publisher, parts.delivery
+        self._queue, self._overload, self._shedding = parts.queue, parts.overload, parts.shedder
         self._rejections = log.Rejections(self._log)
-        self._acknowledged: SimpleQueue[str] = SimpleQueue()  # ids, from the control socket
-        persistence = open_persistence(settings.state.dir)
-        resources.callback(persistence.close)
-        self.sockets = open_sockets(settings, resources, self.metrics, self._acknowledged.put)
-        over = persistence.restore(self._engine, clock())
-        self._publisher = start_publisher(settings, self.sockets, persistence, self.metrics)
-        resources.callback(self._publisher.close, GIVE_UP_S)
-        self._checkpointer = None
-        if settings.state.dir is not None:
-            self._checkpointer = Checkpointer(self._engine, settings.state.checkpoint_s, clock())
         self._journal_alert: AlertMessage | None = None
-        self._publish([Outgoing(each) for each in over])
-        self.liveness = Liveness(self.metrics, notifier, clock, settings.log.status_s)
-        self.liveness.watch("publisher", self._publisher.moved)
-        if self.sockets.authenticator is not None:
-            self.liveness.watch("authenticator", self.sockets.authenticator.moved)
-        self._queue = FrameQueue(self.sockets.source, settings.ingest.high_water, clock)
-        self._overload = OverloadPolicy(*_limits(settings), clock())
-        self._shedding = LoadShedder(
-            self._overload,
-            self._engine,
-            self.metrics,
-            self.liveness,
-            self._log,
-            settings.ingest.frames_per_s,
-        )
         self._reload = Reload(settings, loaded, read, self._apply, self.metrics, notifier)
-        self.http = HttpServer(
-            settings.http.listen,
-            self.metrics.exposition,
-            alive=self.liveness.stalled,
-            ready=self.liveness.unready,
-        )
-        resources.callback(self.http.close)
 
     def announce(self) -> None:
         """Say where everything is, to the log and to systemd, and from now on that it moves."""
@@ -189,7 +163,7 @@ class Service:
             if (frame := self._queue.take()) is None or self._take(frame) > end:
                 break
         now = self._clock()
-        self._publish(self._engine.poll(now, self._queue.received_until()))
+        self._delivery.publish(self._engine.poll(now, self._queue.received_until()))
         self._rejections.flush(now)
         self.liveness.iterated(now)
         return idle
@@ -204,17 +178,6 @@ class Service:
             self.metrics.rejected(error.reason)
             self._rejections.add(error.reason, f"{_sender(parts)}: {error}", frame.arrived)
         return self._clock()
-
-    def _publish(self, outgoing: Sequence[Outgoing]) -> None:
-        """Hand over messages, and what is to be written of the streams after them."""
-        messages = messages_of(outgoing)
-        writes = NOTHING
-        if self._checkpointer is not None:
-            writes = self._checkpointer.pending_writes(messages, self._clock())
-        self._publisher.put(outgoing, writes.alarms, writes.checkpoints)
-        for message in messages:
-            if isinstance(message, StatusMessage):
-                self._log.debug(message.text, stream=message.stream, state=message.state)
 
     def _update_alarms(self) -> None:
         """Alarms that do not come from ECG: acknowledgements, and that of the journal."""
@@ -233,7 +196,7 @@ class Service:
         for message in alerts:
             self.metrics.alerted(message.code, message.priority)
         if alerts:
-            self._publish([Outgoing(each) for each in alerts])
+            self._delivery.publish([Outgoing(each) for each in alerts])
 
     def _apply(self, prepared: Prepared) -> None:
         """Go on with other settings, another model, another allow-list: between two iterations."""
@@ -242,7 +205,7 @@ class Service:
         self.metrics.model_loaded(self._loaded.digest)
         self._engine.adjust(self._loaded.scorer, settings.alarms, engine_settings(settings))
         self._publisher.retention = retention(settings)
-        self._overload.adjust(*_limits(settings))
+        self._overload.adjust(*overload_limits(settings))
         self._shedding.adjust(settings.ingest.frames_per_s)
         self.liveness.status_s = settings.log.status_s
         log.set_level(settings.log.level)
@@ -259,20 +222,14 @@ class Service:
         end = self._clock() + DRAIN_S
         while not self._queue.empty() and self._clock() < end:
             self._iterate(0.0)
-        self._publish(self._engine.drain(self._clock()))
-        if self._checkpointer is not None:
-            self._publisher.put(checkpoints=self._checkpointer.all())
+        self._delivery.publish(self._engine.drain(self._clock()))
+        self._delivery.save_all()
         self._reload.close()
         if not self._publisher.close(FLUSH_S):
             self._log.error(
                 "not everything could be published and journaled in time", seconds=FLUSH_S
             )
         self.liveness.report(self._clock())
-
-
-def _limits(settings: Settings) -> tuple[float, int]:
-    """What overload goes by: seconds that a frame may wait, and streams."""
-    return settings.overload.behind_ms / 1000, settings.streams.max
 
 
 def _sender(parts: list[bytes]) -> str:

@@ -6,7 +6,9 @@ Everything that can refuse to start does so here. Knows nothing of the loop.
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from queue import SimpleQueue
 
 import msgspec
 import zmq
@@ -15,11 +17,18 @@ from beatgan.protocol.control import JournalEntry
 from beatgan.protocol.messages import AlertMessage, decode_alert
 from beatgan_daemon import log
 from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.http_server import HttpServer
+from beatgan_daemon.ingest.frame_queue import FrameQueue
+from beatgan_daemon.ingest.load_shedding import LoadShedder
+from beatgan_daemon.ingest.overload import OverloadPolicy
+from beatgan_daemon.liveness import Liveness
 from beatgan_daemon.metrics import AlarmCollector, Metrics
 from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
-from beatgan_daemon.pipeline.checkpointing import restore_streams
+from beatgan_daemon.pipeline.batcher import Outgoing
+from beatgan_daemon.pipeline.checkpointing import Checkpointer, restore_streams
 from beatgan_daemon.pipeline.engine import Engine, EngineSettings
+from beatgan_daemon.publishing.delivery import Delivery
 from beatgan_daemon.publishing.publisher import Publisher, Retention
 from beatgan_daemon.security.credentials import Credentials, load_credentials
 from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
@@ -29,8 +38,10 @@ from beatgan_daemon.sockets.ingest_socket import IngestSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
 from beatgan_daemon.storage.checkpoint_store import CheckpointStore
 from beatgan_daemon.storage.journal import Journal
+from beatgan_daemon.systemd import Notifier
 
 LINGER_S = 1.0  # at the end, for subscribers to take what is queued for them
+GIVE_UP_S = 0.1  # for a publisher that was not closed, or did not end in time
 
 
 def engine_settings(settings: Settings) -> EngineSettings:
@@ -219,3 +230,92 @@ def start_publisher(
         metrics,
         retention(settings),
     )
+
+
+def overload_limits(settings: Settings) -> tuple[float, int]:
+    """What overload goes by: seconds that a frame may wait, and streams."""
+    return settings.overload.behind_ms / 1000, settings.streams.max
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything that a service drives, open and started."""
+
+    metrics: Metrics
+    engine: Engine
+    sockets: Sockets
+    publisher: Publisher
+    delivery: Delivery
+    acknowledged: SimpleQueue[str]  # ids of episodes, from the control socket
+    liveness: Liveness
+    queue: FrameQueue
+    overload: OverloadPolicy
+    shedder: LoadShedder
+    http: HttpServer
+
+
+def open_parts(
+    settings: Settings,
+    loaded: Loaded,
+    resources: ExitStack,
+    notifier: Notifier,
+    clock: Callable[[], float],
+) -> Parts:
+    """Open and start everything, HTTP last; ``resources`` closes it in reverse.
+
+    Streams and alarms of the daemon that was here before go on. Raises StartError where an
+    endpoint, the state directory or a key is not to be had.
+    """
+    metrics = Metrics(version("beatgan"), loaded.digest)
+    engine = make_engine(settings, loaded, metrics, clock)
+    acknowledged: SimpleQueue[str] = SimpleQueue()
+    persistence = open_persistence(settings.state.dir)
+    resources.callback(persistence.close)
+    sockets = open_sockets(settings, resources, metrics, acknowledged.put)
+    ended = persistence.restore(engine, clock())
+    publisher = start_publisher(settings, sockets, persistence, metrics)
+    resources.callback(publisher.close, GIVE_UP_S)
+    checkpointer = None
+    if settings.state.dir is not None:
+        checkpointer = Checkpointer(engine, settings.state.checkpoint_s, clock())
+    delivery = Delivery(publisher, checkpointer, clock)
+    delivery.publish([Outgoing(each) for each in ended])
+    liveness = make_liveness(settings, sockets, publisher, metrics, notifier, clock)
+    queue = FrameQueue(sockets.source, settings.ingest.high_water, clock)
+    overload = OverloadPolicy(*overload_limits(settings), clock())
+    shedder = LoadShedder(
+        overload, engine, metrics, liveness, log.get(), settings.ingest.frames_per_s
+    )
+    http = HttpServer(
+        settings.http.listen, metrics.exposition, alive=liveness.stalled, ready=liveness.unready
+    )
+    resources.callback(http.close)
+    return Parts(
+        metrics=metrics,
+        engine=engine,
+        sockets=sockets,
+        publisher=publisher,
+        delivery=delivery,
+        acknowledged=acknowledged,
+        liveness=liveness,
+        queue=queue,
+        overload=overload,
+        shedder=shedder,
+        http=http,
+    )
+
+
+def make_liveness(
+    settings: Settings,
+    sockets: Sockets,
+    publisher: Publisher,
+    metrics: Metrics,
+    notifier: Notifier,
+    clock: Callable[[], float],
+) -> Liveness:
+    """Liveness of all threads there are."""
+    liveness = Liveness(metrics, notifier, clock, settings.log.status_s)
+    liveness.watch("publisher", publisher.moved)
+    if sockets.authenticator is not None:
+        liveness.watch("authenticator", sockets.authenticator.moved)
+    return liveness

@@ -20,7 +20,7 @@ from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
 from beatgan_daemon import log
 from beatgan_daemon.model_loading import Loaded
-from beatgan_daemon.service import Service
+from beatgan_daemon.service import start
 from beatgan_daemon.settings import load
 from beatgan_daemon.storage.journal import Journal
 from beatgan_daemon.systemd import Notifier
@@ -96,7 +96,7 @@ def test_each_thread_that_hangs_is_noticed(
     settings = load(None, flags | dict.fromkeys(loopback, "tcp://127.0.0.1:*"), {})
     loaded = Loaded("student", "d1gest", PreprocessSpec(), COEFFICIENTS, new_scorer(), "cpu")
     with ExitStack() as resources:
-        service = Service(settings, loaded, resources, Notifier(environment), lambda: settings)
+        service = start(settings, loaded, resources, Notifier(environment), lambda: settings)
         service.announce()
         service.liveness.limit = LIMIT_S
         serving = Thread(target=service.serve, args=(lambda: gates["pipeline"]() or stop.is_set(),))

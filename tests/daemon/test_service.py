@@ -24,7 +24,7 @@ from beatgan.types import Chunk
 from beatgan_daemon import log
 from beatgan_daemon.exit_codes import Exit, StartError
 from beatgan_daemon.model_loading import Loaded
-from beatgan_daemon.service import Service, run
+from beatgan_daemon.service import Service, run, start
 from beatgan_daemon.settings import Settings, load
 from beatgan_daemon.systemd import Notifier
 from beatgan_train.training.coefficients import coefficients_of
@@ -127,7 +127,7 @@ def service(
     clock: Clock,
     logged: Callable[[], list[dict[str, Any]]],
 ) -> Service:
-    return Service(settings(), loaded, resources, Notifier({}), settings, clock)
+    return start(settings(), loaded, resources, Notifier({}), settings, clock)
 
 
 def iterations(count: int, between: Callable[[int], None] = lambda _: None) -> Callable[[], bool]:
@@ -242,7 +242,7 @@ def test_systemd_hears_of_every_stage_and_how_it_goes(
     clock: Clock,
 ) -> None:
     notifier, heard = manager
-    service = Service(settings(), loaded, resources, notifier, settings, clock)
+    service = start(settings(), loaded, resources, notifier, settings, clock)
     service.announce()
 
     def tick(iteration: int) -> None:
@@ -304,21 +304,21 @@ def test_a_port_in_use_is_refused_by_name(service: Service, loaded: Loaded, key:
         "http.listen": str(service.http.address),
     }[key]
     with ExitStack() as stack, pytest.raises(StartError, match=f"{taken}.*in use"):
-        Service(settings(**{key: taken}), loaded, stack, Notifier({}), settings)
+        start(settings(**{key: taken}), loaded, stack, Notifier({}), settings)
 
 
 @pytest.mark.parametrize("key", ["ingest.bind", "publish.bind", "control.bind"])
 def test_without_keys_no_endpoint_is_open_to_other_machines(loaded: Loaded, key: str) -> None:
     opened = settings(**{key: "tcp://0.0.0.0:*"})
     with ExitStack() as stack, pytest.raises(StartError, match=f"{key}: .*keygen"):
-        Service(opened, loaded, stack, Notifier({}), settings)
+        start(opened, loaded, stack, Notifier({}), settings)
 
 
 def test_open_http_is_said(
     resources: ExitStack, loaded: Loaded, logged: Callable[[], list[dict[str, Any]]]
 ) -> None:
     opened = settings(**{"http.listen": "0.0.0.0:0"})
-    Service(opened, loaded, resources, Notifier({}), settings).announce()
+    start(opened, loaded, resources, Notifier({}), settings).announce()
     assert "HTTP is open to other machines" in [line["event"] for line in logged()]
 
 

@@ -191,7 +191,7 @@ def test_what_was_missed_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_kept_no_more_is_lost() -> None:
     listener = Listener(Kept(*(alert(n=n) for n in (3, 4, 5))))
     lines = heard(listener, alert(n=0), alert(n=5))
-    assert lines[1] == "2 alert message(s) are kept no more"
+    assert lines[1] == "2 alert message(s) are no longer in the journal"
     assert len(lines) == 5
 
 

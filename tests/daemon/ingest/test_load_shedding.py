@@ -22,7 +22,7 @@ from beatgan_daemon import log
 from beatgan_daemon.ingest.overload import PROBATION_S
 from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.pipeline.batcher import Outgoing
-from beatgan_daemon.service import Service
+from beatgan_daemon.service import Service, start
 from beatgan_daemon.settings import load
 from beatgan_daemon.systemd import Notifier
 from beatgan_train.training.coefficients import coefficients_of
@@ -133,7 +133,7 @@ def serve(
             **other: str,
         ) -> Service:
             settings = load(flags=flags | other, environment={})
-            service = Service(settings, loaded, resources, Notifier({}), lambda: settings, world)
+            service = start(settings, loaded, resources, Notifier({}), lambda: settings, world)
             monkeypatch.setattr(service._queue, "_source", world)
             monkeypatch.setattr(service._publisher, "put", world.put)
             monkeypatch.setattr("beatgan_daemon.service.decode_frame", world.decode)

@@ -1,0 +1,44 @@
+"""From the pipeline to the publisher: messages, with what is to be written of their streams.
+
+Runs in the pipeline's thread.
+"""
+
+from collections.abc import Callable, Sequence
+
+from beatgan.protocol.messages import StatusMessage
+from beatgan_daemon import log
+from beatgan_daemon.pipeline.batcher import Outgoing, messages_of
+from beatgan_daemon.pipeline.checkpointing import Checkpointer, PendingWrites
+from beatgan_daemon.publishing.publisher import Publisher
+
+NOTHING = PendingWrites({}, [])
+
+
+class Delivery:
+    """Hands messages over to the publisher."""
+
+    def __init__(
+        self, publisher: Publisher, checkpointer: Checkpointer | None, clock: Callable[[], float]
+    ) -> None:
+        """``checkpointer`` None: no stream survives a restart."""
+        self._publisher, self._checkpointer, self._clock = publisher, checkpointer, clock
+        self._log = log.get()
+
+    def publish(self, outgoing: Sequence[Outgoing]) -> None:
+        """Hand over messages, and what is to be written of the streams after them.
+
+        Raises PublisherError if the publisher failed.
+        """
+        messages = messages_of(outgoing)
+        writes = NOTHING
+        if self._checkpointer is not None:
+            writes = self._checkpointer.pending_writes(messages, self._clock())
+        self._publisher.put(outgoing, writes.alarms, writes.checkpoints)
+        for message in messages:
+            if isinstance(message, StatusMessage):
+                self._log.debug(message.text, stream=message.stream, state=message.state)
+
+    def save_all(self) -> None:
+        """Hand over the checkpoints of all streams; after `Engine.drain`."""
+        if self._checkpointer is not None:
+            self._publisher.put(checkpoints=self._checkpointer.all())
