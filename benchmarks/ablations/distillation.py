@@ -52,7 +52,7 @@ HEAD = ("error AUC", "AP", "full AUC", "AP", "spread", "minus first, 95 % interv
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
+class ScoredBeats:
     """The beats that a protocol tests on, with the components of one student's scores."""
 
     beats: BeatSet
@@ -75,60 +75,61 @@ def variants(plain: DistillationOptions) -> dict[str, DistillationOptions]:
 
 
 def tested(beats: BeatSet, source: Source, fold: int) -> Ints:
-    """The rows that a student of this fold is judged by."""
+    """The rows that a student of this fold is tested on."""
     rows = split(source.protocol, beats, fold, SPLIT_SEED)
     return rows.validation if source.protocol == "interpatient" else rows.test
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Course:
-    """One fold's beats, what the teachers make of them, and the rows that its student is judged by.
+class Fold:
+    """One fold's beats, what the teachers make of them, and the rows that its student is tested on.
 
     Made once for all variants and seeds: the teachers' own work takes most of the time.
     """
 
     training_set: TrainingSet
     distillation_data: DistillationData
-    judged: Ints
+    test_rows: Ints
 
 
-def courses(loaded: LoadedBeats, source: Source, teachers: Sequence[Artifact]) -> list[Course]:
+def make_folds(loaded: LoadedBeats, source: Source, teachers: Sequence[Artifact]) -> list[Fold]:
     """What the protocol asks for: all folds, or the teachers' own."""
     ensemble = Ensemble({teacher.digest: teacher.network for teacher in teachers})
     found = []
-    for fold in range(FOLDS) if source.protocol == "interpatient" else [source.fold]:
-        training_set = make_training_set(loaded, source.mode, source.protocol, fold)
-        distillation_data = prepare(
-            ensemble, training_set, DistillationOptions(kl=1.0)
-        )  # with altered beats
-        found.append(Course(training_set, distillation_data, tested(loaded.beats, source, fold)))
+    for number in range(FOLDS) if source.protocol == "interpatient" else [source.fold]:
+        training_set = make_training_set(loaded, source.mode, source.protocol, number)
+        options = DistillationOptions(kl=1.0)  # so that there are altered beats
+        distillation_data = prepare(ensemble, training_set, options)
+        found.append(Fold(training_set, distillation_data, tested(loaded.beats, source, number)))
     return found
 
 
 def students(
-    loaded: LoadedBeats, source: Source, taught: Sequence[Course], options: DistillationOptions
-) -> Judged:
-    """A student of each course, and all of their judgements together."""
+    loaded: LoadedBeats, source: Source, folds: Sequence[Fold], options: DistillationOptions
+) -> ScoredBeats:
+    """A student of each fold, and the scores of all of them together."""
     spec = spec_of(source.mode)
     parts: list[Components] = []
-    for course in taught:
+    for fold in folds:
         with TemporaryDirectory() as run, TerminalProgress(Console(quiet=True)) as terminal:
             paths = TrainingPaths(Path(), Path(run) / "student.pt", Path(run), False)
-            result = distil(course.distillation_data, course.training_set, options, paths, terminal)
-        parts.append(components(result.student, loaded.beats.take(course.judged), spec))
+            result = distil(fold.distillation_data, fold.training_set, options, paths, terminal)
+        parts.append(components(result.student, loaded.beats.take(fold.test_rows), spec))
     pooled = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return Judged(loaded.beats.take(np.concatenate([c.judged for c in taught])), pooled)
+    return ScoredBeats(loaded.beats.take(np.concatenate([c.test_rows for c in folds])), pooled)
 
 
-def scores(judged: Judged, source: Source) -> list[Doubles]:
+def scores(scored: ScoredBeats, source: Source) -> list[Doubles]:
     """The error alone, where there is one, and the full score of the mode."""
-    normal = judged.beats.label == "N"
-    usual = {name: values[normal] for name, values in judged.parts.items()}
-    alone = [judged.parts["error"]] if "error" in judged.parts else []
-    return [*alone, calibrate(usual, source.mode).combine(judged.parts)]
+    normal = scored.beats.label == "N"
+    usual = {name: values[normal] for name, values in scored.parts.items()}
+    alone = [scored.parts["error"]] if "error" in scored.parts else []
+    return [*alone, calibrate(usual, source.mode).combine(scored.parts)]
 
 
-def line(name: str, found: Sequence[Judged], first: Sequence[Judged], source: Source) -> str:
+def line(
+    name: str, found: Sequence[ScoredBeats], first: Sequence[ScoredBeats], source: Source
+) -> str:
     """Means over the seeds, the seeds' spread, and the difference from the first variant."""
     beats = found[0].beats
     abnormal = beats.label != "N"
@@ -145,15 +146,18 @@ def line(name: str, found: Sequence[Judged], first: Sequence[Judged], source: So
     )
 
 
-def without_network(judged: Judged, source: Source) -> str:
+def without_network(scored: ScoredBeats, source: Source) -> str:
     """What is left of the full score where no network is asked."""
-    parts = {name: values for name, values in judged.parts.items() if name != "error"}
-    score, abnormal = scores(replace(judged, parts=parts), source)[-1], judged.beats.label != "N"
+    parts = {name: values for name, values in scored.parts.items() if name != "error"}
+    score, abnormal = (
+        scores(replace(scored, parts=parts), source)[-1],
+        scored.beats.label != "N",
+    )
     figures = auc(score, abnormal), average_precision(score, abnormal)
     return f"{'no network':18}{'':20}" + "".join(f"{value:10.4f}" for value in figures)
 
 
-def drawn(found: Sequence[Judged], source: Source) -> Doubles:
+def drawn(found: Sequence[ScoredBeats], source: Source) -> Doubles:
     """The error's AUC for each draw of patients, mean over the seeds."""
     beats = found[0].beats
     times = draw(len(beats.records))
@@ -179,8 +183,8 @@ def main(
     plain = DistillationOptions(epochs=epochs)
     typer.echo(f"{source.protocol}, mode {source.mode}, {seeds} seeds, {epochs} epochs")
     typer.echo(f"{'':18}{''.join(f'{name:>10}' for name in HEAD[:5])}   {HEAD[5]}")
-    first: list[Judged] = []
-    alone = courses(loaded, source, teachers[:1])
+    first: list[ScoredBeats] = []
+    alone = make_folds(loaded, source, teachers[:1])
     for name, options in variants(plain).items():
         if first and only and name not in only:
             continue
@@ -190,7 +194,7 @@ def main(
         first = first or found
         typer.echo(line(name, found, first, source))
     if len(teachers) > 1:
-        together = courses(loaded, source, teachers)
+        together = make_folds(loaded, source, teachers)
         found = [students(loaded, source, together, replace(plain, seed=s)) for s in range(seeds)]
         typer.echo(line(f"chosen, {len(teachers)} teachers", found, first, source))
 

@@ -88,7 +88,7 @@ def test_the_student_is_calibrated_on_every_patient_of_ds1(folder: Path, toy_dat
     normal = [beats.beat(row) for row in np.flatnonzero(beats.normal).tolist()]
     scores = self_test(student).score(normal)
     flagged = np.mean([score.anomalous for score in scores])
-    assert 0 < flagged < 0.06  # told 2 %, of students that had not seen the patient
+    assert 0 < flagged < 0.06  # chosen to be 2 %, of students that had not seen the patient
 
 
 def test_families_held_out_of_training_are_reported_too(folder: Path) -> None:
@@ -152,8 +152,8 @@ def test_beats_are_compared(toy_data: Path, tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     assert command("bxb", toy_data / "mitdb" / "101", toy_data / "mitdb", "--test-annotator",
                    "atr", "--window-ms", 40, "--start", 10, "--json", figures) == 0  # fmt: skip
-    told = json.loads(figures.read_text())
-    assert (told["window_ms"], told["start_s"], told["gross"]["f1"]) == (40, 10, 1)
+    found = json.loads(figures.read_text())
+    assert (found["window_ms"], found["start_s"], found["gross"]["f1"]) == (40, 10, 1)
 
 
 WRONG: list[tuple[tuple[object, ...], int, str]] = [
@@ -248,3 +248,13 @@ def test_auto_takes_what_there_is() -> None:
     expected = "cuda" if torch.cuda.is_available() else "cpu"
     assert cli.chosen_device("auto") == torch.device(expected)
     assert cli.chosen_device("cpu") == torch.device("cpu")
+
+
+def test_a_retired_flag_still_works_and_says_so(
+    folder: Path, toy_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--data", toy_data, "--teacher", folder / "none.pt", "--out", folder / "x.pt")
+    assert command("distill", *words, "--run", folder / "x", "--kl-temperature", 3) == 3
+    assert "--kl-temperature goes with the next release" in capsys.readouterr().err
+    assert command("distill", *words, "--run", folder / "x") == 3
+    assert "next release" not in capsys.readouterr().err

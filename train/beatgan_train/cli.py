@@ -1,8 +1,11 @@
 """The command line of training: options in, exit codes out. Does no work of its own."""
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import torch
 import typer
@@ -23,9 +26,10 @@ from beatgan_train.report.model_card import fill_in
 from beatgan_train.training.calibrate import FLAGGED
 from beatgan_train.training.coefficients import coefficients_of, read_coefficients
 from beatgan_train.training.distillation import DistillationOptions
-from beatgan_train.training.gan import Precision, TeacherOptions
+from beatgan_train.training.gan import TeacherOptions
 from beatgan_train.training.model_file import convert as convert_model
 from beatgan_train.training.model_file import with_coefficients, write
+from beatgan_train.training.options import Flag
 
 USAGE, REFUSED = 2, 3  # exit codes; 0 is done, 1 a crash
 WIDTH = 140  # columns of a table that is written to a file
@@ -47,17 +51,58 @@ Data = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option(help="The model file to write.", dir_okay=False)]
-Weight = Annotated[float, typer.Option(min=0, help="Of this term; 0 switches it off.")]
-Temperature = Annotated[float, typer.Option(min=0.01)]
 Run = Annotated[
     Path | None,
     typer.Option(help="Folder for checkpoint, history and pictures.", show_default="runs/OUT"),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of all chance.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="all")]
 Annotator = Annotated[str, typer.Option(help="Suffix of the WFDB annotations, for --protocol own.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda[:N].")]
+
+
+def takes(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make the parameter ``options`` of a command from flags: one for each field with a Flag."""
+    hints = get_type_hints(kind, include_extras=True)
+    fields = {name: hint for name, hint in hints.items() if get_origin(hint) is Annotated}
+
+    def with_flags(command: Callable[..., None]) -> Callable[..., None]:
+        def run(**values: Any) -> None:
+            given = {name: values.pop(name) for name in fields}
+            for name in fields:
+                if _flag(fields[name]).retired and given[name] != getattr(kind, name):
+                    typer.echo(
+                        f"beatgan-train: {_spelled(name)} goes with the next release", err=True
+                    )
+            command(options=kind(**given), **values)
+
+        own = signature(command).parameters.values()
+        parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name != "options"]
+        for name, hint in fields.items():
+            shown: Any = Annotated[get_args(hint)[0], _typer_option(_flag(hint))]
+            default = getattr(kind, name)
+            parameters.append(
+                Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=shown)
+            )
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return with_flags
+
+
+def _flag(hint: Any) -> Flag:
+    flag: Flag = get_args(hint)[1]
+    return flag
+
+
+def _typer_option(flag: Flag) -> Any:
+    return typer.Option(min=flag.min, max=flag.max, help=flag.help or None, hidden=flag.retired)
+
+
+def _spelled(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 @app.callback()
@@ -66,7 +111,9 @@ def describe() -> None:
 
 
 @app.command()
+@takes(TeacherOptions)
 def teacher(
+    options: TeacherOptions,
     data: Data,
     out: Out,
     mode: Annotated[
@@ -81,35 +128,12 @@ def teacher(
     ] = "interpatient",
     annotator: Annotator = ANNOTATOR,
     fold: Annotated[int, typer.Option(min=0, help="Which fifth is held out.")] = 0,
-    epochs: Annotated[int, typer.Option(min=1)] = TeacherOptions.epochs,
-    width: Annotated[
-        int, typer.Option(min=1, help="Channels of the first layer.")
-    ] = TeacherOptions.width,
-    bottleneck: Annotated[int, typer.Option(min=1)] = TeacherOptions.bottleneck,
-    batch: Annotated[int, typer.Option(min=2)] = TeacherOptions.batch,
-    rate: Annotated[float, typer.Option(min=0, help="Adam's.")] = TeacherOptions.rate,
-    feature_weight: Annotated[
-        float, typer.Option(min=0, help="Of feature matching.")
-    ] = TeacherOptions.feature_weight,
-    jitter: Annotated[
-        int, typer.Option(min=0, help="Augmentation: shifts up to this many ticks.")
-    ] = TeacherOptions.jitter,
-    gain: Annotated[
-        float, typer.Option(min=0, help="Augmentation: sd of the log gain.")
-    ] = TeacherOptions.gain,
-    precision: Annotated[
-        Precision, typer.Option(help="auto: bfloat16 where the processor computes in it.")
-    ] = TeacherOptions.precision,
-    seed: Seed = TeacherOptions.seed,
     device: Device = "auto",
     threads: Threads = None,
     run: Run = None,
     resume: Resume = False,
 ) -> None:
     """Train a BeatGAN teacher on normal beats."""
-    options = TeacherOptions(
-        width, bottleneck, epochs, batch, rate, feature_weight, jitter, gain, precision, seed
-    )
     paths = TrainingPaths(data, out, run or Path("runs") / out.stem, resume, annotator)
     _use(threads)
     with TerminalProgress(Console()) as terminal:
@@ -120,34 +144,14 @@ def teacher(
 
 
 @app.command()
+@takes(DistillationOptions)
 def distill(
+    options: DistillationOptions,
     data: Data,
     teacher: Annotated[
         list[Path], typer.Option(help="A teacher's model file; several make an ensemble.")
     ],
     out: Out,
-    hidden: Annotated[int, typer.Option(min=1, help="Outer layers.")] = DistillationOptions.hidden,
-    middle: Annotated[int, typer.Option(min=1, help="Inner layers.")] = DistillationOptions.middle,
-    bottleneck: Annotated[int, typer.Option(min=1)] = DistillationOptions.bottleneck,
-    epochs: Annotated[int, typer.Option(min=1)] = DistillationOptions.epochs,
-    batch: Annotated[
-        int, typer.Option(min=2, help="Normal beats; as many altered ones join them.")
-    ] = DistillationOptions.batch,
-    rate: Annotated[
-        float, typer.Option(min=0, help="Adam's, at first.")
-    ] = DistillationOptions.rate,
-    reconstruction: Weight = DistillationOptions.reconstruction,
-    output: Weight = DistillationOptions.output,
-    kl: Weight = DistillationOptions.kl,
-    kl_temperature: Temperature = DistillationOptions.kl_temperature,
-    rank: Weight = DistillationOptions.rank,
-    score: Weight = DistillationOptions.score,
-    features: Weight = DistillationOptions.features,
-    hinton: Weight = DistillationOptions.hinton,
-    hinton_temperature: Temperature = DistillationOptions.hinton_temperature,
-    alpha: Annotated[
-        float, typer.Option(min=0, max=1, help="Hinton's: the soft part's share.")
-    ] = DistillationOptions.alpha,
     hold_out_family: Annotated[
         list[str] | None, typer.Option(help="A family of altered beats not to train on.")
     ] = None,
@@ -155,32 +159,12 @@ def distill(
         float, typer.Option(min=0, max=0.5, help="Share of normal beats above the threshold.")
     ] = FLAGGED,
     annotator: Annotator = ANNOTATOR,
-    seed: Seed = DistillationOptions.seed,
     threads: Threads = None,
     run: Run = None,
     resume: Resume = False,
 ) -> None:
     """Distil a student from one or several teachers, calibrate and export it with its card."""
-    options = DistillationOptions(
-        hidden,
-        middle,
-        bottleneck,
-        epochs,
-        batch,
-        rate,
-        reconstruction,
-        output,
-        kl,
-        kl_temperature,
-        rank,
-        score,
-        features,
-        hinton,
-        hinton_temperature,
-        alpha,
-        tuple(hold_out_family or ()),
-        seed,
-    )
+    options = replace(options, held_out_families=tuple(hold_out_family or ()))
     paths = TrainingPaths(data, out, run or Path("runs") / out.stem, resume, annotator)
     _use(threads)
     with TerminalProgress(Console()) as terminal:
@@ -195,7 +179,7 @@ def evaluate(
     protocol: Annotated[Protocol, typer.Option(help="What to test on.")] = "interpatient",
     scores: Annotated[
         Path | None,
-        typer.Option(help="Judge what `beatgan-daemon score` wrote."),
+        typer.Option(help="Evaluate what `beatgan-daemon score` wrote."),
     ] = None,
     one_lead: Annotated[
         bool, typer.Option("--one-lead", help="Look at no recording's second lead.")

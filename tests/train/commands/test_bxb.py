@@ -1,4 +1,4 @@
-"""The `bxb` command: what is paired, what is counted, what is told."""
+"""The `bxb` command: what is paired, what is counted, what is reported."""
 
 import json
 from math import isnan
@@ -43,11 +43,11 @@ def annotated(folder: Path, name: str, seconds: int = 20, suffix: str = "atr") -
 
 
 def lines(stream: str, samples: list[int], fs: float = FS) -> str:
-    told = [
+    messages = [
         {"type": "beat", "stream": stream, "epoch": 0, "sample": s, "time_ns": round(s * 1e9 / fs)}
         for s in samples
     ]
-    return "".join(json.dumps(each) + "\n" for each in told)
+    return "".join(json.dumps(each) + "\n" for each in messages)
 
 
 def quietly(reference: Path, test: Path, **options: Any) -> Comparison:
@@ -131,12 +131,12 @@ def test_the_table_and_the_file_tell_the_same(tmp_path: Path) -> None:
     comparison = run(record, test, json_file=tmp_path / "new" / "f.json", console=console)
     console.file.close()
     said = console.export_text()
-    told = json.loads((tmp_path / "new" / "f.json").read_text())
-    assert told["gross"] == told["records"]["a"]
-    assert told["gross"]["sensitivity"] == comparison.gross.wide.sensitivity
-    assert (told["gross"]["tp"], told["gross"]["fn"]) == (18, 1)
-    assert told["average"]["f1_narrow"] == comparison.gross.narrow.f1
-    assert told["left_out"] == {"reference": [], "test": ["b"]}
+    figures = json.loads((tmp_path / "new" / "f.json").read_text())
+    assert figures["gross"] == figures["records"]["a"]
+    assert figures["gross"]["sensitivity"] == comparison.gross.wide.sensitivity
+    assert (figures["gross"]["tp"], figures["gross"]["fn"]) == (18, 1)
+    assert figures["average"]["f1_narrow"] == comparison.gross.narrow.f1
+    assert figures["left_out"] == {"reference": [], "test": ["b"]}
     for expected in ("│ a ", "│ gross ", "│ average ", " 94.74 % ", " 97.30 % ",
                      "in the test only: 1 (b)", "within 150 ms"):  # fmt: skip
         assert expected in said

@@ -19,7 +19,7 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles
 from beatgan_train import cli
 from beatgan_train.data.beat_set import BeatSet
-from beatgan_train.data.own_recordings import load, split, told, usual
+from beatgan_train.data.own_recordings import describe_patients, load, split, usual
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")
@@ -140,8 +140,8 @@ def test_the_counts_are_told(mixed: Path, beats: BeatSet) -> None:
     out = StringIO()
     with Progress(console=Console(file=out, width=200)) as bars:
         load(mixed, SPEC, COEFFICIENTS, progress=bars)
-    assert f"0 recordings are annotated; {told(beats)}" in out.getvalue()
-    text = told(beats)
+    assert f"0 recordings are annotated; {describe_patients(beats)}" in out.getvalue()
+    text = describe_patients(beats)
     assert text.startswith(f"own recordings: 7 of 6 patients, {beats.normal.sum()} beats taken")
     aside = [int(word) for word in text.partition("aside")[2].split() if word.isdigit()]
     assert sum(aside) == len(beats) - beats.normal.sum()

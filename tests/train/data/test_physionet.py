@@ -96,17 +96,17 @@ def stored(data: Path) -> dict[str, bytes]:
 
 
 def test_everything_listed_is_fetched_once(site: Site, tmp_path: Path) -> None:
-    assert fetch(site, tmp_path) == Fetched(new=3, kept=0)
+    assert fetch(site, tmp_path) == Fetched(new=3, present=0)
     assert stored(tmp_path) == FILES
     site.asked.clear()
-    assert fetch(site, tmp_path) == Fetched(new=0, kept=3)
+    assert fetch(site, tmp_path) == Fetched(new=0, present=3)
     assert site.downloads() == []
 
 
 def test_a_damaged_file_is_fetched_again(site: Site, tmp_path: Path) -> None:
     fetch(site, tmp_path)
     (tmp_path / "toydb" / "1.dat").write_bytes(FILES["1.dat"][:-1] + b"?")
-    assert fetch(site, tmp_path) == Fetched(new=1, kept=2)
+    assert fetch(site, tmp_path) == Fetched(new=1, present=2)
     assert stored(tmp_path) == FILES
 
 
@@ -127,7 +127,7 @@ def test_a_part_longer_than_the_file_is_begun_anew(site: Site, tmp_path: Path) -
     assert stored(tmp_path) == FILES
 
 
-def test_what_is_not_what_was_listed_is_not_kept(site: Site, tmp_path: Path) -> None:
+def test_what_is_not_what_was_listed_is_discarded(site: Site, tmp_path: Path) -> None:
     site.files["RECORDS"] = b"2\n"
     with pytest.raises(RecordError, match="RECORDS: what arrived is not what is listed"):
         fetch(site, tmp_path)

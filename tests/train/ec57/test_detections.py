@@ -34,11 +34,11 @@ def beat(sample: int, stream: str = "100", epoch: int = 0) -> str:
 
 
 def alert(phase: str, **keys: Any) -> str:
-    told: dict[str, Any] = {
+    message: dict[str, Any] = {
         "v": 1, "type": "alert", "id": "a", "stream": "100", "epoch": 0, "kind": "technical",
         "code": "signal.flat", "phase": phase, "onset_sample": 1000, "end_sample": None,
     }  # fmt: skip
-    return json.dumps(told | keys)
+    return json.dumps(message | keys)
 
 
 def written(folder: Path, lines: Iterable[str]) -> Path:

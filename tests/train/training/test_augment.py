@@ -1,4 +1,4 @@
-"""Augmentation alters what means nothing, by as much as it was told."""
+"""Augmentation alters what means nothing, by as much as it was asked to."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""The distillation's bookkeeping: which teachers, whose beats, who judges whom."""
+"""The distillation's bookkeeping: which teachers, whose beats, which student scores whom."""
 
 from dataclasses import asdict, replace
 from pathlib import Path

@@ -36,7 +36,7 @@ class Silent:
 
 
 class Counter:
-    """A Trainee whose merits are told beforehand, and which may break in the middle."""
+    """A TrainingTask with given validation losses, which may break in the middle."""
 
     rows = 70
 

@@ -28,9 +28,9 @@ ROWS = np.arange(128)
 def windows(count: int, seed: int) -> Floats:
     """Beat-like bumps, no two alike."""
     rng = np.random.default_rng(seed)
-    ticks = np.arange(320)
+    samples = np.arange(320)
     heights, widths = rng.uniform(2, 6, (count, 1)), rng.uniform(4, 20, (count, 1))
-    beats = heights * np.exp(-0.5 * ((ticks - 140) / widths) ** 2)
+    beats = heights * np.exp(-0.5 * ((samples - 140) / widths) ** 2)
     return (beats + 0.1 * rng.standard_normal((count, 320))).astype(np.float32)
 
 
@@ -83,9 +83,9 @@ def test_the_teacher_stays_frozen_and_in_eval_mode(teacher: Generator) -> None:
 
 
 def test_teacher_and_student_judge_the_same_beats_in_the_same_order(teacher: Generator) -> None:
-    lesson = Ensemble({"t": teacher}).predict(windows(50, 3), SCORED)
+    targets = Ensemble({"t": teacher}).predict(windows(50, 3), SCORED)
     order = np.random.default_rng(0).permutation(50)
-    beats, expected, error = lesson.tensors(order)
+    beats, expected, error = targets.tensors(order)
     with torch.no_grad():
         again = teacher.eval()(beats)
     assert torch.allclose(expected, again, atol=1e-5)

@@ -37,11 +37,11 @@ def test_a_family_alters_its_span_and_nothing_else(family: str) -> None:
     assert made.family == (family,) * 40
     assert made.window.dtype == np.float32
     assert np.isfinite(made.window).all()
-    ticks = np.arange(SPEC.length)
+    samples = np.arange(SPEC.length)
     for window, altered, (first, last) in zip(WINDOWS, made.window, made.span, strict=True):
-        outside = (ticks < first) | (ticks >= last)
+        outside = (samples < first) | (samples >= last)
         assert np.array_equal(altered[outside], window[outside])
-        inside = ~outside & (ticks >= SPEC.scored.start) & (ticks < SPEC.scored.stop)
+        inside = ~outside & (samples >= SPEC.scored.start) & (samples < SPEC.scored.stop)
         assert inside.any(), "altered where no error counts"
         if family != "without_p":  # small in any beat
             assert np.abs(altered - window)[inside].max() > 0.2 * window.std()

@@ -90,7 +90,7 @@ def run(
     easier = {name: x.without(HARD) for name, x in scored.items()}
     threshold = artifact.calibration.threshold
     measured = _measured(scored, source, threshold)
-    rival = max(measured[1:], key=lambda row: row.auc).name
+    best_baseline = max(measured[1:], key=lambda row: row.auc).name
     found = Evaluation(
         model=source,
         protocol=protocol,
@@ -103,8 +103,8 @@ def run(
         rows_without_hard=_measured(easier, source, threshold),
         gains=gains(scored),
         gains_without_hard=gains(easier),
-        records=by_record(scored[source], threshold, scored[rival]),
-        compared_with=rival,
+        records=by_record(scored[source], threshold, scored[best_baseline]),
+        compared_with=best_baseline,
         worst=examples.worst_records(scored[source], threshold),
         false_detections=_false_detections(beats, values, tested, threshold),
         speed=timing.compare(artifact, [beats.beat(i) for i in rows.test[:64].tolist()]),
@@ -153,7 +153,7 @@ def refuse_leak(provenance: Mapping[str, Any], protocol: Protocol) -> tuple[int,
 def score_test_beats(beats: BeatSet, rows: Ints, values: Doubles, protocol: Protocol) -> Scored:
     """The tested beats and their scores, with those added that have none, as the lowest.
 
-    ``rows`` were detected and judged. Added are reference beats never detected, and those whose
+    ``rows`` were detected and scored. Added are reference beats never detected, and those whose
     signal was unusable: under ``interpatient`` all of DS2's; under ``beatgan`` the abnormal ones,
     since an undetected normal beat is in no fold (it would only flatter the ranking).
     """
@@ -193,15 +193,15 @@ def detection(data: Path, beats: BeatSet, names: Sequence[str]) -> list[Detectio
     return rows
 
 
-def _trainings(told: object) -> Iterator[Mapping[str, Any]]:
-    """Every training that a provenance tells of: its own, and its teachers' within it."""
-    if isinstance(told, Mapping):
-        if "records" in told:
-            yield told
-        for part in told.values():
+def _trainings(provenance: object) -> Iterator[Mapping[str, Any]]:
+    """Every training that a provenance names: its own, and its teachers' within it."""
+    if isinstance(provenance, Mapping):
+        if "records" in provenance:
+            yield provenance
+        for part in provenance.values():
             yield from _trainings(part)
-    elif isinstance(told, list):
-        for part in told:
+    elif isinstance(provenance, list):
+        for part in provenance:
             yield from _trainings(part)
 
 

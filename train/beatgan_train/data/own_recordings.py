@@ -59,7 +59,7 @@ def load(
     beats = replace(beats, label=np.where(bare, np.where(normal, "N", ""), beats.label))
     if progress:
         count = sum(each.annotated for each in opened)
-        text = f"{count} recordings are annotated; {told(beats)}"
+        text = f"{count} recordings are annotated; {describe_patients(beats)}"
         progress.console.print(text, highlight=False, soft_wrap=True)
     return beats
 
@@ -99,7 +99,7 @@ def split(beats: BeatSet, fold: int, seed: int) -> tuple[Ints, Ints]:
     return np.flatnonzero(beats.normal & ~inside), np.flatnonzero(beats.normal & inside)
 
 
-def told(beats: BeatSet) -> str:
+def describe_patients(beats: BeatSet) -> str:
     """What the beats are, in one line: it goes into the model file in place of a database."""
     aside = ~beats.normal
     bad = [int((aside & (beats.quality == q)).sum()) for q in ("unusable", "poor")]

@@ -36,13 +36,13 @@ class Fetched:
     """How many files were downloaded, and how many were there already."""
 
     new: int
-    kept: int
+    present: int
 
 
 def run(db: str, data: Path, *, site: str = PHYSIONET, console: Console | None = None) -> Fetched:
     """Bring ``data/db`` up to date with the latest version of the database ``db`` ("mitdb" ...).
 
-    Files that are there and intact are kept; a download that broke off goes on where it stopped.
+    Files that are there and intact stay; a download that broke off goes on where it stopped.
     Raises UsageError if there is no such database, RecordError if the site cannot be reached or
     sends something else than it lists.
     """
@@ -57,7 +57,7 @@ def run(db: str, data: Path, *, site: str = PHYSIONET, console: Console | None =
         for number, file in enumerate(missing, 1):
             _download(source, file, folder, bars, f"{number}/{len(missing)} {file.path}")
     found = Fetched(len(missing), len(files) - len(missing))
-    console.print(f"{folder}: {found.new} files fetched, {found.kept} were there already")
+    console.print(f"{folder}: {found.new} files fetched, {found.present} were there already")
     return found
 
 
@@ -66,7 +66,7 @@ def latest_version(db: str, site: str) -> str:
     with _get(f"{site}/content/{db}/", f"there is no database {db!r} on {_host(site)}") as page:
         text = page.geturl() + " " + _read(page).decode("utf-8", errors="replace")
     if not (found := re.search(rf"/content/{db}/(\d[\w.-]*)/", text)):
-        raise RecordError(f"{site}/content/{db}/ does not tell the version of {db}")
+        raise RecordError(f"{site}/content/{db}/ does not state the version of {db}")
     return found[1]
 
 

@@ -27,7 +27,7 @@ def spec_of(mode: Mode) -> PreprocessSpec:
     """How each mode sees a beat.
 
     ``full``: against the patient's own reference. ``beat``: as BeatGAN does, the beat alone,
-    between 3 and 45 Hz, each scaled to its own range and judged on the whole window.
+    between 3 and 45 Hz, each scaled to its own range and scored on the whole window.
     """
     plain = PreprocessSpec()
     if mode == "full":

@@ -69,8 +69,8 @@ def load_beats(
     beats = beat_set.load(data, DS1, spec, coefficients, bars)
     if mode == "beat":
         return LoadedBeats(beats)
-    turned = replace(spec, leads=spec.leads[::-1])  # each of DS1's records has two of them
-    return LoadedBeats(beats, beat_set.load(data, DS1, turned, coefficients, bars))
+    swapped = replace(spec, leads=spec.leads[::-1])  # each of DS1's records has two of them
+    return LoadedBeats(beats, beat_set.load(data, DS1, swapped, coefficients, bars))
 
 
 def make_training_set(
@@ -93,20 +93,20 @@ def make_training_set(
         split_seed=SPLIT_SEED,
     )
     if protocol == "own":
-        source = replace(source, database=own_recordings.told(beats))
+        source = replace(source, database=own_recordings.describe_patients(beats))
     return TrainingSet(source, fitted_to, beats.take(held_out))
 
 
-def refuse_other_data(told: Source, found: Source) -> None:
+def refuse_other_data(teacher: Source, found: Source) -> None:
     """Raise UsageError unless what a teacher was made of is ``found`` again.
 
     Otherwise a student would be calibrated on patients that its teacher has seen.
     """
-    if (told.records, told.held_out) != (found.records, found.held_out):
+    if (teacher.records, teacher.held_out) != (found.records, found.held_out):
         raise UsageError(
-            f"the teacher was made of {len(told.records)} recordings with {len(told.held_out)} "
-            f"held out; --data has {len(found.records)} with {len(found.held_out)} held out, or "
-            "others: distil from the data that it was made of"
+            f"the teacher was made of {len(teacher.records)} recordings with "
+            f"{len(teacher.held_out)} held out; --data has {len(found.records)} with "
+            f"{len(found.held_out)} held out, or others: distil from the data that it was made of"
         )
 
 

@@ -71,7 +71,7 @@ def read_reference(
 ) -> Reference:
     """The reference annotation of the WFDB record at ``path`` (without a suffix).
 
-    ``fs`` (Hz) is what its samples count where neither it nor a header tells: beside an EDF or CSV
+    ``fs`` (Hz) is what its samples count where neither it nor a header says: beside an EDF or CSV
     file. Raises RecordError naming the file where it is missing or unreadable.
     """
     base = Path(path)

@@ -113,13 +113,13 @@ def match(reference: Ints, detected: Ints, within: float) -> Pairs:
     order = np.lexsort((det, ref, np.abs(reference[ref] - detected[det])))
     free_ref = np.ones(len(reference), dtype=np.bool_)
     free_det = np.ones(len(detected), dtype=np.bool_)
-    kept: list[int] = []
+    matched: list[int] = []
     for k in order.tolist():
         if free_ref[ref[k]] and free_det[det[k]]:
             free_ref[ref[k]] = free_det[det[k]] = False
-            kept.append(k)
-    kept.sort()
-    return Pairs(ref[kept].astype(np.int64), det[kept].astype(np.int64))
+            matched.append(k)
+    matched.sort()
+    return Pairs(ref[matched].astype(np.int64), det[matched].astype(np.int64))
 
 
 def compare(

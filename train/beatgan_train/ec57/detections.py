@@ -21,7 +21,7 @@ END = int(np.iinfo(np.int64).max)  # of a shutdown that nobody ended
 class Detections:
     """The beats that were found in one record, in order, and its declared shutdowns.
 
-    All in samples at ``fs`` Hz, which is None where too few beats tell it. Shutdowns are [first,
+    All in samples at ``fs`` Hz, which is None where too few beats define it. Shutdowns are [first,
     last); they may overlap.
     """
 

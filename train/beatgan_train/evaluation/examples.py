@@ -42,7 +42,7 @@ class WorstRecord:
 class Example:
     """A beat with its place, and what the model says of it.
 
-    ``value`` is the score judged; ``distance`` and ``prematurity`` are the parts of it that need no
+    ``value`` is the score; ``distance`` and ``prematurity`` are the parts of it that need no
     network, nan where there is none.
     """
 
@@ -57,7 +57,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gallery:
-    """Beats that were chosen by one rule, which ``note`` tells; ``columns`` a row."""
+    """Beats that were chosen by one rule, which ``note`` states; ``columns`` a row."""
 
     title: str
     note: str
@@ -84,7 +84,7 @@ class RankedBeats:
         return ranked
 
     def errors(self, label: str, record: str = "") -> Ints:
-        """Of these the ones judged wrongly: flagged if N, not flagged if abnormal."""
+        """Of these the errors: flagged if N, not flagged if abnormal."""
         members = self.of(label, record)
         above = self.values[members] > self.threshold
         wrong: Ints = members[above if label == "N" else ~above]

@@ -116,7 +116,7 @@ class Row:
 class Gain:
     """One figure of the model, of the best of the baselines, and their difference draw by draw.
 
-    ``label`` is a class judged against N, or "all" for every abnormal beat. The best baseline is
+    ``label`` is a class ranked against N, or "all" for every abnormal beat. The best baseline is
     the one that did best in this very figure on these very beats: the hardest to beat.
     """
 

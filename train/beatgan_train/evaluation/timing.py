@@ -54,7 +54,7 @@ def _measure(name: str, network: Autoencoder, artifact: Artifact, beats: Sequenc
 
 
 def _per_beat(work: Callable[[], object], count: int) -> float:
-    """Microseconds a beat of the median run: a mean would tell of the machine's other work."""
+    """Microseconds a beat of the median run: a mean would include the machine's other work."""
     work()
     times: list[float] = []
     until = perf_counter() + BUDGET_S

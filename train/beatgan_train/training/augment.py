@@ -9,10 +9,10 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """Shifts each window by up to ``jitter`` ticks and scales it by exp of ``gain`` times a normal.
+    """Shifts windows by up to ``jitter`` samples and scales each by exp of ``gain`` times a normal.
 
     Both teach what varies without meaning anything: where the apex was found, and how large the
-    patient's reference was. Ticks shifted in repeat the window's first or last.
+    patient's reference was. Samples shifted in repeat the window's first or last.
     """
 
     jitter: int
@@ -23,8 +23,8 @@ class Augmentation:
         count, length = windows.shape
         if self.jitter:
             shifts = torch.from_numpy(rng.integers(-self.jitter, self.jitter + 1, (count, 1)))
-            ticks = (torch.arange(length) + shifts).clamp(0, length - 1)
-            windows = windows.gather(1, ticks)
+            samples = (torch.arange(length) + shifts).clamp(0, length - 1)
+            windows = windows.gather(1, samples)
         if self.gain:
             factors = np.exp(self.gain * rng.standard_normal((count, 1))).astype(np.float32)
             windows = windows * torch.from_numpy(factors)

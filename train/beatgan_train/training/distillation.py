@@ -5,6 +5,7 @@ Knows tensors; knows no file and no label but "normal" and "altered".
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -26,34 +27,44 @@ from beatgan_train.training.losses import (
     reconstruction,
     score_matching,
 )
+from beatgan_train.training.options import Flag
 
 TERMS = ("reconstruction", "output", "kl", "rank", "score", "features", "hinton")
 COMPARING = ("kl", "rank", "score", "hinton")  # those that need altered beats beside normal ones
 FEATURED = 64  # beats of a batch whose features are matched: they cost the teachers' time
 
 
+Weight = Annotated[float, Flag("Of this term; 0 switches it off.", min=0)]
+RetiredWeight = Annotated[float, Flag("Of this term; 0 switches it off.", min=0, retired=True)]
+RetiredTemperature = Annotated[float, Flag(min=0.01, retired=True)]
+
+
 @dataclass(frozen=True)
 class DistillationOptions:
-    """What a distillation depends on besides its data. A term of weight 0 is switched off."""
+    """What a distillation depends on besides its data. A term of weight 0 is switched off.
 
-    hidden: int = 120
-    middle: int = 60
-    bottleneck: int = 8
-    epochs: int = 30
-    batch: int = 256
-    rate: float = 2e-3
-    reconstruction: float = 1.0
-    output: float = 1.0
-    kl: float = 0.0
-    kl_temperature: float = 2.0
-    rank: float = 0.0
-    score: float = 0.0
-    features: float = 0.0
-    hinton: float = 0.0
-    hinton_temperature: float = 2.0
-    alpha: float = 0.5
+    The shipped student uses ``reconstruction`` and ``output`` alone; what the others are worth is
+    measured by `benchmarks/ablations/distillation.py`.
+    """
+
+    hidden: Annotated[int, Flag("Outer layers.", min=1)] = 120
+    middle: Annotated[int, Flag("Inner layers.", min=1)] = 60
+    bottleneck: Annotated[int, Flag(min=1)] = 8
+    epochs: Annotated[int, Flag(min=1)] = 30
+    batch: Annotated[int, Flag("Normal beats.", min=2)] = 256
+    rate: Annotated[float, Flag("Adam's, at first.", min=0)] = 2e-3
+    reconstruction: Weight = 1.0
+    output: Weight = 1.0
+    kl: RetiredWeight = 0.0
+    kl_temperature: RetiredTemperature = 2.0
+    rank: RetiredWeight = 0.0
+    score: RetiredWeight = 0.0
+    features: RetiredWeight = 0.0
+    hinton: RetiredWeight = 0.0
+    hinton_temperature: RetiredTemperature = 2.0
+    alpha: Annotated[float, Flag("Hinton's: the soft part's share.", 0, 1, retired=True)] = 0.5
     held_out_families: tuple[str, ...] = ()
-    seed: int = 0
+    seed: Annotated[int, Flag("Of all chance.", min=0)] = 0
 
     @property
     def compares(self) -> bool:

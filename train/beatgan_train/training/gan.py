@@ -5,7 +5,7 @@ Generator and discriminator learn in turn. Knows tensors of windows; knows no fi
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from beatgan.types import Floats, Ints
 from beatgan_train.training.augment import Augmentation
 from beatgan_train.training.loop import State, set_rate
 from beatgan_train.training.losses import reconstruction
+from beatgan_train.training.options import Flag
 
 Precision = Literal["auto", "float32", "bfloat16"]
 COLLAPSED = 5e-6  # a discriminator with a smaller loss has won and teaches nothing: start it anew
@@ -31,16 +32,18 @@ class TeacherOptions:
     As published: bottleneck 50, rate 1e-4 throughout, feature_weight 1 (see docs/training.md).
     """
 
-    width: int = 32
-    bottleneck: int = 8
-    epochs: int = 5
-    batch: int = 64
-    rate: float = 1e-3
-    feature_weight: float = 0.01
-    jitter: int = 0  # samples; see Augmentation
-    gain: float = 0.0
-    precision: Precision = "auto"
-    seed: int = 0
+    width: Annotated[int, Flag("Channels of the first layer.", min=1)] = 32
+    bottleneck: Annotated[int, Flag(min=1)] = 8
+    epochs: Annotated[int, Flag(min=1)] = 5
+    batch: Annotated[int, Flag(min=2)] = 64
+    rate: Annotated[float, Flag("Adam's.", min=0)] = 1e-3
+    feature_weight: Annotated[float, Flag("Of feature matching.", min=0)] = 0.01
+    jitter: Annotated[int, Flag("Augmentation: shifts up to so many samples.", min=0)] = 0
+    gain: Annotated[float, Flag("Augmentation: sd of the log gain.", min=0)] = 0.0
+    precision: Annotated[Precision, Flag("auto: bfloat16 where the processor computes in it.")] = (
+        "auto"
+    )
+    seed: Annotated[int, Flag("Of all chance.", min=0)] = 0
 
 
 class BeatGan:

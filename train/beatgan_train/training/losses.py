@@ -43,7 +43,7 @@ def rank(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def score_matching(student: Tensor, teacher: Tensor) -> Tensor:
-    """Smooth-L1 distance of the log errors (n,) themselves: keeps thresholds transferable."""
+    """Smooth-L1 distance of the log errors (n,) themselves: so that thresholds carry over."""
     return functional.smooth_l1_loss(student, teacher)
 
 

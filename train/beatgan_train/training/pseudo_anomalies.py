@@ -1,7 +1,7 @@
 """Beats made anomalous by hand, so that a network can be taught what to refuse without a label.
 
 Each family alters one normal window in a way the heart, the electrodes or the front end might, and
-says in which ticks. Knows windows; knows no network and no diagnosis.
+says in which samples. Knows windows; knows no network and no diagnosis.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,12 +14,12 @@ from beatgan.errors import UsageError
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats, Ints
 
-Span = tuple[int, int]  # the altered ticks, [first, last)
+Span = tuple[int, int]  # the altered samples, [first, last)
 Altered = tuple[Floats, Span]
 
 NOTICEABLE = 0.5  # of the beat's own standard deviation: an alteration must reach it somewhere
 TRIES = 8  # at drawing one that does
-JOIN = 9  # ticks over which an alteration fades in and out
+JOIN = 9  # samples over which an alteration fades in and out
 # A beat's landmarks, in milliseconds from the apex, generously.
 QRS = (-100, 110)
 P_WAVE = (-250, -80)
@@ -49,8 +49,8 @@ def widened(case: Case) -> Altered:
     """The QRS complex 1.5 to 2.5 times as wide, as when it begins in a ventricle."""
     factor = case.rng.uniform(1.5, 2.5)
     span = _ticks(case.spec, QRS[0] * factor, QRS[1] * factor)
-    ticks = np.arange(case.spec.length)
-    slow = np.interp(case.spec.before + (ticks - case.spec.before) / factor, ticks, case.beat)
+    samples = np.arange(case.spec.length)
+    slow = np.interp(case.spec.before + (samples - case.spec.before) / factor, samples, case.beat)
     return _blend(case.beat, slow, span), span
 
 
@@ -93,7 +93,7 @@ def early(case: Case) -> Altered:
 def stepped(case: Case) -> Altered:
     """The baseline jumps by 0.7 to 2 standard deviations, and the high-pass brings it back."""
     begin = int(case.rng.integers(case.spec.scored.start, case.spec.scored.stop - 40))
-    decay = case.spec.rate / (2 * np.pi * case.spec.highpass_hz)  # ticks
+    decay = case.spec.rate / (2 * np.pi * case.spec.highpass_hz)  # samples
     height = case.rng.choice((-1.0, 1.0)) * case.rng.uniform(0.7, 2.0) * case.beat.std()
     altered = case.beat.copy()
     altered[begin:] += height * np.exp(-np.arange(case.spec.length - begin) / decay)
@@ -115,8 +115,8 @@ def noisy(case: Case) -> Altered:
 def shifted(case: Case) -> Altered:
     """The whole window 20 to 40 ms early or late: further off than alignment can mend."""
     by = case.rng.choice((-1, 1)) * _count(case.spec, case.rng.uniform(20, 40))
-    ticks = np.clip(np.arange(case.spec.length) + by, 0, case.spec.length - 1)
-    return case.beat[ticks], (0, case.spec.length)
+    samples = np.clip(np.arange(case.spec.length) + by, 0, case.spec.length - 1)
+    return case.beat[samples], (0, case.spec.length)
 
 
 Family = Callable[[Case], Altered]
@@ -149,7 +149,7 @@ def make(
 ) -> PseudoBeats:
     """One pseudo-anomaly from each of the normal ``windows`` (n, length), families by chance.
 
-    ``patients`` (n,) tells whose beat each is: splices take their donor from another patient
+    ``patients`` (n,) is whose beat each is: splices take their donor from another patient
     where there is one. A family that would not show on a beat (no P wave in a beat that has none)
     is replaced by another.
     """
@@ -190,17 +190,17 @@ def _donors(patients: Ints, rng: np.random.Generator) -> Ints:
 def _scaled(beat: Floats, span: Span, factor: float) -> Altered:
     """The beat with its deflection in ``span``, seen from the chord, times ``factor``."""
     first, last = span[0], span[1] - 1
-    ticks = np.arange(len(beat))
-    line = np.interp(ticks, [first, last], [beat[first], beat[last]])
+    samples = np.arange(len(beat))
+    line = np.interp(samples, [first, last], [beat[first], beat[last]])
     return _blend(beat, line + factor * (beat - line), span), span
 
 
 def _blend(beat: Floats, other: np.ndarray, span: Span) -> Floats:
     """``beat`` outside of ``span`` and ``other`` inside, joined smoothly within the span."""
     first, last = span
-    ticks = np.arange(len(beat))
-    left = (ticks - first + 1) / JOIN if first > 0 else np.ones(len(beat))
-    right = (last - ticks) / JOIN if last < len(beat) else np.ones(len(beat))
+    samples = np.arange(len(beat))
+    left = (samples - first + 1) / JOIN if first > 0 else np.ones(len(beat))
+    right = (last - samples) / JOIN if last < len(beat) else np.ones(len(beat))
     share = np.clip(np.minimum(left, right), 0, 1)
     joined: Floats = (beat + share * (other - beat)).astype(np.float32)
     return joined
@@ -211,6 +211,6 @@ def _count(spec: PreprocessSpec, ms: float) -> int:
 
 
 def _ticks(spec: PreprocessSpec, start_ms: float, stop_ms: float) -> Span:
-    """The ticks from one time relative to the apex to another, within the window."""
+    """The samples from one time relative to the apex to another, within the window."""
     first = spec.before + _count(spec, start_ms)
     return max(0, first), min(spec.length, spec.before + _count(spec, stop_ms))
