@@ -30,7 +30,7 @@ def kept_beats(beats: BeatSet, farthest: float, each: bool) -> NDArray[np.bool_]
     kept = ~everything
     with patch.object(own_recordings, "FARTHEST", farthest):
         for part in parts:
-            kept |= own_recordings.usual(beats, part)
+            kept |= own_recordings.presumed_normal(beats, part)
     return kept
 
 

@@ -19,7 +19,7 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles
 from beatgan_train import cli
 from beatgan_train.data.beat_set import BeatSet
-from beatgan_train.data.own_recordings import describe_patients, load, split, usual
+from beatgan_train.data.own_recordings import describe_patients, load, presumed_normal, split
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")
@@ -150,8 +150,8 @@ def test_the_counts_are_told(mixed: Path, beats: BeatSet) -> None:
 
 def test_usual_is_about_the_beats_among_alone(beats: BeatSet) -> None:
     some = beats.record == 0
-    assert not (usual(beats, some) & ~some).any()
-    assert not usual(beats, np.zeros(len(beats), dtype=np.bool_)).any()
+    assert not (presumed_normal(beats, some) & ~some).any()
+    assert not presumed_normal(beats, np.zeros(len(beats), dtype=np.bool_)).any()
 
 
 def test_each_patient_is_held_out_once_with_all_recordings(beats: BeatSet) -> None:

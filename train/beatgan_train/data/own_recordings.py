@@ -55,7 +55,7 @@ def load(
         raise UsageError(f"{data}: no recording has beats annotated in a file .{annotator}")
     beats = join([each.beats for each in opened])
     bare = np.concatenate([np.full(len(o.beats), not o.annotated) for o in opened])
-    normal = usual(beats, bare)
+    normal = presumed_normal(beats, bare)
     beats = replace(beats, label=np.where(bare, np.where(normal, "N", ""), beats.label))
     if progress:
         count = sum(each.annotated for each in opened)
@@ -64,7 +64,7 @@ def load(
     return beats
 
 
-def usual(beats: BeatSet, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def presumed_normal(beats: BeatSet, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which of the beats ``among`` are taken as normal without anybody having said so.
 
     Those of good signal whose distance to their patient's reference is at most ``FARTHEST`` robust

@@ -1,4 +1,4 @@
-"""Beats made anomalous by hand, so that a network can be taught what to refuse without a label.
+"""Beats made anomalous by hand, so that a network can learn what is anomalous without a label.
 
 Each family alters one normal window in a way the heart, the electrodes or the front end might, and
 says in which samples. Knows windows; knows no network and no diagnosis.
@@ -48,7 +48,7 @@ class PseudoBeats:
 def widened(case: Case) -> Altered:
     """The QRS complex 1.5 to 2.5 times as wide, as when it begins in a ventricle."""
     factor = case.rng.uniform(1.5, 2.5)
-    span = _ticks(case.spec, QRS[0] * factor, QRS[1] * factor)
+    span = _samples(case.spec, QRS[0] * factor, QRS[1] * factor)
     samples = np.arange(case.spec.length)
     slow = np.interp(case.spec.before + (samples - case.spec.before) / factor, samples, case.beat)
     return _blend(case.beat, slow, span), span
@@ -57,22 +57,22 @@ def widened(case: Case) -> Altered:
 def resized(case: Case) -> Altered:
     """The QRS complex 0.4 to 0.65, or 1.6 to 2.5, times as high."""
     factor = case.rng.uniform(0.4, 0.65) if case.rng.random() < 0.5 else case.rng.uniform(1.6, 2.5)
-    return _scaled(case.beat, _ticks(case.spec, *QRS), factor)
+    return _scaled(case.beat, _samples(case.spec, *QRS), factor)
 
 
 def flipped(case: Case) -> Altered:
     """The QRS complex upside down."""
-    return _scaled(case.beat, _ticks(case.spec, *QRS), -1.0)
+    return _scaled(case.beat, _samples(case.spec, *QRS), -1.0)
 
 
 def without_p(case: Case) -> Altered:
     """No P wave, as in a junctional beat."""
-    return _scaled(case.beat, _ticks(case.spec, *P_WAVE), 0.0)
+    return _scaled(case.beat, _samples(case.spec, *P_WAVE), 0.0)
 
 
 def without_t(case: Case) -> Altered:
     """No T wave, or one upside down."""
-    return _scaled(case.beat, _ticks(case.spec, *T_WAVE), case.rng.choice((0.0, -1.0)))
+    return _scaled(case.beat, _samples(case.spec, *T_WAVE), case.rng.choice((0.0, -1.0)))
 
 
 def spliced(case: Case) -> Altered:
@@ -131,7 +131,7 @@ FAMILIES: dict[str, Family] = {
 def families_without(held_out: Sequence[str]) -> tuple[str, ...]:
     """The names of all families but ``held_out``; UsageError on an unknown one or if none is left.
 
-    A network that refuses the held-out families too has learnt more than a list.
+    A network to which the held-out families too are anomalous has learnt more than a list.
     """
     if unknown := [name for name in held_out if name not in FAMILIES]:
         raise UsageError(f"no pseudo-anomaly {unknown[0]!r}; there are {', '.join(FAMILIES)}")
@@ -210,7 +210,7 @@ def _count(spec: PreprocessSpec, ms: float) -> int:
     return round(ms * spec.rate / 1000)
 
 
-def _ticks(spec: PreprocessSpec, start_ms: float, stop_ms: float) -> Span:
+def _samples(spec: PreprocessSpec, start_ms: float, stop_ms: float) -> Span:
     """The samples from one time relative to the apex to another, within the window."""
     first = spec.before + _count(spec, start_ms)
     return max(0, first), min(spec.length, spec.before + _count(spec, stop_ms))
