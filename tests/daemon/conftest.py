@@ -1,18 +1,22 @@
 """Stand-ins for a model and for metrics, and a synthetic patient, for tests of the daemon."""
 
+import io
+import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.model.scorer import Scorer
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Floats, Quality, Score
+from beatgan_daemon import log
 from beatgan_daemon.pipeline.engine import Engine, EngineSettings
 from beatgan_daemon.pipeline.observer import Observer
 from beatgan_train.training.coefficients import coefficients_of
@@ -129,3 +133,12 @@ def new_engine() -> Callable[..., tuple[Engine, Counter[str]]]:
 def patient() -> Floats:
     """A minute of one lead at 360 Hz, shape (21600, 1), every ninth beat ventricular."""
     return synthetic_ecg(60.0, FS)[:, np.newaxis]
+
+
+@pytest.fixture
+def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What was logged since the test began, at every level."""
+    out = io.StringIO()
+    log.configure("debug", "json", out)
+    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
+    structlog.reset_defaults()

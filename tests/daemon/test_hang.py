@@ -1,7 +1,5 @@
 """A real service of which one thread hangs: systemd, health pages and the log hear of it."""
 
-import io
-import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,11 +12,9 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-import structlog
 
 from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
-from beatgan_daemon import log
 from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.service import start
 from beatgan_daemon.settings import load
@@ -51,14 +47,6 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
         end.bind(str(tmp_path / "notify"))
         end.setblocking(False)
         yield end
-
-
-@pytest.fixture
-def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    out = io.StringIO()
-    log.configure("info", "json", out)
-    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
-    structlog.reset_defaults()
 
 
 def pings(manager: socket.socket) -> int:

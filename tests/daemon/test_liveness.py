@@ -1,7 +1,5 @@
 """Who moves, who hangs, and who hears of it: systemd, health pages, the log, the status line."""
 
-import io
-import json
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,9 +8,7 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
-import structlog
 
-from beatgan_daemon import log
 from beatgan_daemon.liveness import STALL_S, Liveness, Watchdog
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.systemd import Notifier
@@ -31,14 +27,6 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    out = io.StringIO()
-    log.configure("debug", "json", out)
-    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
-    structlog.reset_defaults()
 
 
 def test_without_a_hang_nothing_is_wrong(clock: Clock) -> None:

@@ -1,9 +1,7 @@
 """A reload is all or nothing, and one at a time: what is read, refused, handed over and said."""
 
-import io
-import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
@@ -11,12 +9,10 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
-import structlog
 
 from beatgan.errors import ArtifactError
 from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
-from beatgan_daemon import log
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.reload import LIVE, Prepared, Reload, changes
@@ -97,14 +93,6 @@ def model(new_scorer: Callable[[], Scorer]) -> Loaded:
 @pytest.fixture
 def daemon(tmp_path: Path, model: Loaded) -> Daemon:
     return Daemon(tmp_path / "daemon.toml", model)
-
-
-@pytest.fixture
-def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    out = io.StringIO()
-    log.configure("debug", "json", out)
-    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
-    structlog.reset_defaults()
 
 
 def test_what_changed_is_handed_over_and_said(

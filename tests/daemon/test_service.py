@@ -1,6 +1,5 @@
 """The service in this process: real sockets, a scripted clock, and a scorer without torch."""
 
-import io
 import json
 import signal
 import socket
@@ -13,7 +12,6 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-import structlog
 import zmq
 
 from beatgan.model.scorer import Scorer
@@ -21,7 +19,6 @@ from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.protocol.frames import encode_frame
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Chunk
-from beatgan_daemon import log
 from beatgan_daemon.exit_codes import Exit, StartError
 from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.service import Service, run, start
@@ -53,14 +50,6 @@ def settings(**flags: Any) -> Settings:
         "log.status_s": "60",
     }
     return load(flags=loopback | flags, environment={})
-
-
-@pytest.fixture
-def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    out = io.StringIO()
-    log.configure("debug", "json", out)
-    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
-    structlog.reset_defaults()
 
 
 @pytest.fixture

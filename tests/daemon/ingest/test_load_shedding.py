@@ -1,7 +1,5 @@
 """A daemon under more load than it can carry: on scripted time, with a scripted queue."""
 
-import io
-import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -11,14 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import structlog
 
 from beatgan.model.scorer import Scorer
 from beatgan.protocol.frames import decode_frame, encode_frame
 from beatgan.protocol.messages import AlertMessage, Message, StatusMessage
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Chunk
-from beatgan_daemon import log
 from beatgan_daemon.ingest.overload import PROBATION_S
 from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.pipeline.batcher import Outgoing
@@ -99,14 +95,6 @@ class World:
             for now, m in self.said
             if isinstance(m, StatusMessage) and m.state == state
         ]
-
-
-@pytest.fixture
-def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    out = io.StringIO()
-    log.configure("info", "json", out)
-    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -15,17 +15,11 @@ from beatgan.types import Chunk, Floats
 from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.checkpointing import Checkpointer, restore_streams
 from beatgan_daemon.pipeline.engine import Engine
+from tests.support.chunks import make_chunk
 
 FS = 360.0
-START_NS = 1_700_000_000_000_000_000
 
 NewEngine = Callable[..., tuple[Engine, Counter[str]]]
-
-
-def chunk(samples: Floats, first: int, stream: str = "bed") -> Chunk:
-    t_ns = START_NS + round(first * 1e9 / FS)
-    leads = tuple(f"lead {i}" for i in range(samples.shape[1]))
-    return Chunk(stream, 1, 0, first, t_ns, FS, leads, samples)
 
 
 def timeless(messages: Iterable[Message]) -> list[Message]:
@@ -97,7 +91,7 @@ class Daemon:
 
 def pieces(samples: Floats, start: int, stop: int, size: int = 360) -> list[Chunk]:
     return [
-        chunk(samples[at : min(at + size, stop)], at, stream)
+        make_chunk(samples[at : min(at + size, stop)], at, stream)
         for at in range(start, stop, size)
         for stream in ("bed", "cot")
     ]
@@ -220,9 +214,9 @@ def test_nothing_is_kept_of_a_stream_of_which_something_waits_to_be_told(
     patient: Floats, new_engine: NewEngine
 ) -> None:
     daemon = Daemon(new_engine(batch_size=99, batch_age=1e3)[0], round_s=0.1)
-    daemon.engine.receive(chunk(patient, 0), 0.0)
+    daemon.engine.receive(make_chunk(patient, 0), 0.0)
     other, _ = new_engine()
-    other.receive(chunk(patient, 0), 0.0)
+    other.receive(make_chunk(patient, 0), 0.0)
     alerts = [
         message for message in messages_of(other.drain(0.0)) if isinstance(message, AlertMessage)
     ]
@@ -253,7 +247,7 @@ def test_checkpoints_are_spread_and_saved_only_where_a_stream_goes_on(
     now = 0.0
     for at in range(0, 21_600, 36):
         for stream in range(20 if at < 10_800 else 10):
-            daemon.engine.receive(chunk(patient[at : at + 36], at, f"bed-{stream}"), now)
+            daemon.engine.receive(make_chunk(patient[at : at + 36], at, f"bed-{stream}"), now)
         writes = daemon.checkpointer.pending_writes(messages_of(daemon.engine.drain(now)), now)
         assert len(writes.checkpoints) <= 2
         saved.append((now, [name for name, _ in writes.checkpoints]))

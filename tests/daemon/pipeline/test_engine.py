@@ -23,28 +23,22 @@ from beatgan.protocol.messages import (
 from beatgan.types import Chunk, Floats
 from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
+from tests.support.chunks import START_NS, make_chunk
 
 FS = 360.0
-START_NS = 1_700_000_000_000_000_000
 
 NewEngine = Callable[..., tuple[Engine, Counter[str]]]
-
-
-def chunk(
-    samples: Floats, first: int, stream: str = "bed", epoch: int = 1, fs: float = FS
-) -> Chunk:
-    leads = tuple(f"lead {i}" for i in range(samples.shape[1]))
-    t_ns = START_NS + round(first * 1e9 / fs)
-    return Chunk(stream, epoch, 0, first, t_ns, fs, leads, samples)
 
 
 def cut(samples: Floats, sizes: Iterable[int], **header: Any) -> list[Chunk]:
     chunks, first = [], 0
     for size in sizes:
         if first < len(samples):
-            chunks.append(chunk(samples[first : first + size], first, **header))
+            chunks.append(make_chunk(samples[first : first + size], first, **header))
         first += size
-    return [*chunks, chunk(samples[first:], first, **header)] if first < len(samples) else chunks
+    return (
+        [*chunks, make_chunk(samples[first:], first, **header)] if first < len(samples) else chunks
+    )
 
 
 def run(engine: Engine, chunks: Iterable[Chunk], step: float = 0.0) -> list[Message]:
@@ -88,7 +82,7 @@ def states(messages: Iterable[Message]) -> list[str]:
 def told(patient: Floats, new_engine: NewEngine) -> list[Message]:
     """What a minute of ECG says in one piece, with a lost second in it."""
     engine, _ = new_engine()
-    return timeless(run(engine, [chunk(spoilt(patient), 0)]))
+    return timeless(run(engine, [make_chunk(spoilt(patient), 0)]))
 
 
 def spoilt(patient: Floats) -> Floats:
@@ -148,7 +142,7 @@ def test_interleaving_streams_changes_nothing(
     assert timeless(messages) == told
     for name, samples in zip(names[1:], sources[1:], strict=True):
         alone, _ = new_engine()
-        expected = run(alone, [chunk(samples, 0, stream=name)])
+        expected = run(alone, [make_chunk(samples, 0, stream=name)])
         assert timeless(messages, name) == timeless(expected, name)
 
 
@@ -235,11 +229,11 @@ def test_beats_wait_for_a_full_batch_or_the_age_of_one(
     patient: Floats, new_engine: NewEngine
 ) -> None:
     engine, _ = new_engine(batch_size=5, batch_age=0.1)
-    engine.receive(chunk(patient[:720], 0), 10.0)
+    engine.receive(make_chunk(patient[:720], 0), 10.0)
     assert engine.poll(10.09) == []
     assert engine.deadline() == pytest.approx(10.1)
     assert beats(messages_of(engine.poll(10.1)))
-    engine.receive(chunk(patient[720:3600], 720), 10.2)
+    engine.receive(make_chunk(patient[720:3600], 720), 10.2)
     assert len(beats(messages_of(engine.poll(10.2)))) >= 5
 
 
@@ -248,7 +242,7 @@ def test_no_batch_is_larger_than_asked_for(
 ) -> None:
     scorer = new_scorer()
     engine, _ = new_engine(scorer=scorer, batch_size=16)
-    run(engine, [chunk(patient, 0)])
+    run(engine, [make_chunk(patient, 0)])
     assert max(scorer.batches) == 16
     assert sum(scorer.batches) > 60
 
@@ -258,7 +252,7 @@ def test_every_message_knows_when_its_samples_arrived(
 ) -> None:
     engine, _ = new_engine()
     for now, first in ((10.0, 0), (12.0, 720), (14.0, 1440)):
-        engine.receive(chunk(patient[first : first + 720], first), now)
+        engine.receive(make_chunk(patient[first : first + 720], first), now)
     outgoing = engine.drain(15.0)
     arrivals = [each.arrived for each in outgoing]
     assert arrivals[0] is None  # started
@@ -269,7 +263,7 @@ def test_every_message_knows_when_its_samples_arrived(
 def test_a_delay_ends_when_the_clock_says_so(patient: Floats, new_engine: NewEngine) -> None:
     def signal_ms(**clock: Any) -> list[float]:
         engine, _ = new_engine(silence=5.0, **clock)
-        engine.receive(chunk(patient[:720], 0), 10.0)
+        engine.receive(make_chunk(patient[:720], 0), 10.0)
         engine.poll(10.2)
         return [alert.delay_ms.signal for alert in alerts(messages_of(engine.poll(15.0)))]
 
@@ -287,7 +281,7 @@ def test_a_deadline_is_exactly_when_poll_has_something(
     patient: Floats, new_engine: NewEngine
 ) -> None:
     engine, _ = new_engine(silence=4.0, forget=100.0)
-    engine.receive(chunk(patient[:720], 0), 1000.0)
+    engine.receive(make_chunk(patient[:720], 0), 1000.0)
     seen: list[Message] = []
     while (deadline := engine.deadline()) is not None:
         assert engine.poll(deadline - 1e-6) == []
@@ -299,7 +293,7 @@ def test_a_deadline_is_exactly_when_poll_has_something(
 
 def test_drain_scores_what_waits_and_ends_nothing(patient: Floats, new_engine: NewEngine) -> None:
     engine, counts = new_engine(batch_size=1000, batch_age=1000.0)
-    engine.receive(chunk(patient, 0), 0.0)
+    engine.receive(make_chunk(patient, 0), 0.0)
     assert engine.poll(0.0) == []
     messages = messages_of(engine.drain(0.0))
     assert len(beats(messages)) > 60
@@ -314,7 +308,7 @@ def test_silence_is_an_alert_that_ends_when_samples_come(
     patient: Floats, new_engine: NewEngine
 ) -> None:
     engine, _ = new_engine(silence=5.0)
-    messages = run(engine, [chunk(patient[:720], 0)])
+    messages = run(engine, [make_chunk(patient[:720], 0)])
     assert engine.poll(4.99) == []
     (start,) = alerts(messages_of(engine.poll(5.5)))
     assert (start.code, start.kind, start.phase) == ("signal.no-data", "technical", "start")
@@ -322,9 +316,9 @@ def test_silence_is_an_alert_that_ends_when_samples_come(
     assert (start.delay_ms.condition, start.delay_ms.signal) == (5000.0, 500.0)
     assert start.raised_ns == START_NS + 7_500_000_000
     assert engine.poll(6.0) == []
-    engine.receive(chunk(patient[:720], 0), 6.5)  # repeats bring nothing new
+    engine.receive(make_chunk(patient[:720], 0), 6.5)  # repeats bring nothing new
     assert engine.drain(6.5) == []
-    engine.receive(chunk(patient[1440:2160], 1440), 7.0)
+    engine.receive(make_chunk(patient[1440:2160], 1440), 7.0)
     messages = messages_of(engine.drain(7.0))
     end = messages[0]
     assert isinstance(end, AlertMessage)
@@ -334,7 +328,7 @@ def test_silence_is_an_alert_that_ends_when_samples_come(
 
 def test_nobody_is_silent_while_frames_wait(patient: Floats, new_engine: NewEngine) -> None:
     engine, _ = new_engine(silence=5.0)
-    run(engine, [chunk(patient[:720], 0)])
+    run(engine, [make_chunk(patient[:720], 0)])
     assert engine.poll(60.0, received_until=4.9) == []
     assert [alert.code for alert in alerts(messages_of(engine.poll(60.0, received_until=5.0)))] == [
         "signal.no-data"
@@ -343,9 +337,9 @@ def test_nobody_is_silent_while_frames_wait(patient: Floats, new_engine: NewEngi
 
 def test_the_silence_of_an_epoch_ends_with_it(patient: Floats, new_engine: NewEngine) -> None:
     engine, _ = new_engine()
-    run(engine, [chunk(patient[:720], 0)])
+    run(engine, [make_chunk(patient[:720], 0)])
     (start,) = alerts(messages_of(engine.poll(5.0)))
-    engine.receive(chunk(patient[:720], 100, epoch=2), 6.0)
+    engine.receive(make_chunk(patient[:720], 100, epoch=2), 6.0)
     end, *rest = messages_of(engine.drain(6.0))
     assert isinstance(end, AlertMessage)
     assert (end.id, end.epoch, end.phase, end.end_sample) == (start.id, 1, "end", 720)
@@ -356,7 +350,7 @@ def test_each_silence_is_an_episode_of_its_own(patient: Floats, new_engine: NewE
     engine, _ = new_engine()
     found: list[Message] = []
     for turn in range(3):
-        engine.receive(chunk(patient[360 * turn : 360 * (turn + 1)], 360 * turn), 10.0 * turn)
+        engine.receive(make_chunk(patient[360 * turn : 360 * (turn + 1)], 360 * turn), 10.0 * turn)
         found += messages_of(engine.poll(10.0 * turn + 9))
     ids = [alert.id for alert in alerts(found) if alert.phase == "start"]
     assert len(set(ids)) == len(ids) == 3
@@ -364,16 +358,16 @@ def test_each_silence_is_an_episode_of_its_own(patient: Floats, new_engine: NewE
 
 def test_a_stream_long_silent_is_forgotten(patient: Floats, new_engine: NewEngine) -> None:
     engine, counts = new_engine(forget=60.0, max_streams=2)
-    engine.receive(chunk(patient[:720], 0), 0.0)
+    engine.receive(make_chunk(patient[:720], 0), 0.0)
     engine.poll(5.0)
-    engine.receive(chunk(patient[:720], 0, stream="other"), 30.0)
+    engine.receive(make_chunk(patient[:720], 0, stream="other"), 30.0)
     messages = messages_of(engine.poll(60.0))
     (end,) = [alert for alert in alerts(messages) if alert.stream == "bed"]
     assert (end.code, end.phase, end.end_sample) == ("signal.no-data", "end", 720)
     assert [m.stream for m in messages if isinstance(m, StatusMessage)] == ["other", "bed"]
     assert states(messages) == ["started", "ended"]
     assert counts["streams"] == 1
-    engine.receive(chunk(patient[:720], 720), 61.0)
+    engine.receive(make_chunk(patient[:720], 720), 61.0)
     assert counts["streams"] == 2
     assert states(messages_of(engine.drain(61.0))) == ["started"]
 
@@ -381,7 +375,7 @@ def test_a_stream_long_silent_is_forgotten(patient: Floats, new_engine: NewEngin
 def test_memory_of_many_short_streams_is_given_back(patient: Floats, new_engine: NewEngine) -> None:
     engine, counts = new_engine(max_streams=10, forget=6.0)
     for turn in range(200):
-        engine.receive(chunk(patient[:36], 0, stream=f"bed-{turn}"), float(turn))
+        engine.receive(make_chunk(patient[:36], 0, stream=f"bed-{turn}"), float(turn))
         engine.poll(float(turn))
     assert counts["streams"] <= 7
 
@@ -409,11 +403,11 @@ def test_one_stream_too_many_is_refused_and_the_others_go_on(
 ) -> None:
     engine, counts = new_engine(max_streams=2)
     for name in ("a", "b"):
-        engine.receive(chunk(patient[:720], 0, stream=name), 0.0)
+        engine.receive(make_chunk(patient[:720], 0, stream=name), 0.0)
     with pytest.raises(StreamError, match="at most 2 streams") as caught:
-        engine.receive(chunk(patient[:720], 0, stream="c"), 0.0)
+        engine.receive(make_chunk(patient[:720], 0, stream="c"), 0.0)
     assert caught.value.reason == "streams"
-    engine.receive(chunk(patient[720:], 720, stream="a"), 0.0)
+    engine.receive(make_chunk(patient[720:], 720, stream="a"), 0.0)
     assert {message.stream for message in messages_of(engine.drain(0.0))} == {"a", "b"}
     assert (counts["streams"], counts["received"]) == (2, 720 + len(patient))
 
@@ -422,10 +416,10 @@ def test_a_refused_rate_leaves_stream_and_silence_as_they_were(
     patient: Floats, new_engine: NewEngine
 ) -> None:
     engine, counts = new_engine()
-    run(engine, [chunk(patient[:720], 0)])
+    run(engine, [make_chunk(patient[:720], 0)])
     engine.poll(5.0)
     with pytest.raises(StreamError) as caught:
-        engine.receive(chunk(patient[720:1440], 720, fs=250.0), 6.0)
+        engine.receive(make_chunk(patient[720:1440], 720, fs=250.0), 6.0)
     assert caught.value.reason == "rate"
     assert engine.drain(6.0) == []
     assert counts["received"] == 720
@@ -439,7 +433,7 @@ def frames_with_everything(patient: Floats) -> Sequence[Chunk]:
     frames.insert(20, frames[19])  # repeated
     frames[30], frames[31] = frames[31], frames[30]  # reordered
     del frames[40:50]  # a hole of ten seconds
-    return [*frames, *(chunk(each.samples, each.first, epoch=2) for each in frames[:20])]
+    return [*frames, *(make_chunk(each.samples, each.first, epoch=2) for each in frames[:20])]
 
 
 def test_everything_at_once_is_accounted_for(patient: Floats, new_engine: NewEngine) -> None:
@@ -464,7 +458,7 @@ def test_beats_are_numbered_on_over_a_change_of_leads(
 ) -> None:
     engine, _ = new_engine()
     both = np.repeat(patient, 2, axis=1)
-    messages = run(engine, [chunk(patient[:10800], 0), chunk(both[10800:], 10800)])
+    messages = run(engine, [make_chunk(patient[:10800], 0), make_chunk(both[10800:], 10800)])
     found = beats(messages)
     assert [beat.n for beat in found] == list(range(len(found)))
     assert states(messages) == ["started", "leads-changed"]

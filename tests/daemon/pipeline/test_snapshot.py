@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from zlib import crc32
 
 import numpy as np
@@ -18,18 +19,15 @@ from beatgan_daemon.pipeline.observer import Observer
 from beatgan_daemon.pipeline.snapshot import HEAD, Snapshot, SnapshotError, decode, encode, latest
 from beatgan_daemon.pipeline.stream import SegmentEnd, StatusChange, Stream, StreamEvent
 from beatgan_train.training.coefficients import coefficients_of
+from tests.support.chunks import make_chunk
 
 COEFFICIENTS = coefficients_of("full")
 
 FS = 360.0
-START_NS = 1_700_000_000_000_000_000
+chunk = partial(make_chunk, leads=("II",))
 LIMITS = AlarmLimits(anomalous_beats=2, among_beats=12)
 
 NewScorer = Callable[[], Scorer]
-
-
-def chunk(samples: Floats, first: int, epoch: int = 1, leads: tuple[str, ...] = ("II",)) -> Chunk:
-    return Chunk("bed", epoch, 0, first, START_NS + round(first * 1e9 / FS), FS, leads, samples)
 
 
 class Bed:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,26 +17,15 @@ from beatgan_daemon.pipeline.observer import Observer
 from beatgan_daemon.pipeline.source_clock import SourceClock
 from beatgan_daemon.pipeline.stream import SegmentEnd, StatusChange, Stream, StreamEvent
 from beatgan_train.training.coefficients import coefficients_of
+from tests.support.chunks import START_NS, make_chunk
 
 COEFFICIENTS = coefficients_of("full")
 
 FS = 360.0
-START_NS = 1_700_000_000_000_000_000
+chunk = partial(make_chunk, leads=("MLII",))
 HOUR = int(3600 * FS)
 
 NewObserver = Callable[[Counter[str]], Observer]
-
-
-def chunk(
-    samples: Floats,
-    first: int,
-    epoch: int = 1,
-    fs: float = FS,
-    leads: tuple[str, ...] = ("MLII",),
-    t_ns: int | None = None,
-) -> Chunk:
-    time = START_NS + round(first * 1e9 / fs) if t_ns is None else t_ns
-    return Chunk("bed", epoch, 0, first, time, fs, leads, samples)
 
 
 def quiet(count: int, leads: int = 1) -> Floats:

@@ -18,10 +18,8 @@ from beatgan.protocol.control import JournalEntry
 from beatgan.protocol.messages import (
     AlertMessage,
     BeatMessage,
-    Delay,
     Message,
     StatusMessage,
-    Totals,
     encode_json,
 )
 from beatgan_daemon.clients.client import Client, fetch_alerts
@@ -33,43 +31,10 @@ from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
 from beatgan_daemon.storage import journal as journalling
 from beatgan_daemon.storage.journal import Journal
+from tests.support.messages import alert_message, beat_message, status_message
 
 ANY = "tcp://127.0.0.1:*"
 Socket = zmq.Socket[bytes]
-
-
-def alert(n: int, episode: str = "a", phase: str = "start", stream: str = "bed") -> AlertMessage:
-    place: dict[str, Any] = {"onset_sample": 0, "onset_ns": 0, "end_sample": None, "sample": 0}
-    what: dict[str, Any] = {"kind": "technical", "code": "signal.flat", "priority": "low"}
-    return AlertMessage(
-        id=episode,
-        n=n,
-        stream=stream,
-        epoch=0,
-        phase=phase,
-        lead="II",
-        suspended=False,
-        raised_ns=0,
-        score=None,
-        threshold=None,
-        beats=(),
-        delay_ms=Delay(0.0, 0.0),
-        explanation=None,
-        **place,
-        **what,
-    )
-
-
-def beat(n: int) -> BeatMessage:
-    values: dict[str, Any] = {"stream": "bed", "epoch": 1, "n": n, "sample": n, "time_ns": 0}
-    scored: dict[str, Any] = {"score": 0.5, "threshold": 1.0, "anomalous": False}
-    return BeatMessage(**values, **scored, lead="II", rr_ms=None, quality="good")
-
-
-def status() -> StatusMessage:
-    values: dict[str, Any] = {"stream": "bed", "epoch": 1, "sample": 0, "time_ns": 0, "lost": 0}
-    more: dict[str, Any] = {"fs": 360.0, "leads": ("II",), "lead": "II", "text": "t"}
-    return StatusMessage(**values, **more, state="started", totals=Totals(0, 0, 0))
 
 
 class Counts:
@@ -191,7 +156,7 @@ def received(socket: Socket, number: int) -> list[dict[str, Any]]:
 def greeted(bench: Bench, socket: Socket) -> None:
     """Wait until what is told reaches the subscriber; of a stream of its own."""
     while not socket.poll(10):
-        bench.tell(beat(-1))
+        bench.tell(beat_message(-1))
     while socket.poll(50):
         socket.recv_multipart()
 
@@ -199,15 +164,21 @@ def greeted(bench: Bench, socket: Socket) -> None:
 def test_everything_is_told_in_order_and_alerts_are_on_the_disk_first(bench: Bench) -> None:
     socket = bench.subscriber()
     greeted(bench, socket)
-    bench.tell(beat(0), alert(0), beat(1), status(), alert(1, phase="end"))
-    bench.tell(beat(2))
+    bench.tell(
+        beat_message(0),
+        alert_message(0),
+        beat_message(1),
+        status_message(),
+        alert_message(1, phase="end"),
+    )
+    bench.tell(beat_message(2))
     published = received(socket, 6)
     assert [message["type"] for message in published] == [
         *("beat", "alert", "beat", "status", "alert", "beat")
     ]
     assert list(fetch_alerts(bench.control)) == [
-        encode_json(alert(0)),
-        encode_json(alert(1, phase="end")),
+        encode_json(alert_message(0)),
+        encode_json(alert_message(1, phase="end")),
     ]
     assert all(0 <= latency < 5 for latency in bench.counts.latencies)
 
@@ -217,15 +188,19 @@ def test_whatever_a_subscriber_has_seen_is_in_the_journal(bench: Bench, tmp_path
     numbers = count()
     while not socket.poll(10):
         n = next(numbers)
-        bench.tell(alert(n, f"e{n}"))
+        bench.tell(alert_message(n, f"e{n}"))
     (seen,) = received(socket, 1)
     with Client(bench.control) as client:
-        assert client.alerts(seen["n"]).bodies[0] == encode_json(alert(seen["n"], seen["id"]))
+        assert client.alerts(seen["n"]).bodies[0] == encode_json(
+            alert_message(seen["n"], seen["id"])
+        )
 
 
 def test_alarm_states_and_checkpoints_are_kept_and_forgotten(bench: Bench, tmp_path: Path) -> None:
     saved = [(f"bed-{n}", b"whole") for n in range(100)]
-    bench.publisher.put([Outgoing(alert(0))], {"bed-1": b"alarms", "bed-2": b"alarms"}, saved)
+    bench.publisher.put(
+        [Outgoing(alert_message(0))], {"bed-1": b"alarms", "bed-2": b"alarms"}, saved
+    )
     until(lambda: len(bench.shelf.kept) == 100)
     assert bench.shelf.largest <= 32  # so that alerts are delivered in between
     bench.publisher.put([], {"bed-2": None})
@@ -241,7 +216,7 @@ def test_closing_tells_and_keeps_what_was_put(bench: Bench, tmp_path: Path) -> N
     socket = bench.subscriber()
     greeted(bench, socket)
     bench.publisher.put(
-        [Outgoing(alert(n, f"e{n}")) for n in range(500)],
+        [Outgoing(alert_message(n, f"e{n}")) for n in range(500)],
         checkpoints=[(f"bed-{n}", b"x") for n in range(500)],
     )
     assert bench.publisher.close(10.0)
@@ -251,24 +226,29 @@ def test_closing_tells_and_keeps_what_was_put(bench: Bench, tmp_path: Path) -> N
     assert journal.next_n == 500
     journal.close()
     with pytest.raises(PublisherError):
-        bench.tell(beat(0))
+        bench.tell(beat_message(0))
 
 
 def test_who_joins_late_is_told_what_is_under_way(bench: Bench) -> None:
-    bench.published(alert(0, "a"), alert(1, "b"), alert(2, "a", "update"), alert(3, "b", "end"))
-    bench.published(alert(4, "c", stream="other"))
+    bench.published(
+        alert_message(0, "a"),
+        alert_message(1, "b"),
+        alert_message(2, "a", "update"),
+        alert_message(3, "b", "end"),
+    )
+    bench.published(alert_message(4, "c", stream="other"))
     everything, bed = bench.subscriber(), bench.subscriber(b"alert.bed")
     beats = bench.subscriber(b"beat.")
     published = received(everything, 2)
     assert [(m["n"], m["id"], m["repeat"]) for m in published] == [(2, "a", True), (4, "c", True)]
     (again,) = received(bed, 1)
     assert again.pop("repeat") is True
-    assert again == json.loads(encode_json(alert(2, "a", "update")))
+    assert again == json.loads(encode_json(alert_message(2, "a", "update")))
     assert not beats.poll(100)
 
 
 def test_repeats_are_coalesced_and_cease(bench: Bench) -> None:
-    bench.published(alert(0))
+    bench.published(alert_message(0))
     first = bench.subscriber(b"alert.")
     received(first, 1)
     began = time.monotonic()
@@ -282,7 +262,9 @@ def test_repeats_are_coalesced_and_cease(bench: Bench) -> None:
         first.recv_multipart()
         again += 1
     assert again <= 3
-    assert list(fetch_alerts(bench.control)) == [encode_json(alert(0))]  # no repeat is journaled
+    assert list(fetch_alerts(bench.control)) == [
+        encode_json(alert_message(0))
+    ]  # no repeat is journaled
 
 
 def test_a_slow_subscriber_holds_nothing_up_and_can_make_up_for_its_losses(
@@ -291,10 +273,13 @@ def test_a_slow_subscriber_holds_nothing_up_and_can_make_up_for_its_losses(
     bench = new_bench(high_water=10)
     slow, fast = bench.subscriber(high_water=10), bench.subscriber(b"alert.")
     greeted(bench, slow)
-    bench.tell(alert(0, "e0"))
+    bench.tell(alert_message(0, "e0"))
     received(fast, 1)
     for first in range(1, 20_001, 1000):
-        bench.tell(*(beat(n) for n in range(first, first + 1000)), alert(first // 1000 + 1, "e1"))
+        bench.tell(
+            *(beat_message(n) for n in range(first, first + 1000)),
+            alert_message(first // 1000 + 1, "e1"),
+        )
     heard = {m["n"] for m in received(fast, 20)}
     assert heard == set(range(1, 21))
     assert max(bench.counts.latencies) < 10.0
@@ -308,7 +293,7 @@ def test_a_slow_subscriber_holds_nothing_up_and_can_make_up_for_its_losses(
 
 
 def test_a_client_that_reads_nothing_holds_nothing_up(bench: Bench) -> None:
-    bench.tell(*(alert(n, f"e{n}") for n in range(2000)))
+    bench.tell(*(alert_message(n, f"e{n}") for n in range(2000)))
     with bench.context.socket(zmq.DEALER) as deaf:
         deaf.linger = 0
         deaf.rcvhwm = 1
@@ -318,14 +303,14 @@ def test_a_client_that_reads_nothing_holds_nothing_up(bench: Bench) -> None:
         began = time.monotonic()
         with Client(bench.control) as client:
             assert len(client.alerts(0).bodies) == 1000
-            assert client.active(1999).bodies == [encode_json(alert(1999, "e1999"))]
+            assert client.active(1999).bodies == [encode_json(alert_message(1999, "e1999"))]
         socket = bench.subscriber(b"beat.")
         greeted(bench, socket)
         assert time.monotonic() - began < 5.0
 
 
 def test_acknowledgements_reach_the_pipeline(bench: Bench) -> None:
-    bench.tell(alert(0, "bed/0/0/x/1"))
+    bench.tell(alert_message(0, "bed/0/0/x/1"))
     with Client(bench.control) as client:
         until(lambda: len(client.active().bodies) == 1)
         client.acknowledge("bed/0/0/x/1")
@@ -334,14 +319,14 @@ def test_acknowledgements_reach_the_pipeline(bench: Bench) -> None:
 
 
 def test_a_full_disk_is_counted_and_holds_nothing_up(bench: Bench) -> None:
-    bench.published(alert(0))
+    bench.published(alert_message(0))
     socket = bench.subscriber(b"alert.")
     received(socket, 1)
     tables = bench.journal._tables
     assert tables is not None
     (pages,) = tables.database.execute("PRAGMA page_count").fetchone()
     tables.database.execute(f"PRAGMA max_page_count = {pages}")
-    bench.tell(*(alert(n, "e" * 200 + str(n)) for n in range(1, 101)))
+    bench.tell(*(alert_message(n, "e" * 200 + str(n)) for n in range(1, 101)))
     assert [m["n"] for m in received(socket, 100)] == list(range(1, 101))
     assert bench.publisher.trouble == "database or disk is full"
     until(lambda: bench.counts.failures > 1 and bench.counts.figures[2] == 100)
@@ -356,11 +341,11 @@ def test_alerts_that_never_get_to_the_disk_are_counted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journalling, "BACKLOG_BYTES", 1000)
-    bench.published(alert(0))
+    bench.published(alert_message(0))
     tables = bench.journal._tables
     assert tables is not None
     tables.database.execute("PRAGMA query_only = 1")
-    bench.published(*(alert(n, f"e{n}") for n in range(1, 101)))
+    bench.published(*(alert_message(n, f"e{n}") for n in range(1, 101)))
     until(lambda: bench.counts.lost > 90)
     assert bench.counts.lost + bench.counts.figures[2] == 100
     tables.database.execute("PRAGMA query_only = 0")
@@ -368,14 +353,14 @@ def test_alerts_that_never_get_to_the_disk_are_counted(
 
 
 def test_old_alerts_go_while_it_runs(bench: Bench) -> None:
-    bench.tell(*(alert(n, f"e{n}") for n in range(1200)))
+    bench.tell(*(alert_message(n, f"e{n}") for n in range(1200)))
     bench.publisher.retention = Retention(0.0, 64.0)
     until(lambda: not list(fetch_alerts(bench.control)))
 
 
 def test_reopened_sockets_take_their_callers_back(bench: Bench) -> None:
     socket = bench.subscriber()
-    bench.tell(alert(0))
+    bench.tell(alert_message(0))
     with Client(bench.control) as client:
         until(lambda: len(client.alerts(0).bodies) == 1)
         greeted(bench, socket)
@@ -403,11 +388,11 @@ def test_a_failure_reaches_the_pipeline(bench: Bench, monkeypatch: pytest.Monkey
         raise ZeroDivisionError("on purpose")
 
     monkeypatch.setattr(bench.journal, "append", fail)
-    bench.tell(alert(0))
+    bench.tell(alert_message(0))
     assert gone.wait(5.0)
     bench.publisher._thread.join(5.0)
     with pytest.raises(PublisherError) as caught:
-        bench.tell(beat(0))
+        bench.tell(beat_message(0))
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
@@ -417,12 +402,26 @@ def test_a_failure_reaches_the_pipeline(bench: Bench, monkeypatch: pytest.Monkey
 def test_the_handover_drops_beats_but_no_alert() -> None:
     drops: Counter[str] = Counter()
     handover = OutgoingQueue(lambda kind, count: drops.update({kind: count}), bound=3)
-    some: list[Message] = [beat(0), status(), beat(1), alert(0), beat(2), status(), alert(1)]
+    some: list[Message] = [
+        beat_message(0),
+        status_message(),
+        beat_message(1),
+        alert_message(0),
+        beat_message(2),
+        status_message(),
+        alert_message(1),
+    ]
     handover.put([Outgoing(message) for message in some], {}, [])
     taken = [each.message for each in handover.take().outgoing]
-    assert taken == [beat(0), status(), beat(1), alert(0), alert(1)]
+    assert taken == [
+        beat_message(0),
+        status_message(),
+        beat_message(1),
+        alert_message(0),
+        alert_message(1),
+    ]
     assert drops == {"beat": 1, "status": 1}
-    handover.put([Outgoing(beat(3))], {}, [])
+    handover.put([Outgoing(beat_message(3))], {}, [])
     assert len(handover.take().outgoing) == 1
     handover.close()
 

@@ -1,6 +1,5 @@
 """Real sockets with keys: who is let in, who is not, why, and that each refusal is counted."""
 
-import io
 import json
 import re
 import socket as sockets
@@ -12,10 +11,9 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
-import structlog
 import zmq
 
-from beatgan_daemon import log, zmq_endpoints
+from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.security import curve
 from beatgan_daemon.security.allow_list import AllowList, Client, Role
@@ -82,14 +80,6 @@ class Hall:
         for socket in self.sockets.values():
             socket.close()
         self.authenticator.close()
-
-
-@pytest.fixture
-def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    out = io.StringIO()
-    log.configure("info", "json", out)
-    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -3,16 +3,16 @@
 import socket
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import zmq
 
 from beatgan.errors import BeatganError, UsageError
-from beatgan.protocol.messages import BeatMessage, encode_message
+from beatgan.protocol.messages import encode_message
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
+from tests.support.messages import beat_message
 
 ANY = "tcp://127.0.0.1:*"
 Socket = zmq.Socket[bytes]
@@ -47,12 +47,6 @@ def await_subscription(publisher: Socket, source: IngestSocket) -> None:
             assert publisher.recv() == b"\x01ecg."
             return
     pytest.fail("no subscription came")
-
-
-def beat(n: int) -> BeatMessage:
-    values: dict[str, Any] = {"stream": "bed", "epoch": 1, "n": n, "sample": n, "time_ns": 0}
-    scored: dict[str, Any] = {"score": 0.5, "threshold": 1.0, "anomalous": False}
-    return BeatMessage(**values, **scored, lead="II", rr_ms=None, quality="good")
 
 
 def test_a_source_hears_only_ecg(context: Context, publisher: Socket) -> None:
@@ -109,12 +103,12 @@ def test_a_sink_reaches_its_subscribers(context: Context, subscriber: Socket) ->
         subscriber.subscribe(b"beat.bed")
         subscriber.connect(sink.endpoint)
         for n in range(500):
-            sink.send(*encode_message(beat(n)))
+            sink.send(*encode_message(beat_message(n)))
             if subscriber.poll(20):
                 break
         parts = subscriber.recv_multipart()
         assert parts[0] == b"beat.bed"
-        assert parts in [encode_message(beat(n)) for n in range(500)]
+        assert parts in [encode_message(beat_message(n)) for n in range(500)]
 
 
 def test_a_sink_never_waits_for_a_slow_subscriber(context: Context, subscriber: Socket) -> None:
@@ -123,10 +117,10 @@ def test_a_sink_never_waits_for_a_slow_subscriber(context: Context, subscriber: 
         subscriber.subscribe(b"")
         subscriber.connect(sink.endpoint)
         while not subscriber.poll(10):
-            sink.send(*encode_message(beat(0)))
+            sink.send(*encode_message(beat_message(0)))
         began = time.monotonic()
         for n in range(50_000):
-            sink.send(*encode_message(beat(n)))
+            sink.send(*encode_message(beat_message(n)))
         assert time.monotonic() - began < 10.0
 
 
@@ -183,7 +177,7 @@ def test_a_reopened_sink_is_where_it_was(context: Context, subscriber: Socket) -
         sink.reopen()
         assert sink.endpoint == bound
         assert subscribed(sink, subscriber) == [b"beat."]
-        sink.send(*encode_message(beat(0)))
+        sink.send(*encode_message(beat_message(0)))
         assert subscriber.poll(5000)
 
 
