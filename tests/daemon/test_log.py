@@ -39,18 +39,18 @@ def test_pretty_on_request(out: io.StringIO) -> None:
 def test_level_filters(out: io.StringIO) -> None:
     log.configure("warning", stream=out)
     log.get().info("unheard")
-    log.get().warning("heard")
-    assert [line["event"] for line in lines(out)] == ["heard"]
+    log.get().warning("logged_lines")
+    assert [line["event"] for line in lines(out)] == ["logged_lines"]
 
 
 def test_the_level_may_change_while_it_runs(out: io.StringIO) -> None:
     log.configure("warning", stream=out)
     logger = log.get()
     log.set_level("debug")
-    logger.debug("heard")
+    logger.debug("logged_lines")
     log.set_level("error")
     logger.warning("unheard")
-    assert [line["event"] for line in lines(out)] == ["heard"]
+    assert [line["event"] for line in lines(out)] == ["logged_lines"]
 
 
 def test_a_crash_is_one_line_with_its_traceback(out: io.StringIO) -> None:
@@ -78,11 +78,11 @@ def test_rejections_are_said_at_once_then_summed_up(out: io.StringIO) -> None:
 
 def test_overload_is_said_at_once_then_summed_up(out: io.StringIO) -> None:
     log.configure(stream=out)
-    news = log.Overloaded(log.get(), interval=5.0)
-    assert not news.due(100.0)
+    overloaded = log.Overloaded(log.get(), interval=5.0)
+    assert not overloaded.due(100.0)
     for k in range(100):
-        news.add(2)
-        if news.due(100.0 + k / 10):
-            news.write(100.0 + k / 10, shed=k, streams=200)
+        overloaded.add(2)
+        if overloaded.due(100.0 + k / 10):
+            overloaded.write(100.0 + k / 10, shed=k, streams=200)
     assert [(line["frames"], line["streams_shed"]) for line in lines(out)] == [(2, 0), (100, 50)]
     assert lines(out)[0]["level"] == "warning"

@@ -168,12 +168,12 @@ def families() -> dict[str, tuple[str, str]]:
 
 def test_each_metric_is_explained_and_no_other() -> None:
     rows = re.findall(r"^\| `(beatgan_\w+)` \| (\w+) \|([^|]*)\|", DOCS.read_text(), re.MULTILINE)
-    told = {
+    reported = {
         name: (kind, ", ".join(sorted(re.findall(r"`(\w+)`", labels))))
         for name, kind, labels in rows
     }
-    assert told == families()
-    assert len(rows) == len(told), "a metric is explained once"
+    assert reported == families()
+    assert len(rows) == len(reported), "a metric is explained once"
 
 
 def test_latency_is_laid_out_from_a_millisecond_to_ten_seconds() -> None:

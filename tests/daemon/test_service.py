@@ -58,17 +58,17 @@ def manager(tmp_path: Path) -> Iterator[tuple[Notifier, Callable[[], list[str]]]
     end = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     end.setblocking(False)
     end.bind(str(tmp_path / "notify"))
-    heard: list[str] = []
+    notified: list[str] = []
 
-    def said() -> list[str]:
+    def notifications() -> list[str]:
         while True:
             try:
-                heard.extend(end.recv(1024).decode().split("\n"))
+                notified.extend(end.recv(1024).decode().split("\n"))
             except BlockingIOError:
-                return heard
+                return notified
 
     environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "4000000"}
-    yield Notifier(environment), said
+    yield Notifier(environment), notifications
     end.close()
 
 
@@ -185,9 +185,9 @@ def test_malformed_frames_are_counted_and_the_daemon_goes_on(
     service.serve(iterations(3, feed))
     assert service.metrics.total("frames_rejected_total") == len(bad)
     assert service.metrics.total("samples_received_total") == 3 * FS
-    said = [line for line in logged() if line["event"] == "frames rejected"]
-    assert {line["reason"] for line in said} == {"header", "topic", "parts"}
-    assert said[0]["why"].startswith("ecg.bed-2: ")
+    notifications = [line for line in logged() if line["event"] == "frames rejected"]
+    assert {line["reason"] for line in notifications} == {"header", "topic", "parts"}
+    assert notifications[0]["why"].startswith("ecg.bed-2: ")
 
 
 def test_a_stall_of_ours_is_not_a_patients_silence(
@@ -230,7 +230,7 @@ def test_systemd_hears_of_every_stage_and_how_it_goes(
     manager: tuple[Notifier, Callable[[], list[str]]],
     clock: Clock,
 ) -> None:
-    notifier, heard = manager
+    notifier, notified = manager
     service = start(settings(), loaded, resources, notifier, settings, clock)
     service.announce()
 
@@ -238,7 +238,7 @@ def test_systemd_hears_of_every_stage_and_how_it_goes(
         clock.now += 5.0
 
     service.serve(iterations(5, tick))
-    assert [line for line in heard() if line != "WATCHDOG=1"] == [
+    assert [line for line in notified() if line != "WATCHDOG=1"] == [
         *("READY=1", "STATUS=ready, no stream yet"),
         *("STATUS=0 streams, 0.0 beats/s, 0 samples lost",) * 2,
         *("STOPPING=1", "STATUS=finishing what has arrived"),

@@ -147,70 +147,74 @@ def silent(messages: list[Message]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def calm(wire: Wire) -> list[Message]:
+def baseline(wire: Wire) -> list[Message]:
     """What is told of the patient when nothing goes wrong."""
-    wire.send(seconds("calm"))
-    told = wire.until(enough_beats, "calm")
-    assert len(beats(told)) > 15
-    return told
+    wire.send(seconds("baseline"))
+    published = wire.until(enough_beats, "baseline")
+    assert len(beats(published)) > 15
+    return published
 
 
 def test_the_machines_clock_may_jump_both_ways(
-    wire: Wire, clock: Clock, calm: list[Message]
+    wire: Wire, clock: Clock, baseline: list[Message]
 ) -> None:
     before = wire.daemon.metrics()
     try:
         for begin, offset in ((0, 0), (8, 3600), (16, -3600)):
             clock.set(offset)
             wire.send(seconds("bed-1", begin, begin + 8))
-        told = wire.until(enough_beats, "bed-1")
+        published = wire.until(enough_beats, "bed-1")
     finally:
         clock.set(0)
-    assert judged(told) == judged(calm)
-    assert [b["time_ns"] for b in beats(told)] == [b["time_ns"] for b in beats(calm)]
-    assert silent(told) == []
-    assert states(told) == ["started"]
+    assert judged(published) == judged(baseline)
+    assert [b["time_ns"] for b in beats(published)] == [b["time_ns"] for b in beats(baseline)]
+    assert silent(published) == []
+    assert states(published) == ["started"]
     after = wire.daemon.metrics()
     assert after[LOST] == before[LOST]
     assert after[STEPS] == before[STEPS]
 
 
-def test_a_sources_clock_may_jump_both_ways(wire: Wire, calm: list[Message]) -> None:
+def test_a_sources_clock_may_jump_both_ways(wire: Wire, baseline: list[Message]) -> None:
     before = wire.daemon.metrics()[STEPS]
     for begin, jump in ((0, 0), (8, HOUR_NS), (16, -HOUR_NS)):
         wire.send(seconds("bed-2", begin, begin + 8, clock_ns=jump))
-    told = wire.until(enough_beats, "bed-2")
-    assert judged(told) == judged(calm)
-    assert states(told) == ["started", "clock", "clock"]
+    published = wire.until(enough_beats, "bed-2")
+    assert judged(published) == judged(baseline)
+    assert states(published) == ["started", "clock", "clock"]
     assert wire.daemon.metrics()[STEPS] == before + 2
-    off = [b["time_ns"] - c["time_ns"] for b, c in zip(beats(told), beats(calm), strict=False)]
+    off = [
+        b["time_ns"] - c["time_ns"] for b, c in zip(beats(published), beats(baseline), strict=False)
+    ]
     hours = [round(each / HOUR_NS) for each in off]
     assert sorted(set(hours)) == [-1, 0, 1]
     assert max(abs(each - HOUR_NS * hour) for each, hour in zip(off, hours, strict=True)) < 10**7
 
 
 def test_a_silent_source_is_an_alarm_and_goes_on_where_it_was(
-    wire: Wire, calm: list[Message]
+    wire: Wire, baseline: list[Message]
 ) -> None:
     lost = wire.daemon.metrics()[LOST]
     wire.send(seconds("bed-3", 0, 12))
-    told = wire.until(lambda found: silent(found) == ["start"], "bed-3")
+    published = wire.until(lambda found: silent(found) == ["start"], "bed-3")
     wire.send(seconds("bed-3", 12))
-    told += wire.until(enough_beats, "bed-3")
-    assert silent(told) == ["start", "end"]
-    assert judged(told) == judged(calm)
+    published += wire.until(enough_beats, "bed-3")
+    assert silent(published) == ["start", "end"]
+    assert judged(published) == judged(baseline)
     assert wire.daemon.metrics()[LOST] == lost
 
 
 def test_a_source_that_restarts_is_a_new_epoch_of_the_same_patient(
-    wire: Wire, calm: list[Message]
+    wire: Wire, baseline: list[Message]
 ) -> None:
     wire.send([*seconds("bed-4"), *seconds("bed-4", epoch=2)])
-    told = wire.until(lambda found: enough_beats([m for m in found if m["epoch"] == 2]), "bed-4")
-    assert states(told) == ["started", "restarted"]
-    known = [(b["n"], b["sample"]) for b in beats(calm)]
+    published = wire.until(
+        lambda found: enough_beats([m for m in found if m["epoch"] == 2]), "bed-4"
+    )
+    assert states(published) == ["started", "restarted"]
+    known = [(b["n"], b["sample"]) for b in beats(baseline)]
     for epoch in (1, 2):  # everything is counted anew
-        found = [(b["n"], b["sample"]) for b in beats(told) if b["epoch"] == epoch]
+        found = [(b["n"], b["sample"]) for b in beats(published) if b["epoch"] == epoch]
         assert len(found) >= len(known)
         assert found[: len(known)] == known
 
@@ -219,8 +223,8 @@ def test_a_source_may_come_back_with_another_rate(wire: Wire) -> None:
     wire.send(seconds("bed-5", 0, 8))
     wire.until(lambda found: len(beats(found)) > 3, "bed-5")
     wire.send(seconds("bed-5", fs=250, epoch=2))
-    told = wire.until(lambda found: len(beats(found)) > 15, "bed-5")
-    restarted = next(m for m in told if m["type"] == "status" and m["state"] == "restarted")
+    published = wire.until(lambda found: len(beats(found)) > 15, "bed-5")
+    restarted = next(m for m in published if m["type"] == "status" and m["state"] == "restarted")
     assert restarted["fs"] == 250.0
 
 
@@ -228,9 +232,9 @@ def test_a_source_may_change_its_leads(wire: Wire) -> None:
     before = wire.daemon.metrics()
     wire.send(seconds("bed-6", 0, 8))
     wire.send(seconds("bed-6", 8, leads=("V1", "V5")))
-    told = wire.until(enough_beats, "bed-6")
-    assert states(told) == ["started", "leads-changed"]
-    assert {b["lead"] for b in beats(told) if b["sample"] > 360 * 10} == {"V5"}
+    published = wire.until(enough_beats, "bed-6")
+    assert states(published) == ["started", "leads-changed"]
+    assert {b["lead"] for b in beats(published) if b["sample"] > 360 * 10} == {"V5"}
     after = wire.daemon.metrics()
     assert after[RECEIVED] - before[RECEIVED] == 360 * SECONDS
     assert after[LOST] == before[LOST]

@@ -22,8 +22,8 @@ def test_ctrl_c_stops_it_with_code_0(start: Any) -> None:
     with start() as running:
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(15) == 0
-        said = [line["event"] for line in running.logged()]
-    assert said[-4:] == ["ready", "stopping", "status", "stopped"]
+        printed = [line["event"] for line in running.logged()]
+    assert printed[-4:] == ["ready", "stopping", "status", "stopped"]
 
 
 def test_systemd_is_told_everything_in_order(start: Any, tmp_path: Path) -> None:
@@ -31,19 +31,19 @@ def test_systemd_is_told_everything_in_order(start: Any, tmp_path: Path) -> None
         manager.settimeout(15)
         manager.bind(str(tmp_path / "notify"))
 
-        def heard() -> list[str]:
+        def received() -> list[str]:
             return manager.recv(1024).decode().split("\n")
 
         def next_but(*ignored: str) -> list[str]:
-            while (said := heard())[0] in ignored:
+            while (printed := received())[0] in ignored:
                 pass
-            return said
+            return printed
 
         with start(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="400000") as running:
-            assert heard() == ["STATUS=loading and testing the model"]
-            assert heard() == ["EXTEND_TIMEOUT_USEC=30000000"]
+            assert received() == ["STATUS=loading and testing the model"]
+            assert received() == ["EXTEND_TIMEOUT_USEC=30000000"]
             assert next_but("EXTEND_TIMEOUT_USEC=30000000")[0] == "READY=1"
-            assert [heard(), heard(), heard()] == [["WATCHDOG=1"]] * 3
+            assert [received(), received(), received()] == [["WATCHDOG=1"]] * 3
             running.process.send_signal(signal.SIGHUP)
             begun = next_but("WATCHDOG=1")
             assert (begun[0], begun[1].split("=")[0]) == ("RELOADING=1", "MONOTONIC_USEC")
@@ -63,8 +63,8 @@ def test_told_to_stop_it_tells_what_had_arrived_though_somebody_does_not_listen(
     start: Any,
 ) -> None:
     with zmq.Context[zmq.Socket[bytes]]() as context, start() as running:
-        deaf, heard = context.socket(zmq.SUB), context.socket(zmq.SUB)
-        for subscriber, room in ((deaf, 1), (heard, 0)):
+        deaf, received = context.socket(zmq.SUB), context.socket(zmq.SUB)
+        for subscriber, room in ((deaf, 1), (received, 0)):
             subscriber.linger, subscriber.rcvhwm = 0, room
             subscriber.subscribe("")
             subscriber.connect(running.publish)
@@ -72,18 +72,18 @@ def test_told_to_stop_it_tells_what_had_arrived_though_somebody_does_not_listen(
             source.await_subscriber(10)
             for parts in ecg("probe", seconds=1):
                 source.send(parts)
-            assert heard.poll(10_000), "the daemon publishes nothing"
+            assert received.poll(10_000), "the daemon publishes nothing"
             for second in zip(*(ecg(f"bed-{k}", seconds=20) for k in range(20)), strict=True):
                 for parts in second:
                     source.send(parts)
             running.until("beatgan_samples_received_total", 20 * 360)
             assert running.stop() == 0
         beats = Counter[str]()
-        while heard.poll(500):
-            message = json.loads(heard.recv_multipart()[1])
+        while received.poll(500):
+            message = json.loads(received.recv_multipart()[1])
             beats[message["stream"]] += message["type"] == "beat"
         deaf.close()
-        heard.close()
+        received.close()
     status = next(line for line in running.logged() if line["event"] == "status")
     assert sum(beats.values()) == status["beats"] > 0
 

@@ -118,7 +118,7 @@ def reload(daemon: Any, load: Load, outcome: str) -> None:
     assert daemon.metrics()[name] == before[name] + 1
 
 
-def told(messages: zmq.Socket[bytes]) -> dict[str, list[dict[str, Any]]]:
+def published(messages: zmq.Socket[bytes]) -> dict[str, list[dict[str, Any]]]:
     """Each stream's beats, once all have been told."""
     beats: dict[str, list[dict[str, Any]]] = defaultdict(list)
     while messages.poll(2000):
@@ -154,7 +154,7 @@ def test_reloads_under_load_cost_no_beat_and_repeat_none(
         for _ in range(5):
             load.one_more_second()
         load.until_behind(0)
-        streams = told(messages)
+        streams = published(messages)
 
     assert len(streams) == STREAMS
     for beats in streams.values():

@@ -72,7 +72,7 @@ def ask(
         return found
 
 
-def heard(ward: Ward, configure: curve.ConfigureSocket | None, seconds: float) -> bool:
+def received(ward: Ward, configure: curve.ConfigureSocket | None, seconds: float) -> bool:
     """Whether a subscriber is told of beats within so many seconds."""
     with zmq.Context[Socket]() as context, context.socket(zmq.SUB) as socket:
         socket.linger = 0
@@ -88,12 +88,12 @@ def test_clients_with_keys_are_served(ward: Ward, start_command: Any) -> None:
         *("replay", "sample", "--connect", ward.daemon.ingest, "--loop", *ward.keys("bed"))
     ):
         ward.daemon.until("beatgan_beats_scored_total", 1)
-        assert heard(ward, ward.configure("desk"), 20.0)
+        assert received(ward, ward.configure("desk"), 20.0)
         answer = ask(ward, ward.configure("desk"), 10.0)
         assert answer is not None
         assert answer["type"] == "active"
         for intruder in (None, ward.configure("stranger"), ward.configure("bed")):
-            assert not heard(ward, intruder, 1.5)
+            assert not received(ward, intruder, 1.5)
             assert ask(ward, intruder, 0.3) is None
     counts = ward.daemon.metrics()
     assert counts[f"{REFUSED}{{subscribe}}"] >= 3

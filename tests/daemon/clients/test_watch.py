@@ -154,71 +154,73 @@ def test_an_impossible_endpoint_is_a_usage_error() -> None:
 # --- what is said of what was missed --------------------------------------------------------------
 
 
-class Kept:
+class StoredAlerts:
     """A client that answers with what a daemon kept; a daemon that is away is None."""
 
-    def __init__(self, *kept: AlertMessage) -> None:
-        self.kept: list[AlertMessage] | None = list(kept)
+    def __init__(self, *stored: AlertMessage) -> None:
+        self.stored: list[AlertMessage] | None = list(stored)
 
     def alerts(self, since: int) -> Page:
-        if self.kept is None:
+        if self.stored is None:
             raise UsageError("nobody is there")
-        bodies = [encode_json(each) for each in self.kept if each.n >= since]
-        following = self.kept[-1].n + 1 if self.kept else 0
+        bodies = [encode_json(each) for each in self.stored if each.n >= since]
+        following = self.stored[-1].n + 1 if self.stored else 0
         return Page(ReplyHeader(v=1, type="alerts", next=following), bodies)
 
 
-def heard(listener: Listener, *alerts: AlertMessage) -> list[str]:
+def received(listener: Listener, *alerts: AlertMessage) -> list[str]:
     return [line.plain for each in alerts for line in listener.receive(encode_json(each))]
 
 
 def test_episodes_under_way_come_first_and_once() -> None:
     listener = Listener(None)
     again = alert(n=7, repeat=True), alert(n=9, id="other", repeat=True)
-    assert heard(listener, *again, *again) == [describe(each).plain for each in again]
-    assert heard(listener, alert(n=12)) == [describe(alert(n=12)).plain]  # nothing is lost
-    assert heard(listener, alert(n=12, repeat=True)) == []  # for somebody else
-    assert heard(listener, alert(n=13, phase="end")) == [describe(alert(n=13, phase="end")).plain]
+    assert received(listener, *again, *again) == [describe(each).plain for each in again]
+    assert received(listener, alert(n=12)) == [describe(alert(n=12)).plain]  # nothing is lost
+    assert received(listener, alert(n=12, repeat=True)) == []  # for somebody else
+    assert received(listener, alert(n=13, phase="end")) == [
+        describe(alert(n=13, phase="end")).plain
+    ]
 
 
 def test_what_was_missed_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = Kept(*(alert(n=n) for n in range(6)))
-    listener = Listener(kept)
-    assert heard(listener, alert(n=1), alert(n=5)) == [describe(alert(n=1)).plain] * 5
-    assert heard(listener, alert(n=4)) == []  # it was fetched
+    stored = StoredAlerts(*(alert(n=n) for n in range(6)))
+    listener = Listener(stored)
+    assert received(listener, alert(n=1), alert(n=5)) == [describe(alert(n=1)).plain] * 5
+    assert received(listener, alert(n=4)) == []  # it was fetched
 
 
 def test_what_is_kept_no_more_is_lost() -> None:
-    listener = Listener(Kept(*(alert(n=n) for n in (3, 4, 5))))
-    lines = heard(listener, alert(n=0), alert(n=5))
+    listener = Listener(StoredAlerts(*(alert(n=n) for n in (3, 4, 5))))
+    lines = received(listener, alert(n=0), alert(n=5))
     assert lines[1] == "2 alert message(s) are no longer in the journal"
     assert len(lines) == 5
 
 
 def test_a_daemon_that_does_not_answer_is_named() -> None:
-    kept = Kept()
-    kept.kept = None
-    listener = Listener(kept)
-    lines = heard(listener, alert(n=0), alert(n=5))
+    stored = StoredAlerts()
+    stored.stored = None
+    listener = Listener(stored)
+    lines = received(listener, alert(n=0), alert(n=5))
     assert lines[1] == "4 alert message(s) lost on the way (nobody is there)"
     assert list(listener.connected()) == []
 
 
 def test_after_a_connection_what_was_missed_is_fetched() -> None:
-    kept = Kept(alert(n=0))
-    listener = Listener(kept)
+    stored = StoredAlerts(alert(n=0))
+    listener = Listener(stored)
     assert list(listener.connected()) == []  # the first: only what is under way is of interest
-    heard(listener, alert(n=0))
-    kept.kept = [alert(n=n) for n in range(3)]
+    received(listener, alert(n=0))
+    stored.stored = [alert(n=n) for n in range(3)]
     assert len(list(listener.connected())) == 2
-    assert heard(listener, alert(n=1), alert(n=2), alert(n=3)) == [describe(alert(n=3)).plain]
+    assert received(listener, alert(n=1), alert(n=2), alert(n=3)) == [describe(alert(n=3)).plain]
 
 
 def test_a_daemon_that_counts_anew_is_followed() -> None:
-    for client in (None, Kept(alert(n=0))):
+    for client in (None, StoredAlerts(alert(n=0))):
         listener = Listener(client)
-        heard(listener, alert(n=10))
+        received(listener, alert(n=10))
         lines = [line.plain for line in listener.connected()] if client else []
-        lines += heard(listener, alert(n=0), alert(n=1))
+        lines += received(listener, alert(n=0), alert(n=1))
         assert lines[0] == "the daemon counts its alerts anew"
         assert len(lines) == 3

@@ -42,7 +42,7 @@ def message(
     )
 
 
-def told(messages: list[AlertMessage]) -> list[tuple[int, str, bool, bool]]:
+def published(messages: list[AlertMessage]) -> list[tuple[int, str, bool, bool]]:
     return [(m.n, m.phase, m.latched, m.acknowledged) for m in messages]
 
 
@@ -61,13 +61,13 @@ def test_messages_are_numbered_without_holes() -> None:
 
 def test_a_high_priority_latches_until_it_is_acknowledged() -> None:
     active_alarms = ActiveAlarms(latch=True)
-    assert told(active_alarms.take(message())) == [(0, "start", False, False)]
+    assert published(active_alarms.take(message())) == [(0, "start", False, False)]
     (over,) = active_alarms.take(message("end", end=200))
-    assert told([over]) == [(1, "update", True, False)]
+    assert published([over]) == [(1, "update", True, False)]
     assert over.end_sample == 200
     assert active_alarms.latched() == 1
     (end,) = active_alarms.acknowledge(over.id)
-    assert told([end]) == [(2, "end", False, True)]
+    assert published([end]) == [(2, "end", False, True)]
     assert (end.end_sample, end.beats, end.id) == (200, (), over.id)
     assert active_alarms.latched() == 0
     assert active_alarms.acknowledge(over.id) == []
@@ -76,10 +76,10 @@ def test_a_high_priority_latches_until_it_is_acknowledged() -> None:
 def test_what_was_acknowledged_early_ends_by_itself() -> None:
     active_alarms = ActiveAlarms(latch=True)
     active_alarms.take(message())
-    assert told(active_alarms.acknowledge(message().id)) == [(1, "update", False, True)]
+    assert published(active_alarms.acknowledge(message().id)) == [(1, "update", False, True)]
     assert active_alarms.acknowledge(message().id) == []  # once is enough
-    assert told(active_alarms.take(message("update"))) == [(2, "update", False, True)]
-    assert told(active_alarms.take(message("end", end=200))) == [(3, "end", False, True)]
+    assert published(active_alarms.take(message("update"))) == [(2, "update", False, True)]
+    assert published(active_alarms.take(message("end", end=200))) == [(3, "end", False, True)]
     assert active_alarms.active == {}
 
 
@@ -89,7 +89,7 @@ def test_other_priorities_do_not_latch_and_it_can_be_switched_off(
 ) -> None:
     active_alarms = ActiveAlarms(latch)
     active_alarms.take(message(priority=priority))
-    assert told(active_alarms.take(message("end", priority=priority, end=200))) == [
+    assert published(active_alarms.take(message("end", priority=priority, end=200))) == [
         (1, "end", False, False)
     ]
 
@@ -124,9 +124,9 @@ def test_a_restarted_desk_goes_on_where_the_other_was() -> None:
     after.restore(before.active.values(), following=3)
     assert after.counts() == before.counts() == {(VF, "high"): 1, ("beat.anomalous", "medium"): 1}
     for active_alarms in (before, after):
-        assert told(active_alarms.acknowledge(message().id)) == [(3, "end", False, True)]
+        assert published(active_alarms.acknowledge(message().id)) == [(3, "end", False, True)]
         ended = message("end", code="beat.anomalous", priority="medium", end=900)
-        assert told(active_alarms.take(ended)) == [(4, "end", False, False)]
+        assert published(active_alarms.take(ended)) == [(4, "end", False, False)]
 
 
 def test_episodes_that_nobody_can_end_any_more_are_ended() -> None:
@@ -144,8 +144,8 @@ def test_latched_episodes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         active_alarms.take(message(stream=stream))
         active_alarms.take(message("end", stream=stream, end=200))
     active_alarms.take(message(stream="c"))
-    kept, gone = active_alarms.take(message("end", stream="c", end=200))
-    assert (kept.stream, kept.latched) == ("c", True)
+    remaining, gone = active_alarms.take(message("end", stream="c", end=200))
+    assert (remaining.stream, remaining.latched) == ("c", True)
     assert (gone.stream, gone.phase) == ("a", "end")
 
 

@@ -83,10 +83,10 @@ class Daemon:
         return {name: message for name, message in last.items() if message.phase != "end"}
 
     def phases(self) -> dict[str, list[str]]:
-        told: dict[str, list[str]] = {}
+        published: dict[str, list[str]] = {}
         for message in self.journal:
-            told.setdefault(message.id, []).append(message.phase)
-        return told
+            published.setdefault(message.id, []).append(message.phase)
+        return published
 
 
 def pieces(samples: Floats, start: int, stop: int, size: int = 360) -> list[Chunk]:
@@ -124,8 +124,8 @@ def test_a_clean_stop_and_a_start_change_no_beat_no_score_and_no_alert(
     now = after.receive(pieces(troubled, at, len(troubled), size), now, step=0.1)
     after.stop(now)
     for stream in ("bed", "cot"):
-        told = [m for m in timeless(before.messages + after.messages) if m.stream == stream]
-        assert told == [m for m in timeless(whole.messages) if m.stream == stream]
+        published = [m for m in timeless(before.messages + after.messages) if m.stream == stream]
+        assert published == [m for m in timeless(whole.messages) if m.stream == stream]
     assert [m.state for m in after.messages if isinstance(m, StatusMessage)] == ["restored"] * 2
 
 
@@ -155,9 +155,14 @@ def test_whenever_it_is_killed_episodes_go_on_and_all_end_once(
         assert (phases[0], phases[-1]) == ("start", "end")
     for stream in ("bed", "cot"):
         statuses = [m for m in messages if isinstance(m, StatusMessage)]
-        told = [m for m in statuses if m.stream == stream]
-        began = [m.sample for m in told if m.state == "started"][-1]  # again, if never written down
-        assert told[-1].totals.received + told[-1].totals.lost == told[-1].sample - began
+        published = [m for m in statuses if m.stream == stream]
+        began = [m.sample for m in published if m.state == "started"][
+            -1
+        ]  # again, if never written down
+        assert (
+            published[-1].totals.received + published[-1].totals.lost
+            == published[-1].sample - began
+        )
 
 
 def test_episodes_under_way_are_known_by_their_ids(troubled: Floats, new_engine: NewEngine) -> None:

@@ -39,7 +39,7 @@ def arrivals(stream: str, plan: Sequence[Fate]) -> list[tuple[float, Chunk]]:
     return found
 
 
-def hear(engine: Engine, events: Sequence[tuple[float, Chunk]]) -> list[Message]:
+def send(engine: Engine, events: Sequence[tuple[float, Chunk]]) -> list[Message]:
     messages: list[Message] = []
     for now, chunk in events:
         messages += messages_of(engine.poll(now))
@@ -68,7 +68,7 @@ def test_sent_is_received_plus_lost(
     engine, counts = new_engine(reorder=wait)
     came = {f"bed-{k}": arrivals(f"bed-{k}", plan) for k, plan in enumerate(plans)}
     events = sorted((e for each in came.values() for e in each), key=lambda event: event[0])
-    messages = hear(engine, events)
+    messages = send(engine, events)
     for stream, each in came.items():
         last = max(chunk.first + len(chunk.samples) for _, chunk in each)
         delivered = sum(len(chunk.samples) for _, chunk in each)
@@ -88,7 +88,7 @@ def test_within_the_bound_nothing_is_lost(data: st.DataObject, new_engine: NewEn
     delays = data.draw(st.lists(st.floats(0, WAIT - 0.002), min_size=2, max_size=40))
     engine, counts = new_engine(reorder=WAIT)
     events = sorted(arrivals("bed", [(25, [delay]) for delay in delays]), key=lambda e: e[0])
-    hear(engine, events)
+    send(engine, events)
     assert (counts["received"], counts["lost"], counts["repeated"]) == (25 * len(delays), 0, 0)
     firsts = [chunk.first for _, chunk in events]
     overtaken = sum(first < max(firsts[: k + 1]) for k, first in enumerate(firsts))

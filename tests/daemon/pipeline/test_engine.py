@@ -79,7 +79,7 @@ def states(messages: Iterable[Message]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def told(patient: Floats, new_engine: NewEngine) -> list[Message]:
+def published(patient: Floats, new_engine: NewEngine) -> list[Message]:
     """What a minute of ECG says in one piece, with a lost second in it."""
     engine, _ = new_engine()
     return timeless(run(engine, [make_chunk(spoilt(patient), 0)]))
@@ -91,13 +91,13 @@ def spoilt(patient: Floats) -> Floats:
     return samples
 
 
-def test_the_reference_run_is_worth_comparing_with(told: list[Message]) -> None:
-    codes = Counter((alert.code, alert.phase) for alert in alerts(told))
+def test_the_reference_run_is_worth_comparing_with(published: list[Message]) -> None:
+    codes = Counter((alert.code, alert.phase) for alert in alerts(published))
     assert codes["beat.anomalous", "start"] >= 1
     assert codes["signal.gap", "start"] == codes["signal.gap", "end"] == 1
-    assert len(beats(told)) > 60
-    assert any(beat.score is None for beat in beats(told))
-    assert 4 <= sum(beat.anomalous for beat in beats(told)) <= 12
+    assert len(beats(published)) > 60
+    assert any(beat.score is None for beat in beats(published))
+    assert 4 <= sum(beat.anomalous for beat in beats(published)) <= 12
 
 
 @settings(max_examples=40, deadline=None)
@@ -111,24 +111,24 @@ def test_cutting_and_batching_change_nothing(
     batch_size: int,
     step: float,
     patient: Floats,
-    told: list[Message],
+    published: list[Message],
     new_engine: NewEngine,
 ) -> None:
     engine, _ = new_engine(batch_size=batch_size)
-    assert timeless(run(engine, cut(spoilt(patient), sizes), step)) == told
+    assert timeless(run(engine, cut(spoilt(patient), sizes), step)) == published
 
 
 def test_one_sample_at_a_time_changes_nothing(
-    patient: Floats, told: list[Message], new_engine: NewEngine
+    patient: Floats, published: list[Message], new_engine: NewEngine
 ) -> None:
     engine, _ = new_engine()
-    assert timeless(run(engine, cut(spoilt(patient), [1] * len(patient)), 0.001)) == told
+    assert timeless(run(engine, cut(spoilt(patient), [1] * len(patient)), 0.001)) == published
 
 
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_interleaving_streams_changes_nothing(
-    data: st.DataObject, patient: Floats, told: list[Message], new_engine: NewEngine
+    data: st.DataObject, patient: Floats, published: list[Message], new_engine: NewEngine
 ) -> None:
     names = ["bed", "other", "third"]
     sources = [spoilt(patient), patient[5000:], patient[:9000] * -2]
@@ -139,7 +139,7 @@ def test_interleaving_streams_changes_nothing(
     order = data.draw(st.permutations([name for name in names for _ in queues[name]]))
     engine, _ = new_engine(batch_size=data.draw(st.integers(1, 20)))
     messages = run(engine, [queues[name].pop(0) for name in order])
-    assert timeless(messages) == told
+    assert timeless(messages) == published
     for name, samples in zip(names[1:], sources[1:], strict=True):
         alone, _ = new_engine()
         expected = run(alone, [make_chunk(samples, 0, stream=name)])
@@ -161,9 +161,9 @@ def test_alert_messages_are_numbered_without_holes(patient: Floats, new_engine: 
     assert len(found) >= 5
 
 
-def test_the_phases_of_an_episode_share_its_id(told: list[Message]) -> None:
+def test_the_phases_of_an_episode_share_its_id(published: list[Message]) -> None:
     phases: dict[str, list[str]] = {}
-    for alert in alerts(told):
+    for alert in alerts(published):
         phases.setdefault(alert.id, []).append(alert.phase)
     for each in phases.values():
         assert each[0] == "start"
@@ -173,24 +173,24 @@ def test_the_phases_of_an_episode_share_its_id(told: list[Message]) -> None:
 # --- what a message says ----------------------------------------------------------------------
 
 
-def test_beats_are_in_order_and_numbered(told: list[Message]) -> None:
-    found = beats(told)
+def test_beats_are_in_order_and_numbered(published: list[Message]) -> None:
+    found = beats(published)
     assert [beat.n for beat in found] == list(range(len(found)))
     assert all(a.sample < b.sample for a, b in pairwise(found))
 
 
-def test_a_beats_time_is_that_of_its_sample(told: list[Message]) -> None:
-    for beat in beats(told):
+def test_a_beats_time_is_that_of_its_sample(published: list[Message]) -> None:
+    for beat in beats(published):
         assert beat.time_ns == START_NS + round(beat.sample * 1e9 / FS)
 
 
-def test_an_unusable_beat_has_neither_score_nor_threshold(told: list[Message]) -> None:
-    for beat in beats(told):
+def test_an_unusable_beat_has_neither_score_nor_threshold(published: list[Message]) -> None:
+    for beat in beats(published):
         assert (beat.score is None) == (beat.threshold is None) == (beat.quality == "unusable")
 
 
-def test_an_anomaly_is_explained_in_a_small_message(told: list[Message]) -> None:
-    alert = next(a for a in alerts(told) if a.code == "beat.anomalous")
+def test_an_anomaly_is_explained_in_a_small_message(published: list[Message]) -> None:
+    alert = next(a for a in alerts(published) if a.code == "beat.anomalous")
     explanation = alert.explanation
     assert explanation is not None
     assert alert.score is not None
@@ -204,8 +204,8 @@ def test_an_anomaly_is_explained_in_a_small_message(told: list[Message]) -> None
     assert len(encode_json(alert)) < 9_000
 
 
-def test_a_signal_alert_explains_nothing(told: list[Message]) -> None:
-    for alert in alerts(told):
+def test_a_signal_alert_explains_nothing(published: list[Message]) -> None:
+    for alert in alerts(published):
         if alert.kind == "technical":
             assert (alert.score, alert.threshold, alert.explanation) == (None, None, None)
 

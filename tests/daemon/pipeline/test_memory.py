@@ -30,7 +30,7 @@ class Quiet:
 
 def push(engine: Engine, minute: Floats, frames: range) -> int:
     """Push the same minute again and again, without a frame now and then; how many messages."""
-    told = 0
+    published = 0
     for k in frames:
         if k % 97 == 50:
             continue
@@ -38,8 +38,8 @@ def push(engine: Engine, minute: Floats, frames: range) -> int:
         t_ns = round(k * FRAME_S * 1e9 * (1 + 5e-5))  # the source's clock drifts
         samples = minute[at : at + SIZE]
         engine.receive(Chunk("bed", 1, k, k * SIZE, t_ns, FS, ("II",), samples), k * FRAME_S)
-        told += len(engine.poll(k * FRAME_S + 1.0))
-    return told
+        published += len(engine.poll(k * FRAME_S + 1.0))
+    return published
 
 
 def held() -> int:
@@ -56,10 +56,10 @@ def test_memory_does_not_grow_over_a_day(new_engine: Any, patient: Floats) -> No
     try:
         push(engine, patient, range(HOUR, 2 * HOUR))
         before = held()
-        told = push(engine, patient, range(2 * HOUR, 24 * HOUR))
+        published = push(engine, patient, range(2 * HOUR, 24 * HOUR))
         grown = held() - before
     finally:
         tracemalloc.stop()
-    assert told > 22 * 3600  # more than a beat a second
+    assert published > 22 * 3600  # more than a beat a second
     assert grown < 16 * 1024
     assert counts["received"] + counts["lost"] == 24 * HOUR * SIZE

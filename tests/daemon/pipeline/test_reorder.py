@@ -49,7 +49,7 @@ def tally(counts: Counter[str]) -> tuple[int, int, int]:
     return counts["received"] // 36, counts["lost"] // 36, counts["repeated"] // 36
 
 
-def told(messages: list[Message]) -> list[tuple[str, int]]:
+def published(messages: list[Message]) -> list[tuple[str, int]]:
     return [(m.state, m.lost // 36) for m in messages if isinstance(m, StatusMessage)]
 
 
@@ -68,7 +68,7 @@ def test_what_does_not_come_in_time_is_a_gap(bed: tuple[Engine, Counter[str]]) -
     assert engine.poll(0.299) == []
     assert tally(counts) == (1, 0, 0)
     assert engine.deadline() == pytest.approx(0.3)
-    assert told(messages_of(engine.poll(0.3 + 0.02))) == [("gap", 1)]
+    assert published(messages_of(engine.poll(0.3 + 0.02))) == [("gap", 1)]
     assert tally(counts) == (2, 1, 0)
     engine.receive(frame(1), 0.31)
     assert tally(counts) == (2, 1, 1)
@@ -139,7 +139,7 @@ def test_a_new_epoch_uses_first_what_waits(bed: tuple[Engine, Counter[str]]) -> 
     engine, counts = bed
     engine.receive(frame(2), 0.1)
     engine.receive(frame(0, epoch=2), 0.11)
-    assert told(messages_of(engine.drain(0.11))) == [("gap", 1), ("restarted", 0)]
+    assert published(messages_of(engine.drain(0.11))) == [("gap", 1), ("restarted", 0)]
     assert tally(counts) == (3, 1, 0)
     engine.receive(frame(2, epoch=2), 0.12)
     engine.receive(frame(1, epoch=2), 0.13)
@@ -171,7 +171,7 @@ def test_other_leads_take_their_turn(bed: tuple[Engine, Counter[str]]) -> None:
     both = np.zeros((36, 2), np.float32)
     engine.receive(frame(2, samples=both, leads=("II", "V5")), 0.1)
     engine.receive(frame(1), 0.1)
-    assert told(messages_of(engine.drain(0.1))) == [("leads-changed", 0)]
+    assert published(messages_of(engine.drain(0.1))) == [("leads-changed", 0)]
     assert tally(counts) == (3, 0, 0)
 
 
@@ -181,7 +181,7 @@ def test_a_frame_that_waits_is_no_silence(new_engine: NewEngine) -> None:
     engine.poll(0.1)
     engine.receive(frame(2), 4.9)
     assert engine.poll(5.05) == []
-    assert told(messages_of(engine.poll(5.2))) == [("gap", 1)]
+    assert published(messages_of(engine.poll(5.2))) == [("gap", 1)]
 
 
 def test_silence_ends_where_the_frame_that_waited_begins(new_engine: NewEngine) -> None:
@@ -213,7 +213,7 @@ def test_a_stream_forgotten_meanwhile_is_no_trouble(new_engine: NewEngine) -> No
     engine.receive(frame(0), 0.0)
     engine.poll(5.0)
     engine.receive(frame(2), 5.5)
-    assert ("ended", 0) in told(messages_of(engine.poll(6.0)))
+    assert ("ended", 0) in published(messages_of(engine.poll(6.0)))
     engine.poll(20.0)
     assert tally(counts) == (2, 1, 0)
     assert counts["streams"] == 0

@@ -35,34 +35,34 @@ class Bed:
 
     def __init__(self, scorer: Scorer, start: Chunk | Snapshot) -> None:
         self._scorer = scorer
-        self.said: list[object] = []
+        self.emitted: list[object] = []
         self.alerts: list[Alert] = []
         spec, limits = PreprocessSpec(), LIMITS
         if isinstance(start, Snapshot):
             self.stream = Stream.restore(start, spec, COEFFICIENTS, limits, Observer())
         else:
             self.stream = Stream(start, spec, COEFFICIENTS, limits, Observer())
-            self.hear(start)
+            self.send(start)
 
-    def hear(self, *chunks: Chunk) -> None:
+    def send(self, *chunks: Chunk) -> None:
         for each in chunks:
-            self.tell(self.stream.push(each))
+            self.process(self.stream.push(each))
 
-    def tell(self, steps: Iterable[StreamEvent]) -> None:
+    def process(self, steps: Iterable[StreamEvent]) -> None:
         for segment, what, _ in steps:
             alerts: list[Alert] = []
             if isinstance(what, Beat):
                 (score,) = self._scorer.score([what])
-                self.said.append((segment.beats_before + what.n, what.sample, score.value))
+                self.emitted.append((segment.beats_before + what.n, what.sample, score.value))
                 alerts = segment.policy.push(score)
             elif isinstance(what, SegmentEnd):
                 alerts = segment.policy.close(what.sample)
             elif isinstance(what, StatusChange):
-                self.said.append(what)
+                self.emitted.append(what)
             elif not isinstance(what, Alert):
                 alerts = segment.policy.push(what)
             self.alerts += alerts
-            self.said += [
+            self.emitted += [
                 (segment.episode_id(each.code, each.episode), each.phase, each.beats, each.onset)
                 for each in alerts
             ]
@@ -96,28 +96,28 @@ def test_a_restart_without_a_hole_changes_nothing_to_the_bit(
     before = Bed(new_scorer(), chunk(troubled[:at], 0))
     after = Bed(new_scorer(), decode(before.save()))
     for first in range(at, len(troubled), size):
-        after.hear(chunk(troubled[first : first + size], first))
-    assert before.said + after.said == whole.said
+        after.send(chunk(troubled[first : first + size], first))
+    assert before.emitted + after.emitted == whole.emitted
 
 
 def test_counts_and_ids_go_on_over_a_hole(troubled: Floats, new_scorer: NewScorer) -> None:
     before = Bed(new_scorer(), chunk(troubled[:6000], 0))
     after = Bed(new_scorer(), decode(before.save()))
-    after.hear(chunk(troubled[7000:], 7000))
-    gap = next(each for each in after.said if isinstance(each, StatusChange))
+    after.send(chunk(troubled[7000:], 7000))
+    gap = next(each for each in after.emitted if isinstance(each, StatusChange))
     assert (gap.state, gap.sample, gap.lost) == ("gap", 6000, 1000)
     assert gap.totals.received + gap.totals.lost == 7000
     live = Bed(new_scorer(), chunk(troubled[:6000], 0))
-    live.hear(chunk(troubled[7000:], 7000))
-    assert before.said + after.said == live.said
+    live.send(chunk(troubled[7000:], 7000))
+    assert before.emitted + after.emitted == live.emitted
 
 
 def test_another_epoch_is_a_restart_of_the_source(patient: Floats, new_scorer: NewScorer) -> None:
     before = Bed(new_scorer(), chunk(patient[:15_000], 0))
     assert before.open()["beat.anomalous"] == 1
     after = Bed(new_scorer(), decode(before.save()))
-    after.hear(chunk(patient, 0, epoch=2))
-    states = [each.state for each in after.said if isinstance(each, StatusChange)]
+    after.send(chunk(patient, 0, epoch=2))
+    states = [each.state for each in after.emitted if isinstance(each, StatusChange)]
     assert states == ["restarted"]
     started = {alert.episode for alert in before.alerts if alert.phase is Phase.START}
     ended = {alert.episode for alert in after.alerts if alert.phase is Phase.END}
@@ -128,8 +128,8 @@ def test_a_new_set_of_leads_may_come_first(patient: Floats, new_scorer: NewScore
     before = Bed(new_scorer(), chunk(patient[:8000], 0))
     after = Bed(new_scorer(), decode(before.save()))
     both = np.repeat(patient[8000:], 2, axis=1)
-    after.hear(chunk(both, 8000, leads=("V1", "II")))
-    assert [each.state for each in after.said if isinstance(each, StatusChange)] == [
+    after.send(chunk(both, 8000, leads=("V1", "II")))
+    assert [each.state for each in after.emitted if isinstance(each, StatusChange)] == [
         "leads-changed"
     ]
 
@@ -145,13 +145,13 @@ def restarted(
     before = Bed(scorer(), chunk(samples[:cut], 0))
     checkpoint = before.save() if checkpoint_at is not None else None
     if cut < killed_at:
-        before.hear(chunk(samples[cut:killed_at], cut))
+        before.send(chunk(samples[cut:killed_at], cut))
     alarms = before.save(checkpoint=False)
     found = latest(decode(checkpoint) if checkpoint is not None else None, decode(alarms))
     assert found is not None
     after = Bed(scorer(), found)
     for first in range(back_at, len(samples), 360):
-        after.hear(chunk(samples[first : first + 360], first))
+        after.send(chunk(samples[first : first + 360], first))
     return before, after
 
 
@@ -164,19 +164,19 @@ def test_episodes_go_on_under_their_ids_and_all_of_them_end(
     before, after = restarted(troubled, checkpoint_at, killed_at, back_at, new_scorer)
     assert before.open()
     phases: dict[str, list[Phase]] = {}
-    for each in [*before.said, *after.said, *closing(after)]:
+    for each in [*before.emitted, *after.emitted, *closing(after)]:
         if isinstance(each, tuple) and isinstance(each[1], Phase):
             phases.setdefault(each[0], []).append(each[1])
     assert phases
-    for told in phases.values():
-        assert told.count(Phase.START) == told.count(Phase.END) == 1, phases
-        assert (told[0], told[-1]) == (Phase.START, Phase.END)
+    for reported in phases.values():
+        assert reported.count(Phase.START) == reported.count(Phase.END) == 1, phases
+        assert (reported[0], reported[-1]) == (Phase.START, Phase.END)
 
 
 def closing(bed: Bed) -> list[object]:
-    said = len(bed.said)
-    bed.tell(bed.stream.end("over"))
-    return bed.said[said:]
+    emitted = len(bed.emitted)
+    bed.process(bed.stream.end("over"))
+    return bed.emitted[emitted:]
 
 
 @pytest.mark.parametrize("checkpoint_at", [None, 6000])
@@ -190,7 +190,7 @@ def test_beats_are_counted_on(
 
 
 def beats(bed: Bed) -> list[tuple[int, int, float | None]]:
-    return [each for each in bed.said if isinstance(each, tuple) and isinstance(each[0], int)]
+    return [each for each in bed.emitted if isinstance(each, tuple) and isinstance(each[0], int)]
 
 
 @pytest.mark.parametrize("back", [True, False])
@@ -202,9 +202,11 @@ def test_a_flat_line_that_the_checkpoint_does_not_know_of(
     samples[10_000 : 12_500 if back else 18_000] = 0.25
     before, after = restarted(samples, 9000, 12_000, 12_600, new_scorer)
     assert before.open()["signal.flat"] == 1
-    told = [(a.episode, a.phase) for a in before.alerts + after.alerts if a.code == "signal.flat"]
-    assert len({episode for episode, _ in told}) == 1
-    assert [phase for _, phase in told if phase is not Phase.UPDATE] == [Phase.START, Phase.END]
+    reported = [
+        (a.episode, a.phase) for a in before.alerts + after.alerts if a.code == "signal.flat"
+    ]
+    assert len({episode for episode, _ in reported}) == 1
+    assert [phase for _, phase in reported if phase is not Phase.UPDATE] == [Phase.START, Phase.END]
     ended = next(a for a in after.alerts if a.code == "signal.flat" and a.phase is Phase.END)
     assert ended.at >= (12_600 if back else 18_000)
 
@@ -216,14 +218,14 @@ def test_what_is_not_settled_at_a_second_restart_is_settled_after_it(
     samples[10_000:12_500] = 0.25
     before = Bed(new_scorer(), chunk(samples[:9000], 0))
     checkpoint = before.save()
-    before.hear(chunk(samples[9000:12_000], 9000))
+    before.send(chunk(samples[9000:12_000], 9000))
     alarms = before.save(checkpoint=False)
     found = latest(decode(checkpoint), decode(alarms))
     assert found is not None
     second = Bed(new_scorer(), found)
-    second.hear(chunk(samples[12_600:13_600], 12_600))
+    second.send(chunk(samples[12_600:13_600], 12_600))
     third = Bed(new_scorer(), decode(second.save()))
-    third.hear(*(chunk(samples[at : at + 360], at) for at in range(13_700, 21_600, 360)))
+    third.send(*(chunk(samples[at : at + 360], at) for at in range(13_700, 21_600, 360)))
     phases = [alert.phase for alert in third.alerts if alert.code == "signal.flat"]
     assert phases[-1] is Phase.END
     assert set(phases[:-1]) <= {Phase.UPDATE}
@@ -232,7 +234,7 @@ def test_what_is_not_settled_at_a_second_restart_is_settled_after_it(
 def test_the_newer_of_two_snapshots_counts(patient: Floats, new_scorer: NewScorer) -> None:
     bed = Bed(new_scorer(), chunk(patient[:6000], 0))
     old, checkpoint = bed.save(checkpoint=False), bed.save()
-    bed.hear(chunk(patient[6000:7000], 6000))
+    bed.send(chunk(patient[6000:7000], 6000))
     new = bed.save(checkpoint=False)
     assert latest(None, None) is None
     found = latest(decode(checkpoint), decode(old))
@@ -254,9 +256,9 @@ def test_only_what_has_gone_on_needs_a_new_checkpoint(
     assert bed.stream.changed
     bed.save()
     assert not bed.stream.changed
-    bed.hear(chunk(patient[:6000], 0))
+    bed.send(chunk(patient[:6000], 0))
     assert not bed.stream.changed
-    bed.hear(chunk(patient[6000:6001], 6000))
+    bed.send(chunk(patient[6000:6001], 6000))
     assert bed.stream.changed
 
 
@@ -307,7 +309,7 @@ def test_a_front_end_of_another_version_costs_the_patients_own_beat_alone(
     assert snapshot.frontend is not None
     other = replace(snapshot.frontend.state, layout="another")
     after = Bed(new_scorer(), replace(snapshot, frontend=replace(snapshot.frontend, state=other)))
-    after.hear(chunk(patient[15_000:], 15_000))
+    after.send(chunk(patient[15_000:], 15_000))
     assert beats(after)[0][0] == len(beats(bed))
     update = next(alert for alert in after.alerts if alert.code == "beat.anomalous")
     assert update.episode == bed.alerts[-1].episode

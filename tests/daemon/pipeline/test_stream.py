@@ -28,7 +28,7 @@ HOUR = int(3600 * FS)
 NewObserver = Callable[[Counter[str]], Observer]
 
 
-def quiet(count: int, leads: int = 1) -> Floats:
+def flat(count: int, leads: int = 1) -> Floats:
     return np.zeros((count, leads), np.float32)
 
 
@@ -46,7 +46,7 @@ class Bed:
         )
         self.steps = self.stream.push(first)
 
-    def hear(self, new: Chunk) -> list[StreamEvent]:
+    def send(self, new: Chunk) -> list[StreamEvent]:
         steps = self.stream.push(new)
         self.steps += steps
         return steps
@@ -76,7 +76,7 @@ def refused(bed: Bed, new: Chunk) -> str:
     """The reason why the stream refuses ``new``, after making sure that this changed nothing."""
     before = (bed.stream.expected, bed.stream.segment, bed.tally())
     with pytest.raises(StreamError) as caught:
-        bed.hear(new)
+        bed.send(new)
     assert (bed.stream.expected, bed.stream.segment, bed.tally()) == before
     return caught.value.reason
 
@@ -85,8 +85,8 @@ def refused(bed: Bed, new: Chunk) -> str:
 
 
 def test_a_hole_is_counted_told_and_seen_by_the_front_end(new_observer: NewObserver) -> None:
-    bed = Bed(new_observer, chunk(quiet(360), 0))
-    steps = bed.hear(chunk(quiet(360), 3960))
+    bed = Bed(new_observer, chunk(flat(360), 0))
+    steps = bed.send(chunk(flat(360), 3960))
     (status_event,) = status_changes(steps)
     assert (status_event.state, status_event.sample, status_event.lost) == ("gap", 360, 3600)
     assert "3600 samples (10 s)" in status_event.text
@@ -99,19 +99,19 @@ def test_a_hole_is_counted_told_and_seen_by_the_front_end(new_observer: NewObser
 def test_a_hole_is_what_as_many_lost_samples_would_be(
     patient: Floats, new_observer: NewObserver
 ) -> None:
-    hole, marked = (Bed(new_observer, chunk(patient[:7200], 0)) for _ in range(2))
-    hole.hear(chunk(patient[10800:], 10800))
-    marked.hear(chunk(lost(3600), 7200))
-    marked.hear(chunk(patient[10800:], 10800))
-    assert events(hole.steps) == events(marked.steps)
-    assert hole.tally() == marked.tally() == (18000, 3600, 0)
-    assert any(e[3] is Quality.UNUSABLE for e in events(hole.steps))
+    gap_samples, marked = (Bed(new_observer, chunk(patient[:7200], 0)) for _ in range(2))
+    gap_samples.send(chunk(patient[10800:], 10800))
+    marked.send(chunk(lost(3600), 7200))
+    marked.send(chunk(patient[10800:], 10800))
+    assert events(gap_samples.steps) == events(marked.steps)
+    assert gap_samples.tally() == marked.tally() == (18000, 3600, 0)
+    assert any(e[3] is Quality.UNUSABLE for e in events(gap_samples.steps))
 
 
 def test_a_sample_lost_on_every_lead_is_lost_on_one_lead_it_is_received(
     new_observer: NewObserver,
 ) -> None:
-    samples = quiet(100, leads=2)
+    samples = flat(100, leads=2)
     samples[10:30, 0] = np.nan
     samples[20:40, 1] = np.nan
     bed = Bed(new_observer, chunk(samples, 0, leads=("MLII", "V5")))
@@ -119,26 +119,26 @@ def test_a_sample_lost_on_every_lead_is_lost_on_one_lead_it_is_received(
 
 
 def test_a_repeated_frame_is_dropped(new_observer: NewObserver) -> None:
-    bed = Bed(new_observer, chunk(quiet(360), 0))
-    assert bed.hear(chunk(quiet(360), 0)) == []
+    bed = Bed(new_observer, chunk(flat(360), 0))
+    assert bed.send(chunk(flat(360), 0)) == []
     assert bed.tally() == (360, 0, 360)
     assert bed.stream.expected == 360
 
 
 def test_of_a_late_frame_the_new_part_is_used(patient: Floats, new_observer: NewObserver) -> None:
     bed = Bed(new_observer, chunk(patient[:1000], 0))
-    bed.hear(chunk(patient[700:3000], 700))
-    bed.hear(chunk(patient[3000:], 3000))
+    bed.send(chunk(patient[700:3000], 700))
+    bed.send(chunk(patient[3000:], 3000))
     whole = Bed(new_observer, chunk(patient, 0))
     assert events(bed.steps) == events(whole.steps)
     assert bed.tally() == (len(patient), 0, 300)
 
 
 def test_a_frame_that_comes_after_its_hole_stays_lost(new_observer: NewObserver) -> None:
-    bed = Bed(new_observer, chunk(quiet(100), 0))
-    bed.hear(chunk(quiet(100), 200))
-    bed.hear(chunk(quiet(100), 100))
-    bed.hear(chunk(quiet(100), 300))
+    bed = Bed(new_observer, chunk(flat(100), 0))
+    bed.send(chunk(flat(100), 200))
+    bed.send(chunk(flat(100), 100))
+    bed.send(chunk(flat(100), 300))
     assert bed.tally() == (300, 100, 100)
 
 
@@ -152,21 +152,21 @@ frames = st.lists(
 @given(plan=frames)
 def test_sent_is_received_plus_lost(plan: list[tuple[int, str]], new_observer: NewObserver) -> None:
     """Whatever is dropped, doubled, delayed or marked as lost, and however frames are cut."""
-    bed = Bed(new_observer, chunk(quiet(50), 0))
+    bed = Bed(new_observer, chunk(flat(50), 0))
     first, delivered, late = 50, 50, []
     for size, fate in plan:
-        new = chunk(lost(size) if fate == "void" else quiet(size), first)
+        new = chunk(lost(size) if fate == "void" else flat(size), first)
         first += size
         if fate == "late":
             late.append(new)
         for _ in range({"lost": 0, "late": 0, "twice": 2}.get(fate, 1)):
-            bed.hear(new)
+            bed.send(new)
             delivered += size
         if fate == "sent" and late:
             overdue = late.pop()
-            bed.hear(overdue)
+            bed.send(overdue)
             delivered += len(overdue.samples)
-    bed.hear(chunk(quiet(10), first))
+    bed.send(chunk(flat(10), first))
     received, missing, repeated = bed.tally()
     assert received + missing == first + 10
     holes = sum(status_event.lost for status_event in status_changes(bed.steps))
@@ -182,7 +182,7 @@ def test_a_new_epoch_closes_the_old_segment_and_counts_anew(
 ) -> None:
     bed = Bed(new_observer, chunk(patient[:7290], 1000))
     old, before = bed.stream.segment, events(bed.steps)
-    steps = bed.hear(chunk(patient, 0, epoch=2))
+    steps = bed.send(chunk(patient, 0, epoch=2))
     closed = next(i for i, step in enumerate(steps) if isinstance(step.what, SegmentEnd))
     assert all(step.segment is old for step in steps[: closed + 1])
     assert steps[closed].what == SegmentEnd(8290)
@@ -197,12 +197,12 @@ def test_a_new_epoch_closes_the_old_segment_and_counts_anew(
 def test_a_frame_of_the_epoch_before_is_refused_unless_the_next_confirms_it(
     new_observer: NewObserver,
 ) -> None:
-    bed = Bed(new_observer, chunk(quiet(100), 0, epoch=1))
-    bed.hear(chunk(quiet(100), 0, epoch=2))
-    assert refused(bed, chunk(quiet(100), 100, epoch=1)) == "epoch"
-    bed.hear(chunk(quiet(100), 100, epoch=2))
-    assert refused(bed, chunk(quiet(100), 200, epoch=1)) == "epoch"
-    assert [n.state for n in status_changes(bed.hear(chunk(quiet(100), 300, epoch=1)))] == [
+    bed = Bed(new_observer, chunk(flat(100), 0, epoch=1))
+    bed.send(chunk(flat(100), 0, epoch=2))
+    assert refused(bed, chunk(flat(100), 100, epoch=1)) == "epoch"
+    bed.send(chunk(flat(100), 100, epoch=2))
+    assert refused(bed, chunk(flat(100), 200, epoch=1)) == "epoch"
+    assert [n.state for n in status_changes(bed.send(chunk(flat(100), 300, epoch=1)))] == [
         "restarted"
     ]
 
@@ -210,18 +210,18 @@ def test_a_frame_of_the_epoch_before_is_refused_unless_the_next_confirms_it(
 def test_two_sources_under_one_name_do_not_restart_each_other_for_ever(
     new_observer: NewObserver,
 ) -> None:
-    bed = Bed(new_observer, chunk(quiet(100), 0, epoch=1))
-    bed.hear(chunk(quiet(100), 0, epoch=2))
+    bed = Bed(new_observer, chunk(flat(100), 0, epoch=1))
+    bed.send(chunk(flat(100), 0, epoch=2))
     for first in range(100, 1000, 100):
-        assert refused(bed, chunk(quiet(100), first, epoch=1)) == "epoch"
-        bed.hear(chunk(quiet(100), first, epoch=2))
+        assert refused(bed, chunk(flat(100), first, epoch=1)) == "epoch"
+        bed.send(chunk(flat(100), first, epoch=2))
     assert bed.tally() == (1100, 0, 0)
 
 
 def test_the_rate_may_change_with_the_epoch_only(new_observer: NewObserver) -> None:
-    bed = Bed(new_observer, chunk(quiet(100), 0))
-    assert refused(bed, chunk(quiet(100), 100, fs=250.0)) == "rate"
-    bed.hear(chunk(quiet(100), 100, epoch=2, fs=250.0))
+    bed = Bed(new_observer, chunk(flat(100), 0))
+    assert refused(bed, chunk(flat(100), 100, fs=250.0)) == "rate"
+    bed.send(chunk(flat(100), 100, epoch=2, fs=250.0))
     assert bed.stream.segment.fs == 250.0
 
 
@@ -230,7 +230,7 @@ def test_other_leads_begin_a_new_segment_of_the_same_epoch(
 ) -> None:
     bed = Bed(new_observer, chunk(patient[:7200], 0))
     both = np.repeat(patient[7000:], 2, axis=1)
-    steps = bed.hear(chunk(both, 7000, leads=("V1", "II")))
+    steps = bed.send(chunk(both, 7000, leads=("V1", "II")))
     (status_event,) = status_changes(steps)
     assert (status_event.state, status_event.sample) == ("leads-changed", 7200)
     assert status_event.text == "leads changed from MLII to V1, II"
@@ -241,32 +241,32 @@ def test_other_leads_begin_a_new_segment_of_the_same_epoch(
 
 
 def test_a_repeated_frame_with_other_leads_changes_nothing(new_observer: NewObserver) -> None:
-    bed = Bed(new_observer, chunk(quiet(100), 0))
-    assert bed.hear(chunk(quiet(100, leads=2), 0, leads=("V1", "II"))) == []
+    bed = Bed(new_observer, chunk(flat(100), 0))
+    assert bed.send(chunk(flat(100, leads=2), 0, leads=("V1", "II"))) == []
 
 
 # --- jumps ------------------------------------------------------------------------------------
 
 
 def test_one_absurd_sample_count_costs_nothing(new_observer: NewObserver) -> None:
-    bed = Bed(new_observer, chunk(quiet(100), 0))
-    assert refused(bed, chunk(quiet(100), 2**52)) == "jump"
-    assert bed.hear(chunk(quiet(100), 100)) == []
-    assert refused(bed, chunk(quiet(100), 2**52 + 100)) == "jump"
+    bed = Bed(new_observer, chunk(flat(100), 0))
+    assert refused(bed, chunk(flat(100), 2**52)) == "jump"
+    assert bed.send(chunk(flat(100), 100)) == []
+    assert refused(bed, chunk(flat(100), 2**52 + 100)) == "jump"
     assert bed.tally() == (200, 0, 0)
 
 
 def test_a_confirmed_jump_is_a_hole_of_its_true_length(new_observer: NewObserver) -> None:
-    bed = Bed(new_observer, chunk(quiet(100), 0))
-    assert refused(bed, chunk(quiet(100), 2**52)) == "jump"
-    (status_event,) = status_changes(bed.hear(chunk(quiet(100), 2**52 + 100)))
+    bed = Bed(new_observer, chunk(flat(100), 0))
+    assert refused(bed, chunk(flat(100), 2**52)) == "jump"
+    (status_event,) = status_changes(bed.send(chunk(flat(100), 2**52 + 100)))
     assert status_event.lost == 2**52
     assert bed.tally() == (200, 2**52, 0)
 
 
 def test_an_hour_needs_no_confirmation(new_observer: NewObserver) -> None:
-    bed = Bed(new_observer, chunk(quiet(100), 0))
-    bed.hear(chunk(quiet(100), 100 + HOUR))
+    bed = Bed(new_observer, chunk(flat(100), 0))
+    bed.send(chunk(flat(100), 100 + HOUR))
     assert bed.tally() == (200, HOUR, 0)
 
 
@@ -283,8 +283,8 @@ def test_beats_are_found_at_the_far_end_of_the_count(
 
 
 def test_a_notice_tells_the_totals_so_far(new_observer: NewObserver) -> None:
-    bed = Bed(new_observer, chunk(quiet(100), 0))
-    bed.hear(chunk(lost(50), 90))
+    bed = Bed(new_observer, chunk(flat(100), 0))
+    bed.send(chunk(lost(50), 90))
     (status_event,) = status_changes([bed.stream.status_event("started", "hello")])
     assert (
         status_event.totals.received,
@@ -341,8 +341,8 @@ def test_drift_is_that_since_the_clock_last_jumped() -> None:
 def test_a_clock_that_jumps_by_more_than_a_second_is_told(
     late_ms: int, steps: int, new_observer: NewObserver
 ) -> None:
-    bed = Bed(new_observer, chunk(quiet(360), 0))
-    told = bed.hear(chunk(quiet(360), 720, t_ns=START_NS + 2_000_000_000 + late_ms * 1_000_000))
+    bed = Bed(new_observer, chunk(flat(360), 0))
+    told = bed.send(chunk(flat(360), 720, t_ns=START_NS + 2_000_000_000 + late_ms * 1_000_000))
     assert [n.state for n in status_changes(told)] == ["gap", *["clock"] * steps]
     assert bed.counts["clock_steps"] == steps
     if steps:
@@ -351,15 +351,15 @@ def test_a_clock_that_jumps_by_more_than_a_second_is_told(
         assert f"jumped by {late_ms / 1000:+.3f} s" in status_event.text
     assert (
         status_changes(
-            bed.hear(chunk(quiet(36), 1080, t_ns=bed.stream.segment.source_clock.at(1080)))
+            bed.send(chunk(flat(36), 1080, t_ns=bed.stream.segment.source_clock.at(1080)))
         )
         == []
     )
 
 
 def test_a_new_epoch_is_no_jump_of_the_clock(new_observer: NewObserver) -> None:
-    bed = Bed(new_observer, chunk(quiet(360), 0))
-    bed.hear(chunk(quiet(360), 0, epoch=2, t_ns=START_NS + 10**12))
+    bed = Bed(new_observer, chunk(flat(360), 0))
+    bed.send(chunk(flat(360), 0, epoch=2, t_ns=START_NS + 10**12))
     assert bed.counts["clock_steps"] == 0
 
 

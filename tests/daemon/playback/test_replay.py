@@ -32,7 +32,7 @@ def recording(samples: Floats, name: str = "208", fs: float = 360.0) -> Recordin
     return Recording(name, fs, ("MLII",), samples)
 
 
-def heard(
+def received(
     source: IngestSocket, recordings: list[Recording], plan: Plan, **where: Any
 ) -> tuple[list[tuple[float, Chunk]], Replayed]:
     """Every chunk with its arrival, and what the replay says of itself."""
@@ -48,11 +48,11 @@ def heard(
 
 def test_as_fast_as_possible_loses_nothing(source: IngestSocket, patient: Floats) -> None:
     plan = Plan(speed=0, chunk_samples=(1, 7, 2))
-    chunks, said = heard(source, [recording(patient)], plan)
+    chunks, printed = received(source, [recording(patient)], plan)
     np.testing.assert_array_equal(np.concatenate([c.samples for _, c in chunks]), patient)
     assert [c.seq for _, c in chunks] == list(range(len(chunks)))
     assert chunks[0][1].first == 0
-    assert (said.streams, said.frames, said.samples) == (1, len(chunks), len(patient))
+    assert (printed.streams, printed.frames, printed.samples) == (1, len(chunks), len(patient))
     assert chunks[0][1].epoch == chunks[0][1].t_ns > 1.7e18
 
 
@@ -74,16 +74,16 @@ def test_a_full_queue_makes_it_wait_and_not_drop(patient: Floats) -> None:
 
 def test_frames_come_when_their_last_sample_is_due(source: IngestSocket, patient: Floats) -> None:
     plan = Plan(speed=4.0, chunk_ms=200.0)
-    chunks, said = heard(source, [recording(patient[:2880])], plan)
+    chunks, printed = received(source, [recording(patient[:2880])], plan)
     assert len(chunks) == 40
     took = chunks[-1][0] - chunks[0][0]
     assert took == pytest.approx(39 * 0.05, abs=0.4)
-    assert said.behind < 0.5
+    assert printed.behind < 0.5
 
 
 def test_each_copy_is_a_stream_of_its_own(source: IngestSocket, patient: Floats) -> None:
     recordings = [recording(patient[:720]), recording(patient[:250], fs=250.0)]
-    chunks, said = heard(source, recordings, Plan(speed=0, copies=3))
+    chunks, printed = received(source, recordings, Plan(speed=0, copies=3))
     streams: dict[str, list[Chunk]] = {}
     for _, chunk in chunks:
         streams.setdefault(chunk.stream, []).append(chunk)
@@ -91,20 +91,22 @@ def test_each_copy_is_a_stream_of_its_own(source: IngestSocket, patient: Floats)
     for name, frames in streams.items():
         expected = patient[:720] if name in ("208", "208:2", "208:3") else patient[:250]
         np.testing.assert_array_equal(np.concatenate([f.samples for f in frames]), expected)
-    assert said.streams == 6
+    assert printed.streams == 6
 
 
 def test_integers_on_the_wire_are_within_half_a_unit(source: IngestSocket, patient: Floats) -> None:
-    chunks, _ = heard(source, [recording(patient[:720])], Plan(speed=0, dtype="<i2", scale=0.005))
+    chunks, _ = received(
+        source, [recording(patient[:720])], Plan(speed=0, dtype="<i2", scale=0.005)
+    )
     samples = np.concatenate([chunk.samples for _, chunk in chunks])
     np.testing.assert_allclose(samples, patient[:720], atol=0.0026, rtol=0)
 
 
 def test_a_loop_ends_with_its_seconds(source: IngestSocket, patient: Floats) -> None:
     plan = Plan(speed=0, chunk_ms=1000.0, loop=True, seconds=10.0)
-    chunks, said = heard(source, [recording(patient[:1080])], plan)
+    chunks, printed = received(source, [recording(patient[:1080])], plan)
     assert [chunk.first for _, chunk in chunks] == list(range(0, 3600, 360))
-    assert said.samples == 3600
+    assert printed.samples == 3600
 
 
 @pytest.mark.parametrize("speed", [0.0, 1.0])
@@ -112,7 +114,7 @@ def test_it_stops_when_told(source: IngestSocket, patient: Floats, speed: float)
     stop = threading.Event()
     threading.Timer(0.2, stop.set).start()
     began = time.monotonic()
-    heard(
+    received(
         source,
         [recording(patient)],
         Plan(speed=speed, loop=True),
@@ -151,7 +153,7 @@ def test_nobody_listening_is_an_error_in_time(patient: Floats) -> None:
 
 def test_a_record_that_no_stream_can_carry_is_named(source: IngestSocket, patient: Floats) -> None:
     with pytest.raises(RecordError, match="slow: sampled at 20 Hz"):
-        heard(source, [recording(patient, "slow", fs=20.0)], Plan(speed=0))
+        received(source, [recording(patient, "slow", fs=20.0)], Plan(speed=0))
 
 
 @pytest.mark.parametrize("where", [{}, {"bind": "tcp://127.0.0.1:*", "connect": "tcp://x:1"}])

@@ -67,16 +67,16 @@ class Shelf:
     """Checkpoints in memory; saving may be held up."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
+        self.saved_checkpoints: dict[str, bytes] = {}
         self.largest = 0
 
     def save(self, checkpoints: Sequence[tuple[str, bytes]]) -> None:
-        self.kept.update(checkpoints)
+        self.saved_checkpoints.update(checkpoints)
         self.largest = max(self.largest, len(checkpoints))
 
     def forget(self, names: Sequence[str]) -> None:
         for name in names:
-            self.kept.pop(name, None)
+            self.saved_checkpoints.pop(name, None)
 
 
 class Bench:
@@ -85,7 +85,7 @@ class Bench:
     def __init__(self, path: Path | None, resources: ExitStack, high_water: int = 10_000) -> None:
         self.context = resources.enter_context(zmq.Context[Socket]())
         self._resources = resources
-        self.counts, self.shelf = Counts(), Shelf()
+        self.counts, self.store = Counts(), Shelf()
         self.seen: SimpleQueue[str] = SimpleQueue()
         self.requests: Counter[tuple[str, str]] = Counter()
         self.said: list[str] = []
@@ -99,7 +99,7 @@ class Bench:
         self.publish, self.control = sink.endpoint, control.endpoint
         self.journal = Journal(path, self.said.append)
         self.publisher = Publisher(
-            sink, control, self.journal, self.shelf, self.counts, Retention(30.0, 64.0)
+            sink, control, self.journal, self.store, self.counts, Retention(30.0, 64.0)
         )
         resources.callback(self.publisher.close, 10.0)
 
@@ -201,10 +201,10 @@ def test_alarm_states_and_checkpoints_are_kept_and_forgotten(bench: Bench, tmp_p
     bench.publisher.put(
         [Outgoing(alert_message(0))], {"bed-1": b"alarms", "bed-2": b"alarms"}, saved
     )
-    until(lambda: len(bench.shelf.kept) == 100)
-    assert bench.shelf.largest <= 32  # so that alerts are delivered in between
+    until(lambda: len(bench.store.saved_checkpoints) == 100)
+    assert bench.store.largest <= 32  # so that alerts are delivered in between
     bench.publisher.put([], {"bed-2": None})
-    until(lambda: len(bench.shelf.kept) == 99)
+    until(lambda: len(bench.store.saved_checkpoints) == 99)
     assert bench.counts.checkpoints == 100
     assert bench.publisher.close(5.0)
     journal = Journal(tmp_path / "journal.db", print)
@@ -221,7 +221,7 @@ def test_closing_tells_and_keeps_what_was_put(bench: Bench, tmp_path: Path) -> N
     )
     assert bench.publisher.close(10.0)
     assert [message["n"] for message in received(socket, 500)] == list(range(500))
-    assert len(bench.shelf.kept) == 500
+    assert len(bench.store.saved_checkpoints) == 500
     journal = Journal(tmp_path / "journal.db", print)
     assert journal.next_n == 500
     journal.close()
@@ -288,8 +288,8 @@ def test_a_slow_subscriber_holds_nothing_up_and_can_make_up_for_its_losses(
         seen.append(json.loads(slow.recv_multipart()[1]))
     assert len(seen) < 20_000
     missed = set(range(21)) - {m["n"] for m in seen if m["type"] == "alert"}
-    kept = {json.loads(body)["n"] for body in fetch_alerts(bench.control)}
-    assert missed <= kept == set(range(21))
+    saved_checkpoints = {json.loads(body)["n"] for body in fetch_alerts(bench.control)}
+    assert missed <= saved_checkpoints == set(range(21))
 
 
 def test_a_client_that_reads_nothing_holds_nothing_up(bench: Bench) -> None:

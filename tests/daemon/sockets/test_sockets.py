@@ -55,10 +55,13 @@ def test_a_source_hears_only_ecg(context: Context, publisher: Socket) -> None:
         await_subscription(publisher, source)
         for topic in (b"beat.bed", b"ecg.bed", b"ecg", b"ecg.other"):
             publisher.send_multipart([topic, b"header", b"payload"])
-        heard = []
+        received = []
         while source.wait(0.5):
-            heard.append(source.receive())
-        assert heard == [[b"ecg.bed", b"header", b"payload"], [b"ecg.other", b"header", b"payload"]]
+            received.append(source.receive())
+        assert received == [
+            [b"ecg.bed", b"header", b"payload"],
+            [b"ecg.other", b"header", b"payload"],
+        ]
         assert source.receive() is None
 
 
@@ -130,16 +133,16 @@ def test_a_sink_hears_of_every_subscription(context: Context) -> None:
         context.socket(zmq.SUB) as one,
         context.socket(zmq.SUB) as two,
     ):
-        heard: list[bytes] = []
+        received: list[bytes] = []
         for socket in (one, two):  # the second one's too, though there is one already
             socket.subscribe(b"alert.")
             socket.connect(sink.endpoint)
             for _ in range(100):
                 sink.socket.poll(20)
-                heard += sink.subscriptions()
-                if len(heard) == (1 if socket is one else 2):
+                received += sink.subscriptions()
+                if len(received) == (1 if socket is one else 2):
                     break
-        assert heard == [b"alert.", b"alert."]
+        assert received == [b"alert.", b"alert."]
         one.unsubscribe(b"alert.")
         assert not sink.socket.poll(50) or list(sink.subscriptions()) == []
 
@@ -148,8 +151,8 @@ def subscribed(sink: PublishSocket, subscriber: Socket) -> list[bytes]:
     """The next subscriptions; a socket subscribes anew only while its own thread attends to it."""
     for _ in range(500):
         subscriber.poll(0)
-        if sink.socket.poll(10) and (heard := list(sink.subscriptions())):
-            return heard
+        if sink.socket.poll(10) and (received := list(sink.subscriptions())):
+            return received
     pytest.fail("no subscription came")
 
 
