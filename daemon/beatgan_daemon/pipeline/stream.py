@@ -240,7 +240,7 @@ class Stream:
         raise StreamError(
             "jump",
             f"first jumps from {self.expected} to {chunk.first}, more than "
-            f"{MAX_GAP_S / 3600:g} h; believed only if the next frame continues there",
+            f"{MAX_GAP_S / 3600:g} h; accepted only if the next frame continues there",
         )
 
     def _restart(self, chunk: Chunk) -> list[StreamEvent]:

@@ -148,7 +148,7 @@ class JournalTables:
     def drop(self, oldest: int, before_ns: int | None) -> int:
         """Delete the ``oldest`` so many alerts, up to the first not written before ``before_ns``.
 
-        How many there were. What is left has no hole, whatever the clock did.
+        How many there were. What is left has no gap, whatever the clock did.
         """
         bound = 2**63 - 1 if before_ns is None else before_ns
         first = self.database.execute("SELECT at_ns FROM alerts ORDER BY n LIMIT 1").fetchone()
