@@ -72,9 +72,9 @@ def test_a_component_that_never_varies_is_harmless() -> None:
 
 
 @pytest.mark.parametrize(("flagged", "count"), [(0.0, 1000), (0.5, 1000), (-1, 1000), (0.02, 40)])
-def test_what_cannot_be_told(flagged: float, count: int) -> None:
+def test_what_cannot_be_estimated(flagged: float, count: int) -> None:
     few = {name: values[:count] for name, values in NORMAL.items()}
-    with pytest.raises(UsageError, match=f"cannot tell .* of {count} normal beats"):
+    with pytest.raises(UsageError, match=f"cannot estimate .* of {count} normal beats"):
         calibrate(few, "full", flagged)
 
 
