@@ -1,4 +1,4 @@
-"""One stream's samples in; beats, each in its patient's context, signal changes and strips out.
+"""One stream's samples in; beats with their context, signal changes and rhythm status out.
 
 Training and the daemon both get their beats from here and nowhere else. The beats are the same to
 the bit for any cutting of the signal, and no beat depends on samples after its own window. The work
@@ -14,7 +14,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from beatgan.beats import emit, lead_pipeline, stream
-from beatgan.beats.beat_quality import GRADES, UNUSABLE
+from beatgan.beats.beat_quality import QUALITIES, UNUSABLE
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError, StreamError
 from beatgan.jit import state_digest
@@ -60,7 +60,7 @@ class FrontendState(Struct, frozen=True):
 
 
 class Frontend:
-    """Beats, signal changes and strips of one stream from its samples. ``first``: see Chunk."""
+    """One stream's beats, signal changes and rhythm status. ``first``: see Chunk."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Frontend:
         self._spec, self._rate, self._length, self._fs = spec, spec.rate, spec.length, fs
         self._width = len(leads)
         self._names = tuple(leads)
-        self._spare = np.array(columns[used:], np.int64)
+        self._unused_leads = np.array(columns[used:], np.int64)
         self._ratio = resample.design(fs, spec.rate)
         self._plan = lead_pipeline.plan(spec, coefficients, fs)
         self._step = max(1, int(FRAME * fs / spec.rate) - 1)
@@ -91,26 +91,31 @@ class Frontend:
 
     @property
     def lead(self) -> str:
-        """The lead in use: beats come from it."""
-        return self._names[int(self._leads["column"][int(self._state["used"][0])])]
+        """The active lead: beats come from it."""
+        return self._names[int(self._leads["column"][int(self._state["active_lead"][0])])]
 
     @property
     def suspended(self) -> bool:
-        """Whether no lead is well, so that no beat can be scored."""
+        """Whether no lead is usable, so that no beat can be scored."""
         return bool(self._state["suspended"][0])
 
     @property
     def reports_status(self) -> bool:
         """Whether the rhythm status is reported, as it is while no beat comes or VF is likely."""
-        return bool(self._state["strips"][0])
+        return bool(self._state["reports_status"][0])
 
     def conditions(self) -> set[tuple[Condition, str]]:
-        """What ails which lead, as far as it was told."""
-        told = dict(zip(self._leads["column"].tolist(), self._leads["told"].tolist(), strict=True))
-        told |= {column: int(self._state["parked"][0, column]) for column in self._spare.tolist()}
+        """The conditions of each lead that were reported and are not over."""
+        reported = dict(
+            zip(self._leads["column"].tolist(), self._leads["reported"].tolist(), strict=True)
+        )
+        reported |= {
+            column: int(self._state["standby_conditions"][0, column])
+            for column in self._unused_leads.tolist()
+        }
         return {
             (condition, self._names[column])
-            for column, bits in told.items()
+            for column, bits in reported.items()
             for bit, condition in CONDITIONS.items()
             if bits & bit
         }
@@ -128,11 +133,11 @@ class Frontend:
 
     def skip(self, count: int) -> list[Event]:
         """Events after a hole of ``count`` samples: as if they were pushed as NaN, but bounded."""
-        told = min(count, int(FORGOTTEN_S * self._fs))
-        events = self.push(np.full((told, self._width), np.nan, np.float32))
-        if count > told:
-            seen = int(self._state["seen"][0]) + count - told
-            stream.go_on(self._state, self._leads, seen, self._ready(seen))
+        pushed = min(count, int(FORGOTTEN_S * self._fs))
+        events = self.push(np.full((pushed, self._width), np.nan, np.float32))
+        if count > pushed:
+            seen = int(self._state["n_in"][0]) + count - pushed
+            stream.resume(self._state, self._leads, seen, self._ready(seen))
         return events
 
     def close(self) -> list[Event]:
@@ -143,7 +148,7 @@ class Frontend:
 
     def save(self) -> FrontendState:
         """All that it remembers, for another front end of the same stream to go on with."""
-        spare = tuple(self._spare.tolist())
+        spare = tuple(self._unused_leads.tolist())
         return FrontendState(self._layout(), self._state.tobytes(), self._leads.tobytes(), spare)
 
     def restore(self, state: FrontendState) -> None:
@@ -158,7 +163,7 @@ class Frontend:
             )
         self._state = np.frombuffer(state.stream, self._state.dtype).copy()
         self._leads = np.frombuffer(state.leads, self._leads.dtype).copy()
-        self._spare = np.array(state.spare, np.int64)
+        self._unused_leads = np.array(state.spare, np.int64)
 
     def _layout(self) -> str:
         layouts = (self._state.dtype, self._leads.dtype)
@@ -172,50 +177,50 @@ class Frontend:
             self._plan,
             self._ratio.taps,
             samples,
-            self._spare,
+            self._unused_leads,
             events,
             windows,
         )
         return self._values(events[:count], windows) if count else []
 
     def _room(self) -> tuple[NDArray[np.void], Floats]:
-        """For what one call can tell."""
-        windows = np.empty((emit.MOST_BEATS, 2, self._length), np.float32)
-        return np.empty(emit.MOST_EVENTS, emit.EVENT), windows
+        """Room for the events of one call."""
+        windows = np.empty((emit.MAX_BEATS, 2, self._length), np.float32)
+        return np.empty(emit.MAX_EVENTS, emit.EVENT), windows
 
     def _ready(self, seen: int) -> int:
         return resample.ready(seen, self._ratio.num, self._ratio.den, self._ratio.delay)
 
     def _values(self, events: NDArray[np.void], windows: Floats) -> list[Event]:
         """The events as values of the core."""
-        told: list[Event] = []
+        values: list[Event] = []
         pairs = iter(windows)
-        for kind, which, sample, known_at, n, interval, grade, *rest in events.tolist():
+        for kind, which, sample, known_at, n, interval, quality, *rest in events.tolist():
             distance, prematurity, begins, suspended = rest
             lead = self._names[which]
             if kind == emit.CHANGE:
                 change = SignalChange(
                     CONDITIONS[n], bool(begins), lead, sample, known_at, bool(suspended)
                 )
-                told.append(change)
+                values.append(change)
                 continue
-            if kind == emit.STRIP:
-                told.append(RhythmStatus(sample, known_at, n, bool(begins), distance))
+            if kind == emit.STATUS:
+                values.append(RhythmStatus(sample, known_at, n, bool(begins), distance))
                 continue
             pair = next(pairs)
-            window, shape = (EMPTY, EMPTY) if grade == UNUSABLE else pair.copy()
-            told.append(
+            window, shape = (EMPTY, EMPTY) if quality == UNUSABLE else pair.copy()
+            values.append(
                 Beat(
                     n=n,
                     sample=sample,
                     known_at=known_at,
                     lead=lead,
                     rr_ms=1000 * interval / self._rate if interval == interval else None,
-                    quality=GRADES[grade],
+                    quality=QUALITIES[quality],
                     window=window,
                     template=shape,
                     distance=distance if distance == distance else None,
                     prematurity=prematurity,
                 )
             )
-        return told
+        return values

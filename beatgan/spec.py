@@ -28,12 +28,12 @@ class PreprocessSpec:
     lowpass_hz: float = 40.0
     before: int = 140
     after: int = 180
-    align: int = 6  # the window may move this far from the apex to match the template
+    align: int = 6  # the window may move this far from the R peak to match the template
     score_before: int = 90  # the samples whose reconstruction error counts: further out lie
     score_after: int = 130  # the neighbouring beats when the heart is fast
     template_beats: int = 30  # how many beats the template remembers
     template_bound: float = 0.5  # what one beat may pull, in standard deviations of the template
-    rr_beats: int = 40  # how many RR intervals prematurity is judged by
+    rr_beats: int = 40  # how many RR intervals prematurity is computed from
     scale: Literal["patient", "beat"] = "patient"
     second_lead: float = 0.35  # its share in a beat's distance, where there is one; 0: never used
     leads: tuple[str, ...] = ("MLII", "II", "V5", "V2", "I", "V1")  # preferred, best first

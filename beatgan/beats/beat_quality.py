@@ -1,11 +1,12 @@
-"""How noisy the signal round a beat is, and whether the beat can be judged at all.
+"""How noisy the signal round a beat is, and whether the beat can be scored at all.
 
-A beat looks noisy where it resembles neither the patient's reference nor any of the latest beats,
-and where the signal round it is fuzzy and swings more than its range explains. An ectopic beat may
-be unlike all others, but it does not make the signal between beats fuzzy; nor do the beats before
-it. So running levels of noise, in log odds, which forget slowly, stay low.
+A beat looks noisy where it resembles neither the patient's template nor any of the latest beats,
+and where the signal round it has more high-frequency noise and baseline wander than its range
+explains. An ectopic beat may be unlike all others, but it adds no high-frequency noise between
+beats; nor do the beats before it. So running levels of noise, in log odds, which forget slowly,
+stay low.
 
-Knows the patient's reference beat and the few latest beats; knows no score, model or detector.
+Knows the patient's template and the few latest beats; knows no score, model or detector.
 """
 
 import numpy as np
@@ -14,15 +15,15 @@ from beatgan.beats.window import CORE, core, product
 from beatgan.jit import compiled
 from beatgan.types import Doubles, Quality, Record
 
-KEPT = 8  # latest beats that a beat is compared with, besides the reference
+RECENT_BEATS = 8  # latest beats that a beat is compared with, besides the template
 BLOCK = 64  # samples (0.18 s): short enough that one of them lies between the QRS complexes
 REPEATS = 0.08  # a beat this near to another is no noise: noise does not repeat itself
 TINY = 1e-9  # keeps logarithms finite
 
 # Log odds that a beat is made by noise: `NoiseCoefficients` of the model file. Noise of electrodes
-# need not be fuzzy, so there are weights without fuzz too. But to those ventricular fibrillation
-# looks like noise. So what they say makes a beat poor, which is scored; only fuzz can make it
-# unusable.
+# need not have high frequencies, so there are weights without them too. But by those ventricular
+# fibrillation looks like noise. So they can make a beat poor, which is scored; only high-frequency
+# noise can make it unusable.
 COEFFICIENTS = np.dtype(
     [
         ("with_hf_noise", "f8", (5,)),  # weights in the order of `NoiseWeights`, the offset last
@@ -33,30 +34,30 @@ COEFFICIENTS = np.dtype(
         ("unusable_left", "f8"),
     ]
 )
-LOWEST, HIGHEST = -2.0, 6.0  # how much one beat can say
+LOWEST, HIGHEST = -2.0, 6.0  # log odds of one beat are clipped to this
 FORGET = 0.1  # weight of the newest beat in the running level
 
-GRADES = (Quality.GOOD, Quality.POOR, Quality.UNUSABLE)
+QUALITIES = (Quality.GOOD, Quality.POOR, Quality.UNUSABLE)
 GOOD, POOR, UNUSABLE = range(3)  # their indices
 
 STATE = np.dtype(
     [
-        ("noise", "f8"),  # running log odds of noise, fuzzy or not ...
-        ("fuzz", "f8"),  # ... and of fuzzy noise
-        ("grade", "i8"),  # of the latest beat, as far as noise goes: an index into GRADES
-        ("count", "i8"),  # beats kept so far
-        ("core", "f4", (KEPT, CORE)),  # the latest cores, each around its own mean
-        ("energy", "f8", (KEPT,)),
+        ("noise", "f8"),  # running log odds of noise, of high frequency or not ...
+        ("hf_noise", "f8"),  # ... and of high frequency
+        ("quality", "i8"),  # of the latest beat, as far as noise goes: an index into QUALITIES
+        ("count", "i8"),  # beats stored so far
+        ("core", "f4", (RECENT_BEATS, CORE)),  # the latest cores, each around its own mean
+        ("energy", "f8", (RECENT_BEATS,)),
     ]
 )
 
 
 @compiled
-def _texture(signal: Doubles) -> tuple[float, float]:
-    """Fuzz and swing of ``signal``, in its units.
+def _noise_measures(signal: Doubles) -> tuple[float, float]:
+    """High-frequency noise and baseline wander of ``signal``, in its units.
 
-    Fuzz: root mean square of the second differences in the block where it is least, so that no QRS
-    counts. Swing: standard deviation of the blocks' means.
+    Noise: root mean square of the second differences in the block where it is least, so that no QRS
+    counts. Wander: standard deviation of the blocks' means.
     """
     blocks = signal.size // BLOCK
     least, total, squares = np.inf, 0.0, 0.0
@@ -73,7 +74,7 @@ def _texture(signal: Doubles) -> tuple[float, float]:
 
 
 @compiled
-def _apart(a: Doubles, b: Doubles, energy: float) -> float:
+def _relative_distance(a: Doubles, b: Doubles, energy: float) -> float:
     """The energy of the difference of two cores, relative to ``energy``."""
     even, odd = 0.0, 0.0  # two sums, so that one need not wait for the other
     for i in range(0, CORE, 2):
@@ -83,23 +84,25 @@ def _apart(a: Doubles, b: Doubles, energy: float) -> float:
 
 
 @compiled
-def template_distance(s: Record, window: Doubles, reference: Doubles, before: int) -> float:
-    """How far ``window`` is from the nearest of the reference and the latest beats; keep it.
+def template_distance(s: Record, window: Doubles, template: Doubles, before: int) -> float:
+    """How far ``window`` is from the nearest of the template and the latest beats; store it.
 
     The search ends at the first beat that is repeated.
     """
-    shape, own = np.empty(CORE), np.empty(CORE)
-    energy = core(reference, before, shape) + TINY
-    mine = core(window, before, own) + TINY
-    nearest = _apart(own, shape, max(mine, energy))
-    for k in range(min(s.count, KEPT)):
+    template_core, own_core = np.empty(CORE), np.empty(CORE)
+    energy = core(template, before, template_core) + TINY
+    own_energy = core(window, before, own_core) + TINY
+    nearest = _relative_distance(own_core, template_core, max(own_energy, energy))
+    for k in range(min(s.count, RECENT_BEATS)):
         if nearest < REPEATS:
             break
-        nearest = min(nearest, _apart(own, s.core[k], max(mine, s.energy[k])))
-    place = s.count % KEPT
+        nearest = min(
+            nearest, _relative_distance(own_core, s.core[k], max(own_energy, s.energy[k]))
+        )
+    place = s.count % RECENT_BEATS
     for i in range(CORE):
-        s.core[place, i] = own[i]
-    s.energy[place] = mine
+        s.core[place, i] = own_core[i]
+    s.energy[place] = own_energy
     s.count += 1
     return nearest
 
@@ -128,28 +131,30 @@ def _weighted(parts: tuple[float, ...], weights: Doubles) -> float:
 
 @compiled
 def features(
-    signal: Doubles, reference: Doubles, distance: float
+    signal: Doubles, template: Doubles, distance: float
 ) -> tuple[float, float, float, float]:
     """What `NoiseWeights` weighs, in its order; ``distance`` is that from all other beats.
 
     Natural logarithms of ratios.
     """
-    fuzz, swing = _texture(signal)
-    scale = np.sqrt(product(reference, reference) / reference.size) + TINY
+    hf_noise, baseline_wander = _noise_measures(signal)
+    scale = np.sqrt(product(template, template) / template.size) + TINY
     return (
         np.log(distance),
-        np.log(fuzz / scale + TINY),
-        np.log(swing / scale + TINY),
-        np.log((_range(signal) + TINY) / (_range(reference) + TINY)),
+        np.log(hf_noise / scale + TINY),
+        np.log(baseline_wander / scale + TINY),
+        np.log((_range(signal) + TINY) / (_range(template) + TINY)),
     )
 
 
 @compiled
-def _odds(noise: Record, signal: Doubles, reference: Doubles, apart: float) -> tuple[float, float]:
-    """What one beat, ``apart`` from all others, says: log odds of noise without and with fuzz."""
-    if apart < REPEATS:
+def _log_odds(
+    noise: Record, signal: Doubles, template: Doubles, distance: float
+) -> tuple[float, float]:
+    """Log odds of noise by one beat, without and with the high-frequency noise as a feature."""
+    if distance < REPEATS:
         return LOWEST, LOWEST
-    parts = features(signal, reference, apart)
+    parts = features(signal, template, distance)
     return (
         min(max(_weighted(parts, noise.without_hf_noise), LOWEST), HIGHEST),
         min(max(_weighted(parts, noise.with_hf_noise), LOWEST), HIGHEST),
@@ -160,30 +165,32 @@ def _odds(noise: Record, signal: Doubles, reference: Doubles, apart: float) -> t
 def begin(s: Record) -> None:
     """A signal without noise, as far as is known."""
     s.noise = LOWEST
-    s.fuzz = LOWEST
+    s.hf_noise = LOWEST
     s.count = 0
-    s.grade = GOOD
+    s.quality = GOOD
 
 
 @compiled
 def push(
-    s: Record, noise: Record, signal: Doubles, window: Doubles, reference: Doubles, before: int
+    s: Record, noise: Record, signal: Doubles, window: Doubles, template: Doubles, before: int
 ) -> int:
-    """The grade of the next beat, all three arrays filtered and in millivolt.
+    """The quality of the next beat, all three arrays filtered and in millivolt.
 
     ``noise`` is a record of type COEFFICIENTS.
-    ``window`` is the aligned beat and ``reference`` the patient's own, equally long; ``signal`` is
-    the signal round it, without NaN: some half a second more. A grade is left later than it is
+    ``window`` is the aligned beat and ``template`` the patient's own, equally long; ``signal`` is
+    the signal round it, without NaN: some half a second more. A quality is left later than it is
     entered.
     """
-    plain, fuzzy = _odds(noise, signal, reference, template_distance(s, window, reference, before))
+    plain, fuzzy = _log_odds(
+        noise, signal, template, template_distance(s, window, template, before)
+    )
     s.noise += FORGET * (max(plain, fuzzy) - s.noise)
-    s.fuzz += FORGET * (fuzzy - s.fuzz)
-    if s.fuzz >= (noise.unusable_left if s.grade == UNUSABLE else noise.unusable_entered):
-        s.grade = UNUSABLE
-    elif s.noise >= (noise.poor_entered if s.grade == GOOD else noise.poor_left):
-        s.grade = POOR
+    s.hf_noise += FORGET * (fuzzy - s.hf_noise)
+    if s.hf_noise >= (noise.unusable_left if s.quality == UNUSABLE else noise.unusable_entered):
+        s.quality = UNUSABLE
+    elif s.noise >= (noise.poor_entered if s.quality == GOOD else noise.poor_left):
+        s.quality = POOR
     else:
-        s.grade = GOOD
-    grade: int = s.grade
-    return grade
+        s.quality = GOOD
+    quality: int = s.quality
+    return quality

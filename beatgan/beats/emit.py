@@ -1,4 +1,4 @@
-"""What is told of one stream: beats in their patient's context, changes of its signal, strips.
+"""Events of one stream: beats in their patient's context, signal changes, rhythm status.
 
 Knows the stream's state and its leads' as they are at that moment. When that is, stream.py decides.
 """
@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from beatgan.beats import beat_quality, lead_pipeline, lead_switching, template
+from beatgan.beats import beat_quality, lead_pipeline, lead_switching, rr
 from beatgan.beats.window import by_patient, patient_scale, to_unit_range
 from beatgan.jit import compiled
 from beatgan.signal import resample, signal_quality, vf_features
@@ -16,29 +16,32 @@ from beatgan.types import Doubles, Floats, Ints, Record
 
 FREE = 1 << 20  # no lag: the window is moved so as to match best
 
-BEAT, CHANGE, STRIP = 0, 1, 2
+BEAT, CHANGE, STATUS = 0, 1, 2
 EVENT = np.dtype(
     [
-        ("kind", "i8"),  # BEAT, CHANGE or STRIP
+        ("kind", "i8"),  # BEAT, CHANGE or STATUS
         ("lead", "i8"),  # its column
         ("sample", "i8"),
         ("known_at", "i8"),
-        ("n", "i8"),  # of a beat; of a change its condition, a bit of quality's; how quiet a strip
+        (
+            "n",
+            "i8",
+        ),  # of a beat; a change's condition as a bit; a status's samples since a beat
         ("interval", "f8"),  # RR, or NaN
-        ("grade", "i8"),
-        ("distance", "f8"),  # or a strip's chaos
+        ("quality", "i8"),
+        ("distance", "f8"),  # or the VF log odds of a status
         ("prematurity", "f8"),
-        ("begins", "i8"),  # or whether a strip is present
+        ("begins", "i8"),  # or whether the signal of a status is ok
         ("suspended", "i8"),
     ]
 )
-MOST_BEATS = 24  # in one call of at most a frontend.FRAME
-MOST_EVENTS = 160
-MOST_LEADS = 16  # that a stream may have
+MAX_BEATS = 24  # in one call of at most a frontend.FRAME
+MAX_EVENTS = 160
+MAX_LEADS = 16  # that a stream may have
 
-QUIET = 720  # samples (2 s) without a beat are of interest ...
-CHAOTIC = 0.0  # ... and so is more chaos than this
-SMOOTH = 0.25  # weight of the newest in the running chaos
+REPORT_AFTER = 720  # samples (2 s) without a beat: the rhythm status is reported ...
+REPORT_LOG_ODDS = 0.0  # ... as it is above these log odds of VF
+FORGET = 0.25  # weight of the newest in the running log odds
 
 
 @lru_cache(maxsize=16)
@@ -47,21 +50,25 @@ def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
     return np.dtype(
         [
             ("first", "i8"),  # source sample that it begins with
-            ("seen", "i8"),  # source samples so far
-            ("made", "i8"),  # model-rate samples so far
-            ("used", "i8"),  # the lead whose beats count
-            ("parked", "i8", (MOST_LEADS,)),  # what ailed the leads that gave up their place
-            ("beats", "i8"),  # told so far
-            ("last", "i8"),  # the latest one's apex, -1 for none ...
+            ("n_in", "i8"),  # source samples so far
+            ("n_out", "i8"),  # model-rate samples so far
+            ("active_lead", "i8"),  # the lead whose beats count
+            (
+                "standby_conditions",
+                "i8",
+                (MAX_LEADS,),
+            ),  # conditions of the leads not in use, by column
+            ("beat_count", "i8"),  # reported so far
+            ("last_r_peak", "i8"),  # that of the latest one, -1 for none ...
             ("last_lead", "i8"),  # ... and the lead that had it
-            ("suspended", "i8"),  # 1 while no lead is well
-            ("beat", "i8"),  # apex of the latest beat that any lead's strip has, -1 for none
-            ("absent", "i8"),  # the latest tick at which no lead had a signal
-            ("chaos", "f8"),  # running, of the least chaotic lead
-            ("strips", "i8"),  # 1 while they are told
+            ("suspended", "i8"),  # 1 while no lead is usable
+            ("last_beat", "i8"),  # R peak of the latest beat on any lead, -1 for none
+            ("no_signal_since", "i8"),  # the latest status at which no lead had a signal
+            ("vf_log_odds", "f8"),  # running, of the lead that looks least like VF
+            ("reports_status", "i8"),  # 1 while it is
             ("events", "i8"),  # written in this call ...
             ("windows", "i8"),  # ... and the beats among them
-            ("intervals", "f8", (spec.rr_beats,)),  # see reference.prematurity
+            ("intervals", "f8", (spec.rr_beats,)),  # see `rr.prematurity`
         ]
     )
 
@@ -74,54 +81,60 @@ def source(s: Record, plan: Record, index: int) -> int:
 
 
 @compiled
-def _interval(s: Record, each: Record, apex: int) -> tuple[float, float]:
-    """RR and prematurity of the beat at ``apex``, the oldest that waits on its lead.
+def _interval(s: Record, each: Record, r_peak: int) -> tuple[float, float]:
+    """RR and prematurity of the beat at ``r_peak``, the oldest that waits on its lead.
 
     NaN and 0 where signal was lost since the beat before, or where that was another lead's and this
     lead had none there.
     """
-    known = s.last >= 0 and each.found[0].contiguous
-    if s.used != s.last_lead:
-        same = abs(lead_switching.position(each, each.previous) - s.last) <= lead_switching.NEAR
+    known = s.last_r_peak >= 0 and each.found[0].contiguous
+    if s.active_lead != s.last_lead:
+        same = (
+            abs(lead_switching.position(each, each.previous) - s.last_r_peak) <= lead_switching.NEAR
+        )
         known = known and each.previous >= 0 and same
-    interval = apex - s.last
-    s.last = apex
-    s.last_lead = s.used
+    interval = r_peak - s.last_r_peak
+    s.last_r_peak = r_peak
+    s.last_lead = s.active_lead
     if not known:
         return np.nan, 0.0
-    return float(interval), template.prematurity(s.intervals, interval)
+    return float(interval), rr.prematurity(s.intervals, interval)
 
 
 @compiled
 def _compare(
-    s: Record, leads: Record, plan: Record, apex: int, idle: Ints, pair: Doubles
+    s: Record, leads: Record, plan: Record, r_peak: int, no_change_run: Ints, pair: Doubles
 ) -> tuple[float, int]:
-    """Distance and grade of the beat on the lead in use, which gives its window and shape.
+    """Distance and grade of the beat on the active lead, which gives window and template.
 
-    The others share in the distance where they can say anything; one that has been ``idle`` since
-    the apex cannot, though it is not known yet whether it is flat.
+    The others share in the distance where they carry signal; one that has carried nothing since the
+    R peak (``no_change_run``) does not, though it is not known yet whether it is flat.
     """
-    end = s.made
-    if not lead_pipeline.whole(leads[s.used], plan, apex, end):
+    end = s.n_out
+    if not lead_pipeline.whole(leads[s.active_lead], plan, r_peak, end):
         return np.nan, beat_quality.UNUSABLE
-    apart, lag, grade = lead_pipeline.compare(
-        leads[s.used], plan, apex, end, FREE, pair[0], pair[1]
+    distance, lag, quality = lead_pipeline.compare(
+        leads[s.active_lead], plan, r_peak, end, FREE, pair[0], pair[1]
     )
     scratch = np.empty_like(pair)
     for which in range(leads.size):
-        silent = idle[which] >= plan.length - plan.before
-        if which == s.used or silent or not lead_pipeline.whole(leads[which], plan, apex, end):
+        silent = no_change_run[which] >= plan.length - plan.before
+        if (
+            which == s.active_lead
+            or silent
+            or not lead_pipeline.whole(leads[which], plan, r_peak, end)
+        ):
             continue
-        other = lead_pipeline.compare(leads[which], plan, apex, end, lag, scratch[0], scratch[1])
-        if other[2] != beat_quality.UNUSABLE and not np.isnan(apart) and not np.isnan(other[0]):
+        other = lead_pipeline.compare(leads[which], plan, r_peak, end, lag, scratch[0], scratch[1])
+        if other[2] != beat_quality.UNUSABLE and not np.isnan(distance) and not np.isnan(other[0]):
             share = plan.second_lead if which else 1 - plan.second_lead
-            apart += share * (other[0] - apart)
-    return apart, grade
+            distance += share * (other[0] - distance)
+    return distance, quality
 
 
 @compiled
 def _normalise(plan: Record, pair: Doubles, out: Floats) -> None:
-    """Window and reference in the spec's units."""
+    """Window and template in the spec's units."""
     if plan.unit_range:
         to_unit_range(pair[0], out[0])
         to_unit_range(pair[1], out[1])
@@ -132,38 +145,38 @@ def _normalise(plan: Record, pair: Doubles, out: Floats) -> None:
 
 
 @compiled
-def tell_beat(
+def emit_beat(
     s: Record,
     leads: Record,
     plan: Record,
-    apex: int,
+    r_peak: int,
     known_at: int,
-    idle: Ints,
+    no_change_run: Ints,
     events: Record,
     windows: Floats,
 ) -> None:
-    """Write the oldest beat that waits on the lead in use, which lies at ``apex``.
+    """Write the oldest beat that waits on the active lead, which lies at ``r_peak``.
 
-    ``idle``: for how long each lead has carried nothing.
+    ``no_change_run``: for how long each lead has carried nothing.
     """
     pair = np.empty((2, plan.length))
     event = events[s.events]
     event.kind = BEAT
-    event.lead = leads[s.used].column
-    event.sample = source(s, plan, apex - plan.late)
+    event.lead = leads[s.active_lead].column
+    event.sample = source(s, plan, r_peak - plan.late)
     event.known_at = known_at
-    event.n = s.beats
-    event.interval, event.prematurity = _interval(s, leads[s.used], apex)
-    event.distance, event.grade = _compare(s, leads, plan, apex, idle, pair)
-    if event.grade != beat_quality.UNUSABLE:
+    event.n = s.beat_count
+    event.interval, event.prematurity = _interval(s, leads[s.active_lead], r_peak)
+    event.distance, event.quality = _compare(s, leads, plan, r_peak, no_change_run, pair)
+    if event.quality != beat_quality.UNUSABLE:
         _normalise(plan, pair, windows[s.windows])
-    s.beats += 1
+    s.beat_count += 1
     s.events += 1
     s.windows += 1
 
 
 @compiled
-def tell_change(
+def emit_change(
     s: Record,
     leads: Record,
     which: int,
@@ -175,15 +188,17 @@ def tell_change(
 ) -> None:
     """Write a change of a lead's signal.
 
-    Unless nobody need know: a lead that is not in use may not be attached before it was well once.
+    Not that of an inactive lead before its first beat: it may not be attached.
     """
     before = s.suspended
     s.suspended = lead_switching.suspended(leads)
     each = leads[which]
-    known = which == s.used or each.previous >= 0 if begins else each.told & condition != 0
+    known = (
+        which == s.active_lead or each.previous >= 0 if begins else each.reported & condition != 0
+    )
     if not known and s.suspended == before:
         return
-    each.told = each.told | condition if begins else each.told & ~condition
+    each.reported = each.reported | condition if begins else each.reported & ~condition
     event = events[s.events]
     event.kind = CHANGE
     event.lead = leads[which].column
@@ -196,47 +211,53 @@ def tell_change(
 
 
 @compiled
-def _least_chaos(looks: Record) -> float:
-    """Of the leads that have signal; where none has, as little as there can be."""
+def _lowest_log_odds(statuses: Record) -> float:
+    """The lowest of the leads that have signal; LOWEST where none has."""
     least = np.inf
-    for look in looks:
-        least = min(least, look.chaos)  # a comparison with NaN leaves it
+    for status in statuses:
+        least = min(least, status.vf_log_odds)  # a comparison with NaN leaves it
     return vf_features.LOWEST if np.isinf(least) else least
 
 
 @compiled
-def is_due(s: Record, tick: int) -> bool:
-    """Whether the strips are to be looked at: not at each tick, while beats come."""
-    waited = tick - max(s.beat, s.absent) > QUIET - vf_features.RENEWED
-    due: bool = waited or s.strips != 0 or (tick + 1) % vf_features.RENEWED == 0
+def is_due(s: Record, sample: int) -> bool:
+    """Whether a status can change anything: while beats come, most cannot."""
+    waited = sample - max(s.last_beat, s.no_signal_since) > REPORT_AFTER - vf_features.VF_INTERVAL
+    due: bool = waited or s.reports_status != 0 or (sample + 1) % vf_features.VF_INTERVAL == 0
     return due
 
 
 @compiled
-def tell_strip(
-    s: Record, leads: Record, plan: Record, looks: Record, tick: int, known_at: int, events: Record
+def emit_status(
+    s: Record,
+    leads: Record,
+    plan: Record,
+    statuses: Record,
+    sample: int,
+    known_at: int,
+    events: Record,
 ) -> None:
-    """Write what the leads' strips look like at sample ``tick``, while that is of interest."""
-    arrives, present = False, False
+    """Write the rhythm status at sample ``sample``, while it is to be reported."""
+    has_signal, signal_ok = False, False
     for which in range(leads.size):
-        s.beat = max(s.beat, looks[which].beat)
-        if not leads[which].ill & (signal_quality.IN_GAP | signal_quality.IN_SATURATED):
-            arrives = True
-            present = present or not looks[which].masked
-    if not arrives:
-        s.absent = tick
-    if (tick + 1) % vf_features.RENEWED == 0:
-        s.chaos += SMOOTH * (_least_chaos(looks) - s.chaos)
-    since = max(s.beat, s.absent)
-    telling = tick - since > QUIET or s.chaos > CHAOTIC
-    if telling or s.strips:
+        s.last_beat = max(s.last_beat, statuses[which].last_beat)
+        if not leads[which].conditions & (signal_quality.IN_GAP | signal_quality.IN_SATURATED):
+            has_signal = True
+            signal_ok = signal_ok or not statuses[which].beat_could_be_hidden
+    if not has_signal:
+        s.no_signal_since = sample
+    if (sample + 1) % vf_features.VF_INTERVAL == 0:
+        s.vf_log_odds += FORGET * (_lowest_log_odds(statuses) - s.vf_log_odds)
+    since = max(s.last_beat, s.no_signal_since)
+    reports = sample - since > REPORT_AFTER or s.vf_log_odds > REPORT_LOG_ODDS
+    if reports or s.reports_status:
         event = events[s.events]
-        event.kind = STRIP
-        event.lead = leads[s.used].column
-        event.sample = source(s, plan, tick)
+        event.kind = STATUS
+        event.lead = leads[s.active_lead].column
+        event.sample = source(s, plan, sample)
         event.known_at = known_at
         event.n = event.sample - source(s, plan, since)
-        event.distance = s.chaos
-        event.begins = present
+        event.distance = s.vf_log_odds
+        event.begins = signal_ok
         s.events += 1
-    s.strips = telling
+    s.reports_status = reports

@@ -1,4 +1,4 @@
-"""One lead's signal path: resample, gate, filter, detect, remember, compare a beat with the usual.
+"""One lead's signal path: resample, gate, filter, detect, store, compare beats with the template.
 
 Knows no other lead, and not whose beats count. Its whole state is one NumPy record.
 """
@@ -9,7 +9,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from beatgan.beats import beat_quality, template
+from beatgan.beats import beat_quality
+from beatgan.beats.template import excess_distance, update_template
 from beatgan.beats.window import best_lag, copy, distance
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.jit import compiled
@@ -18,8 +19,8 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles, Ints, Record
 
 BLOCK = 128  # model-rate samples worked on at once, at most; bounds memory, changes nothing else
-SETTLE = 180  # samples (0.5 s) after lost signal until the filters can be trusted
-MOST_FOUND = 16  # apexes that one block can confirm and that can wait for their windows, at most
+SETTLE = 180  # samples (0.5 s) after lost signal until the filters have settled
+MAX_FOUND = 16  # R peaks that one block can confirm and that can wait for their windows, at most
 
 PLAN = np.dtype(
     [
@@ -36,7 +37,7 @@ PLAN = np.dtype(
         ("den", "i8"),
         ("delay", "i8"),
         ("step", "i8"),  # source samples that make at most BLOCK outputs
-        ("late", "i8"),  # samples by which the filter lets a QRS come out late
+        ("late", "i8"),  # samples by which the filter delays a QRS
         ("sos", "f8", (2, 6)),
         ("steady", "f8", (2, 2)),
         ("band_sos", "f8", (2, 6)),
@@ -53,18 +54,18 @@ def plan(spec: PreprocessSpec, coefficients: AlarmCoefficients, fs: float) -> ND
     ratio = resample.design(fs, spec.rate)
     sos, steady, late = filters.design(spec.rate, spec.highpass_hz, spec.lowpass_hz)
     band_sos, band_steady, _ = filters.design(qrs_detector.RATE, *qrs_detector.BAND_HZ)
-    made = np.zeros(1, PLAN)
+    constants = np.zeros(1, PLAN)
     for name in ("before", "length", "align", "template_beats", "template_bound", "second_lead"):
-        made[name] = getattr(spec, name)
-    made["scored_start"], made["scored_stop"] = spec.scored.start, spec.scored.stop
-    made["unit_range"] = spec.scale == "beat"
-    made["num"], made["den"], made["delay"] = ratio.num, ratio.den, ratio.delay
-    made["step"] = max(1, int(BLOCK * fs / spec.rate) - 1)
-    made["late"], made["sos"], made["steady"] = late, sos, steady
-    made["band_sos"], made["band_steady"] = band_sos, band_steady
-    made["noise"] = astuple(coefficients.noise)
-    made["vf"] = astuple(coefficients.vf)
-    return made
+        constants[name] = getattr(spec, name)
+    constants["scored_start"], constants["scored_stop"] = spec.scored.start, spec.scored.stop
+    constants["unit_range"] = spec.scale == "beat"
+    constants["num"], constants["den"], constants["delay"] = ratio.num, ratio.den, ratio.delay
+    constants["step"] = max(1, int(BLOCK * fs / spec.rate) - 1)
+    constants["late"], constants["sos"], constants["steady"] = late, sos, steady
+    constants["band_sos"], constants["band_steady"] = band_sos, band_steady
+    constants["noise"] = astuple(coefficients.noise)
+    constants["vf"] = astuple(coefficients.vf)
+    return constants
 
 
 @lru_cache(maxsize=16)
@@ -79,18 +80,18 @@ def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
             ("band", "f8", (2, 2)),
             ("detector", qrs_detector.STATE),
             ("history", "f8", (SETTLE + spec.length + 2 * spec.align + BLOCK,)),
-            ("shape", "f8", (spec.length,)),  # the running reference beat, in millivolt
-            ("beats", "i8"),  # that it has taken in
-            ("usual", "f8", (spec.template_beats,)),  # latest distances, the newest last
+            ("template", "f8", (spec.length,)),  # the running normal beat, in millivolt
+            ("beat_count", "i8"),  # that it has taken in
+            ("recent_distances", "f8", (spec.template_beats,)),  # latest distances, the newest last
             ("noise", beat_quality.STATE),
-            ("strip", vf_features.STATE),
-            ("told", "i8"),  # conditions whose beginning was told, as bits
-            ("ill", "i8"),  # conditions that hold, as bits (see quality.py), noise among them ...
-            ("well_since", "i8"),  # ... and since when just these
-            ("offset", "f8"),  # how much later its apexes lie than those of the lead they count by
-            ("previous", "i8"),  # the apex before those that wait
-            ("waiting", "i8"),  # how many apexes wait for their windows
-            ("found", qrs_detector.DETECTION, (MOST_FOUND,)),  # these, the oldest first
+            ("rhythm", vf_features.STATE),
+            ("reported", "i8"),  # conditions whose beginning was reported, as bits
+            ("conditions", "i8"),  # those that hold, as bits of `signal_quality`, with noise ...
+            ("usable_since", "i8"),  # ... and since when just these
+            ("offset", "f8"),  # how much later its R peaks lie than those of the active lead
+            ("previous", "i8"),  # the R peak before those that wait
+            ("waiting", "i8"),  # how many R peaks wait for their windows
+            ("found", qrs_detector.DETECTION, (MAX_FOUND,)),  # these, the oldest first
         ]
     )
 
@@ -102,8 +103,8 @@ def begin(lead: Record, column: int) -> None:
     signal_quality.begin(lead.gate)
     qrs_detector.begin(lead.detector)
     beat_quality.begin(lead.noise)
-    vf_features.begin(lead.strip)
-    lead.usual[:] = np.nan
+    vf_features.begin(lead.rhythm)
+    lead.recent_distances[:] = np.nan
     lead.filter[:] = np.nan
     lead.band[:] = np.nan
     lead.previous = -1
@@ -115,17 +116,17 @@ def forget_signal(lead: Record) -> None:
     """All signal so far counts as lost."""
     lead.resampler[:] = np.nan
     lead.history[:] = np.nan
-    vf_features.forget_signal(lead.strip)
+    vf_features.forget_signal(lead.rhythm)
 
 
 @compiled
 def _remember(history: Doubles, signal: Doubles) -> None:
     """Append ``signal`` and forget as much at the other end."""
-    kept = history.size - signal.size
-    for i in range(kept):
+    stay = history.size - signal.size
+    for i in range(stay):
         history[i] = history[i + signal.size]
     for i in range(signal.size):
-        history[kept + i] = signal[i]
+        history[stay + i] = signal[i]
 
 
 @compiled
@@ -134,73 +135,73 @@ def push(
     plan: Record,
     taps: Doubles,
     x: Doubles,
-    seen: int,
-    made: int,
+    n_in: int,
+    n_out: int,
     changes: Record,
-    idle: Ints,
-    looks: Record,
+    no_change_run: Ints,
+    statuses: Record,
 ) -> tuple[int, int]:
     """Take in ``x``; how many outputs there are then, and how many changes of the signal come.
 
-    ``seen``, ``made``: see `resample.run`. Writes ``changes`` and ``idle`` (see `quality.run`), and
-    ``looks``, one for each tick (see `strip.run`).
+    ``n_in``, ``n_out``: see `resample.run`. Writes ``changes`` and
+    ``no_change_run`` (see `signal_quality.run`), and ``statuses`` (see `vf_features.run`).
     """
     room = np.empty(BLOCK)
-    count = resample.run(x, room, lead.resampler, taps, seen, made, plan.num, plan.den)
+    count = resample.run(x, room, lead.resampler, taps, n_in, n_out, plan.num, plan.den)
     signal = room[:count]
-    changed = signal_quality.run(signal, made, lead.gate, changes, idle)
-    vf_features.keep(lead.strip, signal)
+    changed = signal_quality.run(signal, n_out, lead.gate, changes, no_change_run)
+    vf_features.push_unfiltered(lead.rhythm, signal)
     filters.run(signal, signal, plan.sos, plan.steady, lead.filter)
     _remember(lead.history, signal)
     band = np.empty(count)
     filters.run(signal, band, plan.band_sos, plan.band_steady, lead.band)
     found = lead.found[lead.waiting :]
-    confirmed = qrs_detector.run(band, signal, made, lead.detector, found)
-    end, found = made + count, found[:confirmed]
-    vf_features.run(lead.strip, plan.vf, lead.history, made, end, found, plan.late, looks)
+    confirmed = qrs_detector.run(band, signal, n_out, lead.detector, found)
+    end, found = n_out + count, found[:confirmed]
+    vf_features.run(lead.rhythm, plan.vf, lead.history, n_out, end, found, plan.late, statuses)
     lead.waiting += confirmed
-    return made + count, changed
+    return n_out + count, changed
 
 
 @compiled
-def whole(lead: Record, plan: Record, apex: int, end: int) -> bool:
-    """Whether no sample of the window of the beat at ``apex`` is lost.
+def whole(lead: Record, plan: Record, r_peak: int, end: int) -> bool:
+    """Whether no sample of the window of the beat at ``r_peak`` is lost.
 
     ``end``: index after the latest sample pushed.
     """
-    start, stop = _reach(plan, apex)
+    start, stop = _reach(plan, r_peak)
     return stop <= end and not _lost(_span(lead, start, stop, end))
 
 
 @compiled
 def compare(
-    lead: Record, plan: Record, apex: int, end: int, lag: int, window: Doubles, shape: Doubles
+    lead: Record, plan: Record, r_peak: int, end: int, lag: int, window: Doubles, template: Doubles
 ) -> tuple[float, int, int]:
-    """Compare the beat at ``apex``, whose window must be whole, with the usual one; learn it.
+    """Compare the beat at ``r_peak``, whose window must be whole, with the template; update that.
 
     The window is moved by ``lag``, or, where that is beyond the spec's reach, so as to match best.
-    Writes the ``window`` and the ``shape`` it is compared with, in millivolt: a lead's first beat
-    is its own, and its distance NaN. Returns distance, lag and grade (an index into noise.GRADES).
+    Writes the ``window`` and its ``template`` before the update, in millivolt: a lead's first beat
+    is its own, and its distance NaN. Returns distance, lag and quality (an index into QUALITIES).
     """
-    start, stop = _reach(plan, apex)
+    start, stop = _reach(plan, r_peak)
     signal = _span(lead, start - SETTLE, stop, end)
-    first = lead.beats == 0
+    first = lead.beat_count == 0
     if abs(lag) > plan.align:
-        lag = 0 if first else best_lag(signal[SETTLE:], lead.shape, plan.before, plan.align)
+        lag = 0 if first else best_lag(signal[SETTLE:], lead.template, plan.before, plan.align)
     copy(signal[SETTLE + plan.align + lag :], window)
-    copy(lead.shape, shape)
+    copy(lead.template, template)
     if first:
-        copy(window, shape)
-    grade = _grade(lead.noise, plan, signal, window, shape)
-    apart = np.nan
+        copy(window, template)
+    quality = _quality_of(lead.noise, plan, signal, window, template)
+    excess = np.nan
     if first:
-        copy(window, lead.shape)
+        copy(window, lead.template)
     else:
-        apart = template.beyond_usual(lead.usual, distance(window, shape, plan.before))
-        weight = 1 / min(lead.beats + 1, plan.template_beats)
-        template.move(lead.shape, window, weight, plan.template_bound, plan.before)
-    lead.beats += 1
-    return apart, lag, grade
+        excess = excess_distance(lead.recent_distances, distance(window, template, plan.before))
+        weight = 1 / min(lead.beat_count + 1, plan.template_beats)
+        update_template(lead.template, window, weight, plan.template_bound, plan.before)
+    lead.beat_count += 1
+    return excess, lag, quality
 
 
 @compiled
@@ -212,9 +213,9 @@ def _span(lead: Record, start: int, stop: int, end: int) -> Doubles:
 
 
 @compiled
-def _reach(plan: Record, apex: int) -> tuple[int, int]:
-    """First and last + 1 sample that the beat at ``apex`` may take."""
-    start = apex - plan.before - plan.align
+def _reach(plan: Record, r_peak: int) -> tuple[int, int]:
+    """First and last + 1 sample that the beat at ``r_peak`` may take."""
+    start = r_peak - plan.before - plan.align
     return start, start + plan.length + 2 * plan.align
 
 
@@ -228,9 +229,11 @@ def _lost(signal: Doubles) -> bool:
 
 
 @compiled
-def _grade(s: Record, plan: Record, signal: Doubles, window: Doubles, shape: Doubles) -> int:
-    """The beat's grade: poor at best, and nothing learnt of noise, while filters settle."""
+def _quality_of(
+    s: Record, plan: Record, signal: Doubles, window: Doubles, template: Doubles
+) -> int:
+    """The beat's quality: poor at best, and no noise level updated, while filters settle."""
     if _lost(signal):
-        before: int = s.grade
+        before: int = s.quality
         return max(before, beat_quality.POOR)
-    return beat_quality.push(s, plan.noise, signal, window, shape, plan.before)
+    return beat_quality.push(s, plan.noise, signal, window, template, plan.before)

@@ -1,9 +1,9 @@
-"""Which of a stream's leads is used: the best one that is well. Knows no waveform.
+"""Which of a stream's leads is active: the best usable one. Knows no waveform.
 
-Leads come in order of preference. A beat counts if the lead in use has found it. Another lead takes
-over where it is well and the lead in use is ill, or carried nothing all through the beat; the best
-lead comes back into use once it has been well for a while. No beat is told twice, or from both. A
-lead that has long carried nothing gives its place to the next that the stream has to spare.
+Leads come in order of preference. A beat counts if the active lead has found it. Another lead
+takes over where it is usable and the active one is not, or carried nothing all through the beat;
+the best lead becomes active again once it has been usable for a while. No beat is reported twice,
+or from both. A lead that has long carried nothing gives its place to the stream's next unused one.
 """
 
 import numpy as np
@@ -12,76 +12,78 @@ from beatgan.jit import compiled
 from beatgan.signal.signal_quality import IN_FLAT, IN_GAP, IN_SATURATED
 from beatgan.types import Record
 
-RETURN = 3600  # samples (10 s) that a better lead must be well before it is used again
-NEAR = 54  # samples (150 ms) within which the apexes of two leads are one beat's
+RETURN = 3600  # samples (10 s) that a better lead must be usable before it is active again
+NEAR = 54  # samples (150 ms) within which R peaks of two leads are one beat's
 REFRACTORY = 72  # samples (0.2 s) in which no second beat begins
-SPARE = 1080  # samples (3 s) that a lead must have carried nothing before one to spare is tried
+DETACHED_AFTER = 1080  # samples (3 s) without signal before an unused lead is tried
 FORGET = 0.2  # weight of the newest value in the running offset between two leads
 
 
 @compiled
-def fall_ill(lead: Record, condition: int, begins: bool, at: int) -> None:
-    """A condition of the lead, a bit of quality's, began or ended and is known from ``at`` on."""
-    lead.ill = lead.ill | condition if begins else lead.ill & ~condition
-    lead.well_since = at
+def set_condition(lead: Record, condition: int, begins: bool, at: int) -> None:
+    """A condition (a bit of `signal_quality`) began or ended, as is known from ``at`` on."""
+    lead.conditions = lead.conditions | condition if begins else lead.conditions & ~condition
+    lead.usable_since = at
 
 
 @compiled
 def suspended(leads: Record) -> bool:
-    """Whether no lead is well."""
-    well = 0
+    """Whether no lead is usable."""
+    usable = 0
     for lead in leads:
-        well += lead.ill == 0
-    return well == 0
+        usable += lead.conditions == 0
+    return usable == 0
 
 
 @compiled
-def gone(leads: Record, which: int, now: int) -> bool:
+def is_detached(leads: Record, which: int, now: int) -> bool:
     """Whether lead ``which`` has long carried nothing, while the stream itself goes on."""
-    arrives = 0
+    has_signal = 0
     for each in leads:
-        arrives += each.ill & IN_GAP == 0
-    stuck: bool = leads[which].ill & (IN_FLAT | IN_SATURATED) != 0
-    alone: bool = leads[which].ill & IN_GAP != 0 and arrives > 0
-    long: bool = now - leads[which].well_since >= SPARE
+        has_signal += each.conditions & IN_GAP == 0
+    stuck: bool = leads[which].conditions & (IN_FLAT | IN_SATURATED) != 0
+    alone: bool = leads[which].conditions & IN_GAP != 0 and has_signal > 0
+    long: bool = now - leads[which].usable_since >= DETACHED_AFTER
     return (stuck or alone) and long
 
 
 @compiled
-def position(lead: Record, apex: int) -> int:
-    """Where the lead in use would have the apex that this lead has at ``apex``."""
-    return int(np.floor(apex - lead.offset + 0.5))
+def position(lead: Record, r_peak: int) -> int:
+    """Where the active lead would have the R peak that this lead has at ``r_peak``."""
+    return int(np.floor(r_peak - lead.offset + 0.5))
 
 
 @compiled
-def counts(leads: Record, used: int, which: int, now: int, apex: int, idle: int) -> bool:
-    """Whether the beat that lead ``which`` has at ``apex`` counts, though ``used`` is in use.
+def counts(
+    leads: Record, active_lead: int, which: int, now: int, r_peak: int, no_change_run: int
+) -> bool:
+    """Whether the beat of lead ``which`` at ``r_peak`` counts, while ``active_lead`` is in use.
 
-    ``now`` is the index of the sample with which it can be told; by then the lead in use has
-    carried nothing for ``idle`` samples (see `quality.run`).
+    ``now`` is the index of the sample with which it can be reported; by then the active lead has
+    carried nothing for ``no_change_run`` samples (see `signal_quality.run`).
     """
-    if leads[which].ill:
-        return which == used and suspended(leads)
-    if which == used:
+    if leads[which].conditions:
+        return which == active_lead and suspended(leads)
+    if which == active_lead:
         return True
-    empty: bool = idle >= now - apex
-    better: bool = which < used and now - leads[which].well_since >= RETURN
-    return leads[used].ill != 0 or empty or better
+    empty: bool = no_change_run >= now - r_peak
+    better: bool = which < active_lead and now - leads[which].usable_since >= RETURN
+    return leads[active_lead].conditions != 0 or empty or better
 
 
 @compiled
-def learn_offsets(leads: Record, used: int, apex: int, now: int) -> None:
-    """By how much the others' apexes, as far as found by ``now``, lie off a told one."""
+def learn_offsets(leads: Record, active_lead: int, r_peak: int, now: int) -> None:
+    """Update by how much the others' R peaks, found by ``now``, are later than a reported one."""
     for which in range(leads.size):
         lead = leads[which]
-        if which == used or lead.ill:
+        if which == active_lead or lead.conditions:
             continue
         nearest = NEAR + 1
-        if abs(lead.previous - apex) < nearest:
-            nearest = lead.previous - apex
+        if abs(lead.previous - r_peak) < nearest:
+            nearest = lead.previous - r_peak
         for k in range(lead.waiting):
             each = lead.found[k]
-            if each.confirmed <= now and abs(each.r_peak - apex) < abs(nearest):
-                nearest = each.r_peak - apex
+            if each.confirmed <= now and abs(each.r_peak - r_peak) < abs(nearest):
+                nearest = each.r_peak - r_peak
         if abs(nearest) <= NEAR:
             lead.offset += FORGET * (nearest - lead.offset)

@@ -1,4 +1,4 @@
-"""One stream's fold over samples: beats, signal changes and strips, in the order of their time.
+"""One stream's fold over samples: beats, signal changes, rhythm status, in order of time.
 
 Signal goes through each lead a block at a time. What is found there is then taken in the order in
 which it became known, so that neither blocks nor chunks leave a trace.
@@ -11,34 +11,34 @@ from beatgan.jit import compiled
 from beatgan.signal import qrs_detector, resample, signal_quality, vf_features
 from beatgan.types import Doubles, Floats, Ints, Record
 
-NOTHING = -1  # beside telling.BEAT, telling.CHANGE and telling.STRIP
+NOTHING = -1  # beside emit.BEAT, emit.CHANGE and emit.STATUS
 ELSEWHERE = -1  # the latest beat was another lead's than those that there are
 
 
 @compiled
-def begin(states: Record, leads: Record, columns: Ints, first: int, made: int) -> None:
+def begin(states: Record, leads: Record, columns: Ints, first: int, n_out: int) -> None:
     """A stream of which nothing is known, before its source sample ``first``.
 
     ``columns``: where the samples of its leads stand.
     """
     s = states[0]
     s.first = first
-    s.last = -1
-    s.beat = -1
-    s.absent = made
-    s.chaos = vf_features.LOWEST
+    s.last_r_peak = -1
+    s.last_beat = -1
+    s.no_signal_since = n_out
+    s.vf_log_odds = vf_features.LOWEST
     s.intervals[:] = np.nan
     for k in range(leads.size):
         lead_pipeline.begin(leads[k], columns[k])
-    go_on(states, leads, first, made)
+    resume(states, leads, first, n_out)
 
 
 @compiled
-def go_on(states: Record, leads: Record, seen: int, made: int) -> None:
-    """Go on at source sample ``seen``, what is missing until there being lost."""
+def resume(states: Record, leads: Record, n_in: int, n_out: int) -> None:
+    """Go on at source sample ``n_in``, what is missing until there being lost."""
     s = states[0]
-    s.seen = seen
-    s.made = made
+    s.n_in = n_in
+    s.n_out = n_out
     for each in leads:
         lead_pipeline.forget_signal(each)
 
@@ -51,7 +51,7 @@ def _arrival(plan: Record, index: int) -> int:
 
 @compiled
 def drop_first(each: Record) -> None:
-    """The lead's oldest waiting beat was told, or is not to be."""
+    """The lead's oldest waiting beat was reported, or does not count."""
     each.previous = each.found[0].r_peak
     each.waiting -= 1
     for k in range(each.waiting):
@@ -62,7 +62,7 @@ def drop_first(each: Record) -> None:
 
 @compiled
 def due(each: Record, plan: Record) -> int:
-    """With which of the model's samples the lead's oldest waiting beat can be told."""
+    """With which of the model's samples the lead's oldest waiting beat can be reported."""
     first = lead_switching.position(each, each.found[0].r_peak) - plan.before - plan.align
     ready: int = max(first + plan.length + 2 * plan.align - 1, each.found[0].confirmed)
     return ready
@@ -70,17 +70,18 @@ def due(each: Record, plan: Record) -> int:
 
 @compiled
 def _next(
-    leads: Record, plan: Record, changes: Record, taken: Ints, changed: Ints, tick: int, end: int
+    leads: Record, plan: Record, changes: Record, taken: Ints, changed: Ints, sample: int, end: int
 ) -> tuple[int, int, int]:
-    """What comes next before sample ``end``, on which lead, and when: CHANGE, STRIP (at ``tick``),
-    BEAT or NOTHING.
+    """What comes next before sample ``end``, on which lead, and when.
+
+    CHANGE, STATUS (at ``sample``), BEAT or NOTHING.
     """
     what, which, when = NOTHING, 0, end
     for k in range(leads.size):
         if taken[k] < changed[k] and changes[k, taken[k]].known < when:
             what, which, when = emit.CHANGE, k, changes[k, taken[k]].known
-    if tick < when:
-        what, which, when = emit.STRIP, 0, tick
+    if sample < when:
+        what, which, when = emit.STATUS, 0, sample
     for k in range(leads.size):
         if leads[k].waiting and due(leads[k], plan) < when:
             what, which, when = emit.BEAT, k, due(leads[k], plan)
@@ -92,19 +93,19 @@ def _take_change(
     s: Record, leads: Record, plan: Record, which: int, change: Record, events: Record
 ) -> None:
     """A condition of a lead begins or ends."""
-    lead_switching.fall_ill(leads[which], change.condition, change.begins, change.known)
+    lead_switching.set_condition(leads[which], change.condition, change.begins, change.known)
     sample, known_at = emit.source(s, plan, change.sample), _arrival(plan, change.known)
-    emit.tell_change(s, leads, which, change.condition, change.begins, sample, known_at, events)
+    emit.emit_change(s, leads, which, change.condition, change.begins, sample, known_at, events)
 
 
 @compiled
 def _take_noise(s: Record, leads: Record, now: int, beat: Record, events: Record) -> None:
-    """Noise begins or ends on any lead, with the ``beat`` that was just told."""
+    """Noise begins or ends on any lead, with the ``beat`` that was just reported."""
     for which in range(leads.size):
-        noisy = leads[which].noise.grade == beat_quality.UNUSABLE
-        if noisy != (leads[which].ill & signal_quality.IN_NOISE != 0):
-            lead_switching.fall_ill(leads[which], signal_quality.IN_NOISE, noisy, now)
-            emit.tell_change(
+        noisy = leads[which].noise.quality == beat_quality.UNUSABLE
+        if noisy != (leads[which].conditions & signal_quality.IN_NOISE != 0):
+            lead_switching.set_condition(leads[which], signal_quality.IN_NOISE, noisy, now)
+            emit.emit_change(
                 s, leads, which, signal_quality.IN_NOISE, noisy, beat.sample, beat.known_at, events
             )
 
@@ -116,19 +117,25 @@ def _take_beat(
     plan: Record,
     which: int,
     now: int,
-    idle: Ints,
+    no_change_run: Ints,
     events: Record,
     windows: Floats,
 ) -> None:
-    """The oldest beat that waits on lead ``which`` can be told: so it is, if it counts."""
-    apex = lead_switching.position(leads[which], leads[which].found[0].r_peak)
-    if not lead_switching.counts(leads, s.used, which, now, apex, idle[s.used]):
+    """The oldest beat that waits on lead ``which`` is due: report it, if it counts."""
+    r_peak = lead_switching.position(leads[which], leads[which].found[0].r_peak)
+    if not lead_switching.counts(
+        leads, s.active_lead, which, now, r_peak, no_change_run[s.active_lead]
+    ):
         return
-    s.used = which
-    if which != s.last_lead and s.last >= 0 and apex - s.last <= lead_switching.REFRACTORY:
-        return  # told already, when the other lead was in use
-    emit.tell_beat(s, leads, plan, apex, _arrival(plan, now), idle, events, windows)
-    lead_switching.learn_offsets(leads, which, apex, now)
+    s.active_lead = which
+    if (
+        which != s.last_lead
+        and s.last_r_peak >= 0
+        and r_peak - s.last_r_peak <= lead_switching.REFRACTORY
+    ):
+        return  # reported already, when the other lead was active
+    emit.emit_beat(s, leads, plan, r_peak, _arrival(plan, now), no_change_run, events, windows)
+    lead_switching.learn_offsets(leads, which, r_peak, now)
     _take_noise(s, leads, now, events[s.events - 1], events)
 
 
@@ -144,56 +151,58 @@ def _block(
 ) -> None:
     """`push` for samples that make at most a lead's BLOCK."""
     changes = np.empty((leads.size, signal_quality.MAX_CHANGES), signal_quality.CHANGE)
-    idle = np.empty((leads.size, lead_pipeline.BLOCK), np.int64)
+    no_change_run = np.empty((leads.size, lead_pipeline.BLOCK), np.int64)
     taken, changed = np.zeros(leads.size, np.int64), np.empty(leads.size, np.int64)
-    looks, looked = np.empty((vf_features.MOST_TICKS, leads.size), vf_features.LOOK), 0
+    statuses, status_index = np.empty((vf_features.MAX_STATUSES, leads.size), vf_features.STATUS), 0
     x = np.empty(samples.shape[0])
-    start = made = s.made
+    start = n_out = s.n_out
     for k in range(leads.size):
         for i in range(x.size):
             x[i] = samples[i, leads[k].column]
-        made, changed[k] = lead_pipeline.push(
-            leads[k], plan, taps, x, s.seen, start, changes[k], idle[k], looks[:, k]
+        n_out, changed[k] = lead_pipeline.push(
+            leads[k], plan, taps, x, s.n_in, start, changes[k], no_change_run[k], statuses[:, k]
         )
-    s.made = made
-    s.seen += x.size
-    tick = vf_features.next_tick(start)
-    what, which, now = _next(leads, plan, changes, taken, changed, tick, made)
+    s.n_out = n_out
+    s.n_in += x.size
+    sample = vf_features.next_status(start)
+    what, which, now = _next(leads, plan, changes, taken, changed, sample, n_out)
     while what != NOTHING:
         if what == emit.CHANGE:
             _take_change(s, leads, plan, which, changes[which, taken[which]], events)
             taken[which] += 1
-        elif what == emit.STRIP:
+        elif what == emit.STATUS:
             if emit.is_due(s, now):
-                emit.tell_strip(s, leads, plan, looks[looked], now, _arrival(plan, now), events)
-            looked += 1
-            tick += vf_features.TICK
+                emit.emit_status(
+                    s, leads, plan, statuses[status_index], now, _arrival(plan, now), events
+                )
+            status_index += 1
+            sample += vf_features.STATUS_INTERVAL
         else:
-            _take_beat(s, leads, plan, which, now, idle[:, now - start], events, windows)
+            _take_beat(s, leads, plan, which, now, no_change_run[:, now - start], events, windows)
             drop_first(leads[which])
-        what, which, now = _next(leads, plan, changes, taken, changed, tick, made)
+        what, which, now = _next(leads, plan, changes, taken, changed, sample, n_out)
 
 
 @compiled
-def _replace(s: Record, leads: Record, spare: Ints) -> None:
-    """Leads that are gone give their place to the next to spare, and go to the end of the line.
+def _replace_detached(s: Record, leads: Record, unused_leads: Ints) -> None:
+    """Detached leads give their place to the next unused one, and go to the end of the queue.
 
-    What ails them is kept: if their turn comes again, its end is told.
+    Their conditions are stored: if such a lead is used again, the end of each is reported.
     """
     for k in range(leads.size):
-        if not lead_switching.gone(leads, k, s.made):
+        if not lead_switching.is_detached(leads, k, s.n_out):
             continue
-        old, new = leads[k].column, spare[0]
-        for i in range(spare.size - 1):
-            spare[i] = spare[i + 1]
-        spare[spare.size - 1] = old
-        s.parked[old] = leads[k].ill
+        old, new = leads[k].column, unused_leads[0]
+        for i in range(unused_leads.size - 1):
+            unused_leads[i] = unused_leads[i + 1]
+        unused_leads[unused_leads.size - 1] = old
+        s.standby_conditions[old] = leads[k].conditions
         leads[k] = np.zeros(1, leads.dtype)[0]
         lead_pipeline.begin(leads[k], new)
-        leads[k].ill = s.parked[new]
-        leads[k].told = s.parked[new]
-        leads[k].gate.conditions = s.parked[new] & ~signal_quality.IN_NOISE
-        leads[k].well_since = s.made
+        leads[k].conditions = s.standby_conditions[new]
+        leads[k].reported = s.standby_conditions[new]
+        leads[k].gate.conditions = s.standby_conditions[new] & ~signal_quality.IN_NOISE
+        leads[k].usable_since = s.n_out
         if s.last_lead == k:
             s.last_lead = ELSEWHERE
 
@@ -205,44 +214,44 @@ def push(
     plans: Record,
     taps: Doubles,
     samples: Floats,
-    spare: Ints,
+    unused_leads: Ints,
     events: Record,
     windows: Floats,
 ) -> int:
     """Take in ``samples`` (n, leads) in millivolt, NaN where lost; write events, return how many.
 
     ``states`` and ``plans`` hold one record each: a record by itself takes a microsecond more to
-    hand over. ``spare``: columns of leads not looked at, the best first. ``windows``, shape
-    (MOST_BEATS, 2, length), takes window and reference of each beat among the events, in turn.
+    hand over. ``unused_leads``: columns of the leads not in use, the best first. ``windows``, shape
+    (MOST_BEATS, 2, length), takes window and template of each beat among the events, in order.
     """
     s, plan = states[0], plans[0]
     s.events = 0
     s.windows = 0
     start = 0
     while start < samples.shape[0]:  # blocks that end where they would end for any cutting
-        stop = start + plan.step - s.seen % plan.step
+        stop = start + plan.step - s.n_in % plan.step
         _block(s, leads, plan, taps, samples[start:stop], events, windows)
-        if spare.size and s.seen % plan.step == 0:
-            _replace(s, leads, spare)
+        if unused_leads.size and s.n_in % plan.step == 0:
+            _replace_detached(s, leads, unused_leads)
         start = stop
-    told: int = s.events
-    return told
+    count: int = s.events
+    return count
 
 
 @compiled
 def close(states: Record, leads: Record, plans: Record, events: Record, windows: Floats) -> int:
-    """The stream ends: write the beats that still wait on the lead in use, all unusable."""
+    """The stream ends: write the beats that still wait on the active lead, all unusable."""
     s, plan = states[0], plans[0]
     s.events = 0
     s.windows = 0
-    nothing, idle = np.full(1, np.nan), np.zeros(leads.size, np.int64)
-    each = leads[s.used]
+    nothing, no_change_run = np.full(1, np.nan), np.zeros(leads.size, np.int64)
+    each = leads[s.active_lead]
     each.waiting += qrs_detector.run(
-        nothing, nothing, s.made, each.detector, each.found[each.waiting :]
+        nothing, nothing, s.n_out, each.detector, each.found[each.waiting :]
     )
     while each.waiting:
-        apex = lead_switching.position(each, each.found[0].r_peak)
-        emit.tell_beat(s, leads, plan, apex, s.seen, idle, events, windows)
+        r_peak = lead_switching.position(each, each.found[0].r_peak)
+        emit.emit_beat(s, leads, plan, r_peak, s.n_in, no_change_run, events, windows)
         drop_first(each)
-    told: int = s.events
-    return told
+    count: int = s.events
+    return count

@@ -1,6 +1,6 @@
-"""One beat's window: aligned with the patient's reference, measured against it, normalised.
+"""One beat's window: aligned with the patient's template, measured against it, normalised.
 
-Pure arithmetic on arrays of ``before + after`` ticks; knows no stream and keeps no state.
+Pure arithmetic on arrays of ``before + after`` samples; knows no stream and has no state.
 """
 
 import numpy as np
@@ -8,10 +8,10 @@ import numpy as np
 from beatgan.jit import compiled
 from beatgan.types import Doubles, Floats
 
-CORE_BEFORE, CORE_AFTER = 50, 60  # ticks round the apex that carry the QRS: what is compared
+CORE_BEFORE, CORE_AFTER = 50, 60  # samples round the R peak that carry the QRS: what is compared
 CORE = CORE_BEFORE + CORE_AFTER
 TINY = 1e-12  # square millivolt: keeps a match of a flat line finite
-RELATIVE_FLOOR = 1e-4  # of the reference's variance: the distance of a perfect match
+RELATIVE_FLOOR = 1e-4  # of the template's variance: the distance of a perfect match
 SCALE_FLOOR_MV = 0.01  # no patient's beat is taken to be smaller than this
 
 
@@ -66,21 +66,21 @@ def core(window: Doubles, before: int, out: Doubles) -> float:
 
 
 @compiled
-def best_lag(signal: Doubles, reference: Doubles, before: int, reach: int) -> int:
-    """The shift, within ``reach``, at which ``signal`` correlates best with ``reference``.
+def best_lag(signal: Doubles, template: Doubles, before: int, reach: int) -> int:
+    """The shift, within ``reach``, at which ``signal`` correlates best with ``template``.
 
-    ``signal`` is ``reach`` samples longer than ``reference`` at both ends. Only the core counts.
+    ``signal`` is ``reach`` samples longer than ``template`` at both ends. Only the core counts.
     """
     start = before - CORE_BEFORE
-    shape = np.empty(CORE)
-    core(reference, before, shape)
+    template_core = np.empty(CORE)
+    core(template, before, template_core)
     around = signal[start : start + CORE]
     total, squares = CORE * mean(around), product(around, around)
     best, best_match = 0, -np.inf
     for lag in range(-reach, reach + 1):
         first = start + reach + lag
         energy = max(squares - total * total / CORE, TINY)
-        match = product(signal[first : first + CORE], shape) / np.sqrt(energy)
+        match = product(signal[first : first + CORE], template_core) / np.sqrt(energy)
         if match > best_match:
             best, best_match = lag, match
         old, new = signal[first], signal[min(first + CORE, signal.size - 1)]
@@ -90,14 +90,14 @@ def best_lag(signal: Doubles, reference: Doubles, before: int, reach: int) -> in
 
 
 @compiled
-def distance(window: Doubles, reference: Doubles, before: int) -> float:
-    """Log of the mean squared difference of the cores, relative to the reference's variance."""
-    own, shape = np.empty(CORE), np.empty(CORE)
-    core(window, before, own)
-    variance = core(reference, before, shape) + TINY
+def distance(window: Doubles, template: Doubles, before: int) -> float:
+    """Log of the mean squared difference of the cores, relative to the template's variance."""
+    own_core, template_core = np.empty(CORE), np.empty(CORE)
+    core(window, before, own_core)
+    variance = core(template, before, template_core) + TINY
     for i in range(CORE):
-        own[i] -= shape[i]
-    return float(np.log(product(own, own) / variance + RELATIVE_FLOOR))
+        own_core[i] -= template_core[i]
+    return float(np.log(product(own_core, own_core) / variance + RELATIVE_FLOOR))
 
 
 @compiled
@@ -109,9 +109,9 @@ def by_patient(window: Doubles, scale: float, out: Floats) -> None:
 
 
 @compiled
-def patient_scale(reference: Doubles, start: int, stop: int) -> float:
-    """Root mean square, in millivolt, of the reference's ticks from ``start`` to ``stop``."""
-    scored = reference[start:stop]
+def patient_scale(template: Doubles, start: int, stop: int) -> float:
+    """Root mean square, in millivolt, of the template's samples from ``start`` to ``stop``."""
+    scored = template[start:stop]
     return max(SCALE_FLOOR_MV, float(np.sqrt(product(scored, scored) / (stop - start))))
 
 

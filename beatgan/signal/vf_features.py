@@ -1,7 +1,7 @@
-"""What the latest seconds of one lead are like by themselves: chaotic, or without any beat.
+"""Features of ventricular fibrillation (VF) in the latest seconds of one lead; the latest beat.
 
-Judged on the filtered signal, whatever is thought of the beats in it: fibrillation has none, and a
-detector finds some all the same. Knows no other lead, no clock and no alarm.
+From the filtered signal, whatever beats were detected in it: fibrillation has none, and a detector
+finds some all the same. Knows no other lead, no clock and no alarm.
 """
 
 import numpy as np
@@ -9,33 +9,37 @@ import numpy as np
 from beatgan.jit import compiled
 from beatgan.types import Doubles, Record
 
-TICK = 45  # samples (0.125 s at 360 Hz) from one look to the next
-PART = 90  # samples that are taken in at once, ...
-RENEWED = 180  # ... and after which the chaos is judged anew
+STATUS_INTERVAL = 45  # samples (0.125 s at 360 Hz) from one status to the next
+PART = 90  # samples that are processed at once, ...
+VF_INTERVAL = 180  # ... and after which the log odds of VF are computed anew
 THIN = 3  # samples that are averaged to one of the thinned signal
 BLOCK = PART // THIN  # thinned samples of a part
-BLOCKS = 12  # parts of a strip: 3 s
+BLOCKS = 12  # parts of the analysed stretch: 3 s
 LENGTH = BLOCK * BLOCKS
-MOST_TICKS = 3  # in one block of at most lead.BLOCK samples
-ENOUGH = 0.6  # share of a strip that must not be lost
-FAINT_MV = 0.15  # a strip within this is no fibrillation, but standstill
+MAX_STATUSES = 3  # in one block of at most lead_pipeline.BLOCK samples
+ENOUGH = 0.6  # share of the stretch that must not be lost
+FAINT_MV = 0.15  # a stretch within this is no fibrillation, but asystole
 
 # Fibrillation has no complexes, so that neither it nor its slope is peaked, and is nearly a sine,
 # so that half a period later it is upside down (the leakage of Kuo & Dillman's VF filter, Computers
 # in Cardiology 1978). The weights of these features come from the model file, as (5,) in the order
 # of `VfCoefficients`, the offset last.
-LOWEST, HIGHEST = -3.0, 6.0  # how much one strip can say
+LOWEST, HIGHEST = -3.0, 6.0  # the log odds are clipped to this
 
-KEPT = 320  # samples of signal before the filters: from an apex to its confirmation, and a block
+UNFILTERED = (
+    320  # samples of signal before the filters: from an R peak to its confirmation, and a block
+)
 MEAN = 7  # of these, by which the mains' hum is taken out
-HALF = 27  # samples (75 ms) before and after an apex, by which the height of a beat is measured
+HALF = 27  # samples (75 ms) before and after an R peak, by which the height of a beat is measured
 FAINT_BEAT_MV = 0.08  # what is lower is no beat ...
 FAINT_BEAT = 0.2  # ... nor what is lower than this share of the usual beat
-STILL = (36, 57)  # samples after an apex: where the line is still there, ...
+REST_AFTER = (36, 57)  # samples after an R peak: where the line is flat there, ...
 LAST_BEAT = 0.5  # ... no beat is lower than this share of the usual one
 FORGET = 0.125  # weight of the newest beat in the usual height
-LATELY = 12  # parts (3 s) whose range, baseline and all, tells whether they could hide a beat: ...
-MASKED = 0.8  # ... when it is this share of the usual beat
+LATELY = (
+    12  # parts (3 s) whose range, with the baseline, decides whether a beat could be hidden: ...
+)
+HIDDEN_SHARE = 0.8  # ... when it is this share of the usual beat
 
 SUMS = 7  # of a part: count, |x|, x^2, x^4, |slope|, slope^2, slope^4
 STATE = np.dtype(
@@ -46,24 +50,34 @@ STATE = np.dtype(
         ("high", "f8", (BLOCKS,)),
         ("bottom", "f8", (LATELY,)),  # extremes of the latest parts before the filters
         ("top", "f8", (LATELY,)),
-        ("kept", "f4", (KEPT,)),  # before the filters, whose high-pass makes a bump of a step
-        ("usual", "f8"),  # running height of a beat in millivolt, 0 before the first
-        ("beat", "i8"),  # apex of the latest that was high enough, -1 for none
+        (
+            "unfiltered",
+            "f4",
+            (UNFILTERED,),
+        ),  # before the filters, whose high-pass makes a bump of a step
+        ("beat_height", "f8"),  # running height of a beat in millivolt, 0 before the first
+        ("last_beat", "i8"),  # R peak of the latest that was high enough, -1 for none
     ]
 )
-LOOK = np.dtype(
+STATUS = np.dtype(
     [
-        ("chaos", "f8"),  # log odds of fibrillation; NaN where not renewed, or too much is lost
-        ("beat", "i8"),  # the latest beat's apex, as far as confirmed, -1 for none
-        ("masked", "i8"),  # 1 where the signal moves so much that a beat may hide in it
+        (
+            "vf_log_odds",
+            "f8",
+        ),  # NaN where not computed anew, or too much is lost
+        ("last_beat", "i8"),  # the latest beat's R peak, as far as confirmed, -1 for none
+        (
+            "beat_could_be_hidden",
+            "i8",
+        ),  # 1 where the signal moves so much that a beat may hide in it
     ]
-)  # what is seen at a tick
+)  # every STATUS_INTERVAL samples
 
 
 @compiled
 def begin(s: Record) -> None:
     """A signal of which nothing is known."""
-    s.beat = -1
+    s.last_beat = -1
     forget_signal(s)
 
 
@@ -71,7 +85,7 @@ def begin(s: Record) -> None:
 def forget_signal(s: Record) -> None:
     """All signal so far counts as lost."""
     s.signal[:] = np.nan
-    s.kept[:] = np.nan
+    s.unfiltered[:] = np.nan
     s.sums[:] = 0.0
     s.low[:] = np.inf
     s.high[:] = -np.inf
@@ -80,19 +94,19 @@ def forget_signal(s: Record) -> None:
 
 
 @compiled
-def next_tick(start: int) -> int:
-    """The first tick at sample ``start`` or later."""
-    return start + TICK - 1 - start % TICK
+def next_status(start: int) -> int:
+    """The first sample with a status, at ``start`` or later."""
+    return start + STATUS_INTERVAL - 1 - start % STATUS_INTERVAL
 
 
 @compiled
-def keep(s: Record, signal: Doubles) -> None:
-    """Take in ``signal`` in millivolt as it is before the filters, at most a lead's block of it."""
-    stay = KEPT - signal.size
+def push_unfiltered(s: Record, signal: Doubles) -> None:
+    """Append ``signal`` in millivolt, as before the filters, at most a lead's block of it."""
+    stay = UNFILTERED - signal.size
     for i in range(stay):
-        s.kept[i] = s.kept[i + signal.size]
+        s.unfiltered[i] = s.unfiltered[i + signal.size]
     for i in range(signal.size):
-        s.kept[stay + i] = signal[i]
+        s.unfiltered[stay + i] = signal[i]
 
 
 @compiled
@@ -103,58 +117,58 @@ def run(
     start: int,
     end: int,
     found: Record,
-    late: int,
-    looks: Record,
+    delay: int,
+    statuses: Record,
 ) -> int:
-    """Look at the ticks from sample ``start`` to before ``end``; write looks, return how many.
+    """Write the ``statuses`` due from sample ``start`` to before ``end``; return how many.
 
-    ``history``: filtered signal in millivolt, up to before sample ``end``; ``found``: the apexes
-    confirmed by these samples, ``late`` samples behind those before the filters.
+    ``history``: filtered signal in millivolt, up to before sample ``end``; ``found``: the R peaks
+    confirmed by these samples, ``delay`` samples behind those before the filters.
     """
-    count, taken = 0, 0
-    for tick in range(next_tick(start), end, TICK):
-        while taken < found.size and found[taken].confirmed <= tick:
-            _note(s, found[taken].r_peak - late, found[taken].confirmed, end)
-            taken += 1
-        if (tick + 1) % PART == 0:
-            last = end - tick - 1
-            take(s, history[history.size - last - PART : history.size - last])
-            _measure(s, s.kept[KEPT - last - PART : KEPT - last])
-        _look(s, weights, tick, looks[count])
+    count, added = 0, 0
+    for sample in range(next_status(start), end, STATUS_INTERVAL):
+        while added < found.size and found[added].confirmed <= sample:
+            _add_r_peak(s, found[added].r_peak - delay, found[added].confirmed, end)
+            added += 1
+        if (sample + 1) % PART == 0:
+            last = end - sample - 1
+            push_part(s, history[history.size - last - PART : history.size - last])
+            _update_extremes(s, s.unfiltered[UNFILTERED - last - PART : UNFILTERED - last])
+        _write_status(s, weights, sample, statuses[count])
         count += 1
-    for k in range(taken, found.size):
-        _note(s, found[k].r_peak - late, found[k].confirmed, end)
+    for k in range(added, found.size):
+        _add_r_peak(s, found[k].r_peak - delay, found[k].confirmed, end)
     return count
 
 
 @compiled
-def _look(s: Record, weights: Doubles, tick: int, look: Record) -> None:
-    """Write what is seen at a tick."""
-    look.beat = s.beat
-    look.masked = s.top.max() - s.bottom.min() >= MASKED * s.usual
-    look.chaos = chaos(s, weights) if (tick + 1) % RENEWED == 0 else np.nan
+def _write_status(s: Record, weights: Doubles, sample: int, status: Record) -> None:
+    """Write the status at a sample."""
+    status.last_beat = s.last_beat
+    status.beat_could_be_hidden = s.top.max() - s.bottom.min() >= HIDDEN_SHARE * s.beat_height
+    status.vf_log_odds = vf_log_odds(s, weights) if (sample + 1) % VF_INTERVAL == 0 else np.nan
 
 
 @compiled
-def _note(s: Record, apex: int, confirmed: int, end: int) -> None:
-    """An apex was ``confirmed``: it counts as a beat unless it is far lower than usual.
+def _add_r_peak(s: Record, r_peak: int, confirmed: int, end: int) -> None:
+    """An R peak was ``confirmed``: it counts as a beat unless it is far lower than usual.
 
     Its height is that above, or below, both ends of the stretch round it. So a step has none, such
     as the one with which the signal breaks off. A P or T wave there has some: so where the line is
-    still after an apex, more is asked of it. What came after it was confirmed, which lost signal
+    flat after an R peak, it must be higher. What came after it was confirmed, which lost signal
     can do early, must not matter: it may or may not have come in the same block.
     """
-    middle, known = KEPT - (end - apex), s.kept[: KEPT - (end - confirmed) + 1]
-    before, after = _level(known, middle - HALF), _level(known, middle + HALF)
-    low, high = _extremes(known, middle - HALF, middle + HALF)
+    middle, up_to = UNFILTERED - (end - r_peak), s.unfiltered[: UNFILTERED - (end - confirmed) + 1]
+    before, after = _level(up_to, middle - HALF), _level(up_to, middle + HALF)
+    low, high = _extremes(up_to, middle - HALF, middle + HALF)
     height = max(high - max(before, after), min(before, after) - low)
     if np.isnan(height):  # next to lost signal
         return
-    low, high = _extremes(known, middle + STILL[0], middle + STILL[1])
+    low, high = _extremes(up_to, middle + REST_AFTER[0], middle + REST_AFTER[1])
     share = LAST_BEAT if high - low < FAINT_BEAT_MV else FAINT_BEAT
-    if height >= max(FAINT_BEAT_MV, share * s.usual):
-        s.beat = apex
-    s.usual += (FORGET if s.usual else 1.0) * (height - s.usual)
+    if height >= max(FAINT_BEAT_MV, share * s.beat_height):
+        s.last_beat = r_peak
+    s.beat_height += (FORGET if s.beat_height else 1.0) * (height - s.beat_height)
 
 
 @compiled
@@ -180,8 +194,8 @@ def _level(x: Doubles, middle: int) -> float:
 
 
 @compiled
-def take(s: Record, signal: Doubles) -> None:
-    """Take in the samples of a part: thin them, and sum them up."""
+def push_part(s: Record, signal: Doubles) -> None:
+    """Process the samples of a part: thin them, and sum them up."""
     for i in range(LENGTH - BLOCK):
         s.signal[i] = s.signal[i + BLOCK]
     for b in range(BLOCKS - 1):
@@ -195,7 +209,7 @@ def take(s: Record, signal: Doubles) -> None:
 
 
 @compiled
-def _measure(s: Record, x: Doubles) -> None:
+def _update_extremes(s: Record, x: Doubles) -> None:
     """The extremes of the newest part before the filters, ``x``."""
     low, high = np.inf, -np.inf
     for value in x:
@@ -250,9 +264,9 @@ def _leakage(x: Doubles, half: int) -> float:
 
 @compiled
 def features(s: Record) -> tuple[float, float, float, float]:
-    """Those that `VfCoefficients` weighs, up to the latest tick; NaN where too much is lost.
+    """Those that `VfCoefficients` weighs, up to the latest part; NaN where too much is lost.
 
-    Of a faint strip all are NaN but the first, which is infinite.
+    Of a faint stretch all are NaN but the first, which is infinite.
     """
     count, level, squares, fourths = 0.0, 0.0, 0.0, 0.0
     slope, slope_squares, slope_fourths, most = 0.0, 0.0, 0.0, 0.0
@@ -280,8 +294,8 @@ def features(s: Record) -> tuple[float, float, float, float]:
 
 
 @compiled
-def chaos(s: Record, weights: Doubles) -> float:
-    """Log odds that the strip is of fibrillation; NaN where too much of it is lost."""
+def vf_log_odds(s: Record, weights: Doubles) -> float:
+    """Log odds of ventricular fibrillation; NaN where too much of the signal is lost."""
     parts = features(s)
     if np.isnan(parts[0]):
         return np.nan

@@ -11,10 +11,10 @@ from beatgan.beats import beat_quality, lead_pipeline
 from beatgan.beats.beat_quality import (
     FORGET,
     GOOD,
-    GRADES,
     HIGHEST,
     LOWEST,
     POOR,
+    QUALITIES,
     UNUSABLE,
 )
 from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
@@ -80,7 +80,7 @@ def grades(signal: Doubles, reference: Doubles | None = None) -> list[Quality]:
     s, before = meter(), SPEC.before
     spanned = spans(signal)
     return [
-        GRADES[beat_quality.push(s, NOISE, span, span[LEAD_IN:], reference, before)]
+        QUALITIES[beat_quality.push(s, NOISE, span, span[LEAD_IN:], reference, before)]
         for span in spanned
     ]
 
@@ -146,13 +146,13 @@ def test_meters_share_nothing() -> None:
 def grade_at(level: float, fuzz: float, last: int) -> int:
     """The grade where the running levels come to ``level`` and ``fuzz``, after ``last``."""
     s, window = meter(), usual(ecg())
-    for name, wanted in (("noise", level), ("fuzz", fuzz)):  # the beat pushed says LOWEST
+    for name, wanted in (("noise", level), ("hf_noise", fuzz)):  # the beat pushed says LOWEST
         s[name] = (wanted - FORGET * LOWEST) / (1 - FORGET)
-    s["grade"] = last
-    grade = beat_quality.push(s, NOISE, np.zeros(500), window, window, SPEC.before)
-    assert (float(s["noise"]), float(s["fuzz"])) == pytest.approx((level, fuzz))
-    assert s["grade"] == grade
-    return grade
+    s["quality"] = last
+    quality = beat_quality.push(s, NOISE, np.zeros(500), window, window, SPEC.before)
+    assert (float(s["noise"]), float(s["hf_noise"])) == pytest.approx((level, fuzz))
+    assert s["quality"] == quality
+    return quality
 
 
 @pytest.mark.parametrize("last", [GOOD, POOR, UNUSABLE])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beatgan.beats.lead_switching import RETURN, SPARE
+from beatgan.beats.lead_switching import DETACHED_AFTER, RETURN
 from beatgan.frontend import Event, Frontend
 from beatgan.records import read_recording
 from beatgan.signal.signal_quality import FLAT, GAP, RECOVERY
@@ -34,7 +34,7 @@ class Told:
     changes: list[SignalChange]
 
     @property
-    def apexes(self) -> list[int]:
+    def r_peaks(self) -> list[int]:
         return [beat.sample for beat in self.beats]
 
     @property
@@ -59,9 +59,9 @@ def told(samples: Floats, leads: Sequence[str] = LEADS) -> Told:
     )
 
 
-def between_beats(apexes: Sequence[int], second: float) -> int:
+def between_beats(r_peaks: Sequence[int], second: float) -> int:
     """A sample soon after ``second`` where no lead has a wave."""
-    soon = [pair for pair in pairwise(apexes) if 0 < pair[0] - second * FS < 5 * FS]
+    soon = [pair for pair in pairwise(r_peaks) if 0 < pair[0] - second * FS < 5 * FS]
     first, last = max(soon, key=lambda pair: pair[1] - pair[0])
     return int(first + 0.6 * (last - first))
 
@@ -103,10 +103,10 @@ def test_when_the_main_lead_fails_the_other_goes_on_without_a_beat_more_or_less(
     ecg: Floats, plain: Told, damage: Damage, condition: str, known_after: int
 ) -> None:
     damaged = ecg.copy()
-    begins, ends = (between_beats(plain.apexes, t) for t in (30, 50))
+    begins, ends = (between_beats(plain.r_peaks, t) for t in (30, 50))
     damage(damaged[begins:ends, 0])
     found = told(damaged)
-    assert same_beats(found.apexes, plain.apexes)
+    assert same_beats(found.r_peaks, plain.r_peaks)
     assert found.leads() == ["MLII", "V1", "MLII"]
     assert {b.lead for b in found.beats if begins < b.sample < ends} == {"V1"}
     assert found.phases == [(condition, True, "MLII", False), (condition, False, "MLII", False)]
@@ -119,7 +119,7 @@ def test_when_the_main_lead_fails_the_other_goes_on_without_a_beat_more_or_less(
 def failing(ecg: Floats, plain: Told) -> Told:
     """What is told where the main lead is flat from 30 to 50 s."""
     damaged = ecg.copy()
-    begins, ends = (between_beats(plain.apexes, t) for t in (30, 50))
+    begins, ends = (between_beats(plain.r_peaks, t) for t in (30, 50))
     hold(damaged[begins:ends, 0])
     return told(damaged)
 
@@ -144,10 +144,10 @@ def test_the_best_lead_is_used_again_once_it_was_well_for_a_while(failing: Told)
 def test_a_lead_that_fails_again_and_again_is_not_used_in_between(ecg: Floats, plain: Told) -> None:
     damaged = ecg.copy()
     for second in range(20, 60, 8):
-        begins = between_beats(plain.apexes, second)
+        begins = between_beats(plain.r_peaks, second)
         hold(damaged[begins : begins + 4 * FS, 0])
     found = told(damaged)
-    assert same_beats(found.apexes, plain.apexes)
+    assert same_beats(found.r_peaks, plain.r_peaks)
     assert found.leads() == ["MLII", "V1", "MLII"]
 
 
@@ -155,14 +155,14 @@ def test_the_other_lead_failing_changes_no_beat_of_the_main_one(ecg: Floats, pla
     damaged = ecg.copy()
     damaged[30 * FS : 50 * FS, 1] = 0.2
     found = told(damaged)
-    assert found.apexes == plain.apexes
+    assert found.r_peaks == plain.r_peaks
     assert found.leads() == ["MLII"]
     assert found.phases == [("flat", True, "V1", False), ("flat", False, "V1", False)]
 
 
 def test_scoring_is_suspended_while_no_lead_is_well_and_only_then(ecg: Floats, plain: Told) -> None:
-    damaged, middle = ecg.copy(), between_beats(plain.apexes, 40)
-    begins, ends = (between_beats(plain.apexes, t) for t in (30, 60))
+    damaged, middle = ecg.copy(), between_beats(plain.r_peaks, 40)
+    begins, ends = (between_beats(plain.r_peaks, t) for t in (30, 60))
     damaged[begins:ends, 0] = 0.1
     damaged[middle : middle + 8 * FS, 1] = np.nan
     found = told(damaged)
@@ -173,23 +173,23 @@ def test_scoring_is_suspended_while_no_lead_is_well_and_only_then(ecg: Floats, p
         ("flat", False, "MLII", False),
     ]
     lost = range(middle, middle + 9 * FS)  # with a second to begin anew
-    kept = [a for a in plain.apexes if a not in lost]
-    assert same_beats([a for a in found.apexes if a not in lost], kept)
-    assert not any(a in lost[: 8 * FS] for a in found.apexes)
+    kept = [a for a in plain.r_peaks if a not in lost]
+    assert same_beats([a for a in found.r_peaks if a not in lost], kept)
+    assert not any(a in lost[: 8 * FS] for a in found.r_peaks)
     following = next(b for b in found.beats if b.sample > middle)
     assert following.rr_ms is None
 
 
 def test_both_leads_flat_at_once_is_a_suspension_from_end_to_end(ecg: Floats, plain: Told) -> None:
     damaged = ecg.copy()
-    begins, ends = (between_beats(plain.apexes, t) for t in (30, 50))
+    begins, ends = (between_beats(plain.r_peaks, t) for t in (30, 50))
     damaged[begins:ends] = 0.1
     found = told(damaged)
     assert sorted(found.phases[:2]) == [("flat", True, "MLII", False), ("flat", True, "V1", True)]
-    assert not any(begins < a < ends for a in found.apexes)
+    assert not any(begins < a < ends for a in found.r_peaks)
     assert not found.changes[-1].suspended
-    assert [a for a in found.apexes if a < begins] == [a for a in plain.apexes if a < begins]
-    assert same_beats(*([a for a in one.apexes if a > ends + 2 * FS] for one in (found, plain)))
+    assert [a for a in found.r_peaks if a < begins] == [a for a in plain.r_peaks if a < begins]
+    assert same_beats(*([a for a in one.r_peaks if a > ends + 2 * FS] for one in (found, plain)))
 
 
 def test_noise_on_the_main_lead_hands_over_to_a_clean_one(ecg: Floats, plain: Told) -> None:
@@ -200,7 +200,7 @@ def test_noise_on_the_main_lead_hands_over_to_a_clean_one(ecg: Floats, plain: To
     assert (began.condition, began.lead, began.suspended) == (Condition.NOISE, "MLII", False)
     assert (began.begins, ended.begins) == (True, False)
     assert 30 * FS < began.known_at < 45 * FS
-    assert same_beats(*([a for a in one.apexes if a > began.known_at] for one in (found, plain)))
+    assert same_beats(*([a for a in one.r_peaks if a > began.known_at] for one in (found, plain)))
     within = [b for b in found.beats if began.known_at < b.sample < ended.known_at]
     assert {(b.lead, b.quality) for b in within} == {("V1", Quality.GOOD)}
 
@@ -212,15 +212,15 @@ def test_a_main_lead_that_was_never_attached_is_replaced_from_the_first_beat(
         damaged = ecg.copy()
         damaged[:, 0] = nothing
         found = told(damaged)
-        assert same_beats(found.apexes, plain.apexes)
+        assert same_beats(found.r_peaks, plain.r_peaks)
         assert found.leads() == ["V1"]
 
 
 def test_a_main_lead_that_is_attached_late_is_used_from_then_on(ecg: Floats, plain: Told) -> None:
     damaged = ecg.copy()
-    damaged[: between_beats(plain.apexes, 30), 0] = 0
+    damaged[: between_beats(plain.r_peaks, 30), 0] = 0
     found = told(damaged)
-    assert same_beats(found.apexes, plain.apexes)
+    assert same_beats(found.r_peaks, plain.r_peaks)
     assert found.leads() == ["V1", "MLII"]
 
 
@@ -230,10 +230,10 @@ def test_a_real_patients_beats_go_on_from_the_other_lead(mitdb: Path, name: str)
     samples = record.samples[: 120 * FS].copy()
     whole = told(samples, record.leads)
     main = list(record.leads).index("MLII")
-    begins, ends = (between_beats(whole.apexes, t) for t in (40, 80))
+    begins, ends = (between_beats(whole.r_peaks, t) for t in (40, 80))
     hold(samples[begins:ends, main])
     found = told(samples, record.leads)
-    assert same_beats(found.apexes, whole.apexes)
+    assert same_beats(found.r_peaks, whole.r_peaks)
     assert found.leads() == ["MLII", record.leads[1 - main], "MLII"]
     assert [(c.condition, c.begins) for c in found.changes] == [
         (Condition.FLAT, True),
@@ -249,8 +249,8 @@ def test_a_main_lead_may_fail_at_any_moment_of_a_beat(
         damaged = ecg[: 45 * FS].copy()
         damaged[begins:, 0] = damaged[begins, 0] if level is None else level
         found = told(damaged)
-        wanted = [a for a in plain.apexes if a < 44 * FS]
-        assert same_beats([a for a in found.apexes if a < 44 * FS], wanted), begins
+        wanted = [a for a in plain.r_peaks if a < 44 * FS]
+        assert same_beats([a for a in found.r_peaks if a < 44 * FS], wanted), begins
 
 
 @pytest.mark.parametrize("nothing", [0.0, np.nan])
@@ -260,7 +260,7 @@ def test_a_second_lead_that_was_never_attached_is_not_spoken_of(
     damaged = ecg.copy()
     damaged[:, 1] = nothing
     found = told(damaged)
-    assert found.apexes == plain.apexes
+    assert found.r_peaks == plain.r_peaks
     assert found.changes == []
 
 
@@ -277,8 +277,8 @@ def test_of_twelve_leads_the_one_that_is_left_is_found(two_leads: TwoLeads) -> N
     names = ["MLII", "II", "V5", "V2", "I", "V1", *"abcdef"]
     found = told(twelve(ecg, 11), names)
     whole = told(ecg[:, :1], ["f"])
-    late = [apex for apex in whole.apexes if apex > 90 * FS]
-    assert same_beats([a for a in found.apexes if a > 90 * FS], late)
+    late = [r_peak for r_peak in whole.r_peaks if r_peak > 90 * FS]
+    assert same_beats([a for a in found.r_peaks if a > 90 * FS], late)
     assert found.leads() == ["MLII", "f"]
     assert not found.changes[-1].suspended
 
@@ -287,10 +287,12 @@ def test_a_lead_takes_the_place_of_one_that_is_gone_and_its_end_is_told_later(
     ecg: Floats, plain: Told
 ) -> None:
     samples = np.concatenate([ecg, -ecg[:, 1:]], axis=1)
-    fails = between_beats(plain.apexes, 20)
+    fails = between_beats(plain.r_peaks, 20)
     samples[fails:, :2] = 0
-    samples[fails + FLAT + SPARE + 10 * FS :, 0] = ecg[fails + FLAT + SPARE + 10 * FS :, 0]
-    samples[fails + FLAT + SPARE + 10 * FS :, 2] = 0
+    samples[fails + FLAT + DETACHED_AFTER + 10 * FS :, 0] = ecg[
+        fails + FLAT + DETACHED_AFTER + 10 * FS :, 0
+    ]
+    samples[fails + FLAT + DETACHED_AFTER + 10 * FS :, 2] = 0
     found = told(samples, ["MLII", "V1", "V2"])
     assert found.leads() == ["MLII", "V2", "MLII"]
     assert [c.begins for c in found.changes if c.lead == "MLII"] == [True, False]

@@ -25,7 +25,7 @@ class Compared:
 
     distance: float
     lag: int
-    grade: int
+    quality: int
     window: Doubles
     shape: Doubles
 
@@ -41,30 +41,32 @@ class Lead:
 
     def push(self, x: Doubles) -> list[int]:
         """Push ``x`` block by block; the apexes found, all of them taken from the lead."""
-        apexes = []
+        r_peaks = []
         for start in range(0, x.size, BLOCK):
-            apexes += self.block(x[start : start + BLOCK])
-        return apexes
+            r_peaks += self.block(x[start : start + BLOCK])
+        return r_peaks
 
     def block(self, x: Doubles) -> list[int]:
         changes = np.empty(signal_quality.MAX_CHANGES, signal_quality.CHANGE)
-        idle, taps = np.empty(x.size, np.int64), np.zeros((1, 1))
-        looks = np.empty(vf_features.MOST_TICKS, vf_features.LOOK)
+        no_change_run, taps = np.empty(x.size, np.int64), np.zeros((1, 1))
+        statuses = np.empty(vf_features.MAX_STATUSES, vf_features.STATUS)
         made, _ = lead_pipeline.push(
-            self.record, self.plan, taps, x, self.end, self.end, changes, idle, looks
+            self.record, self.plan, taps, x, self.end, self.end, changes, no_change_run, statuses
         )
         assert made == self.end + x.size
         self.end = made
-        apexes: list[int] = self.record["found"]["r_peak"][: self.record["waiting"]].tolist()
+        r_peaks: list[int] = self.record["found"]["r_peak"][: self.record["waiting"]].tolist()
         self.record["waiting"] = 0
-        return apexes
+        return r_peaks
 
-    def whole(self, apex: int) -> bool:
-        return lead_pipeline.whole(self.record, self.plan, apex, self.end)
+    def whole(self, r_peak: int) -> bool:
+        return lead_pipeline.whole(self.record, self.plan, r_peak, self.end)
 
-    def compare(self, apex: int, lag: int = FREE) -> Compared:
+    def compare(self, r_peak: int, lag: int = FREE) -> Compared:
         pair = np.empty((2, SPEC.length))
-        said = lead_pipeline.compare(self.record, self.plan, apex, self.end, lag, pair[0], pair[1])
+        said = lead_pipeline.compare(
+            self.record, self.plan, r_peak, self.end, lag, pair[0], pair[1]
+        )
         return Compared(*said, *pair)
 
 
@@ -80,9 +82,9 @@ def filtered(x: Doubles) -> Doubles:
 def begun() -> tuple[Lead, list[int]]:
     """A lead that saw two beats, and where their apexes lie in the filtered signal."""
     each, signal = Lead(), ecg(30)
-    apexes = [round(t * FS) + int(each.plan["late"]) for t in beat_times(30)]
-    each.push(signal[: apexes[1] + 300])
-    return each, apexes
+    r_peaks = [round(t * FS) + int(each.plan["late"]) for t in beat_times(30)]
+    each.push(signal[: r_peaks[1] + 300])
+    return each, r_peaks
 
 
 def test_it_finds_the_beats_of_its_signal() -> None:
@@ -93,83 +95,83 @@ def test_it_finds_the_beats_of_its_signal() -> None:
 
 
 def test_a_window_is_whole_once_its_last_sample_has_come_and_while_it_is_remembered() -> None:
-    each, apex = Lead(), 1000
-    each.push(ecg(10)[: apex + SPEC.after + SPEC.align - 1])
-    assert not each.whole(apex)
+    each, r_peak = Lead(), 1000
+    each.push(ecg(10)[: r_peak + SPEC.after + SPEC.align - 1])
+    assert not each.whole(r_peak)
     each.push(ecg(10)[each.end : each.end + 1])
-    assert each.whole(apex)
+    assert each.whole(r_peak)
     each.push(ecg(10)[each.end : each.end + BLOCK])
-    assert each.whole(apex)
+    assert each.whole(r_peak)
 
 
 @pytest.mark.parametrize("at", [-SPEC.before - SPEC.align, 0, SPEC.after + SPEC.align - 1])
 def test_a_window_with_one_lost_sample_is_not_whole(at: int) -> None:
-    signal, apex = ecg(10), 1000
-    signal[apex + at] = np.nan
+    signal, r_peak = ecg(10), 1000
+    signal[r_peak + at] = np.nan
     each = Lead()
-    each.push(signal[: apex + SPEC.after + SPEC.align + 20])
-    assert not each.whole(apex)
-    assert each.whole(apex + 1) == (at == -SPEC.before - SPEC.align)
+    each.push(signal[: r_peak + SPEC.after + SPEC.align + 20])
+    assert not each.whole(r_peak)
+    assert each.whole(r_peak + 1) == (at == -SPEC.before - SPEC.align)
 
 
 def test_a_leads_first_beat_is_its_own_reference(begun: tuple[Lead, list[int]]) -> None:
-    each, apexes = begun
-    first = each.compare(apexes[1])
+    each, r_peaks = begun
+    first = each.compare(r_peaks[1])
     signal = filtered(ecg(30))
     assert np.isnan(first.distance)
     assert first.lag == 0
-    assert np.array_equal(first.window, signal[apexes[1] - SPEC.before :][: SPEC.length])
+    assert np.array_equal(first.window, signal[r_peaks[1] - SPEC.before :][: SPEC.length])
     assert np.array_equal(first.shape, first.window)
-    assert each.record["beats"] == 1
+    assert each.record["beat_count"] == 1
 
 
 def test_a_beat_is_compared_with_the_reference_before_it_was_learnt() -> None:
     each, signal, late = Lead(), ecg(60), filters.design(360, 0.5, 40.0)[2]
     shape = None
-    for apex in (round(t * FS) + late for t in beat_times(60)[1:20]):
-        each.push(signal[each.end : apex + SPEC.after + SPEC.align])
-        before = each.record["shape"].copy()
-        said = each.compare(apex)
+    for r_peak in (round(t * FS) + late for t in beat_times(60)[1:20]):
+        each.push(signal[each.end : r_peak + SPEC.after + SPEC.align])
+        before = each.record["template"].copy()
+        said = each.compare(r_peak)
         if shape is not None:
             assert np.array_equal(said.shape, before)
             assert abs(said.lag) <= SPEC.align
         shape = said.shape
-        assert not np.array_equal(each.record["shape"], before)
-    assert each.record["beats"] == 19
-    assert said.grade == beat_quality.GOOD
+        assert not np.array_equal(each.record["template"], before)
+    assert each.record["beat_count"] == 19
+    assert said.quality == beat_quality.GOOD
 
 
 def test_a_lag_that_is_given_is_kept_and_any_other_is_sought(
     begun: tuple[Lead, list[int]],
 ) -> None:
-    each, apexes = begun
-    each.compare(apexes[1])
-    given = each.compare(apexes[1] + 2, 1)
+    each, r_peaks = begun
+    each.compare(r_peaks[1])
+    given = each.compare(r_peaks[1] + 2, 1)
     assert given.lag == 1
-    sought = each.compare(apexes[1] + 2)
+    sought = each.compare(r_peaks[1] + 2)
     assert sought.lag == -2
     assert sought.distance < given.distance
 
 
 def test_while_filters_settle_a_beat_is_poor_and_its_noise_not_learnt() -> None:
     each, signal = Lead(), ecg(10)
-    apex = round(beat_times(10)[3] * FS) + int(each.plan["late"])
-    signal[apex - SPEC.before - SPEC.align - 20] = np.nan
-    each.push(signal[: apex + SPEC.after + SPEC.align])
+    r_peak = round(beat_times(10)[3] * FS) + int(each.plan["late"])
+    signal[r_peak - SPEC.before - SPEC.align - 20] = np.nan
+    each.push(signal[: r_peak + SPEC.after + SPEC.align])
     before = each.record["noise"].copy()
-    assert each.compare(apex).grade == beat_quality.POOR
+    assert each.compare(r_peak).quality == beat_quality.POOR
     assert each.record["noise"] == before
 
 
 def test_all_signal_forgotten_no_window_is_whole_but_the_patient_is_known(
     begun: tuple[Lead, list[int]],
 ) -> None:
-    each, apexes = begun
-    each.compare(apexes[1])
-    shape = each.record["shape"].copy()
+    each, r_peaks = begun
+    each.compare(r_peaks[1])
+    shape = each.record["template"].copy()
     lead_pipeline.forget_signal(each.record)
-    assert not each.whole(apexes[1])
-    assert np.array_equal(each.record["shape"], shape)
+    assert not each.whole(r_peaks[1])
+    assert np.array_equal(each.record["template"], shape)
 
 
 @pytest.mark.parametrize("fs", [50.0, 128.0, 257.0, 359.98, 360.0, 1000.0, 2000.0])

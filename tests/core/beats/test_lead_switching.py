@@ -22,33 +22,33 @@ def leads(count: int = 2) -> Record:
 
 def test_conditions_add_up_and_the_last_that_ends_makes_a_lead_well() -> None:
     both = leads()
-    lead_switching.fall_ill(both[0], IN_GAP, True, 100)
-    lead_switching.fall_ill(both[0], IN_NOISE, True, 200)
-    lead_switching.fall_ill(both[0], IN_GAP, False, 300)
-    assert (both[0]["ill"], both[0]["well_since"]) == (IN_NOISE, 300)
+    lead_switching.set_condition(both[0], IN_GAP, True, 100)
+    lead_switching.set_condition(both[0], IN_NOISE, True, 200)
+    lead_switching.set_condition(both[0], IN_GAP, False, 300)
+    assert (both[0]["conditions"], both[0]["usable_since"]) == (IN_NOISE, 300)
     assert not lead_switching.suspended(both)
-    lead_switching.fall_ill(both[1], IN_FLAT, True, 400)
+    lead_switching.set_condition(both[1], IN_FLAT, True, 400)
     assert lead_switching.suspended(both)
-    lead_switching.fall_ill(both[0], IN_NOISE, False, 500)
+    lead_switching.set_condition(both[0], IN_NOISE, False, 500)
     assert not lead_switching.suspended(both)
-    assert (both[0]["ill"], both[0]["well_since"]) == (0, 500)
+    assert (both[0]["conditions"], both[0]["usable_since"]) == (0, 500)
 
 
 def test_a_beat_counts_on_the_lead_in_use_and_on_another_only_in_its_place() -> None:
-    both, apex, now = leads(), 5000, 5186
-    assert lead_switching.counts(both, 0, 0, now, apex, 0)
-    assert not lead_switching.counts(both, 0, 1, now, apex, 0)
-    assert not lead_switching.counts(both, 0, 1, now, apex, now - apex - 1)
-    assert lead_switching.counts(both, 0, 1, now, apex, now - apex)
-    lead_switching.fall_ill(both[0], IN_FLAT, True, 4000)
-    assert lead_switching.counts(both, 0, 1, now, apex, 0)
-    lead_switching.fall_ill(both[1], IN_FLAT, True, 4500)
-    assert not lead_switching.counts(both, 0, 1, now, apex, 0)
+    both, r_peak, now = leads(), 5000, 5186
+    assert lead_switching.counts(both, 0, 0, now, r_peak, 0)
+    assert not lead_switching.counts(both, 0, 1, now, r_peak, 0)
+    assert not lead_switching.counts(both, 0, 1, now, r_peak, now - r_peak - 1)
+    assert lead_switching.counts(both, 0, 1, now, r_peak, now - r_peak)
+    lead_switching.set_condition(both[0], IN_FLAT, True, 4000)
+    assert lead_switching.counts(both, 0, 1, now, r_peak, 0)
+    lead_switching.set_condition(both[1], IN_FLAT, True, 4500)
+    assert not lead_switching.counts(both, 0, 1, now, r_peak, 0)
 
 
 def test_a_better_lead_counts_again_after_a_while_and_a_worse_one_never() -> None:
     both = leads()
-    both["well_since"] = 4000
+    both["usable_since"] = 4000
     for now, back in ((4000 + RETURN - 1, False), (4000 + RETURN, True)):
         assert lead_switching.counts(both, 1, 0, now, now - 186, 0) == back
         assert not lead_switching.counts(both, 0, 1, now, now - 186, 0)
@@ -57,10 +57,10 @@ def test_a_better_lead_counts_again_after_a_while_and_a_worse_one_never() -> Non
 def test_the_offset_between_two_leads_is_learnt_from_apexes_known_by_then() -> None:
     both = leads()
     other = both[1]
-    for apex in range(1000, 30000, 300):
-        other["previous"], other["waiting"] = apex - 295, 1
-        other["found"][0] = np.array((apex + 5, apex + 90, 1), qrs_detector.DETECTION)
-        lead_switching.learn_offsets(both, 0, apex, apex + 100)
+    for r_peak in range(1000, 30000, 300):
+        other["previous"], other["waiting"] = r_peak - 295, 1
+        other["found"][0] = np.array((r_peak + 5, r_peak + 90, 1), qrs_detector.DETECTION)
+        lead_switching.learn_offsets(both, 0, r_peak, r_peak + 100)
     assert other["offset"] == pytest.approx(5, abs=0.01)
     assert both[0]["offset"] == 0
     assert lead_switching.position(other, 31005) == 31000

@@ -49,8 +49,8 @@ def strips(events: Sequence[Event]) -> list[RhythmStatus]:
 
 def paused(fs: float = FS) -> tuple[Floats, float]:
     """ECG that stands still from between two beats on for PAUSE_S; the last beat's time."""
-    ecg, apexes = synthetic_ecg(30, fs), beat_times(30)
-    last = float(apexes[apexes < 12][-1])
+    ecg, r_peaks = synthetic_ecg(30, fs), beat_times(30)
+    last = float(r_peaks[r_peaks < 12][-1])
     first = int((last + 0.5) * fs)
     ecg[first : first + int(PAUSE_S * fs)] = 0.0
     return ecg, last
@@ -61,7 +61,7 @@ def record_of(signal: Doubles) -> Record:
     s: Record = np.zeros(1, vf_features.STATE)[0]
     vf_features.begin(s)
     for start in range(0, signal.size - vf_features.PART + 1, vf_features.PART):
-        vf_features.take(s, signal[start : start + vf_features.PART])
+        vf_features.push_part(s, signal[start : start + vf_features.PART])
     return s
 
 
@@ -93,11 +93,11 @@ def test_a_sine_is_upside_down_half_a_period_later_and_a_peak_is_not() -> None:
 def test_a_faint_strip_is_not_chaotic_and_a_lost_one_is_nothing() -> None:
     sine = np.sin(2 * np.pi * 5 * np.arange(3 * FS) / FS)
     assert (
-        vf_features.chaos(record_of(0.4 * vf_features.FAINT_MV * sine), WEIGHTS)
+        vf_features.vf_log_odds(record_of(0.4 * vf_features.FAINT_MV * sine), WEIGHTS)
         == vf_features.LOWEST
     )
     sine[: 2 * FS] = np.nan
-    assert np.isnan(vf_features.chaos(record_of(sine), WEIGHTS))
+    assert np.isnan(vf_features.vf_log_odds(record_of(sine), WEIGHTS))
 
 
 def test_a_chaotic_lead_beside_a_calm_one_is_no_fibrillation(two_leads: TwoLeads) -> None:

@@ -89,7 +89,7 @@ def _measure(
     """
     changes = np.empty(signal_quality.MAX_CHANGES, signal_quality.CHANGE)
     idle = np.empty(lead_pipeline.BLOCK, np.int64)
-    looks = np.empty(vf_features.MOST_TICKS, vf_features.LOOK)
+    looks = np.empty(vf_features.MAX_STATUSES, vf_features.STATUS)
     window, template = np.empty(plan.length), np.empty(plan.length)
     state = np.zeros(1, beat_quality.STATE)
     made, count = 0, 0
@@ -154,7 +154,7 @@ def declared(trial: Trial, spec: PreprocessSpec, coefficients: AlarmCoefficients
     label, _ = label_beats(samples, trial.reference)
     what = np.where(label == "", 2, 1) if trial.noisy else np.zeros(len(beats), np.int64)
     kept = in_noise(samples, trial.recording.fs) if trial.noisy else label != ""
-    grade = np.array([beat_quality.GRADES.index(beat.quality) for beat in beats], np.int64)
+    grade = np.array([beat_quality.QUALITIES.index(beat.quality) for beat in beats], np.int64)
     counts = np.bincount((3 * what + grade)[kept], minlength=9)
     return np.asarray(counts.reshape(3, 3), np.int64)
 

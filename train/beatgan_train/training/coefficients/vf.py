@@ -115,11 +115,11 @@ def _measure(s: Record, signal: Doubles, features: Doubles) -> None:
     vf_features.begin(s)
     for k in range(signal.size // vf_features.PART):
         end = (k + 1) * vf_features.PART
-        vf_features.take(s, signal[end - vf_features.PART : end])
-        if end % vf_features.RENEWED == 0:
+        vf_features.push_part(s, signal[end - vf_features.PART : end])
+        if end % vf_features.VF_INTERVAL == 0:
             row = vf_features.features(s)
             for i in range(COUNT):
-                features[end // vf_features.RENEWED - 1, i] = row[i]
+                features[end // vf_features.VF_INTERVAL - 1, i] = row[i]
 
 
 def features_of(x: Doubles, fs: float, spec: PreprocessSpec) -> Doubles:
@@ -137,7 +137,7 @@ def features_of(x: Doubles, fs: float, spec: PreprocessSpec) -> Doubles:
     )
     sos, steady, _ = filters.design(spec.rate, spec.highpass_hz, spec.lowpass_hz)
     filters.run(y, y, sos, steady, np.full((2, 2), np.nan))
-    features = np.empty((y.size // vf_features.RENEWED, COUNT))
+    features = np.empty((y.size // vf_features.VF_INTERVAL, COUNT))
     _measure(np.zeros(1, vf_features.STATE)[0], y, features)
     return features
 
@@ -146,7 +146,7 @@ def rows_of(trial: Trial, spec: PreprocessSpec) -> Rows:
     """The rows of all of its leads."""
     fs, leads = trial.recording.fs, trial.recording.samples.T.astype(np.float64)
     parts = [features_of(np.ascontiguousarray(lead), fs, spec) for lead in leads]
-    ends = vf_features.RENEWED / spec.rate * np.arange(1.0, len(parts[0]) + 1)
+    ends = vf_features.VF_INTERVAL / spec.rate * np.arange(1.0, len(parts[0]) + 1)
     starts = ends - vf_features.BLOCKS * vf_features.PART / spec.rate
     inside, far = np.zeros(ends.size, np.bool_), np.ones(ends.size, np.bool_)
     for first, last in trial.reference.flutter:
