@@ -115,12 +115,14 @@ class AlarmCoefficients:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Coefficients stored as ``values``; raises ArtifactError on any key missing or unknown."""
         _check_keys("coefficients", cls, values)
+        _check_keys("coefficients.noise", NoiseCoefficients, values["noise"])
         noise = dict(values["noise"])
-        _check_keys("coefficients.noise", NoiseCoefficients, noise)
         for name in ("with_hf_noise", "without_hf_noise"):
             noise[name] = _made(f"coefficients.noise.{name}", NoiseWeights, noise[name])
+        if not isinstance(values["fitted_to"], Mapping):
+            raise ArtifactError("coefficients.fitted_to: expected a table")
         return cls(
-            noise=NoiseCoefficients(**noise),
+            noise=_made("coefficients.noise", NoiseCoefficients, noise),
             vf=_made("coefficients.vf", VfCoefficients, values["vf"]),
             ventricular=_made(
                 "coefficients.ventricular", VentricularCoefficients, values["ventricular"]
@@ -138,15 +140,17 @@ def fitted_to(spec: PreprocessSpec) -> tuple[tuple[str, Any], ...]:
 def _made(path: str, kind: type[Any], values: Mapping[str, Any]) -> Any:
     _check_keys(path, kind, values)
     try:
-        return kind(**{name: float(value) for name, value in values.items()})
+        return kind(
+            **{k: v if isinstance(v, NoiseWeights) else float(v) for k, v in values.items()}
+        )
     except (TypeError, ValueError) as error:
         raise ArtifactError(f"{path}: {error}") from None
 
 
 def _check_keys(path: str, kind: type[Any], values: Mapping[str, Any]) -> None:
-    names = {field.name for field in fields(kind)}
     if not isinstance(values, Mapping):
         raise ArtifactError(f"{path}: expected a table, got {type(values).__name__}")
+    names = {field.name for field in fields(kind)}
     if wrong := names ^ set(values):
         raise ArtifactError(
             f"{path}: missing or unknown key(s) {', '.join(sorted(map(str, wrong)))}"

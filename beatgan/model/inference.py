@@ -53,7 +53,7 @@ def expect(network: Autoencoder, windows: Floats) -> Floats:
         return _by_blocks(network, windows, GPU_ROWS)
     if isinstance(network, Student):
         return _by_dense(dense(network), windows)
-    with _one_thread():
+    with one_thread():
         return _by_blocks(network, windows, CPU_ROWS)
 
 
@@ -88,7 +88,7 @@ def _by_blocks(network: Autoencoder, windows: Floats, rows: int) -> Floats:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Torch with one thread, whatever this process or thread of it was told: sums are not cut."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -100,7 +100,7 @@ class FrameQueue:
         return found
 
     def set_filter(self, passes: FrameFilter | None) -> None:
-        """From now on, read only what ``admits``; what waits is filtered at once."""
+        """From now on, read only what ``passes``; what waits is filtered at once."""
         self._filter = passes
         self._checks = passes is not None or self._backpressure_topics is not None
         if passes is not None:

@@ -43,7 +43,7 @@ class OverloadPolicy:
         self._paused = busy > self._limit or (self._paused and not caught_up)
 
     def too_far_behind(self, behind: float) -> bool:
-        """Whether a frame that has waited for ``oldest_wait`` seconds has waited too long."""
+        """Whether a frame that has waited for ``behind`` seconds has waited too long."""
         return behind > self._limit
 
     def falls_behind(self, behind: float) -> bool:

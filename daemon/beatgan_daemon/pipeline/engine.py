@@ -18,7 +18,7 @@ from beatgan.errors import StreamError
 from beatgan.model.scorer import Scorer
 from beatgan.protocol.messages import State
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Alert, Chunk, Kind, Phase, Priority
+from beatgan.types import Alert, Chunk, Phase
 from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
 from beatgan_daemon.pipeline.batcher import BeatBatcher, Outgoing
 from beatgan_daemon.pipeline.observer import Observer
@@ -273,9 +273,9 @@ class Engine:
     def _no_data(self, stream: Stream) -> Alert:
         return Alert(
             episode=stream.expected,  # the next silence begins at a later sample
-            kind=Kind.TECHNICAL,
+            kind=AlarmCode.NO_DATA.kind,
             code=AlarmCode.NO_DATA,
-            priority=Priority.MEDIUM,
+            priority=AlarmCode.NO_DATA.priority,
             phase=Phase.START,
             onset=stream.expected,
             end=None,

@@ -193,6 +193,9 @@ FORGED: list[tuple[Tamper, str]] = [
         drop("coefficients", "vf", "leakage"),
         r"coefficients\.vf: missing or unknown key\(s\) leakage",
     ),
+    (put("coefficients", "noise", "poor_left", value="low"), r"coefficients\.noise: "),
+    (put("coefficients", "noise", value=3), r"coefficients\.noise: expected a table, got int"),
+    (put("coefficients", "fitted_to", value=[1]), r"coefficients\.fitted_to: expected a table"),
     (
         put("coefficients", "noise", "poor_left", value=float("nan")),
         r"coefficients: noise\.poor_left is not finite",

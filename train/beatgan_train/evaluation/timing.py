@@ -3,8 +3,7 @@
 Knows models and clocks; it knows no data set but the beats it is handed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 
 from beatgan.model.artifact import Artifact
+from beatgan.model.inference import one_thread
 from beatgan.model.model import Model
 from beatgan.model.networks import Autoencoder, Generator, parameter_count
 from beatgan.types import Beat
@@ -37,7 +37,7 @@ def compare(artifact: Artifact, beats: Sequence[Beat]) -> list[Speed]:
     ``beats`` are usable ones, at least as many as the largest batch.
     """
     published = Generator(artifact.spec.length)
-    with _one_thread():
+    with one_thread():
         return [
             _measure(f"this {artifact.kind}", artifact.network, artifact, beats),
             _measure("BeatGAN's generator as published", published, artifact, beats),
@@ -63,13 +63,3 @@ def _per_beat(work: Callable[[], object], count: int) -> float:
         work()
         times.append(perf_counter() - start)
     return 1e6 * float(np.median(times)) / count
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -13,7 +13,6 @@ from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError, BeatganError
 from beatgan.model.artifact import (
     Artifact,
-    SelfTest,
     build,
     leaf_digests,
     load,
@@ -24,6 +23,7 @@ from beatgan.model.artifact import (
     short_digest,
 )
 from beatgan.model.model import Calibration
+from beatgan.model.self_test import SelfTest
 from beatgan.spec import PreprocessSpec
 from beatgan_train.atomic_write import atomic_write
 from beatgan_train.data.source import Source
