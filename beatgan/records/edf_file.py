@@ -18,6 +18,7 @@ def read(path: Path) -> Recording:
     """The EDF file at ``path``; a discontinuous EDF+ (EDF+D) is refused, not joined up."""
     if not path.is_file():
         raise RecordError(f"{path}: no such file")
+    _refuse_cut_short(path)
     with faults_of(path, "edfio"):
         from edfio import read_edf
 
@@ -32,6 +33,35 @@ def read(path: Path) -> Recording:
             return [edf.signals[i].data.astype(np.float32) for i in chosen]
 
     return assemble(path, signals, samples, nanoseconds(start) if start else 0)
+
+
+def _refuse_cut_short(path: Path) -> None:
+    """Raise RecordError where the file ends before the last sample that its header promises.
+
+    edfio reads what there is, which would pass for the whole recording. A header that makes no
+    sense is left to it.
+    """
+    try:
+        with path.open("rb") as file:
+            size, header = path.stat().st_size, file.read(256)
+            records, signals = int(header[236:244]), int(header[252:256])
+            file.seek(256 + 216 * signals)
+            counts = [int(file.read(8)) for _ in range(signals)]  # samples of each in a record
+    except (ValueError, OSError):
+        return
+    if (length := 2 * sum(counts)) <= 0:
+        return
+    whole, rest = divmod(max(0, size - 256 * (1 + signals)), length)
+    if records >= 0 and whole < records:
+        missing = (records - whole) * max(counts) - rest * max(counts) // length
+        raise RecordError(
+            f"{path}: cut short: {whole} of {records} data records are there, "
+            f"{missing} of {records * max(counts)} samples of a lead are missing"
+        )
+    if records < 0 and rest:  # one that was never finished does not say how long it is
+        raise RecordError(
+            f"{path}: cut short within data record {whole + 1}: {length - rest} bytes are missing"
+        )
 
 
 def _start(edf: "Edf") -> datetime | None:

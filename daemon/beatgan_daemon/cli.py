@@ -7,11 +7,11 @@ Modules that load torch or compile are imported inside the commands that need th
 import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -44,7 +44,8 @@ def main() -> None:
     try:
         app()
     except BeatganError as error:
-        typer.echo(f"beatgan-daemon: {one_line(error)}", err=True)
+        text = f"beatgan-daemon: {one_line(error)}"
+        typer.echo(log.prioritised(text, "error") if log.is_journal(sys.stderr) else text, err=True)
         sys.exit(exit_code(error))
 
 
@@ -136,7 +137,7 @@ def score(
     records: Records,
     model: Model = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="write here instead of stdout")
+        Path | None, typer.Option("--out", metavar="FILE", help="write here, whole or not at all; stdout if not given")
     ] = None,
     lead: Annotated[
         str | None,
@@ -151,6 +152,7 @@ def score(
     with _without_collection():
         from beatgan_daemon.model_loading import load_model
         from beatgan_daemon.playback.offline import score_recordings
+        from beatgan_daemon.playback.output_file import writing
 
     loaded = load_model(settings.model.path, settings.model.device)
     recordings = map(opened, records)
@@ -159,7 +161,7 @@ def score(
     messages = score_recordings(
         recordings, loaded.spec, loaded.coefficients, loaded.scorer, settings.alarms
     )
-    with _writing(out) as file:
+    with writing(out, records) as file:
         for message in messages:
             file.write(encode_json(message) + b"\n")
 
@@ -206,16 +208,6 @@ def _settings(
     """The settings from a command's flags, the environment and the file."""
     given = {key: _joined(value) for key, value in flags.items() if value not in (None, [])}
     return load(config, dict(_pairs(pairs or ())) | given, warn=warn)
-
-
-def _writing(out: Path | None) -> AbstractContextManager[IO[bytes]]:
-    """The file to write to, or standard output."""
-    if out is None:
-        return nullcontext(sys.stdout.buffer)
-    try:
-        return out.open("wb")
-    except OSError as error:
-        raise UsageError(f"--out {out}: {error.strerror}") from None
 
 
 def _joined(value: str | list[str]) -> str:

@@ -1,6 +1,8 @@
 """/metrics, /livez and /readyz in threads of their own. Knows nothing of ECG.
 
-Whoever can reach it can read it; what a client can cost is bounded in number and in time.
+Whoever can reach it can read it; what a client can cost is bounded in number and in time. Where
+there are too many, whoever has been connected for longest is cut off: whoever comes now is answered,
+so that no number of slow clients keeps a probe from its answer.
 """
 
 import socket
@@ -21,7 +23,8 @@ from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.settings_schema import Address
 
 REQUEST_TIMEOUT_S = 5.0  # a client that is not served within this is cut off
-MAX_CLIENTS = 16  # at a time; further ones are refused
+MAX_CLIENTS = 64  # at a time, each with a thread; one more costs the oldest its place
+BACKLOG = 128  # connections that may wait to be taken
 CLOSE_S = 0.2  # how soon `close` is seen, and a client's time is over
 
 Page = tuple[HTTPStatus, str, bytes]
@@ -33,21 +36,26 @@ class _Listener(ThreadingTCPServer):
     # Not HTTPServer: that one asks the DNS for its own name when it starts.
     allow_reuse_address = True
     daemon_threads = True
+    request_queue_size = BACKLOG
 
     def __init__(self, address: Address, handler: type[BaseHTTPRequestHandler]) -> None:
         self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        self._since: dict[socket.socket, float] = {}  # connections, and when they were made
+        self._since: dict[socket.socket, float] = {}  # connections, the oldest first: made when
         super().__init__((address.host, address.port), handler)
 
-    def verify_request(self, *_: object) -> bool:
-        """Whether there is room for one more."""
-        return len(self._since) < MAX_CLIENTS
-
     def process_request(self, request: Request, client_address: Any) -> None:
-        """Serve it in a thread."""
+        """Serve it in a thread; make room for it first."""
         if isinstance(request, socket.socket):
+            for oldest in tuple(self._since)[: len(self._since) + 1 - MAX_CLIENTS]:
+                self._cut_off(oldest)
             self._since[request] = monotonic()
         super().process_request(request, client_address)
+
+    def _cut_off(self, request: socket.socket) -> None:
+        """Its thread finds the connection closed, and ends."""
+        self._since.pop(request, None)
+        with suppress(OSError):  # it may have ended by itself
+            request.shutdown(socket.SHUT_RDWR)
 
     def shutdown_request(self, request: Request) -> None:
         """One client less, however it ended."""
@@ -60,8 +68,7 @@ class _Listener(ThreadingTCPServer):
         late = monotonic() - REQUEST_TIMEOUT_S
         for request, since in tuple(self._since.items()):
             if since < late:
-                with suppress(OSError):
-                    request.shutdown(socket.SHUT_RDWR)
+                self._cut_off(request)
 
     def handle_error(self, *_: object) -> None:
         """A client that hung up is no news; anything else is a bug, and the log must have it."""

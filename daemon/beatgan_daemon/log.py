@@ -1,11 +1,14 @@
 """Logs on stderr: JSON lines for machines, coloured columns on a terminal. One line per event.
 
+Where stderr goes to systemd's journal, each line begins with its priority, as sd-daemon(3) has it.
 Knows the form of a line and how often one may be logged; the callers decide what is logged.
 """
 
 import logging
+import os
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from math import inf
 from typing import Literal, TextIO
 
@@ -14,17 +17,19 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "json", "pretty"]
+PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}  # syslog's
 
 
 def configure(level: Level = "info", form: Format = "auto", stream: TextIO | None = None) -> None:
     """Send every log line of this process to ``stream`` (stderr if None)."""
     out = sys.stderr if stream is None else stream
     pretty = out.isatty() if form == "auto" else form == "pretty"
+    lines = _pretty(out) if pretty else _json()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *(_pretty(out) if pretty else _json()),
+            *(_prioritised(lines) if is_journal(out) else lines),
         ],
         wrapper_class=_filtering(level),
         logger_factory=structlog.PrintLoggerFactory(out),
@@ -39,6 +44,31 @@ def set_level(level: Level) -> None:
 
 def _filtering(level: Level) -> type[FilteringBoundLogger]:
     return structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()])
+
+
+def is_journal(out: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether ``out`` is the stream to systemd's journal that JOURNAL_STREAM names."""
+    try:
+        status = os.fstat(out.fileno())
+    except (OSError, ValueError):  # no file, or closed
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def prioritised(text: str, level: str) -> str:
+    """``text`` with ``level`` as the priority of each of its lines (sd-daemon(3))."""
+    return "\n".join(f"<{PRIORITIES[level]}>{line}" for line in text.split("\n"))
+
+
+def _prioritised(processors: list[Processor]) -> list[Processor]:
+    """The same ``processors``, the last of which makes the text; then its priority."""
+
+    def last(logger: WrappedLogger, method: str, line: EventDict) -> str:
+        level = line["level"]
+        return prioritised(str(render(logger, method, line)), level)
+
+    *before, render = processors
+    return [*before, last]
 
 
 def _pretty(out: TextIO) -> list[Processor]:

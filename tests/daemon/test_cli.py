@@ -162,6 +162,52 @@ def test_score_writes_beats_and_alerts_as_json_lines(
     assert found["beat"] > 400
 
 
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch, new_scorer: Callable[[], Scorer]) -> None:
+    loaded = Loaded("student", "d1gest", PreprocessSpec(), COEFFICIENTS, new_scorer(), "cpu")
+    monkeypatch.setattr("beatgan_daemon.model_loading.load_model", lambda *_: loaded)
+
+
+def test_an_output_stays_as_it_was_where_scoring_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: None
+) -> None:
+    """Whether the recording cannot be opened, or the second of two."""
+    out = tmp_path / "x.jsonl"
+    out.write_text("of yesterday")
+    for recordings in (["nowhere.edf"], [SAMPLE, "nowhere.edf"]):
+        assert outcome(monkeypatch, "score", "--model", "m.pt", *recordings, "--out", str(out)) == 2
+        assert out.read_text() == "of yesterday"
+        assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_output_takes_the_place_of_the_one_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: None
+) -> None:
+    out, link = tmp_path / "x.jsonl", tmp_path / "link"
+    out.write_text("of yesterday")
+    out.chmod(0o640)
+    link.symlink_to(out)
+    assert outcome(monkeypatch, "score", "--model", "m.pt", SAMPLE, "--out", str(link)) == 0
+    assert link.is_symlink()
+    assert json.loads(out.read_text().splitlines()[0])["type"] == "beat"
+    assert out.stat().st_mode & 0o777 == 0o640
+    assert sorted(tmp_path.iterdir()) == [link, out]
+
+
+def test_a_recording_is_no_output(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    model: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("time,II\n0,0\n")
+    before = file.read_text()
+    assert outcome(monkeypatch, "score", "--model", "m.pt", str(file), "--out", str(file)) == 2
+    assert "is one of the recordings to be read" in capsys.readouterr().err
+    assert file.read_text() == before
+
+
 def test_score_takes_one_lead_if_told_which(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,

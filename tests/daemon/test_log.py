@@ -2,6 +2,10 @@
 
 import io
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,6 +65,43 @@ def test_a_crash_is_one_line_with_its_traceback(out: io.StringIO) -> None:
         log.get().exception("crashed")
     assert len(lines(out)) == 1
     assert "ZeroDivisionError: oh" in lines(out)[0]["exception"]
+
+
+def test_every_line_to_the_journal_of_systemd_has_its_priority() -> None:
+    """As sd-daemon(3) has it: journald takes a level from a line's beginning, and from no JSON."""
+    program = """
+from beatgan_daemon import log
+log.configure("debug", {form!r})
+for level in ("debug", "info", "warning", "error", "critical"):
+    getattr(log.get(), level)("event", text="two\\nlines")
+try:
+    1 / 0
+except ZeroDivisionError:
+    log.get().exception("crashed")
+"""
+    for form in ("auto", "json", "pretty"):
+        read, write = os.pipe()
+        status = os.fstat(write)
+        environment = os.environ | {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        command = [sys.executable, "-c", program.format(form=form)]
+        subprocess.run(command, stderr=write, env=environment, check=True)
+        os.close(write)
+        with open(read, encoding="utf-8") as pipe:
+            logged_lines = pipe.read().splitlines()
+        priorities = [line[:3] for line in logged_lines]
+        assert all(re.fullmatch("<[0-7]>", priority) for priority in priorities), logged_lines
+        if form != "pretty":
+            assert priorities == ["<7>", "<6>", "<4>", "<3>", "<2>", "<3>"]
+            assert json.loads(logged_lines[0][3:])["level"] == "debug"
+
+
+def test_no_priority_where_stderr_is_not_the_journal(
+    out: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "8:12345")  # of a service that started this one
+    log.configure(stream=out)
+    log.get().error("event")
+    assert lines(out)[0]["level"] == "error"
 
 
 def test_rejections_are_said_at_once_then_summed_up(out: io.StringIO) -> None:

@@ -266,6 +266,34 @@ def test_truncated_edf_is_a_record_error(tmp_path: Path) -> None:
         read_recording(path)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_half_an_edf_is_refused_and_what_is_missing_told(tmp_path: Path, whole: bool) -> None:
+    """Also where it was cut between two data records, so that every record is whole."""
+    signal = EdfSignal(np.tile(WAVE, 10), 250, label="ECG", physical_dimension="mV")
+    path = write_edf(tmp_path / "cut.edf", [signal])
+    content = path.read_bytes()
+    records = int(content[236:244])
+    length = (len(content) - 512) // records
+    path.write_bytes(content[: 512 + records // 2 * length + (0 if whole else 12)])
+    rate = length // 2  # samples in a record of one second
+    missing = (records - records // 2) * rate - (0 if whole else 6)
+    expected = (
+        rf"{records // 2} of {records} data records are there, "
+        rf"{missing} of {records * rate} samples of a lead are missing"
+    )
+    with pytest.raises(RecordError, match=expected):
+        read_recording(path)
+
+
+def test_an_edf_that_was_never_finished_ends_with_a_whole_record(tmp_path: Path) -> None:
+    signal = EdfSignal(np.tile(WAVE, 10), 250, label="ECG", physical_dimension="mV")
+    path = write_edf(tmp_path / "crashed.edf", [signal])
+    content = path.read_bytes()
+    path.write_bytes(content[:236] + b"-1      " + content[244:-100])
+    with pytest.raises(RecordError, match=r"crashed\.edf: cut short within data record"):
+        read_recording(path)
+
+
 def test_missing_edf_and_csv(tmp_path: Path) -> None:
     for name in ("no.edf", "no.csv"):
         with pytest.raises(RecordError, match=rf"{name}: no such file"):

@@ -1,0 +1,60 @@
+"""A command's output: a file that appears whole or not at all, or standard output."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
+
+from beatgan.errors import UsageError
+
+NEW_MODE = 0o666  # of a new file, less the umask
+
+
+@contextmanager
+def writing(out: Path | None, inputs: Sequence[str] = ()) -> Iterator[IO[bytes]]:
+    """To write to; what stood in the file ``out`` stays until the block ends without an error.
+
+    None is standard output. A pipe or a device is written to as it is. Raises UsageError where
+    ``out`` cannot be written, or is one of the ``inputs``.
+    """
+    if out is None:
+        yield sys.stdout.buffer
+        return
+    target = Path(os.path.realpath(out))  # a link stays one
+    if any(Path(each).exists() and target.exists() and target.samefile(each) for each in inputs):
+        raise UsageError(f"--out {out}: is one of the recordings to be read")
+    try:
+        if target.exists() and not target.is_file():
+            with target.open("wb") as file:
+                yield file
+            return
+        with _replacing(target) as file:
+            yield file
+    except OSError as error:
+        raise UsageError(f"--out {out}: {error.strerror}") from None
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[IO[bytes]]:
+    """A file beside ``target`` that takes its place, and its mode, if the block succeeds."""
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(13, "Permission denied")
+    mode = target.stat().st_mode & 0o7777 if target.exists() else NEW_MODE & ~_umask()
+    unfinished = NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False)
+    try:
+        with unfinished as file:
+            yield file
+            os.fchmod(file.fileno(), mode)
+        os.replace(unfinished.name, target)
+    except BaseException:
+        Path(unfinished.name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
