@@ -22,7 +22,8 @@ from beatgan.records import only
 from beatgan_daemon import log
 from beatgan_daemon.clients.cli import Records, opened
 from beatgan_daemon.clients.cli import app as clients
-from beatgan_daemon.exit_codes import exit_code, one_line
+from beatgan_daemon.exit_codes import Exit, exit_code, one_line
+from beatgan_daemon.reload_socket import ask_for_reload
 from beatgan_daemon.settings import Settings, keys, load
 
 SHIPPED = Path("models/student.pt")  # in the project's folder
@@ -133,11 +134,26 @@ def check(
 
 
 @app.command()
+def reload(
+    pid: Annotated[int, typer.Argument(metavar="PID", help="process id of the daemon", min=1)],
+    seconds: Annotated[float, typer.Option(min=0.1, help="how long to wait for it")] = 50.0,
+) -> None:
+    """Let a running daemon reload its settings and model, and say what came of it."""
+    outcome = ask_for_reload(pid, seconds)
+    typer.echo(outcome)
+    word = outcome.partition(":")[0]
+    raise typer.Exit({"applied": Exit.DONE, "refused": Exit.REFUSED}.get(word, Exit.CRASH))
+
+
+@app.command()
 def score(
     records: Records,
     model: Model = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="write here, whole or not at all; stdout if not given")
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="write here, whole or not at all; stdout if not given"
+        ),
     ] = None,
     lead: Annotated[
         str | None,

@@ -1,8 +1,8 @@
 """/metrics, /livez and /readyz in threads of their own. Knows nothing of ECG.
 
 Whoever can reach it can read it; what a client can cost is bounded in number and in time. Where
-there are too many, whoever has been connected for longest is cut off: whoever comes now is answered,
-so that no number of slow clients keeps a probe from its answer.
+there are too many, whoever has been connected for longest is cut off, so that no number of slow
+clients keeps a probe from its answer.
 """
 
 import socket

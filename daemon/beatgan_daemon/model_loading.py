@@ -11,6 +11,7 @@ from beatgan.model.artifact import load, self_test
 from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
 from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.regular_file import open_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def load_model(path: Path, device: str) -> Loaded:
     torch.set_num_threads(1)
     place = resolve_device(device)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             artifact = load(file, str(path))
     except OSError as error:
         raise ArtifactError(f"{path}: cannot open the model: {error.strerror}") from None

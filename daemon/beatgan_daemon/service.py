@@ -5,7 +5,7 @@ HTTP, the authenticator and the watchdog have threads of their own. All queues a
 overflows is counted. Nothing here knows what a beat is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from queue import Empty
@@ -22,7 +22,8 @@ from beatgan_daemon.model_loading import Loaded, load_model
 from beatgan_daemon.pipeline.batcher import Outgoing
 from beatgan_daemon.pipeline.message_builder import journal_alert
 from beatgan_daemon.reload import Prepared, Reload
-from beatgan_daemon.security.allow_list import Role
+from beatgan_daemon.reload_socket import Answer, ReloadSocket
+from beatgan_daemon.security.allow_list import AllowList, Role
 from beatgan_daemon.settings import Settings
 from beatgan_daemon.signals import reload_signal, stop_signals
 from beatgan_daemon.systemd import Notifier
@@ -49,9 +50,10 @@ def run(settings: Settings, read: Callable[[], Settings]) -> Exit:
         with notifier.warming_up("loading and testing the model"):
             loaded = load_model(settings.model.path, settings.model.device)
             service = start(settings, loaded, resources, notifier, read)
+        requests = resources.enter_context(ReloadSocket()).requests
         service.announce()
         try:
-            service.serve(stopping, reloading)
+            service.serve(stopping, reloading, requests)
         except Exception:  # the one place: what nobody foresaw must reach the log
             logger.exception("crashed")
             return Exit.CRASH
@@ -101,7 +103,9 @@ class Service:
         self._queue, self._overload, self._shedding = parts.queue, parts.overload, parts.shedder
         self._rejections = log.Rejections(self._log)
         self._journal_alert: AlertMessage | None = None
-        self._reload = Reload(settings, loaded, read, self._apply, self.metrics, notifier)
+        self._reload = Reload(
+            settings, loaded, read, self._apply, self._admit, self.metrics, notifier
+        )
 
     def announce(self) -> None:
         """Say where everything is, to the log and to systemd, and from now on that it moves."""
@@ -127,9 +131,15 @@ class Service:
         self._resources.enter_context(Watchdog(self.liveness, self._notifier))
 
     def serve(
-        self, stopping: Callable[[], bool], reloading: Callable[[], bool] = lambda: False
+        self,
+        stopping: Callable[[], bool],
+        reloading: Callable[[], bool] = lambda: False,
+        requests: Callable[[], Sequence[Answer]] = tuple,
     ) -> None:
-        """Iterate until ``stopping`` says so, then finish what had arrived."""
+        """Iterate until ``stopping`` says so, then finish what had arrived.
+
+        ``reloading``: whether a reload is wanted; ``requests``: who wants one and its outcome.
+        """
         while not stopping():
             began = self._clock()
             idle = self._iterate(self._longest_wait())
@@ -139,7 +149,7 @@ class Service:
             )
             self._shedding.balance(now, self._queue)
             self._update_alarms()
-            self._reload.poll(reloading())
+            self._reload.poll(reloading(), requests())
         self.liveness.stopping = True
         self._notifier.send("STOPPING=1", "STATUS=finishing what has arrived")
         self._log.info("stopping")
@@ -199,7 +209,7 @@ class Service:
             self._delivery.publish([Outgoing(each) for each in alerts])
 
     def _apply(self, prepared: Prepared) -> None:
-        """Go on with other settings, another model, another allow-list: between two iterations."""
+        """Go on with other settings, another model: between two iterations."""
         settings = prepared.settings
         self._loaded = prepared.loaded or self._loaded
         self.metrics.model_loaded(self._loaded.digest)
@@ -209,9 +219,12 @@ class Service:
         self._shedding.adjust(settings.ingest.frames_per_s)
         self.liveness.status_s = settings.log.status_s
         log.set_level(settings.log.level)
+
+    def _admit(self, allow_list: AllowList) -> None:
+        """Go on with another allow-list: whose key is no longer on it is cut off."""
         authenticator = self.sockets.authenticator
-        if authenticator is not None and prepared.allow_list is not None:
-            revoked = authenticator.replace(prepared.allow_list)
+        if authenticator is not None:
+            revoked = authenticator.replace(allow_list)
             if Role.INGEST in revoked:
                 self.sockets.source.reopen()
             if revoked - {Role.INGEST}:

@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from beatgan.alarms.limits import FORMER_NAMES, AlarmLimits
 from beatgan.errors import UsageError
 from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.regular_file import read_text
 from beatgan_daemon.settings_schema import (
     BatchSettings,
     ControlSettings,
@@ -167,7 +168,7 @@ def _from_manager(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _from_file(file: Path) -> dict[str, Any]:
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+        tables = tomllib.loads(read_text(file))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise StartError(f"{file}: cannot read the configuration: {error}") from None
     flat: dict[str, Any] = {}

@@ -1,8 +1,10 @@
 """A reload is all or nothing, and one at a time: what is read, refused, handed over and said."""
 
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 from time import monotonic, sleep
@@ -14,8 +16,10 @@ from beatgan.errors import ArtifactError
 from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
 from beatgan_daemon.metrics import Metrics
-from beatgan_daemon.model_loading import Loaded
-from beatgan_daemon.reload import LIVE, Prepared, Reload, changes
+from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_daemon.reload import HANGING, LIVE, LONGEST_S, Prepared, Reload, changes
+from beatgan_daemon.reload_socket import Answer
+from beatgan_daemon.security.allow_list import AllowList
 from beatgan_daemon.settings import Settings, keys, load
 from beatgan_daemon.systemd import Notifier
 from beatgan_train.training.coefficients import coefficients_of
@@ -34,6 +38,8 @@ class Daemon:
     notifier: Notifier = field(default_factory=lambda: Notifier({}))
     metrics: Metrics = field(default_factory=lambda: Metrics("1", "2"))
     applied: list[Prepared] = field(default_factory=list)
+    admitted: list[AllowList] = field(default_factory=list)
+    now: float = 0.0  # of the clock by which a reload may take too long
     loads: int = 0
     hold: Event = field(default_factory=Event)
 
@@ -41,14 +47,19 @@ class Daemon:
         self.hold.set()
         self.write("")
         self.running = self.read()
-        self.reload = Reload(
-            self.running,
+        self.reload = self.new_reload(self.running, self.read)
+
+    def new_reload(self, running: Settings, read: Callable[[], Settings]) -> Reload:
+        return Reload(
+            running,
             self.model,
-            self.read,
+            read,
             self.applied.append,
+            self.admitted.append,
             self.metrics,
             self.notifier,
             self.load,
+            lambda: self.now,
         )
 
     def write(self, text: str) -> None:
@@ -83,6 +94,14 @@ class Daemon:
             for sample in family.samples
             if sample.name == "beatgan_reloads_total" and sample.value
         }
+
+
+def until(step: Callable[[], object], done: Callable[[], bool]) -> None:
+    end = monotonic() + 10
+    while not done():
+        assert monotonic() < end
+        step()
+        sleep(0.005)
 
 
 @pytest.fixture
@@ -201,20 +220,12 @@ def test_the_allow_list_is_read_again_even_where_its_path_stays(
     key = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
     secured = {"model.path": "model.pt", "security.key": "key", "security.clients": str(clients)}
     running = load(None, secured, {})
-    reload = Reload(
-        running,
-        daemon.model,
-        lambda: running,
-        daemon.applied.append,
-        daemon.metrics,
-        daemon.notifier,
-        daemon.load,
-    )
-    daemon.reload = reload
+    daemon.reload = daemon.new_reload(running, lambda: running)
     clients.write_text(f"{key} ingest bed-9\n")
     (prepared,) = daemon.once()
-    assert prepared.allow_list is not None
-    assert [client.name for client in prepared.allow_list.clients.values()] == ["bed-9"]
+    assert prepared.allow_list is None  # it came before
+    (allow_list,) = daemon.admitted
+    assert [client.name for client in allow_list.clients.values()] == ["bed-9"]
     clients.write_text("nonsense\n")
     assert len(daemon.once()) == 1
     assert f"{clients}, line 1" in logged()[-1]["why"]
@@ -255,6 +266,137 @@ def test_systemd_hears_when_a_reload_begins_and_ends(tmp_path: Path, model: Load
             assert (begun[0], begun[2]) == BEGUN
             assert begun[1].startswith("MONOTONIC_USEC=")
             assert manager.recv(1024) == f"READY=1\nSTATUS=reload {status}".encode()
+
+
+KEY = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
+
+
+@pytest.fixture
+def clients(daemon: Daemon, tmp_path: Path) -> Path:
+    """The allow-list of a daemon with keys, with one client."""
+    clients = tmp_path / "clients"
+    clients.write_text(f"{KEY} ingest bed-7\n")
+    secured = {"model.path": "model.pt", "security.key": "key", "security.clients": str(clients)}
+
+    def read() -> Settings:
+        return load(daemon.config, secured, {})
+
+    daemon.reload = daemon.new_reload(read(), read)
+    return clients
+
+
+def test_a_key_is_revoked_whatever_else_is_refused(
+    daemon: Daemon, clients: Path, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+    clients.write_text("# nobody\n" + f"{KEY} subscribe desk\n")
+    daemon.write("[batch]\nsize = 0\n")
+    assert daemon.once() == []
+    (allow_list,) = daemon.admitted
+    assert [client.name for client in allow_list.clients.values()] == ["desk"]
+    assert "the allow-list is as its file says" in logged()[0]["now"]
+    assert daemon.outcomes() == {"refused": 1}
+
+
+def test_a_key_is_revoked_while_the_model_hangs(daemon: Daemon, clients: Path) -> None:
+    daemon.hold.clear()
+    daemon.reload.poll(True)
+    until(lambda: daemon.reload.poll(False), lambda: len(daemon.admitted) == 1)
+    assert daemon.outcomes() == {}
+    daemon.hold.set()
+    daemon.finish(1)
+
+
+def test_a_bad_allow_list_changes_nothing(
+    daemon: Daemon, clients: Path, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+    clients.write_text("nonsense\n")
+    assert daemon.once() == []
+    assert daemon.admitted == []
+    assert logged()[0]["now"] == "as before"
+
+
+def test_a_reload_that_hangs_does_not_block_the_next(
+    daemon: Daemon, clients: Path, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+    daemon.hold.clear()
+    daemon.reload.poll(True)
+    until(lambda: daemon.reload.poll(False), lambda: len(daemon.admitted) == 1)
+    daemon.now = LONGEST_S + 1
+    daemon.reload.poll(True)
+    assert daemon.outcomes() == {"failed": 1}
+    assert "not ready within" in logged()[0]["why"]
+    hanging, daemon.hold = daemon.hold, Event()
+    daemon.hold.set()
+    daemon.finish(2)
+    assert daemon.outcomes() == {"failed": 1, "applied": 1}
+    hanging.set()
+    assert len(daemon.applied) == 1  # what the first one found is of no interest
+
+
+def test_reloads_that_hang_are_bounded_and_keys_are_still_revoked(
+    daemon: Daemon, clients: Path, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+
+    def admitted(count: int) -> bool:
+        return len(daemon.admitted) == count
+
+    daemon.hold.clear()
+    for count in range(1, HANGING + 1):
+        daemon.reload.poll(True)
+        until(lambda: daemon.reload.poll(False), partial(admitted, count))
+        daemon.now += LONGEST_S + 1
+        daemon.finish(count)
+    daemon.reload.poll(True)
+    daemon.finish(HANGING + 1)
+    assert f"{HANGING} reloads hang already" in logged()[-1]["why"]
+    assert len(daemon.admitted) == HANGING + 1
+    daemon.hold.set()
+
+
+@pytest.mark.parametrize("what", ["config", "clients", "model"])
+def test_what_is_no_regular_file_is_refused_at_once(
+    daemon: Daemon,
+    clients: Path,
+    tmp_path: Path,
+    what: str,
+    logged: Callable[[], list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A FIFO would wait for somebody who writes to it."""
+    fifo = {"config": daemon.config, "clients": clients, "model": tmp_path / "model.pt"}[what]
+    fifo.unlink(missing_ok=True)
+    os.mkfifo(fifo)
+    if what == "model":
+        monkeypatch.setattr(daemon.reload, "_load", lambda *_: load_model(fifo, "cpu"))
+    assert daemon.once() == []
+    assert daemon.outcomes() == {"refused": 1}
+    assert str(fifo) in logged()[0]["why"]
+    assert "Not a regular file" in logged()[0]["why"]
+
+
+def test_who_asks_is_told_what_came_of_it(daemon: Daemon) -> None:
+    told: list[str] = []
+    asked: list[Answer] = [told.append]
+    daemon.reload.poll(False, asked)
+    daemon.finish(1)
+    daemon.write("[batch]\nsize = 0\n")
+    daemon.reload.poll(False, asked)
+    daemon.finish(2)
+    assert told[0] == "applied"
+    assert told[1].startswith("refused: ")
+    assert "batch.size = 0" in told[1]
+
+
+def test_who_asks_meanwhile_is_told_of_the_next(daemon: Daemon) -> None:
+    told: list[str] = []
+    daemon.hold.clear()
+    daemon.reload.poll(True)
+    daemon.reload.poll(False, [told.append])
+    daemon.hold.set()
+    daemon.finish(1)
+    assert told == []
+    daemon.finish(2)
+    assert told == ["applied"]
 
 
 def test_what_may_change_while_it_runs_exists() -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import mkstemp
 from typing import IO
 
 from beatgan.errors import UsageError
@@ -43,14 +43,14 @@ def _replacing(target: Path) -> Iterator[IO[bytes]]:
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(13, "Permission denied")
     mode = target.stat().st_mode & 0o7777 if target.exists() else NEW_MODE & ~_umask()
-    unfinished = NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False)
+    descriptor, unfinished = mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
-        with unfinished as file:
+        with os.fdopen(descriptor, "wb") as file:
             yield file
             os.fchmod(file.fileno(), mode)
-        os.replace(unfinished.name, target)
+        os.replace(unfinished, target)
     except BaseException:
-        Path(unfinished.name).unlink(missing_ok=True)
+        Path(unfinished).unlink(missing_ok=True)
         raise
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.regular_file import read_text
 from beatgan_daemon.security.curve import KEY_LENGTH, is_key
 
 _NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
@@ -74,7 +75,7 @@ def read_servers(path: Path) -> dict[str, bytes]:
 def _lines(path: Path, count: int, form: str) -> Iterator[tuple[str, list[str]]]:
     """Where a line is, and its words; blank lines and comments are left out."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise StartError(f"{path}: cannot be read: {error}") from None
     for number, line in enumerate(text.splitlines(), 1):
