@@ -19,7 +19,8 @@ import torch
 from beatgan.alarms.ventricular_beat import VentricularClassifier
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError, BeatganError
-from beatgan.model.model import Calibration, Model
+from beatgan.model.calibration import Calibration
+from beatgan.model.model import Model
 from beatgan.model.networks import Autoencoder, Generator, Student
 from beatgan.model.self_test import SelfTest
 from beatgan.spec import PreprocessSpec
@@ -137,11 +138,11 @@ def _check(
         raise ArtifactError(f"network: no {type(network).__name__} can be stored")
     if network.length != spec.length:
         raise ArtifactError(
-            f"network: takes {network.length} ticks where the spec's window has {spec.length}"
+            f"network: takes {network.length} samples where the spec's window has {spec.length}"
         )
-    if calibration.usual and len(calibration.usual) != spec.length:
+    if (count := len(calibration.normal_sq_diff)) not in (0, spec.length):
         raise ArtifactError(
-            f"calibration: usual has {len(calibration.usual)} ticks where the spec's window has "
+            f"calibration: normal_sq_diff has {count} samples where the spec's window has "
             f"{spec.length}"
         )
     coefficients.check_fits(spec)

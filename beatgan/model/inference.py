@@ -20,14 +20,14 @@ from beatgan.model.networks import Autoencoder, Student
 from beatgan.model.student_forward import Dense
 from beatgan.types import Floats
 
-Expect = Callable[[Floats], Floats]  # windows (n, length) to what a network expects in their place
+ForwardPass = Callable[[Floats], Floats]  # windows (n, length) to their reconstructions
 
 BOUND = 1e4  # no normalised deflection comes near; keeps squares finite in float32
 CPU_ROWS, GPU_ROWS = 16, 256  # of every block
 WARM = 3  # passes before a graph is captured: libraries choose their kernels in the first ones
 
 
-def forward(network: Autoencoder, length: int) -> Expect:
+def forward(network: Autoencoder, length: int) -> ForwardPass:
     """The forward pass of ``network``, in eval mode where it lies, the fastest that works there.
 
     It may go on with the weights of now when they change.
@@ -40,13 +40,13 @@ def forward(network: Autoencoder, length: int) -> Expect:
             torch.cuda.synchronize(device)
     if device.type == "cpu" and isinstance(network, Student):
         return partial(_by_dense, dense(network))
-    return partial(expect, network)
+    return partial(run, network)
 
 
-def expect(network: Autoencoder, windows: Floats) -> Floats:
-    """What ``network``, in eval mode on any device, expects in place of ``windows`` (n, length).
+def run(network: Autoencoder, windows: Floats) -> Floats:
+    """Reconstruct ``windows`` (n, length) with the present weights of ``network``.
 
-    By its weights of now.
+    ``network`` is in eval mode, on any device.
     """
     device = next(network.parameters()).device
     if device.type != "cpu":
@@ -76,20 +76,20 @@ def _by_dense(network: Dense, windows: Floats) -> Floats:
 def _by_blocks(network: Autoencoder, windows: Floats, rows: int) -> Floats:
     """By torch, so many rows at a time; behind the last window there are zeros."""
     device = next(network.parameters()).device
-    expected = np.empty_like(windows)
+    reconstructed = np.empty_like(windows)
     for start in range(0, len(windows), rows):
         block = windows[start : start + rows]
         if rows > (count := len(block)):
             block = np.concatenate([block, np.zeros((rows - count, block.shape[1]), "<f4")])
         with torch.inference_mode():
             found = network(torch.from_numpy(block).to(device)).cpu().numpy()
-        expected[start : start + rows] = found[:count]
-    return bounded(expected)
+        reconstructed[start : start + rows] = found[:count]
+    return bounded(reconstructed)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch with one thread, whatever this process or thread of it was told: sums are not cut."""
+    """Torch with one thread, whatever this process or thread has set: sums are not cut."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -108,7 +108,7 @@ class Graph:
     def __init__(self, network: Autoencoder, length: int) -> None:
         device = next(network.parameters()).device
         self._windows = torch.zeros(GPU_ROWS, length, pin_memory=True)
-        self._expected = torch.zeros(GPU_ROWS, length, pin_memory=True)
+        self._reconstructed = torch.zeros(GPU_ROWS, length, pin_memory=True)
         self._graph = torch.cuda.CUDAGraph()
         self._device = device
         inside = torch.zeros(GPU_ROWS, length, device=device)
@@ -118,19 +118,19 @@ class Graph:
             torch.cuda.synchronize(device)
             with torch.cuda.graph(self._graph):
                 inside.copy_(self._windows, non_blocking=True)
-                self._expected.copy_(network(inside), non_blocking=True)
+                self._reconstructed.copy_(network(inside), non_blocking=True)
 
     def __call__(self, windows: Floats) -> Floats:
-        """See `expect`."""
-        expected = np.empty_like(windows)
-        sent, found = self._windows.numpy(), self._expected.numpy()
+        """Reconstruct ``windows`` (n, length)."""
+        reconstructed = np.empty_like(windows)
+        sent, found = self._windows.numpy(), self._reconstructed.numpy()
         for start in range(0, len(windows), GPU_ROWS):
             count = min(GPU_ROWS, len(windows) - start)
             sent[:count] = windows[start : start + count]
             self._graph.replay()
             torch.cuda.synchronize(self._device)
-            expected[start : start + count] = found[:count]
-        return bounded(expected)
+            reconstructed[start : start + count] = found[:count]
+        return bounded(reconstructed)
 
 
 def bounded(values: Floats) -> Floats:

@@ -16,14 +16,14 @@ SLOPE = 0.2  # of every LeakyReLU
 
 
 class Autoencoder(nn.Module):
-    """A network that says what it expects of a window: (n, length) to (n, length), same units.
+    """A network that reconstructs windows: (n, length) to (n, length), in the same units.
 
     ``arguments`` are those of the constructor: with the class's name and the state dict they
     rebuild the network, which is how a model file stores it.
 
-    ``amplitude`` is the largest deflection that the network can *say*: inputs are divided by it
-    and outputs, bounded by a tanh, multiplied by it. Inputs are not clipped. So a beat that
-    exceeds it goes in as it is, cannot be copied to the output, and leaves a large error.
+    ``amplitude`` is the largest deflection of an output: inputs are divided by it and outputs,
+    bounded by a tanh, multiplied by it. Inputs are not clipped. So a beat that exceeds it goes in
+    as it is, cannot be copied to the output, and leaves a large error.
     """
 
     arguments: dict[str, Any]  # whole numbers and floats
@@ -36,16 +36,16 @@ class Autoencoder(nn.Module):
         self.amplitude = amplitude
 
     def forward(self, windows: Tensor) -> Tensor:
-        """What the network expects in place of ``windows``, both (n, length)."""
-        expected: Tensor = torch.tanh(self.decode(self.encode(windows / self.amplitude)))
-        return expected * self.amplitude
+        """Reconstruct ``windows`` (n, length)."""
+        reconstructed: Tensor = torch.tanh(self.decode(self.encode(windows / self.amplitude)))
+        return reconstructed * self.amplitude
 
     def encode(self, windows: Tensor) -> Tensor:
         """The bottleneck's values of windows already divided by ``amplitude``."""
         raise NotImplementedError
 
     def decode(self, latent: Tensor) -> Tensor:
-        """The expected windows (n, length) before the tanh."""
+        """The reconstructed windows (n, length) before the tanh."""
         raise NotImplementedError
 
 
@@ -53,7 +53,7 @@ class Generator(Autoencoder):
     """BeatGAN's G (Zhou et al., IJCAI 2019): convolutional encoder, bottleneck, decoder.
 
     Channels width, 2, 4, 8 and 16 times width; kernel 4, stride 2, padding 1; a last kernel as
-    long as what is left (10 of 320 ticks) makes the bottleneck. 1,908,800 parameters as published
+    long as what is left (10 of 320 samples) makes the bottleneck. 1,908,800 parameters as published
     (length 320, width 32, bottleneck 50).
     """
 
@@ -85,7 +85,7 @@ class Generator(Autoencoder):
         return latent
 
     def decode(self, latent: Tensor) -> Tensor:
-        """The expected windows before the tanh, (n, length)."""
+        """The reconstructed windows before the tanh, (n, length)."""
         windows: Tensor = self.decoder(latent)
         return windows.squeeze(1)
 
@@ -150,7 +150,7 @@ class Student(Autoencoder):
         return latent
 
     def decode(self, latent: Tensor) -> Tensor:
-        """The expected windows before the tanh, (n, length)."""
+        """The reconstructed windows before the tanh, (n, length)."""
         windows: Tensor = self.decoder(latent)
         return windows
 
@@ -178,7 +178,7 @@ def initialise(module: nn.Module) -> None:
 def _rest(length: int) -> int:
     """What the strided layers leave of a window: the length of the last kernel."""
     if length < HALVINGS or length % HALVINGS:
-        raise ValueError(f"the window must be a multiple of {HALVINGS} ticks, got {length}")
+        raise ValueError(f"the window must be a multiple of {HALVINGS} samples, got {length}")
     return length // HALVINGS
 
 

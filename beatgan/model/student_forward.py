@@ -49,17 +49,17 @@ class Dense:
         )
 
     def __call__(self, windows: Floats) -> Floats:
-        """What the network expects in place of ``windows``, both (n, length), not bounded."""
-        expected = np.empty(windows.shape, np.float32)
+        """Reconstruct ``windows`` (n, length); outputs are not bounded."""
+        reconstructed = np.empty(windows.shape, np.float32)
         run(
             np.ascontiguousarray(windows, np.float32),
             self.weights,
             self.biases,
             self.slopes,
             self.amplitude,
-            expected,
+            reconstructed,
         )
-        return expected
+        return reconstructed
 
 
 def _filled(values: Floats) -> Floats:
@@ -140,7 +140,7 @@ def add_tile(x: Floats, inputs: int, w: Floats, biases: Floats, sums: Floats) ->
 
 
 @compiled
-def bend(sums: Floats, slope: np.float32, out: Floats) -> None:
+def leaky_relu(sums: Floats, slope: np.float32, out: Floats) -> None:
     """LeakyReLU of sums (ROWS, TILE) to out (TILE, ROWS), as the next layer wants it."""
     for j in range(TILE):
         for row in range(ROWS):
@@ -149,7 +149,7 @@ def bend(sums: Floats, slope: np.float32, out: Floats) -> None:
 
 
 @compiled
-def say(sums: Floats, amplitude: np.float32, out: Floats) -> None:
+def scaled_tanh(sums: Floats, amplitude: np.float32, out: Floats) -> None:
     """The tanh of one row's sums, as many as ``out`` has, in the units of windows."""
     for j in range(out.size):
         out[j] = tanh(sums[j]) * amplitude
@@ -162,9 +162,9 @@ def run(
     biases: tuple[Floats, ...],
     slopes: Floats,
     amplitude: np.float32,
-    expected: Floats,
+    reconstructed: Floats,
 ) -> None:
-    """Write what is expected of ``windows`` to ``expected``, both (n, length); see `Dense`."""
+    """Write reconstructions of ``windows`` to ``reconstructed``, both (n, length); see `Dense`."""
     count, length = windows.shape
     last = slopes.size - 1
     widest = length
@@ -184,9 +184,11 @@ def run(
                 tile = w[start * inputs : (start + TILE) * inputs]
                 add_tile(x, inputs, tile, b[start : start + TILE], sums)
                 if layer < last:
-                    bend(sums, slopes[layer], y[start * ROWS : (start + TILE) * ROWS])
+                    leaky_relu(sums, slopes[layer], y[start * ROWS : (start + TILE) * ROWS])
                 else:
                     for row in range(present):
                         stop = min(start + TILE, length)
-                        say(sums[row * TILE :], amplitude, expected[first + row, start:stop])
+                        scaled_tanh(
+                            sums[row * TILE :], amplitude, reconstructed[first + row, start:stop]
+                        )
             x, y = y, x

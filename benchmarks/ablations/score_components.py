@@ -16,7 +16,7 @@ import torch
 import typer
 from rich.progress import Progress
 
-from beatgan.model.model import Calibration
+from beatgan.model.calibration import Calibration
 from beatgan.model.networks import Student
 from beatgan.types import Doubles
 from beatgan_train.data.beat_set import BeatSet

@@ -16,7 +16,7 @@ import torch
 from prometheus_client.parser import text_string_to_metric_families
 
 from beatgan.model.artifact import build, save
-from beatgan.model.model import Calibration
+from beatgan.model.calibration import Calibration
 from beatgan.model.networks import Student
 from beatgan.spec import PreprocessSpec
 from beatgan_daemon.clients.process import COMMAND, start_daemon

@@ -13,7 +13,7 @@ import torch
 import zmq
 
 from beatgan.model.artifact import build, save
-from beatgan.model.model import Calibration
+from beatgan.model.calibration import Calibration
 from beatgan.model.networks import Student
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.protocol.frames import encode_frame

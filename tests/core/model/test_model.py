@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from beatgan.errors import ArtifactError
-from beatgan.model.model import LOWEST, Calibration, Model
+from beatgan.model.calibration import LOWEST, Calibration
+from beatgan.model.model import Model
 from beatgan.model.networks import Autoencoder, Generator, Student
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Floats, Quality, Score
@@ -98,7 +99,7 @@ def test_a_score_is_the_weighted_sum_of_bounded_standardised_components() -> Non
     one = beat(WINDOWS[0], template=WINDOWS[1], distance=-1.0, prematurity=0.3)
     score, usual = MODELS[0].score([one, beat(WINDOWS[1])])
     assert np.allclose(score.saliency, (one.window - score.reconstruction) ** 2)
-    # 90 ticks before the apex, which is tick 140, to 130 after
+    # 90 samples before the R peak, which is sample 140, to 130 after
     own, context = (np.log(s.saliency[50:270].astype(np.float64).mean()) for s in (score, usual))
     error = 8 * np.tanh((own - 0.5 * context + 2) / 0.5 / 8)
     wanted = error + 2 * (-1.0 + 4) / 1.5 + 0.5 * 3 * np.tanh(0.3 / 0.1 / 3)

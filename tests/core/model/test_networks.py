@@ -49,7 +49,7 @@ def test_width_bottleneck_and_length_are_free(width: int, bottleneck: int, lengt
 def test_a_length_that_cannot_be_halved_is_refused(
     kind: type[Generator] | type[Discriminator], length: int
 ) -> None:
-    with pytest.raises(ValueError, match=f"multiple of 32 ticks, got {length}"):
+    with pytest.raises(ValueError, match=f"multiple of 32 samples, got {length}"):
         kind(length)
 
 

@@ -1,4 +1,4 @@
-"""The student's own forward pass: what torch says, in the same bits wherever and with whatever."""
+"""The student's own forward pass: what torch gives, in the same bits wherever and with whatever."""
 
 import json
 import os
@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 import torch
 
-from beatgan.model.inference import BOUND, bounded, dense, expect, forward
+from beatgan.model.inference import BOUND, bounded, dense, forward, run
 from beatgan.model.networks import Autoencoder, Student
-from beatgan.model.student_forward import Dense, say
+from beatgan.model.student_forward import Dense, scaled_tanh
 from beatgan.types import Floats
 
 torch.manual_seed(0)
 STUDENT = Student(amplitude=10.0).eval()
 RNG = np.random.default_rng(0)
 WINDOWS = 3 * RNG.standard_normal((300, 320)).astype(np.float32)
-FULL = expect(STUDENT, WINDOWS)
+FULL = run(STUDENT, WINDOWS)
 
 
 def by_torch(network: Autoencoder, windows: Floats) -> Floats:
@@ -57,11 +57,11 @@ def one_after_the_other(network: Dense, sizes: list[int], seed: int, window: Flo
 
 @pytest.mark.parametrize("count", [*range(71), 100, 128, 255, 299])
 def test_a_rows_bits_do_not_depend_on_its_batch(count: int) -> None:
-    assert np.array_equal(expect(STUDENT, WINDOWS[:count]), FULL[:count])
-    assert np.array_equal(expect(STUDENT, WINDOWS[300 - count :]), FULL[300 - count :])
+    assert np.array_equal(run(STUDENT, WINDOWS[:count]), FULL[:count])
+    assert np.array_equal(run(STUDENT, WINDOWS[300 - count :]), FULL[300 - count :])
 
 
-def test_it_says_what_torch_says() -> None:
+def test_it_gives_what_torch_gives() -> None:
     assert np.abs(FULL - by_torch(STUDENT, WINDOWS)).max() < 1e-5
 
 
@@ -74,7 +74,7 @@ def test_sums_are_taken_in_the_order_of_the_inputs(sizes: list[int]) -> None:
     for window, row in zip(windows, found, strict=True):
         sums = one_after_the_other(network, sizes, 1, window)
         wanted = np.empty_like(sums)
-        say(sums, np.float32(2), wanted)
+        scaled_tanh(sums, np.float32(2), wanted)
         assert np.array_equal(row, wanted)
 
 
@@ -83,7 +83,7 @@ def test_the_tanh_is_right_to_a_few_units_in_the_last_place() -> None:
     positive = np.arange(low, high, 997, dtype=np.int32).view(np.float32)
     x = np.concatenate([-positive[::-1], np.zeros(1, np.float32), positive])
     found = np.empty_like(x)
-    say(x, np.float32(1), found)
+    scaled_tanh(x, np.float32(1), found)
     wanted = np.tanh(x.astype(np.float64))
     unit = np.spacing(np.abs(wanted).astype(np.float32))
     assert (np.abs(found - wanted) / unit).max() < 6
@@ -93,7 +93,7 @@ def test_the_tanh_is_right_to_a_few_units_in_the_last_place() -> None:
 
 def test_the_tanh_of_what_is_no_number() -> None:
     found = np.empty(3, np.float32)
-    say(np.array([np.nan, np.inf, -np.inf], np.float32), np.float32(1), found)
+    scaled_tanh(np.array([np.nan, np.inf, -np.inf], np.float32), np.float32(1), found)
     assert np.isnan(found[0])
     assert np.abs(found[1:] - [1, -1]).max() < 1e-6
 
@@ -102,7 +102,7 @@ def test_the_tanh_of_what_is_no_number() -> None:
 def test_a_spoilt_window_gives_what_torch_gives_and_spoils_no_other(value: float) -> None:
     spoilt = WINDOWS[:6].copy()
     spoilt[2, 150] = value
-    found = expect(STUDENT, spoilt)
+    found = run(STUDENT, spoilt)
     assert np.abs(found - by_torch(STUDENT, spoilt)).max() < 1e-5
     assert np.abs(found).max() <= BOUND
     others = [0, 1, 3, 4, 5]
@@ -112,21 +112,21 @@ def test_a_spoilt_window_gives_what_torch_gives_and_spoils_no_other(value: float
 def test_any_layout_of_windows_is_read_and_none_is_written() -> None:
     apart = np.repeat(WINDOWS[:9], 2, axis=1)[:, ::2]
     before = apart.copy()
-    assert np.array_equal(expect(STUDENT, apart), FULL[:9])
+    assert np.array_equal(run(STUDENT, apart), FULL[:9])
     assert np.array_equal(apart, before)
 
 
 def test_weights_are_those_of_the_call() -> None:
     torch.manual_seed(1)
     student = Student()
-    ready, before = forward(student, 320), expect(student, WINDOWS)
+    ready, before = forward(student, 320), run(student, WINDOWS)
     with torch.no_grad():
         for parameter in student.parameters():
             parameter.mul_(1.5)
-    assert not np.array_equal(expect(student, WINDOWS), before)
-    assert np.abs(expect(student, WINDOWS) - by_torch(student, WINDOWS)).max() < 1e-5
+    assert not np.array_equal(run(student, WINDOWS), before)
+    assert np.abs(run(student, WINDOWS) - by_torch(student, WINDOWS)).max() < 1e-5
     assert np.array_equal(ready(WINDOWS), before)  # a copy, not half of the one, half of the other
-    assert np.array_equal(forward(student, 320)(WINDOWS), expect(student, WINDOWS))
+    assert np.array_equal(forward(student, 320)(WINDOWS), run(student, WINDOWS))
 
 
 def test_slopes_are_the_networks() -> None:
@@ -138,7 +138,7 @@ import json, torch
 import numpy as np
 from hashlib import sha256
 from beatgan.model.networks import Generator, Student
-from beatgan.model.inference import expect
+from beatgan.model.inference import run
 
 def hashes(network, sizes):
     rng = np.random.default_rng(0)  # not torch's, which may differ with the processor
@@ -146,7 +146,7 @@ def hashes(network, sizes):
         values = rng.standard_normal(tuple(parameter.shape)).astype("f4") / 10
         parameter.data = torch.from_numpy(values)
     windows = rng.standard_normal((70, 320)).astype("f4")
-    cut = [[expect(network, windows[a : a + n]) for a in range(0, 70, n)] for n in sizes]
+    cut = [[run(network, windows[a : a + n]) for a in range(0, 70, n)] for n in sizes]
     return [sha256(np.concatenate(parts).tobytes()).hexdigest() for parts in cut]
 
 student = hashes(Student(amplitude=10.0).eval(), [1, 2, 5, 8, 9, 16, 17, 64, 70])

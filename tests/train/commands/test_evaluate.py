@@ -16,7 +16,7 @@ from rich.console import Console
 
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.model import artifact
-from beatgan.model.model import Calibration
+from beatgan.model.calibration import Calibration
 from beatgan.model.networks import Student
 from beatgan.spec import PreprocessSpec
 from beatgan_train.commands import evaluate

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from beatgan.model.model import Calibration, Model
+from beatgan.model.calibration import Calibration
+from beatgan.model.model import Model
 from beatgan.model.networks import Student
 from beatgan.spec import PreprocessSpec
 from beatgan_train.data.beat_set import BeatSet, Missed

@@ -9,7 +9,7 @@ import pytest
 
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.model.artifact import build
-from beatgan.model.model import Calibration
+from beatgan.model.calibration import Calibration
 from beatgan.model.networks import Student
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.records import Recording

@@ -11,7 +11,7 @@ import torch
 from beatgan.errors import UsageError
 from beatgan.model.artifact import Artifact, build
 from beatgan.model.artifact import load as load_artifact
-from beatgan.model.model import Calibration
+from beatgan.model.calibration import Calibration
 from beatgan.model.networks import Generator, Student
 from beatgan.spec import PreprocessSpec
 from beatgan_train.commands.student import FoldResult, common_source, pseudo_anomaly_auc, unseen

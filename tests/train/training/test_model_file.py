@@ -8,6 +8,7 @@ import torch
 
 from beatgan.errors import ArtifactError
 from beatgan.model.artifact import leaf_digests, load, self_test
+from beatgan.spec import FORMER_NAMES
 from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.model_file import convert, read, write
 
@@ -22,6 +23,10 @@ def format_2(path: Path, **self_test_changes: Any) -> Path:
     test["peaks"] = test.pop("r_peaks")
     del test["alerts"], content["coefficients"]
     test.update(self_test_changes)
+    calibration, spec = content["calibration"], content["spec"]
+    calibration["usual"] = calibration.pop("normal_sq_diff")
+    for old, new in FORMER_NAMES.items():
+        spec[old] = spec.pop(new)
     content["version"] = 2
     content["digests"] = leaf_digests({part: content[part] for part in PARTS})
     torch.save(content, path)

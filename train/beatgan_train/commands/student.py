@@ -119,7 +119,7 @@ def make_student(
     spec = spec_of(source.mode)
     calibration = replace(
         calibrate(unseen(results.values()), source.mode, flagged),
-        usual=normal_sq_diff(join([g.held_out for g in results.values()]), spec),
+        normal_sq_diff=normal_sq_diff(join([g.held_out for g in results.values()]), spec),
     )
     artifact = build(
         "student", spec, shipped.student, calibration, coefficients_of(source.mode), origin

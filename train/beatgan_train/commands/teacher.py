@@ -81,7 +81,7 @@ def _finish(
     generator.cpu().eval()
     calibration = replace(
         calibrate(components(generator, training_set.held_out, spec), training_set.source.mode),
-        usual=normal_sq_diff(training_set.held_out, spec),
+        normal_sq_diff=normal_sq_diff(training_set.held_out, spec),
     )
     best = checkpoint.history[checkpoint.best_epoch - 1]
     origin = provenance(training_set.source, recorded, best=best)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from beatgan.model.inference import expect
+from beatgan.model import inference
 from beatgan.model.model import squared_error
 from beatgan.model.networks import Autoencoder
 from beatgan.spec import PreprocessSpec
@@ -37,7 +37,7 @@ def draw_examples(network: Autoencoder, windows: Floats, spec: PreprocessSpec, p
     figure = Figure(figsize=(10, 2.2 * ROWS), layout="constrained")
     axes = figure.subplots(ROWS, 2, sharex=True).ravel()
     ms = 1000 * (np.arange(spec.length) - spec.before) / spec.rate
-    for axis, window, expected in zip(axes, shown, expect(network, shown), strict=True):
+    for axis, window, expected in zip(axes, shown, inference.run(network, shown), strict=True):
         error = squared_error(window, expected)
         axis.fill_between(ms, error, color="tab:red", alpha=0.3, label="error")
         axis.plot(ms, window, color="black", linewidth=1, label="beat")

@@ -11,8 +11,9 @@ from statistics import NormalDist
 import numpy as np
 
 from beatgan.errors import UsageError
-from beatgan.model.inference import expect
-from beatgan.model.model import Calibration, reconstruct
+from beatgan.model import inference
+from beatgan.model.calibration import Calibration
+from beatgan.model.model import reconstruct
 from beatgan.model.networks import Autoencoder
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles
@@ -32,9 +33,9 @@ NARROWEST = 1e-3  # a spread; keeps constant components finite
 
 def components(network: Autoencoder, beats: BeatSet, spec: PreprocessSpec) -> dict[str, Doubles]:
     """The components of the score of each of ``beats``, each (n,); ``network`` in eval mode."""
-    found = reconstruct(partial(expect, network), beats.window, beats.reference, spec)
+    found = reconstruct(partial(inference.run, network), beats.window, beats.reference, spec)
     return {
-        "error": found.surprise,
+        "error": found.log_error,
         "distance": beats.distance,
         "prematurity": beats.prematurity,
     }

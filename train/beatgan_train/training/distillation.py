@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, autograd
 
 from beatgan.errors import UsageError
-from beatgan.model.inference import expect
-from beatgan.model.model import Calibration, log_mean, squared_error
+from beatgan.model import inference
+from beatgan.model.calibration import Calibration
+from beatgan.model.model import log_mean, squared_error
 from beatgan.model.networks import Autoencoder, Student
 from beatgan.types import Doubles, Floats, Ints
 from beatgan_train.training.calibrate import FLAGGED, calibrate
@@ -81,7 +82,7 @@ class Ensemble:
 
     def predict(self, windows: Floats, scored: slice) -> "TeacherTargets":
         """What the teachers make of ``windows`` (n, length), averaged."""
-        expected = [expect(network, windows) for network in self._networks]
+        expected = [inference.run(network, windows) for network in self._networks]
         errors = [log_mean(squared_error(windows, guess)[:, scored]) for guess in expected]
         return TeacherTargets(windows, np.mean(expected, axis=0), np.mean(errors, axis=0))
 
@@ -200,7 +201,7 @@ class Distillation:
     def validation_loss(self) -> float:
         """Mean log reconstruction error of the held-out normal beats, in eval mode."""
         self.student.eval()
-        error = squared_error(self._held_out, expect(self.student, self._held_out))
+        error = squared_error(self._held_out, inference.run(self.student, self._held_out))
         return float(log_mean(error[:, self._scored]).mean())
 
     def network_state(self) -> State:

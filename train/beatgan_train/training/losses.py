@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from beatgan.model.model import FLOOR
+from beatgan.model.model import MIN_ERROR
 
 
 def reconstruction(windows: Tensor, expected: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def output_matching(student: Tensor, teacher: Tensor) -> Tensor:
 def log_error(windows: Tensor, expected: Tensor, scored: slice) -> Tensor:
     """Component ``error`` of the score (see Calibration): log of the mean over scored samples."""
     squares = (windows - expected)[:, scored].square()
-    return squares.mean(dim=1).clamp_min(FLOOR).log()
+    return squares.mean(dim=1).clamp_min(MIN_ERROR).log()
 
 
 def rank(student: Tensor, teacher: Tensor) -> Tensor:

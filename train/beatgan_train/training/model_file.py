@@ -22,7 +22,7 @@ from beatgan.model.artifact import (
     self_test,
     short_digest,
 )
-from beatgan.model.model import Calibration
+from beatgan.model.calibration import Calibration
 from beatgan.model.self_test import SelfTest
 from beatgan.spec import PreprocessSpec
 from beatgan_train.atomic_write import atomic_write
@@ -67,7 +67,7 @@ def convert(path: Path, coefficients: AlarmCoefficients) -> Artifact:
             sections["kind"],
             PreprocessSpec.from_dict(sections["spec"]),
             network_of(sections["network"]).eval(),
-            Calibration.from_dict(sections["calibration"]),
+            _calibration_of_format_2(sections["calibration"]),
             coefficients,
             sections["provenance"] | {"converted_from": origin},
         )
@@ -77,6 +77,14 @@ def convert(path: Path, coefficients: AlarmCoefficients) -> Artifact:
         raise ArtifactError(f"{path}: {error.strerror}") from error
     except BeatganError as error:
         raise ArtifactError(f"{path}: {error}") from error
+
+
+def _calibration_of_format_2(values: Mapping[str, Any]) -> Calibration:
+    """A calibration whose ``normal_sq_diff`` has its former name."""
+    try:
+        return Calibration.from_dict({**values, "normal_sq_diff": values["usual"]})
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"calibration: {error}") from None
 
 
 def _self_test_of_format_2(values: Mapping[str, Any]) -> SelfTest:

@@ -1,0 +1,106 @@
+"""How the components of a beat's score are standardised, weighted and added; the threshold.
+
+Each component is measured against normal beats, so that a score means the same on every patient.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from beatgan.errors import ArtifactError
+from beatgan.types import Doubles
+
+COMPONENTS = ("error", "distance", "prematurity")
+LOWEST = -10.0  # no standardised component counts for less: it could hide another's alarm
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How components become one score: ``sum_i weight_i * cap_i * tanh(u_i / cap_i)``.
+
+    ``u_i = (c_i - location_i) / spread_i``, and a cap bounds what its component can add alone.
+    Components: ``error`` is the ``log_error`` of `beatgan.model.model.Reconstruction`; ``distance``
+    and ``prematurity`` as in ``Beat``. Absent ones do not count. Beats whose score is above
+    ``threshold`` are anomalous.
+
+    ``normal_sq_diff``: for each sample of a window, the mean squared difference of normal beats
+    from their patients' templates. It explains a beat (see `Score`), it does not score it. Empty:
+    explain by the network's error.
+
+    Raises ArtifactError on nonsense.
+    """
+
+    location: Mapping[str, float]
+    spread: Mapping[str, float]
+    weight: Mapping[str, float]
+    cap: Mapping[str, float]
+    threshold: float
+    normal_sq_diff: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = set(self.weight)
+        if not names or not names <= set(COMPONENTS):
+            raise ArtifactError(f"calibration: components {sorted(names)} not in {COMPONENTS}")
+        tables = (self.location, self.spread, self.weight, self.cap)
+        if any(set(table) != names for table in tables):
+            raise ArtifactError("calibration: location, spread, weight, cap differ in components")
+        numbers = [number for table in tables for number in table.values()]
+        if not all(math.isfinite(number) for number in [*numbers, self.threshold]):
+            raise ArtifactError("calibration: a value is not finite")
+        if min(*self.spread.values(), *self.cap.values()) <= 0:
+            raise ArtifactError("calibration: a spread or a cap is not positive")
+        if not all(0 < value < math.inf for value in self.normal_sq_diff):
+            raise ArtifactError("calibration: a normal_sq_diff is not positive and finite")
+
+    def standardise(self, name: str, values: Doubles) -> Doubles:
+        """Component ``name`` in units of its spread, bounded by its cap and by LOWEST.
+
+        What is not known (NaN: a patient's first beat has no distance) counts as normal: 0.
+        """
+        units = np.nan_to_num((values - self.location[name]) / self.spread[name], nan=0.0)
+        cap = self.cap[name]
+        return np.maximum(cap * np.tanh(units / cap), LOWEST)
+
+    def combine(self, components: Mapping[str, Doubles]) -> Doubles:
+        """The scores (n,) of beats with these components, each (n,)."""
+        # Term by term: a matrix product may round differently with the number of rows.
+        terms = [
+            weight * self.standardise(name, components[name])
+            for name, weight in self.weight.items()
+        ]
+        return np.asarray(np.sum(terms, axis=0), np.float64)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as stored in a model file."""
+        return {
+            "location": dict(self.location),
+            "spread": dict(self.spread),
+            "weight": dict(self.weight),
+            "cap": dict(self.cap),
+            "threshold": self.threshold,
+            "normal_sq_diff": list(self.normal_sq_diff),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The calibration stored as ``values``; raises ArtifactError on what is not one."""
+        try:
+            return cls(
+                location=_numbers(values["location"]),
+                spread=_numbers(values["spread"]),
+                weight=_numbers(values["weight"]),
+                cap=_numbers(values["cap"]),
+                threshold=float(values["threshold"]),
+                normal_sq_diff=tuple(float(value) for value in values["normal_sq_diff"]),
+            )
+        except KeyError as error:
+            raise ArtifactError(f"calibration: missing {error}") from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ArtifactError(f"calibration: {error}") from None
+
+
+def _numbers(table: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in table.items()}
