@@ -8,6 +8,7 @@ is done by ``stream.py``; this file chooses leads and makes values of what comes
 from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -195,32 +196,35 @@ class Frontend:
         """The events as values of the core."""
         values: list[Event] = []
         pairs = iter(windows)
-        for kind, which, sample, known_at, n, interval, quality, *rest in events.tolist():
-            distance, prematurity, begins, suspended = rest
-            lead = self._names[which]
+        for kind, column, sample, known_at, suspended, *rest in events.tolist():
+            beat, change, status = rest[:5], rest[5:7], rest[7:]  # see emit.EVENT
+            lead = self._names[column]
             if kind == emit.CHANGE:
-                change = SignalChange(
-                    CONDITIONS[n], bool(begins), lead, sample, known_at, bool(suspended)
+                condition, begins = CONDITIONS[change[0]], bool(change[1])
+                values.append(
+                    SignalChange(condition, begins, lead, sample, known_at, bool(suspended))
                 )
-                values.append(change)
-                continue
-            if kind == emit.STATUS:
-                values.append(RhythmStatus(sample, known_at, n, bool(begins), distance))
-                continue
-            pair = next(pairs)
-            window, shape = (EMPTY, EMPTY) if quality == UNUSABLE else pair.copy()
-            values.append(
-                Beat(
-                    n=n,
-                    sample=sample,
-                    known_at=known_at,
-                    lead=lead,
-                    rr_ms=1000 * interval / self._rate if interval == interval else None,
-                    quality=QUALITIES[quality],
-                    window=window,
-                    template=shape,
-                    distance=distance if distance == distance else None,
-                    prematurity=prematurity,
+            elif kind == emit.STATUS:
+                since_beat, signal_ok, vf_log_odds = status
+                values.append(
+                    RhythmStatus(sample, known_at, since_beat, bool(signal_ok), vf_log_odds)
                 )
-            )
+            else:
+                values.append(self._beat(lead, sample, known_at, beat, next(pairs)))
         return values
+
+    def _beat(self, lead: str, sample: int, known_at: int, row: list[Any], pair: Floats) -> Beat:
+        n, interval, quality, distance, prematurity = row
+        window, template = (EMPTY, EMPTY) if quality == UNUSABLE else pair.copy()
+        return Beat(
+            n=n,
+            sample=sample,
+            known_at=known_at,
+            lead=lead,
+            rr_ms=1000 * interval / self._rate if interval == interval else None,
+            quality=QUALITIES[quality],
+            window=window,
+            template=template,
+            distance=distance if distance == distance else None,
+            prematurity=prematurity,
+        )

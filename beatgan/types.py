@@ -23,7 +23,7 @@ MIN_FS, MAX_FS = 50.0, 2000.0  # samples per second and lead that a stream may h
 
 
 class Records(Protocol[RecordT]):
-    """A one-dimensional array of NumPy records, as compiled code sees it.
+    """An array of NumPy records, of one or two dimensions, as compiled code sees it.
 
     NumPy has no type for a record's fields. So beside each dtype stands a Protocol with the same
     fields: annotations of compiled code name it, and a type checker finds a misspelt field.
@@ -34,15 +34,19 @@ class Records(Protocol[RecordT]):
         """How many records."""
         ...
 
+    @property
+    def dtype(self) -> Any:
+        """That of a record."""
+        ...
+
     @overload
     def __getitem__(self, index: int, /) -> RecordT: ...
     @overload
-    def __getitem__(self, index: slice, /) -> "Records[RecordT]": ...
+    def __getitem__(self, index: tuple[int, int], /) -> RecordT: ...
+    @overload
+    def __getitem__(self, index: slice | tuple[slice, int], /) -> "Records[RecordT]": ...
     def __setitem__(self, index: int, record: Any, /) -> None: ...
     def __iter__(self) -> Iterator[RecordT]: ...
-
-
-Record = Any  # a NumPy record whose fields are not declared
 
 
 class Quality(StrEnum):

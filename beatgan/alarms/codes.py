@@ -36,6 +36,8 @@ class AlarmCode(StrEnum):
 # Codes that were renamed, and what they were called in the release before.
 FORMER: Mapping[str, str] = {AlarmCode.VENTRICULAR_FIBRILLATION: "rhythm.fibrillation"}
 
+PRESENT: Mapping[str, str] = {former: code for code, former in FORMER.items()}
+
 _TECHNICAL = {code for code in AlarmCode if code.startswith(("signal.", "daemon."))}
 _PRIORITIES = {
     AlarmCode.ANOMALOUS_BEATS: Priority.MEDIUM,

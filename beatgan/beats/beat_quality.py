@@ -9,11 +9,13 @@ stay low.
 Knows the patient's template and the few latest beats; knows no score, model or detector.
 """
 
+from typing import Protocol
+
 import numpy as np
 
 from beatgan.beats.window import CORE, core, product
 from beatgan.jit import compiled
-from beatgan.types import Doubles, Quality, Record
+from beatgan.types import Doubles, Floats, Quality
 
 RECENT_BEATS = 8  # latest beats that a beat is compared with, besides the template
 BLOCK = 64  # samples (0.18 s): short enough that one of them lies between the QRS complexes
@@ -52,6 +54,28 @@ STATE = np.dtype(
 )
 
 
+class Coefficients(Protocol):
+    """A record of dtype COEFFICIENTS."""
+
+    with_hf_noise: Doubles
+    without_hf_noise: Doubles
+    poor_entered: float
+    poor_left: float
+    unusable_entered: float
+    unusable_left: float
+
+
+class State(Protocol):
+    """A record of dtype STATE."""
+
+    noise: float
+    hf_noise: float
+    quality: int
+    count: int
+    core: Floats
+    energy: Doubles
+
+
 @compiled
 def _noise_measures(signal: Doubles) -> tuple[float, float]:
     """High-frequency noise and baseline wander of ``signal``, in its units.
@@ -84,7 +108,7 @@ def _relative_distance(a: Doubles, b: Doubles, energy: float) -> float:
 
 
 @compiled
-def template_distance(s: Record, window: Doubles, template: Doubles, before: int) -> float:
+def template_distance(s: State, window: Doubles, template: Doubles, before: int) -> float:
     """How far ``window`` is from the nearest of the template and the latest beats; store it.
 
     The search ends at the first beat that is repeated.
@@ -149,7 +173,7 @@ def features(
 
 @compiled
 def _log_odds(
-    noise: Record, signal: Doubles, template: Doubles, distance: float
+    noise: Coefficients, signal: Doubles, template: Doubles, distance: float
 ) -> tuple[float, float]:
     """Log odds of noise by one beat, without and with the high-frequency noise as a feature."""
     if distance < REPEATS:
@@ -162,7 +186,7 @@ def _log_odds(
 
 
 @compiled
-def begin(s: Record) -> None:
+def begin(s: State) -> None:
     """A signal without noise, as far as is known."""
     s.noise = LOWEST
     s.hf_noise = LOWEST
@@ -172,7 +196,7 @@ def begin(s: Record) -> None:
 
 @compiled
 def push(
-    s: Record, noise: Record, signal: Doubles, window: Doubles, template: Doubles, before: int
+    s: State, noise: Coefficients, signal: Doubles, window: Doubles, template: Doubles, before: int
 ) -> int:
     """The quality of the next beat, all three arrays filtered and in millivolt.
 

@@ -4,15 +4,17 @@ Knows the stream's state and its leads' as they are at that moment. When that is
 """
 
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 
 from beatgan.beats import beat_quality, lead_pipeline, lead_switching, rr
+from beatgan.beats.lead_pipeline import Lead, Plan
 from beatgan.beats.window import by_patient, patient_scale, to_unit_range
 from beatgan.jit import compiled
 from beatgan.signal import resample, signal_quality, vf_features
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Doubles, Floats, Ints, Record
+from beatgan.types import Doubles, Floats, Ints, Records
 
 FREE = 1 << 20  # no lag: the window is moved so as to match best
 
@@ -23,18 +25,41 @@ EVENT = np.dtype(
         ("lead", "i8"),  # its column
         ("sample", "i8"),
         ("known_at", "i8"),
-        (
-            "n",
-            "i8",
-        ),  # of a beat; a change's condition as a bit; a status's samples since a beat
+        ("suspended", "i8"),  # of a change; see SignalChange
+        ("n", "i8"),  # of a beat, as those that follow
         ("interval", "f8"),  # RR, or NaN
-        ("quality", "i8"),
-        ("distance", "f8"),  # or the VF log odds of a status
+        ("quality", "i8"),  # an index into beat_quality.QUALITIES
+        ("distance", "f8"),
         ("prematurity", "f8"),
-        ("begins", "i8"),  # or whether the signal of a status is ok
-        ("suspended", "i8"),
+        ("condition", "i8"),  # of a change: a bit of signal_quality
+        ("begins", "i8"),
+        ("samples_since_beat", "i8"),  # of a status; see RhythmStatus
+        ("signal_ok", "i8"),
+        ("vf_log_odds", "f8"),
     ]
-)
+)  # only those of its kind are written
+
+
+class Event(Protocol):
+    """A record of dtype EVENT."""
+
+    kind: int
+    lead: int
+    sample: int
+    known_at: int
+    suspended: int
+    n: int
+    interval: float
+    quality: int
+    distance: float
+    prematurity: float
+    condition: int
+    begins: int
+    samples_since_beat: int
+    signal_ok: int
+    vf_log_odds: float
+
+
 MAX_BEATS = 24  # in one call of at most a frontend.FRAME
 MAX_EVENTS = 160
 MAX_LEADS = 16  # that a stream may have
@@ -73,15 +98,36 @@ def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
     )
 
 
+class Stream(Protocol):
+    """A record of the dtype that `layout` gives."""
+
+    first: int
+    n_in: int
+    n_out: int
+    active_lead: int
+    standby_conditions: Ints
+    beat_count: int
+    last_r_peak: int
+    last_lead: int
+    suspended: int
+    last_beat: int
+    no_signal_since: int
+    vf_log_odds: float
+    reports_status: int
+    events: int
+    windows: int
+    intervals: Doubles
+
+
 @compiled
-def source(s: Record, plan: Record, index: int) -> int:
+def source(s: Stream, plan: Plan, index: int) -> int:
     """The source's sample at the model's sample ``index``."""
     first: int = s.first
     return max(first, resample.source(index, plan.num, plan.den))
 
 
 @compiled
-def _interval(s: Record, each: Record, r_peak: int) -> tuple[float, float]:
+def _interval(s: Stream, each: Lead, r_peak: int) -> tuple[float, float]:
     """RR and prematurity of the beat at ``r_peak``, the oldest that waits on its lead.
 
     NaN and 0 where signal was lost since the beat before, or where that was another lead's and this
@@ -103,7 +149,7 @@ def _interval(s: Record, each: Record, r_peak: int) -> tuple[float, float]:
 
 @compiled
 def _compare(
-    s: Record, leads: Record, plan: Record, r_peak: int, no_change_run: Ints, pair: Doubles
+    s: Stream, leads: Records[Lead], plan: Plan, r_peak: int, no_change_run: Ints, pair: Doubles
 ) -> tuple[float, int]:
     """Distance and grade of the beat on the active lead, which gives window and template.
 
@@ -133,7 +179,7 @@ def _compare(
 
 
 @compiled
-def _normalise(plan: Record, pair: Doubles, out: Floats) -> None:
+def _normalise(plan: Plan, pair: Doubles, out: Floats) -> None:
     """Window and template in the spec's units."""
     if plan.unit_range:
         to_unit_range(pair[0], out[0])
@@ -146,13 +192,13 @@ def _normalise(plan: Record, pair: Doubles, out: Floats) -> None:
 
 @compiled
 def emit_beat(
-    s: Record,
-    leads: Record,
-    plan: Record,
+    s: Stream,
+    leads: Records[Lead],
+    plan: Plan,
     r_peak: int,
     known_at: int,
     no_change_run: Ints,
-    events: Record,
+    events: Records[Event],
     windows: Floats,
 ) -> None:
     """Write the oldest beat that waits on the active lead, which lies at ``r_peak``.
@@ -177,14 +223,14 @@ def emit_beat(
 
 @compiled
 def emit_change(
-    s: Record,
-    leads: Record,
+    s: Stream,
+    leads: Records[Lead],
     which: int,
     condition: int,
-    begins: bool,
+    begins: int,
     sample: int,
     known_at: int,
-    events: Record,
+    events: Records[Event],
 ) -> None:
     """Write a change of a lead's signal.
 
@@ -204,14 +250,14 @@ def emit_change(
     event.lead = leads[which].column
     event.sample = sample
     event.known_at = known_at
-    event.n = condition
+    event.condition = condition
     event.begins = begins
     event.suspended = s.suspended
     s.events += 1
 
 
 @compiled
-def _lowest_log_odds(statuses: Record) -> float:
+def _lowest_log_odds(statuses: Records[vf_features.Status]) -> float:
     """The lowest of the leads that have signal; LOWEST where none has."""
     least = np.inf
     for status in statuses:
@@ -220,7 +266,7 @@ def _lowest_log_odds(statuses: Record) -> float:
 
 
 @compiled
-def is_due(s: Record, sample: int) -> bool:
+def is_due(s: Stream, sample: int) -> bool:
     """Whether a status can change anything: while beats come, most cannot."""
     waited = sample - max(s.last_beat, s.no_signal_since) > REPORT_AFTER - vf_features.VF_INTERVAL
     due: bool = waited or s.reports_status != 0 or (sample + 1) % vf_features.VF_INTERVAL == 0
@@ -229,13 +275,13 @@ def is_due(s: Record, sample: int) -> bool:
 
 @compiled
 def emit_status(
-    s: Record,
-    leads: Record,
-    plan: Record,
-    statuses: Record,
+    s: Stream,
+    leads: Records[Lead],
+    plan: Plan,
+    statuses: Records[vf_features.Status],
     sample: int,
     known_at: int,
-    events: Record,
+    events: Records[Event],
 ) -> None:
     """Write the rhythm status at sample ``sample``, while it is to be reported."""
     has_signal, signal_ok = False, False
@@ -256,8 +302,8 @@ def emit_status(
         event.lead = leads[s.active_lead].column
         event.sample = source(s, plan, sample)
         event.known_at = known_at
-        event.n = event.sample - source(s, plan, since)
-        event.distance = s.vf_log_odds
-        event.begins = signal_ok
+        event.samples_since_beat = event.sample - source(s, plan, since)
+        event.vf_log_odds = s.vf_log_odds
+        event.signal_ok = signal_ok
         s.events += 1
     s.reports_status = reports

@@ -5,6 +5,7 @@ Knows no other lead, and not whose beats count. Its whole state is one NumPy rec
 
 from dataclasses import astuple
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from beatgan.coefficients import AlarmCoefficients
 from beatgan.jit import compiled
 from beatgan.signal import filters, qrs_detector, resample, signal_quality, vf_features
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Doubles, Ints, Record
+from beatgan.types import Doubles, Ints, Records
 
 BLOCK = 128  # model-rate samples worked on at once, at most; bounds memory, changes nothing else
 SETTLE = 180  # samples (0.5 s) after lost signal until the filters have settled
@@ -46,6 +47,31 @@ PLAN = np.dtype(
         ("vf", "f8", (5,)),  # in the order of `VfCoefficients`
     ]
 )  # what all streams of one model and rate have in common, for compiled code
+
+
+class Plan(Protocol):
+    """A record of dtype PLAN."""
+
+    before: int
+    length: int
+    align: int
+    scored_start: int
+    scored_stop: int
+    template_beats: int
+    template_bound: float
+    second_lead: float
+    unit_range: int
+    num: int
+    den: int
+    delay: int
+    step: int
+    late: int
+    sos: Doubles
+    steady: Doubles
+    band_sos: Doubles
+    band_steady: Doubles
+    noise: beat_quality.Coefficients
+    vf: Doubles
 
 
 @lru_cache(maxsize=64)
@@ -96,8 +122,32 @@ def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
     )
 
 
+class Lead(Protocol):
+    """A record of the dtype that `layout` gives."""
+
+    column: int
+    resampler: Doubles
+    gate: signal_quality.State
+    filter: Doubles
+    band: Doubles
+    detector: qrs_detector.State
+    history: Doubles
+    template: Doubles
+    beat_count: int
+    recent_distances: Doubles
+    noise: beat_quality.State
+    rhythm: vf_features.State
+    reported: int
+    conditions: int
+    usable_since: int
+    offset: float
+    previous: int
+    waiting: int
+    found: Records[qrs_detector.Detection]
+
+
 @compiled
-def begin(lead: Record, column: int) -> None:
+def begin(lead: Lead, column: int) -> None:
     """A lead of which nothing is known, whose samples stand at ``column``."""
     lead.column = column
     signal_quality.begin(lead.gate)
@@ -112,7 +162,7 @@ def begin(lead: Record, column: int) -> None:
 
 
 @compiled
-def forget_signal(lead: Record) -> None:
+def forget_signal(lead: Lead) -> None:
     """All signal so far counts as lost."""
     lead.resampler[:] = np.nan
     lead.history[:] = np.nan
@@ -131,15 +181,15 @@ def _remember(history: Doubles, signal: Doubles) -> None:
 
 @compiled
 def push(
-    lead: Record,
-    plan: Record,
+    lead: Lead,
+    plan: Plan,
     taps: Doubles,
     x: Doubles,
     n_in: int,
     n_out: int,
-    changes: Record,
+    changes: Records[signal_quality.Change],
     no_change_run: Ints,
-    statuses: Record,
+    statuses: Records[vf_features.Status],
 ) -> tuple[int, int]:
     """Take in ``x``; how many outputs there are then, and how many changes of the signal come.
 
@@ -164,7 +214,7 @@ def push(
 
 
 @compiled
-def whole(lead: Record, plan: Record, r_peak: int, end: int) -> bool:
+def whole(lead: Lead, plan: Plan, r_peak: int, end: int) -> bool:
     """Whether no sample of the window of the beat at ``r_peak`` is lost.
 
     ``end``: index after the latest sample pushed.
@@ -175,7 +225,7 @@ def whole(lead: Record, plan: Record, r_peak: int, end: int) -> bool:
 
 @compiled
 def compare(
-    lead: Record, plan: Record, r_peak: int, end: int, lag: int, window: Doubles, template: Doubles
+    lead: Lead, plan: Plan, r_peak: int, end: int, lag: int, window: Doubles, template: Doubles
 ) -> tuple[float, int, int]:
     """Compare the beat at ``r_peak``, whose window must be whole, with the template; update that.
 
@@ -205,7 +255,7 @@ def compare(
 
 
 @compiled
-def _span(lead: Record, start: int, stop: int, end: int) -> Doubles:
+def _span(lead: Lead, start: int, stop: int, end: int) -> Doubles:
     """The filtered samples ``start`` to ``stop``."""
     offset = lead.history.size - end
     span: Doubles = lead.history[start + offset : stop + offset]
@@ -213,7 +263,7 @@ def _span(lead: Record, start: int, stop: int, end: int) -> Doubles:
 
 
 @compiled
-def _reach(plan: Record, r_peak: int) -> tuple[int, int]:
+def _reach(plan: Plan, r_peak: int) -> tuple[int, int]:
     """First and last + 1 sample that the beat at ``r_peak`` may take."""
     start = r_peak - plan.before - plan.align
     return start, start + plan.length + 2 * plan.align
@@ -230,7 +280,7 @@ def _lost(signal: Doubles) -> bool:
 
 @compiled
 def _quality_of(
-    s: Record, plan: Record, signal: Doubles, window: Doubles, template: Doubles
+    s: beat_quality.State, plan: Plan, signal: Doubles, window: Doubles, template: Doubles
 ) -> int:
     """The beat's quality: poor at best, and no noise level updated, while filters settle."""
     if _lost(signal):

@@ -8,9 +8,10 @@ or from both. A lead that has long carried nothing gives its place to the stream
 
 import numpy as np
 
+from beatgan.beats.lead_pipeline import Lead
 from beatgan.jit import compiled
 from beatgan.signal.signal_quality import IN_FLAT, IN_GAP, IN_SATURATED
-from beatgan.types import Record
+from beatgan.types import Records
 
 RETURN = 3600  # samples (10 s) that a better lead must be usable before it is active again
 NEAR = 54  # samples (150 ms) within which R peaks of two leads are one beat's
@@ -20,14 +21,14 @@ FORGET = 0.2  # weight of the newest value in the running offset between two lea
 
 
 @compiled
-def set_condition(lead: Record, condition: int, begins: bool, at: int) -> None:
+def set_condition(lead: Lead, condition: int, begins: int, at: int) -> None:
     """A condition (a bit of `signal_quality`) began or ended, as is known from ``at`` on."""
     lead.conditions = lead.conditions | condition if begins else lead.conditions & ~condition
     lead.usable_since = at
 
 
 @compiled
-def suspended(leads: Record) -> bool:
+def suspended(leads: Records[Lead]) -> bool:
     """Whether no lead is usable."""
     usable = 0
     for lead in leads:
@@ -36,7 +37,7 @@ def suspended(leads: Record) -> bool:
 
 
 @compiled
-def is_detached(leads: Record, which: int, now: int) -> bool:
+def is_detached(leads: Records[Lead], which: int, now: int) -> bool:
     """Whether lead ``which`` has long carried nothing, while the stream itself goes on."""
     has_signal = 0
     for each in leads:
@@ -48,14 +49,14 @@ def is_detached(leads: Record, which: int, now: int) -> bool:
 
 
 @compiled
-def position(lead: Record, r_peak: int) -> int:
+def position(lead: Lead, r_peak: int) -> int:
     """Where the active lead would have the R peak that this lead has at ``r_peak``."""
     return int(np.floor(r_peak - lead.offset + 0.5))
 
 
 @compiled
 def counts(
-    leads: Record, active_lead: int, which: int, now: int, r_peak: int, no_change_run: int
+    leads: Records[Lead], active_lead: int, which: int, now: int, r_peak: int, no_change_run: int
 ) -> bool:
     """Whether the beat of lead ``which`` at ``r_peak`` counts, while ``active_lead`` is in use.
 
@@ -72,7 +73,7 @@ def counts(
 
 
 @compiled
-def learn_offsets(leads: Record, active_lead: int, r_peak: int, now: int) -> None:
+def learn_offsets(leads: Records[Lead], active_lead: int, r_peak: int, now: int) -> None:
     """Update by how much the others' R peaks, found by ``now``, are later than a reported one."""
     for which in range(leads.size):
         lead = leads[which]

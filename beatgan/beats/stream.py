@@ -7,16 +7,21 @@ which it became known, so that neither blocks nor chunks leave a trace.
 import numpy as np
 
 from beatgan.beats import beat_quality, emit, lead_pipeline, lead_switching
+from beatgan.beats.emit import Event, Stream
+from beatgan.beats.lead_pipeline import Lead, Plan
 from beatgan.jit import compiled
 from beatgan.signal import qrs_detector, resample, signal_quality, vf_features
-from beatgan.types import Doubles, Floats, Ints, Record
+from beatgan.signal.signal_quality import Change
+from beatgan.types import Doubles, Floats, Ints, Records
 
 NOTHING = -1  # beside emit.BEAT, emit.CHANGE and emit.STATUS
 ELSEWHERE = -1  # the latest beat was another lead's than those that there are
 
 
 @compiled
-def begin(states: Record, leads: Record, columns: Ints, first: int, n_out: int) -> None:
+def begin(
+    states: Records[Stream], leads: Records[Lead], columns: Ints, first: int, n_out: int
+) -> None:
     """A stream of which nothing is known, before its source sample ``first``.
 
     ``columns``: where the samples of its leads stand.
@@ -34,7 +39,7 @@ def begin(states: Record, leads: Record, columns: Ints, first: int, n_out: int) 
 
 
 @compiled
-def resume(states: Record, leads: Record, n_in: int, n_out: int) -> None:
+def resume(states: Records[Stream], leads: Records[Lead], n_in: int, n_out: int) -> None:
     """Go on at source sample ``n_in``, what is missing until there being lost."""
     s = states[0]
     s.n_in = n_in
@@ -44,13 +49,13 @@ def resume(states: Record, leads: Record, n_in: int, n_out: int) -> None:
 
 
 @compiled
-def _arrival(plan: Record, index: int) -> int:
+def _arrival(plan: Plan, index: int) -> int:
     """How many of the source's samples make the model's sample ``index`` known."""
     return resample.arrival(index, plan.num, plan.den, plan.delay)
 
 
 @compiled
-def drop_first(each: Record) -> None:
+def drop_first(each: Lead) -> None:
     """The lead's oldest waiting beat was reported, or does not count."""
     each.previous = each.found[0].r_peak
     each.waiting -= 1
@@ -61,7 +66,7 @@ def drop_first(each: Record) -> None:
 
 
 @compiled
-def due(each: Record, plan: Record) -> int:
+def due(each: Lead, plan: Plan) -> int:
     """With which of the model's samples the lead's oldest waiting beat can be reported."""
     first = lead_switching.position(each, each.found[0].r_peak) - plan.before - plan.align
     ready: int = max(first + plan.length + 2 * plan.align - 1, each.found[0].confirmed)
@@ -70,7 +75,13 @@ def due(each: Record, plan: Record) -> int:
 
 @compiled
 def _next(
-    leads: Record, plan: Record, changes: Record, taken: Ints, changed: Ints, sample: int, end: int
+    leads: Records[Lead],
+    plan: Plan,
+    changes: Records[Change],
+    taken: Ints,
+    changed: Ints,
+    sample: int,
+    end: int,
 ) -> tuple[int, int, int]:
     """What comes next before sample ``end``, on which lead, and when.
 
@@ -90,7 +101,12 @@ def _next(
 
 @compiled
 def _take_change(
-    s: Record, leads: Record, plan: Record, which: int, change: Record, events: Record
+    s: Stream,
+    leads: Records[Lead],
+    plan: Plan,
+    which: int,
+    change: Change,
+    events: Records[Event],
 ) -> None:
     """A condition of a lead begins or ends."""
     lead_switching.set_condition(leads[which], change.condition, change.begins, change.known)
@@ -99,7 +115,9 @@ def _take_change(
 
 
 @compiled
-def _take_noise(s: Record, leads: Record, now: int, beat: Record, events: Record) -> None:
+def _take_noise(
+    s: Stream, leads: Records[Lead], now: int, beat: Event, events: Records[Event]
+) -> None:
     """Noise begins or ends on any lead, with the ``beat`` that was just reported."""
     for which in range(leads.size):
         noisy = leads[which].noise.quality == beat_quality.UNUSABLE
@@ -112,13 +130,13 @@ def _take_noise(s: Record, leads: Record, now: int, beat: Record, events: Record
 
 @compiled
 def _take_beat(
-    s: Record,
-    leads: Record,
-    plan: Record,
+    s: Stream,
+    leads: Records[Lead],
+    plan: Plan,
     which: int,
     now: int,
     no_change_run: Ints,
-    events: Record,
+    events: Records[Event],
     windows: Floats,
 ) -> None:
     """The oldest beat that waits on lead ``which`` is due: report it, if it counts."""
@@ -141,12 +159,12 @@ def _take_beat(
 
 @compiled
 def _block(
-    s: Record,
-    leads: Record,
-    plan: Record,
+    s: Stream,
+    leads: Records[Lead],
+    plan: Plan,
     taps: Doubles,
     samples: Floats,
-    events: Record,
+    events: Records[Event],
     windows: Floats,
 ) -> None:
     """`push` for samples that make at most a lead's BLOCK."""
@@ -184,7 +202,7 @@ def _block(
 
 
 @compiled
-def _replace_detached(s: Record, leads: Record, unused_leads: Ints) -> None:
+def _replace_detached(s: Stream, leads: Records[Lead], unused_leads: Ints) -> None:
     """Detached leads give their place to the next unused one, and go to the end of the queue.
 
     Their conditions are stored: if such a lead is used again, the end of each is reported.
@@ -209,13 +227,13 @@ def _replace_detached(s: Record, leads: Record, unused_leads: Ints) -> None:
 
 @compiled
 def push(
-    states: Record,
-    leads: Record,
-    plans: Record,
+    states: Records[Stream],
+    leads: Records[Lead],
+    plans: Records[Plan],
     taps: Doubles,
     samples: Floats,
     unused_leads: Ints,
-    events: Record,
+    events: Records[Event],
     windows: Floats,
 ) -> int:
     """Take in ``samples`` (n, leads) in millivolt, NaN where lost; write events, return how many.
@@ -239,7 +257,13 @@ def push(
 
 
 @compiled
-def close(states: Record, leads: Record, plans: Record, events: Record, windows: Floats) -> int:
+def close(
+    states: Records[Stream],
+    leads: Records[Lead],
+    plans: Records[Plan],
+    events: Records[Event],
+    windows: Floats,
+) -> int:
     """The stream ends: write the beats that still wait on the active lead, all unusable."""
     s, plan = states[0], plans[0]
     s.events = 0

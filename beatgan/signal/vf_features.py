@@ -4,10 +4,13 @@ From the filtered signal, whatever beats were detected in it: fibrillation has n
 finds some all the same. Knows no other lead, no clock and no alarm.
 """
 
+from typing import Protocol
+
 import numpy as np
 
 from beatgan.jit import compiled
-from beatgan.types import Doubles, Record
+from beatgan.signal.qrs_detector import Detection
+from beatgan.types import Doubles, Floats, Records
 
 STATUS_INTERVAL = 45  # samples (0.125 s at 360 Hz) from one status to the next
 PART = 90  # samples that are processed at once, ...
@@ -74,15 +77,37 @@ STATUS = np.dtype(
 )  # every STATUS_INTERVAL samples
 
 
+class State(Protocol):
+    """A record of dtype STATE."""
+
+    signal: Floats
+    sums: Doubles
+    low: Doubles
+    high: Doubles
+    bottom: Doubles
+    top: Doubles
+    unfiltered: Floats
+    beat_height: float
+    last_beat: int
+
+
+class Status(Protocol):
+    """A record of dtype STATUS."""
+
+    vf_log_odds: float
+    last_beat: int
+    beat_could_be_hidden: int
+
+
 @compiled
-def begin(s: Record) -> None:
+def begin(s: State) -> None:
     """A signal of which nothing is known."""
     s.last_beat = -1
     forget_signal(s)
 
 
 @compiled
-def forget_signal(s: Record) -> None:
+def forget_signal(s: State) -> None:
     """All signal so far counts as lost."""
     s.signal[:] = np.nan
     s.unfiltered[:] = np.nan
@@ -100,7 +125,7 @@ def next_status(start: int) -> int:
 
 
 @compiled
-def push_unfiltered(s: Record, signal: Doubles) -> None:
+def push_unfiltered(s: State, signal: Doubles) -> None:
     """Append ``signal`` in millivolt, as before the filters, at most a lead's block of it."""
     stay = UNFILTERED - signal.size
     for i in range(stay):
@@ -111,14 +136,14 @@ def push_unfiltered(s: Record, signal: Doubles) -> None:
 
 @compiled
 def run(
-    s: Record,
+    s: State,
     weights: Doubles,
     history: Doubles,
     start: int,
     end: int,
-    found: Record,
+    found: Records[Detection],
     delay: int,
-    statuses: Record,
+    statuses: Records[Status],
 ) -> int:
     """Write the ``statuses`` due from sample ``start`` to before ``end``; return how many.
 
@@ -142,7 +167,7 @@ def run(
 
 
 @compiled
-def _write_status(s: Record, weights: Doubles, sample: int, status: Record) -> None:
+def _write_status(s: State, weights: Doubles, sample: int, status: Status) -> None:
     """Write the status at a sample."""
     status.last_beat = s.last_beat
     status.beat_could_be_hidden = s.top.max() - s.bottom.min() >= HIDDEN_SHARE * s.beat_height
@@ -150,7 +175,7 @@ def _write_status(s: Record, weights: Doubles, sample: int, status: Record) -> N
 
 
 @compiled
-def _add_r_peak(s: Record, r_peak: int, confirmed: int, end: int) -> None:
+def _add_r_peak(s: State, r_peak: int, confirmed: int, end: int) -> None:
     """An R peak was ``confirmed``: it counts as a beat unless it is far lower than usual.
 
     Its height is that above, or below, both ends of the stretch round it. So a step has none, such
@@ -172,7 +197,7 @@ def _add_r_peak(s: Record, r_peak: int, confirmed: int, end: int) -> None:
 
 
 @compiled
-def _extremes(x: Doubles, start: int, end: int) -> tuple[float, float]:
+def _extremes(x: Floats, start: int, end: int) -> tuple[float, float]:
     """The lowest and the highest level about the samples from ``start`` to ``end``."""
     low = high = _level(x, start)
     for i in range(start + 1, end + 1):
@@ -183,7 +208,7 @@ def _extremes(x: Doubles, start: int, end: int) -> tuple[float, float]:
 
 
 @compiled
-def _level(x: Doubles, middle: int) -> float:
+def _level(x: Floats, middle: int) -> float:
     """The mean of MEAN samples of ``x`` about the ``middle`` one; NaN beyond its end."""
     if middle + MEAN // 2 >= x.size:
         return np.nan
@@ -194,7 +219,7 @@ def _level(x: Doubles, middle: int) -> float:
 
 
 @compiled
-def push_part(s: Record, signal: Doubles) -> None:
+def push_part(s: State, signal: Doubles) -> None:
     """Process the samples of a part: thin them, and sum them up."""
     for i in range(LENGTH - BLOCK):
         s.signal[i] = s.signal[i + BLOCK]
@@ -209,7 +234,7 @@ def push_part(s: Record, signal: Doubles) -> None:
 
 
 @compiled
-def _update_extremes(s: Record, x: Doubles) -> None:
+def _update_extremes(s: State, x: Floats) -> None:
     """The extremes of the newest part before the filters, ``x``."""
     low, high = np.inf, -np.inf
     for value in x:
@@ -223,7 +248,7 @@ def _update_extremes(s: Record, x: Doubles) -> None:
 
 
 @compiled
-def _sum_up(s: Record, x: Doubles) -> None:
+def _sum_up(s: State, x: Floats) -> None:
     """The sums of the newest part, ``x[1:]``."""
     count, level, squares, fourths = 0, 0.0, 0.0, 0.0
     slope, slope_squares, slope_fourths = 0.0, 0.0, 0.0
@@ -251,7 +276,7 @@ def _sum_up(s: Record, x: Doubles) -> None:
 
 
 @compiled
-def _leakage(x: Doubles, half: int) -> float:
+def _leakage(x: Floats, half: int) -> float:
     """How far ``x`` is from being upside down ``half`` a period later: 0 for a sine, up to 1."""
     left, whole = 0.0, 0.0
     for i in range(half, x.size):
@@ -263,7 +288,7 @@ def _leakage(x: Doubles, half: int) -> float:
 
 
 @compiled
-def features(s: Record) -> tuple[float, float, float, float]:
+def features(s: State) -> tuple[float, float, float, float]:
     """Those that `VfCoefficients` weighs, up to the latest part; NaN where too much is lost.
 
     Of a faint stretch all are NaN but the first, which is infinite.
@@ -294,7 +319,7 @@ def features(s: Record) -> tuple[float, float, float, float]:
 
 
 @compiled
-def vf_log_odds(s: Record, weights: Doubles) -> float:
+def vf_log_odds(s: State, weights: Doubles) -> float:
     """Log odds of ventricular fibrillation; NaN where too much of the signal is lost."""
     parts = features(s)
     if np.isnan(parts[0]):

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from beatgan.coefficients import AlarmCoefficients
-from beatgan.errors import ArtifactError
+from beatgan.device import resolve_device
+from beatgan.errors import ArtifactError, UsageError
 from beatgan.model.artifact import load, self_test
 from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
@@ -34,7 +35,10 @@ def load_model(path: Path, device: str) -> Loaded:
     """
     # Batches are small: a second thread costs more in waiting than it brings in arithmetic.
     torch.set_num_threads(1)
-    place = resolve_device(device)
+    try:
+        place = resolve_device(device)
+    except UsageError as error:
+        raise StartError(f"model.{error}") from None
     try:
         with open_regular(path) as file:
             artifact = load(file, str(path))
@@ -52,21 +56,3 @@ def load_model(path: Path, device: str) -> Loaded:
         scorer=scorer,
         device=str(place),
     )
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device that ``name`` stands for on this machine."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda":
-        _check_cuda(name, device.index or 0)
-    return device
-
-
-def _check_cuda(name: str, index: int) -> None:
-    if not torch.cuda.is_available():
-        why = "is built without CUDA" if torch.version.cuda is None else "finds no usable GPU"
-        raise StartError(f"model.device = {name!r}: torch {torch.__version__} {why}; use cpu")
-    if index >= (count := torch.cuda.device_count()):
-        raise StartError(f"model.device = {name!r}: this machine has {count} GPU(s), from cuda:0")

@@ -9,30 +9,13 @@ import torch
 
 from beatgan.errors import ArtifactError
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.model_loading import load_model, resolve_device
+from beatgan_daemon.model_loading import load_model
 
 
-@pytest.fixture
-def gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    count = int(request.param)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    return count
-
-
-@pytest.mark.parametrize("gpus", [0], indirect=True)
-def test_without_a_gpu(gpus: int) -> None:
-    assert resolve_device("auto") == resolve_device("cpu") == torch.device("cpu")
-    with pytest.raises(StartError, match=r"model\.device = 'cuda': torch .* use cpu"):
-        resolve_device("cuda")
-
-
-@pytest.mark.parametrize("gpus", [2], indirect=True)
-def test_with_gpus(gpus: int) -> None:
-    assert resolve_device("auto").type == "cuda"
-    assert resolve_device("cuda:1") == torch.device("cuda", 1)
-    with pytest.raises(StartError, match=r"'cuda:2': this machine has 2 GPU\(s\)"):
-        resolve_device("cuda:2")
+def test_a_missing_device_is_a_refusal_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(StartError, match=r"^model\.device = 'cuda': torch .* use cpu"):
+        load_model(Path("model.pt"), "cuda")
 
 
 def test_a_missing_model_is_named(tmp_path: Path) -> None:

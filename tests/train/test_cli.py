@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from beatgan.model.artifact import Artifact, load, self_test
 from beatgan.model.networks import Student, parameter_count
@@ -242,12 +241,6 @@ def test_the_data_may_be_told_by_the_environment(
     with pytest.raises(SystemExit):
         cli.main()
     assert "device must be" in capsys.readouterr().err
-
-
-def test_auto_takes_what_there_is() -> None:
-    expected = "cuda" if torch.cuda.is_available() else "cpu"
-    assert cli.chosen_device("auto") == torch.device(expected)
-    assert cli.chosen_device("cpu") == torch.device("cpu")
 
 
 def test_a_retired_flag_still_works_and_says_so(

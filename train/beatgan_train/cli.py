@@ -11,7 +11,8 @@ import torch
 import typer
 from rich.console import Console
 
-from beatgan.errors import ArtifactError, BeatganError, UsageError
+from beatgan.device import resolve_device
+from beatgan.errors import ArtifactError, BeatganError
 from beatgan_train.commands import bxb as comparison
 from beatgan_train.commands import coefficients as fitting
 from beatgan_train.commands import evaluate as evaluation
@@ -138,7 +139,7 @@ def teacher(
     _use(threads)
     with TerminalProgress(Console()) as terminal:
         artifact = make_teacher(
-            paths, options, mode, protocol, fold, chosen_device(device), terminal
+            paths, options, mode, protocol, fold, resolve_device(device), terminal
         )
         terminal.say(f"wrote {out} ({artifact.digest})")
 
@@ -287,20 +288,6 @@ def convert(
     else:
         write(with_coefficients(old, read_coefficients(coefficients)), out)
     typer.echo(f"wrote {out}")
-
-
-def chosen_device(name: str) -> torch.device:
-    """The device meant by ``auto``, ``cpu`` or ``cuda[:N]``; UsageError if there is none."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-        raise UsageError(f"device must be auto, cpu or cuda[:N], got {name!r}")
-    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise UsageError(
-            f"there is no {name}: {torch.cuda.device_count()} CUDA devices are visible"
-        )
-    return torch.device(name)
 
 
 def main() -> None:

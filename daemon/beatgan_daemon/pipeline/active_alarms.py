@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from beatgan.alarms.codes import PRESENT
 from beatgan.protocol.messages import AlertMessage
 
 MAX_LATCHED = 100_000  # beyond, the oldest is ended: streams may come and go for ever
@@ -97,7 +98,8 @@ class ActiveAlarms:
 
 
 def _key(message: AlertMessage) -> tuple[str, str]:
-    return message.stream, message.code
+    """Stream and code; the present one, where the episode began before its code was renamed."""
+    return message.stream, PRESENT.get(message.code, message.code)
 
 
 def _summary(message: AlertMessage) -> AlertMessage:

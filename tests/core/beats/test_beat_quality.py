@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,12 +21,12 @@ from beatgan.beats.beat_quality import (
 from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
 from beatgan.signal.filters import BandPass
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Doubles, Quality, Record
+from beatgan.types import Doubles, Quality
 from beatgan_train.training.coefficients import coefficients_of
 
 SPEC = PreprocessSpec()
 LIMITS = coefficients_of("full").noise
-NOISE: Record = lead_pipeline.plan(SPEC, coefficients_of("full"), 360.0)[0]["noise"]
+NOISE: Any = lead_pipeline.plan(SPEC, coefficients_of("full"), 360.0)[0]["noise"]
 LEAD_IN = 180  # samples before the window, as the front end gives them
 SECONDS = 120
 
@@ -69,7 +70,7 @@ def usual(signal: Doubles) -> Doubles:
     return np.asarray(np.mean([span[LEAD_IN:] for span in spans(signal)[:6]], axis=0))
 
 
-def meter() -> Record:
+def meter() -> Any:
     record = np.zeros(1, beat_quality.STATE)[0]
     beat_quality.begin(record)
     return record

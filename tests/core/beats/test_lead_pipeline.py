@@ -1,6 +1,7 @@
 """One lead: what it keeps, what it compares a beat with, and what it learns."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from beatgan.beats.lead_pipeline import BLOCK, SETTLE
 from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
 from beatgan.signal import filters, signal_quality, vf_features
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Doubles, Record
+from beatgan.types import Doubles
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")
@@ -34,8 +35,8 @@ class Lead:
     """A lead at the model's rate, and how much of its signal there is."""
 
     def __init__(self) -> None:
-        self.record: Record = np.zeros(1, lead_pipeline.layout(SPEC))[0]
-        self.plan: Record = lead_pipeline.plan(SPEC, COEFFICIENTS, FS)[0]
+        self.record: Any = np.zeros(1, lead_pipeline.layout(SPEC))[0]
+        self.plan: Any = lead_pipeline.plan(SPEC, COEFFICIENTS, FS)[0]
         self.end = 0
         lead_pipeline.begin(self.record, 0)
 

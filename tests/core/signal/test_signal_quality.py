@@ -20,13 +20,13 @@ from beatgan.signal.signal_quality import (
     SATURATION,
     SATURATION_MV,
 )
-from beatgan.types import Doubles, Record
+from beatgan.types import Doubles
 
 Change = tuple[int, bool, int, int]  # condition, begins, at, known
 
 
-def gate() -> Record:
-    record = np.zeros(1, signal_quality.STATE)[0]
+def gate() -> signal_quality.State:
+    record: signal_quality.State = np.zeros(1, signal_quality.STATE)[0]
     signal_quality.begin(record)
     return record
 
@@ -39,7 +39,7 @@ class Gated:
     signal: list[float] = field(default_factory=list)
     idle: list[int] = field(default_factory=list)
 
-    def push(self, record: Record, x: Doubles, start: int) -> int:
+    def push(self, record: signal_quality.State, x: Doubles, start: int) -> int:
         """Gate ``x``; returns how many changes it made."""
         y, idle = x.copy(), np.empty(x.size, np.int64)
         changes = np.empty(x.size + MAX_CHANGES, signal_quality.CHANGE)

@@ -15,7 +15,7 @@ from beatgan.frontend import Event, Frontend
 from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
 from beatgan.signal import vf_features
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Doubles, Floats, Record, RhythmStatus
+from beatgan.types import Beat, Doubles, Floats, RhythmStatus
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")
@@ -56,9 +56,9 @@ def paused(fs: float = FS) -> tuple[Floats, float]:
     return ecg, last
 
 
-def record_of(signal: Doubles) -> Record:
+def record_of(signal: Doubles) -> vf_features.State:
     """The state of one lead's strip after ``signal``."""
-    s: Record = np.zeros(1, vf_features.STATE)[0]
+    s: vf_features.State = np.zeros(1, vf_features.STATE)[0]
     vf_features.begin(s)
     for start in range(0, signal.size - vf_features.PART + 1, vf_features.PART):
         vf_features.push_part(s, signal[start : start + vf_features.PART])

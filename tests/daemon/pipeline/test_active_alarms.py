@@ -107,6 +107,15 @@ def test_a_newer_episode_takes_the_place_of_a_latched_one() -> None:
     assert active_alarms.latched() == 0
 
 
+def test_a_latched_episode_of_the_former_code_gives_way_too() -> None:
+    old = replace(message(code="rhythm.fibrillation"), n=6, latched=True)
+    active_alarms = ActiveAlarms(latch=True)
+    active_alarms.restore([old], 7)
+    ended, begun = active_alarms.take(message(number=3))
+    assert (ended.id, ended.phase) == (old.id, "end")
+    assert (begun.id, begun.phase) == (message(number=3).id, "start")
+
+
 def test_a_recordings_end_releases_what_is_latched_of_it() -> None:
     active_alarms = ActiveAlarms(latch=True)
     for stream in ("a", "b"):

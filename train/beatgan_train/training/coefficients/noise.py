@@ -13,13 +13,14 @@ import numpy as np
 
 from beatgan.beats import beat_quality, emit, lead_pipeline, stream
 from beatgan.beats.beat_quality import REPEATS
+from beatgan.beats.lead_pipeline import Lead, Plan
 from beatgan.coefficients import AlarmCoefficients, NoiseCoefficients, NoiseWeights
 from beatgan.frontend import choose_leads
 from beatgan.jit import compiled
 from beatgan.records import Recording, read_recording
 from beatgan.signal import resample, signal_quality, vf_features
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Bools, Doubles, Ints, Record
+from beatgan.types import Bools, Doubles, Ints
 from beatgan_train.data.beat_set import beats_of, label_beats, locate
 from beatgan_train.data.mitdb import DS1
 from beatgan_train.ec57.annotations import Reference, read_reference
@@ -81,7 +82,7 @@ def trials(data: Path, spec: PreprocessSpec) -> Iterator[Trial]:
 
 @compiled
 def _measure(
-    lead: Record, plan: Record, taps: Doubles, x: Doubles, places: Ints, features: Doubles
+    lead: Lead, plan: Plan, taps: Doubles, x: Doubles, places: Ints, features: Doubles
 ) -> int:
     """Write R peak and features of each beat that a whole signal has; how many they are.
 

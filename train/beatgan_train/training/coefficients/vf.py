@@ -18,7 +18,7 @@ from beatgan.jit import compiled
 from beatgan.records import Recording, read_recording
 from beatgan.signal import filters, resample, signal_quality, vf_features
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Bools, Doubles, Floats, Phase, Record, RhythmStatus
+from beatgan.types import Bools, Doubles, Floats, Phase, RhythmStatus
 from beatgan_train.data.beat_set import locate
 from beatgan_train.data.mitdb import DS1
 from beatgan_train.ec57.annotations import Reference, read_reference
@@ -110,7 +110,7 @@ def _noisy(
 
 
 @compiled
-def _measure(s: Record, signal: Doubles, features: Doubles) -> None:
+def _measure(s: vf_features.State, signal: Doubles, features: Doubles) -> None:
     """Write the features of a whole filtered signal."""
     vf_features.begin(s)
     for k in range(signal.size // vf_features.PART):
