@@ -57,7 +57,7 @@ class FrontendState(Struct, frozen=True):
     layout: str
     stream: bytes
     leads: bytes
-    spare: tuple[int, ...]
+    unused_leads: tuple[int, ...]
 
 
 class Frontend:
@@ -149,8 +149,12 @@ class Frontend:
 
     def save(self) -> FrontendState:
         """All that it remembers, for another front end of the same stream to go on with."""
-        spare = tuple(self._unused_leads.tolist())
-        return FrontendState(self._layout(), self._state.tobytes(), self._leads.tobytes(), spare)
+        return FrontendState(
+            self._layout(),
+            self._state.tobytes(),
+            self._leads.tobytes(),
+            tuple(self._unused_leads.tolist()),
+        )
 
     def restore(self, state: FrontendState) -> None:
         """Go on, to the bit, where the front end was that saved ``state``.
@@ -164,7 +168,7 @@ class Frontend:
             )
         self._state = np.frombuffer(state.stream, self._state.dtype).copy()
         self._leads = np.frombuffer(state.leads, self._leads.dtype).copy()
-        self._unused_leads = np.array(state.spare, np.int64)
+        self._unused_leads = np.array(state.unused_leads, np.int64)
 
     def _layout(self) -> str:
         layouts = (self._state.dtype, self._leads.dtype)

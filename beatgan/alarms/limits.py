@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 from beatgan.errors import UsageError
 
+# Whether a beat could be hidden is decided by the range of the latest 3 s of signal (vf_features),
+# in which the beat before must not lie: an asystole is known half a second later at the earliest.
+MIN_ASYSTOLE_S = 3.5
+
 
 @dataclass(frozen=True, slots=True)
 class AlarmLimits:
@@ -22,7 +26,7 @@ class AlarmLimits:
     clear_beats: int = 10  # this many normal beats in a row end it
     vt_beats: int = 3  # this many ventricular beats in a row ...
     vt_rate: float = 100.0  # ... this fast are a run
-    asystole_s: float = 4.0  # without a beat; known 3.5 s after one at the earliest
+    asystole_s: float = 4.0  # without a beat
     vf_log_odds_limit: float = 1.75  # log odds that begin an episode; it ends at 0
     tachycardia_rate: float = 140.0  # a faster heart raises an alarm
     bradycardia_rate: float = 40.0  # and so does a slower one
@@ -48,8 +52,10 @@ class AlarmLimits:
         for name in ("clear_beats", "vt_beats", "burst"):
             if getattr(self, name) < 1:
                 raise UsageError(f"alarms: {name} must be 1 or more, got {getattr(self, name)}")
-        if not self.asystole_s >= 3.5:
-            raise UsageError(f"alarms: asystole_s must be 3.5 or more, got {self.asystole_s:g}")
+        if not self.asystole_s >= MIN_ASYSTOLE_S:
+            raise UsageError(
+                f"alarms: asystole_s must be {MIN_ASYSTOLE_S:g} or more, got {self.asystole_s:g}"
+            )
         for name in ("vt_rate", "vf_log_odds_limit", "bradycardia_rate", "max_per_hour"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"alarms: {name} must be above 0, got {getattr(self, name):g}")

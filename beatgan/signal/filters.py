@@ -48,8 +48,8 @@ def run(x: Doubles, y: Doubles, sos: Doubles, steady: Doubles, state: Doubles) -
 def design(rate: int, low: float, high: float) -> tuple[Doubles, Doubles, int]:
     """Sections, their steady state, and the delay at 10 Hz, where a QRS has its energy."""
     sos = np.array([_butterworth(low / rate, highpass=True), _butterworth(high / rate)])
-    turn = np.diff(np.unwrap(np.angle(_response(sos, np.array([8.0, 12.0]) / rate))))[0]
-    return sos, _steady(sos), round(-rate * float(turn) / (2 * np.pi * 4.0))
+    phase_step = np.diff(np.unwrap(np.angle(_response(sos, np.array([8.0, 12.0]) / rate))))[0]
+    return sos, _steady(sos), round(-rate * float(phase_step) / (2 * np.pi * 4.0))
 
 
 def _butterworth(corner: float, highpass: bool = False) -> list[float]:

@@ -31,7 +31,7 @@ def identity(event: Event) -> tuple[object, ...]:
 
 
 def run(samples: Floats, fs: float) -> list[Event]:
-    """What is told of one lead."""
+    """The events of one lead."""
     frontend = Frontend(SPEC, COEFFICIENTS, fs, ["MLII"])
     return frontend.push(samples[:, None]) + frontend.close()
 
@@ -150,7 +150,7 @@ def of_two(samples: Floats, fs: float = 360.0) -> list[Beat]:
 def test_neither_gain_nor_offset_of_a_lead_changes_beats_or_what_is_scored(
     two_leads: TwoLeads, gain: float, other_gain: float, offset: float, other_offset: float
 ) -> None:
-    # Before the first QRS nothing tells a large P wave from a small beat: begin behind it.
+    # Before the first QRS a large P wave and a small beat look alike: begin behind it.
     ecg = two_leads(30, 360.0)[int(0.51 * 360) :]
     changed = (ecg * (gain, other_gain) + (offset, other_offset)).astype(np.float32)
     plain, measured = of_two(ecg), of_two(changed)

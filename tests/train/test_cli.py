@@ -171,7 +171,7 @@ WRONG: list[tuple[tuple[object, ...], int, str]] = [
     (
         ("teacher", "--data", "{toy}", "--out", "x.pt", "--device", "cuda:99"),
         cli.USAGE,
-        "there is no cuda:99: ",
+        "device = 'cuda:99': ",
     ),
     (
         ("distill", "--data", "{toy}", "--teacher", "{made}/student.pt", "--out", "x.pt"),

@@ -32,14 +32,16 @@ def beat(at_s: float) -> Score:
     )  # fmt: skip
 
 
-def quiet(at_s: float, quiet_s: float, present: bool = True, chaos: float = -3.0) -> RhythmStatus:
+def without_beat(
+    at_s: float, quiet_s: float, present: bool = True, vf_log_odds: float = -3.0
+) -> RhythmStatus:
     at = round(at_s * FS)
-    return RhythmStatus(at, at + 1, round(quiet_s * FS), present, chaos)
+    return RhythmStatus(at, at + 1, round(quiet_s * FS), present, vf_log_odds)
 
 
-def said(*events: AlarmInput) -> list[AlarmEvent]:
-    judge = AsystoleDetector(LIMITS, FS)
-    return [turn for event in events for turn in judge.push(event)]
+def raised(*events: AlarmInput) -> list[AlarmEvent]:
+    detector = AsystoleDetector(LIMITS, FS)
+    return [alarm_event for event in events for alarm_event in detector.push(event)]
 
 
 def evidence(event: AlarmInput | Beat) -> AlarmInput:
@@ -47,18 +49,18 @@ def evidence(event: AlarmInput | Beat) -> AlarmInput:
 
 
 def heard(samples: Floats, leads: tuple[str, ...]) -> tuple[list[Beat], list[AlarmEvent]]:
-    """The beats found, and what is told."""
-    frontend, judge = (
+    """The beats found, and the alarm events."""
+    frontend, detector = (
         Frontend(PreprocessSpec(), COEFFICIENTS, FS, leads),
         AsystoleDetector(LIMITS, FS),
     )
     beats: list[Beat] = []
-    turns: list[AlarmEvent] = []
+    alarm_events: list[AlarmEvent] = []
     for start in range(0, len(samples), FS // 4):
         for event in frontend.push(samples[start : start + FS // 4]):
             beats += [event] if isinstance(event, Beat) else []
-            turns += judge.push(evidence(event))
-    return beats, turns
+            alarm_events += detector.push(evidence(event))
+    return beats, alarm_events
 
 
 def cut_off(samples: Floats, at: int, noise_mv: float, seed: int) -> Floats:
@@ -76,9 +78,13 @@ def is_told_in_time(samples: Floats, at: int, noise_mv: float) -> bool:
     beats, _ = heard(samples[at - BEFORE_S * FS : at + AFTER_S * FS], leads)
     apexes = [b.sample for b in beats if b.sample <= BEFORE_S * FS]
     whole = [apex for apex in apexes if apex <= (BEFORE_S - WHOLE_S) * FS]
-    _, turns = heard(cut_off(samples, at, noise_mv, at), leads)
-    delays = [(turn.known_at - last) / FS for turn in turns for last in (apexes[-1], whole[-1])]
-    return [turn.phase for turn in turns] == [Phase.START] and any(
+    _, alarm_events = heard(cut_off(samples, at, noise_mv, at), leads)
+    delays = [
+        (alarm_event.known_at - last) / FS
+        for alarm_event in alarm_events
+        for last in (apexes[-1], whole[-1])
+    ]
+    return [alarm_event.phase for alarm_event in alarm_events] == [Phase.START] and any(
         abs(d - 4) <= 0.5 for d in delays
     )
 
@@ -114,12 +120,12 @@ def test_a_real_signal_cut_to_baseline_is_told_after_four_seconds(noise_mv: floa
 
 
 def test_it_begins_at_the_last_beat_and_ends_with_the_first_of_two() -> None:
-    begun, ended = said(
+    begun, ended = raised(
         beat(10.0),
-        quiet(12.1, 2.1),
-        quiet(14.1, 4.1),
-        quiet(14.2, 4.2),
-        quiet(20.3, 0.3),  # a beat at 20.0 ...
+        without_beat(12.1, 2.1),
+        without_beat(14.1, 4.1),
+        without_beat(14.2, 4.2),
+        without_beat(20.3, 0.3),  # a beat at 20.0 ...
         beat(20.0),
         beat(20.8),  # ... and a second
     )
@@ -131,39 +137,48 @@ def test_it_begins_at_the_last_beat_and_ends_with_the_first_of_two() -> None:
 
 
 def test_one_beat_does_not_end_it() -> None:
-    turns = said(
-        beat(10), quiet(14.1, 4.1), quiet(20.3, 0.3), beat(20.0), quiet(24.2, 4.2), beat(26)
+    alarm_events = raised(
+        beat(10),
+        without_beat(14.1, 4.1),
+        without_beat(20.3, 0.3),
+        beat(20.0),
+        without_beat(24.2, 4.2),
+        beat(26),
     )
-    assert [turn.phase for turn in turns] == [Phase.START]
+    assert [alarm_event.phase for alarm_event in alarm_events] == [Phase.START]
 
 
 @pytest.mark.parametrize(
-    "strip",
-    [quiet(14.1, 3.9), quiet(14.1, 4.1, present=False), quiet(14.1, 4.1, chaos=0.5)],
-    ids=["too short", "a beat might hide", "chaos"],
+    "status",
+    [
+        without_beat(14.1, 3.9),
+        without_beat(14.1, 4.1, present=False),
+        without_beat(14.1, 4.1, vf_log_odds=0.5),
+    ],
+    ids=["too short", "a beat might hide", "vf_log_odds"],
 )
-def test_what_is_no_standstill(strip: RhythmStatus) -> None:
-    assert not said(beat(10.0), strip)
+def test_what_is_no_standstill(status: RhythmStatus) -> None:
+    assert not raised(beat(10.0), status)
 
 
 def test_none_begins_before_the_first_beat() -> None:
-    assert not said(quiet(10.0, 10.0))
-    assert said(quiet(10.0, 10.0), beat(11.0), quiet(15.2, 4.2))
+    assert not raised(without_beat(10.0, 10.0))
+    assert raised(without_beat(10.0, 10.0), beat(11.0), without_beat(15.2, 4.2))
 
 
 def test_it_ends_with_the_stream_and_another_judge_goes_on_with_its_state() -> None:
-    judge, other = AsystoleDetector(LIMITS, FS), AsystoleDetector(LIMITS, FS)
-    for event in (beat(10), quiet(14.1, 4.1)):
-        judge.push(event)
-    other.state = judge.state
-    assert not other.push(quiet(15.1, 5.1))
+    detector, other = AsystoleDetector(LIMITS, FS), AsystoleDetector(LIMITS, FS)
+    for event in (beat(10), without_beat(14.1, 4.1)):
+        detector.push(event)
+    other.state = detector.state
+    assert not other.push(without_beat(15.1, 5.1))
     (ended,) = other.close(16 * FS)
     assert (ended.phase, ended.end) == (Phase.END, 16 * FS)
     assert not other.close(17 * FS)
 
 
 def test_the_limit_may_be_another() -> None:
-    judge = AsystoleDetector(AlarmLimits(asystole_s=6.0), FS)
-    judge.push(beat(10))
-    assert not judge.push(quiet(14.2, 4.2))
-    assert judge.push(quiet(16.2, 6.2))
+    detector = AsystoleDetector(AlarmLimits(asystole_s=6.0), FS)
+    detector.push(beat(10))
+    assert not detector.push(without_beat(14.2, 4.2))
+    assert detector.push(without_beat(16.2, 6.2))

@@ -15,10 +15,10 @@ LIMITS = AlarmLimits(tachycardia_rate=140.0, bradycardia_rate=40.0, heart_rate_d
 
 
 class Heart:
-    """A judge, and beats for it one after another."""
+    """A detector, and beats for it one after another."""
 
     def __init__(self) -> None:
-        self.judge, self.at = HeartRateDetector(LIMITS, FS), 0
+        self.detector, self.at = HeartRateDetector(LIMITS, FS), 0
 
     def beat(
         self, rr_ms: float, known: bool = True, quality: Quality = Quality.GOOD
@@ -26,10 +26,10 @@ class Heart:
         self.at += round(rr_ms * FS / 1000)
         rr = rr_ms if known else None
         beat = Beat(0, self.at, self.at + 130, "II", rr, quality, EMPTY, EMPTY, None, 0.0)
-        return list(self.judge.push(Score(beat, None, 1.0, EMPTY, EMPTY)))
+        return list(self.detector.push(Score(beat, None, 1.0, EMPTY, EMPTY)))
 
     def beats(self, intervals: Sequence[float]) -> list[AlarmEvent]:
-        return [turn for interval in intervals for turn in self.beat(interval)]
+        return [alarm_event for interval in intervals for alarm_event in self.beat(interval)]
 
     def go(self, rate: float, seconds: float) -> list[AlarmEvent]:
         """A regular rhythm."""
@@ -38,7 +38,9 @@ class Heart:
 
 def test_a_usual_rate_says_nothing() -> None:
     heart = Heart()
-    assert [turn for rate in (45, 60, 80, 100, 120, 135) for turn in heart.go(rate, 60)] == []
+    assert [
+        alarm_event for rate in (45, 60, 80, 100, 120, 135) for alarm_event in heart.go(rate, 60)
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -81,21 +83,21 @@ def test_a_rate_about_its_limit_is_one_episode() -> None:
     draw = np.random.default_rng(1)
     heart = Heart()
     heart.go(80, 20)
-    turns = heart.beats((60_000 / 150 * draw.uniform(0.6, 1.4, 2000)).tolist())
-    assert [turn.phase for turn in turns] == [Phase.START]
+    alarm_events = heart.beats((60_000 / 150 * draw.uniform(0.6, 1.4, 2000)).tolist())
+    assert [alarm_event.phase for alarm_event in alarm_events] == [Phase.START]
 
 
 def test_unknown_intervals_and_poor_beats_neither_count_nor_break() -> None:
     heart = Heart()
     heart.go(160, 5)
-    turns = []
+    alarm_events = []
     for n in range(60):
-        turns += heart.beat(375)
+        alarm_events += heart.beat(375)
         if n % 3 == 0:
-            turns += heart.beat(1000, known=False)
+            alarm_events += heart.beat(1000, known=False)
         if n % 4 == 0:
-            turns += heart.beat(900, quality=Quality.POOR)
-    assert [turn.phase for turn in turns] == [Phase.START]
+            alarm_events += heart.beat(900, quality=Quality.POOR)
+    assert [alarm_event.phase for alarm_event in alarm_events] == [Phase.START]
 
 
 def test_noise_alone_has_no_rate() -> None:
@@ -107,9 +109,9 @@ def test_a_rate_that_is_not_known_any_more_ends_the_episode() -> None:
     heart = Heart()
     assert len(heart.go(160, 60)) == 1
     at = heart.at + round(29 * FS)
-    assert heart.judge.push(SignalChange(Condition.FLAT, True, "II", at, at, True)) == ()
+    assert heart.detector.push(SignalChange(Condition.FLAT, True, "II", at, at, True)) == ()
     at += round(2 * FS)
-    (end,) = heart.judge.push(SignalChange(Condition.GAP, True, "II", at, at, True))
+    (end,) = heart.detector.push(SignalChange(Condition.GAP, True, "II", at, at, True))
     assert (end.code, end.phase, end.end, end.known_at) == (
         AlarmCode.TACHYCARDIA,
         Phase.END,
@@ -123,13 +125,13 @@ def test_a_rate_that_is_not_known_any_more_ends_the_episode() -> None:
 def test_close_ends_the_episode() -> None:
     heart = Heart()
     assert len(heart.go(30, 60)) == 1
-    (end,) = heart.judge.close(heart.at + 500)
+    (end,) = heart.detector.close(heart.at + 500)
     assert (end.code, end.phase, end.end) == (AlarmCode.BRADYCARDIA, Phase.END, heart.at)
-    assert heart.judge.close(heart.at + 600) == []
+    assert heart.detector.close(heart.at + 600) == []
 
 
 def test_new_limits_hold_at_once() -> None:
     heart = Heart()
     assert heart.go(120, 60) == []
-    heart.judge.limits = AlarmLimits(tachycardia_rate=100.0)
-    assert [turn.code for turn in heart.go(120, 20)] == [AlarmCode.TACHYCARDIA]
+    heart.detector.limits = AlarmLimits(tachycardia_rate=100.0)
+    assert [alarm_event.code for alarm_event in heart.go(120, 20)] == [AlarmCode.TACHYCARDIA]

@@ -65,8 +65,8 @@ def test_the_life_of_an_episode() -> None:
     alerts = feed("-----xxx--x-x------x" + "-" * 12)
     assert [a.phase for a in alerts] == [Phase.START, Phase.UPDATE, Phase.END]
     assert len({a.episode for a in alerts}) == 1
-    told = [beat for a in alerts for beat in a.beats]
-    assert told == [300 * n for n in (5, 6, 7, 10, 12, 19)]  # each anomalous beat told once
+    reported = [beat for a in alerts for beat in a.beats]
+    assert reported == [300 * n for n in (5, 6, 7, 10, 12, 19)]  # each anomalous beat once
     assert alerts[-1].end == 300 * 19
 
 
@@ -99,7 +99,7 @@ def test_signal_conditions_have_their_own_episodes() -> None:
     assert policy.push(change(Condition.GAP, False, 1, False)) == []
 
 
-def told(
+def reported(
     policy: EpisodePolicy, event: SignalChange
 ) -> list[tuple[str, str | None, str, int, bool]]:
     """Code, lead, phase, moment and suspension of each alert that comes of it."""
@@ -108,34 +108,34 @@ def told(
 
 def test_each_lead_and_each_condition_has_its_own_episode() -> None:
     policy = EpisodePolicy(PROMPT, VENTRICULAR, 360.0)
-    assert told(policy, change(Condition.FLAT, True, 1000, False, "II")) == [
+    assert reported(policy, change(Condition.FLAT, True, 1000, False, "II")) == [
         ("signal.flat", "II", "start", 1000, False)
     ]
-    assert told(policy, change(Condition.NOISE, True, 2000, False, "II")) == [
+    assert reported(policy, change(Condition.NOISE, True, 2000, False, "II")) == [
         ("signal.noise", "II", "start", 2000, False)
     ]
-    assert told(policy, change(Condition.FLAT, False, 3000, False, "II")) == [
+    assert reported(policy, change(Condition.FLAT, False, 3000, False, "II")) == [
         ("signal.flat", "II", "end", 3000, False)
     ]
-    assert told(policy, change(Condition.FLAT, False, 3500, False, "V1")) == []
+    assert reported(policy, change(Condition.FLAT, False, 3500, False, "V1")) == []
     (ended,) = policy.push(change(Condition.NOISE, False, 4000, False, "II"))
     assert (ended.episode, ended.onset, ended.end) == (1, 2000, 4000)
 
 
 def test_alerts_that_hold_on_say_when_scoring_stops_and_when_it_goes_on() -> None:
     policy = EpisodePolicy(PROMPT, VENTRICULAR, 360.0)
-    told(policy, change(Condition.FLAT, True, 1000, False, "II"))
-    assert told(policy, change(Condition.GAP, True, 2000, True, "V1")) == [
+    reported(policy, change(Condition.FLAT, True, 1000, False, "II"))
+    assert reported(policy, change(Condition.GAP, True, 2000, True, "V1")) == [
         ("signal.gap", "V1", "start", 2000, True),
         ("signal.flat", "II", "update", 2000, True),
     ]
-    assert told(policy, change(Condition.NOISE, True, 2500, True, "V1")) == [
+    assert reported(policy, change(Condition.NOISE, True, 2500, True, "V1")) == [
         ("signal.noise", "V1", "start", 2500, True)
     ]
-    assert told(policy, change(Condition.GAP, False, 3000, True, "V1")) == [
+    assert reported(policy, change(Condition.GAP, False, 3000, True, "V1")) == [
         ("signal.gap", "V1", "end", 3000, True)
     ]
-    assert told(policy, change(Condition.NOISE, False, 4000, False, "V1")) == [
+    assert reported(policy, change(Condition.NOISE, False, 4000, False, "V1")) == [
         ("signal.noise", "V1", "end", 4000, False),
         ("signal.flat", "II", "update", 4000, False),
     ]
@@ -217,12 +217,12 @@ def flicker(policy: EpisodePolicy, at_s: float, lasts_s: float = 1.0) -> list[Al
 
 def test_too_many_episodes_are_held_back_and_counted() -> None:
     policy = EpisodePolicy(RARE, VENTRICULAR, FS)
-    told = [len(flicker(policy, at)) for at in (0, 2, 4, 6)]
-    assert told == [2, 2, 0, 0]
+    reported = [len(flicker(policy, at)) for at in (0, 2, 4, 6)]
+    assert reported == [2, 2, 0, 0]
     assert policy.drain_suppressed() == ["signal.flat", "signal.flat"]
     start, end = flicker(policy, 65)
     assert (start.suppressed, end.suppressed) == (2, 0)
-    assert start.episode == 2  # numbers are of those that were told
+    assert start.episode == 2  # only published episodes are numbered
 
 
 def test_an_episode_that_lasts_is_told_late() -> None:
@@ -245,7 +245,7 @@ def test_the_next_episode_of_its_kind_waits_for_the_refractory_time() -> None:
     first, second = ([a for a in alerts if a.episode == n] for n in (0, 1))
     assert [a.phase for a in first] == [Phase.START, Phase.END]
     start = second[0]
-    assert start.onset == 300 * 10  # of the third: the second was over before it could be told
+    assert start.onset == 300 * 10  # of the third: the second was over before it could be published
     assert start.suppressed == 1
     due = first[-1].onset + 1000 * 20
     assert start.condition_ms + 1000 * start.onset / FS >= due
@@ -286,15 +286,15 @@ def test_the_state_can_be_taken_to_another_policy() -> None:
     whole = feed(values, limits)
     for cut in range(len(values)):
         one, other = EpisodePolicy(limits, VENTRICULAR, FS), EpisodePolicy(limits, VENTRICULAR, FS)
-        told = [a for n, c in enumerate(values[:cut]) for a in one.push(score(n, meaning[c]))]
+        reported = [a for n, c in enumerate(values[:cut]) for a in one.push(score(n, meaning[c]))]
         encoded = msgspec.msgpack.encode(one.save(), enc_hook=lambda array: array.tobytes())
         decode = msgspec.msgpack.Decoder(
             PolicyState, dec_hook=lambda _, data: np.frombuffer(data, np.float32)
         )
         other.restore(decode.decode(encoded))
         rest = enumerate(values[cut:], cut)
-        told += [a for n, c in rest for a in other.push(score(n, meaning[c]))]
-        assert [(a.episode, a.phase, a.beats, a.suppressed) for a in told] == [
+        reported += [a for n, c in rest for a in other.push(score(n, meaning[c]))]
+        assert [(a.episode, a.phase, a.beats, a.suppressed) for a in reported] == [
             (a.episode, a.phase, a.beats, a.suppressed) for a in whole
         ]
 

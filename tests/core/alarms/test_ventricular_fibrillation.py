@@ -24,23 +24,23 @@ LIMITS = AlarmLimits()
 BEGINS = AlarmLimits().vf_log_odds_limit
 
 
-def chaotic(at_s: float, chaos: float) -> RhythmStatus:
+def fibrillating(at_s: float, vf_log_odds: float) -> RhythmStatus:
     at = round(at_s * FS)
-    return RhythmStatus(at, at + 1, 0, True, chaos)
+    return RhythmStatus(at, at + 1, 0, True, vf_log_odds)
 
 
-def said(*events: RhythmStatus) -> list[AlarmEvent]:
-    judge = VentricularFibrillationDetector(LIMITS, FS)
-    return [turn for event in events for turn in judge.push(event)]
+def raised(*events: RhythmStatus) -> list[AlarmEvent]:
+    detector = VentricularFibrillationDetector(LIMITS, FS)
+    return [alarm_event for event in events for alarm_event in detector.push(event)]
 
 
 def heard(samples: Floats, fs: float, leads: tuple[str, ...]) -> list[AlarmEvent]:
-    frontend, judge = (
+    frontend, detector = (
         Frontend(PreprocessSpec(), COEFFICIENTS, fs, leads),
         VentricularFibrillationDetector(LIMITS, fs),
     )
     events = frontend.push(samples)
-    return [t for e in events if not isinstance(e, Beat) for t in judge.push(e)]
+    return [t for e in events if not isinstance(e, Beat) for t in detector.push(e)]
 
 
 @pytest.fixture
@@ -53,13 +53,13 @@ def cudb(mitdb: Path) -> Path:
 
 
 def test_it_begins_where_the_chaos_did_and_ends_once_that_is_over() -> None:
-    begun, ended = said(
-        chaotic(10.0, 0.2),
-        chaotic(10.5, BEGINS - 0.1),
-        chaotic(11.0, BEGINS),
-        chaotic(11.5, 5.0),
-        chaotic(30.0, ENDS + 0.1),
-        chaotic(30.5, ENDS),
+    begun, ended = raised(
+        fibrillating(10.0, 0.2),
+        fibrillating(10.5, BEGINS - 0.1),
+        fibrillating(11.0, BEGINS),
+        fibrillating(11.5, 5.0),
+        fibrillating(30.0, ENDS + 0.1),
+        fibrillating(30.5, ENDS),
     )
     assert (begun.code, begun.phase, begun.priority) == (CODE, Phase.START, Priority.HIGH)
     assert (begun.onset, begun.known_at) == (7 * FS, 11 * FS + 1)
@@ -67,27 +67,34 @@ def test_it_begins_where_the_chaos_did_and_ends_once_that_is_over() -> None:
 
 
 def test_what_never_was_chaotic_enough_is_not_told() -> None:
-    assert not said(chaotic(10.0, BEGINS - 0.1), chaotic(11.0, -1.0), chaotic(12.0, BEGINS - 0.1))
+    assert not raised(
+        fibrillating(10.0, BEGINS - 0.1), fibrillating(11.0, -1.0), fibrillating(12.0, BEGINS - 0.1)
+    )
 
 
 def test_chaos_that_was_interrupted_begins_anew() -> None:
-    turns = said(chaotic(10.0, 1.0), chaotic(10.5, -0.1), chaotic(30.0, 1.0), chaotic(31.0, 3.0))
-    assert [turn.onset for turn in turns] == [27 * FS]
+    alarm_events = raised(
+        fibrillating(10.0, 1.0),
+        fibrillating(10.5, -0.1),
+        fibrillating(30.0, 1.0),
+        fibrillating(31.0, 3.0),
+    )
+    assert [alarm_event.onset for alarm_event in alarm_events] == [27 * FS]
 
 
 def test_an_onset_is_not_before_the_stream() -> None:
-    (begun,) = said(chaotic(1.0, 3.0))
+    (begun,) = raised(fibrillating(1.0, 3.0))
     assert begun.onset == 0
 
 
 def test_it_ends_with_the_stream_and_another_judge_goes_on_with_its_state() -> None:
-    judge, other = (
+    detector, other = (
         VentricularFibrillationDetector(LIMITS, FS),
         VentricularFibrillationDetector(LIMITS, FS),
     )
-    assert judge.push(chaotic(10.0, 3.0))
-    other.state = judge.state
-    assert not other.push(chaotic(10.5, 3.0))
+    assert detector.push(fibrillating(10.0, 3.0))
+    other.state = detector.state
+    assert not other.push(fibrillating(10.5, 3.0))
     (ended,) = other.close(12 * FS)
     assert (ended.phase, ended.end) == (Phase.END, 12 * FS)
     assert not other.close(13 * FS)
@@ -98,9 +105,9 @@ def test_fibrillation_of_a_heart_is_told_within_ten_seconds(cudb: Path, name: st
     recording, onset = read_recording(cudb / name), read_reference(cudb / name).flutter[0][0]
     fs = recording.fs
     part = recording.samples[onset - round(60 * fs) : onset + round(20 * fs)]
-    turns = heard(part, fs, recording.leads)
-    begun = [turn for turn in turns if turn.phase is Phase.START]
-    assert any(-10 < turn.known_at / fs - 60 < 10 for turn in begun)
+    alarm_events = heard(part, fs, recording.leads)
+    begun = [alarm_event for alarm_event in alarm_events if alarm_event.phase is Phase.START]
+    assert any(-10 < alarm_event.known_at / fs - 60 < 10 for alarm_event in begun)
 
 
 def test_electrode_motion_is_no_fibrillation(mitdb: Path) -> None:

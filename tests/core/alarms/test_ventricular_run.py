@@ -52,7 +52,7 @@ def beats(
 ) -> list[Score]:
     """Scored beats, threshold 3: N normal, V ventricular, W another such, S early, ? unusable.
 
-    v and w: the same shapes, hardly strange.
+    v and w: the same shapes, hardly anomalous.
     """
     intervals = [rr_ms] * len(kinds) if isinstance(rr_ms, float) else rr_ms
     scores, at = [], 0
@@ -66,10 +66,10 @@ def beats(
 
 
 def feed(
-    events: Sequence[AlarmInput], judge: VentricularRunDetector | None = None
+    events: Sequence[AlarmInput], detector: VentricularRunDetector | None = None
 ) -> list[AlarmEvent]:
-    judge = judge or VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
-    return [turn for event in events for turn in judge.push(event)]
+    detector = detector or VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
+    return [alarm_event for event in events for alarm_event in detector.push(event)]
 
 
 def test_three_fast_ventricular_beats_are_a_run_known_with_the_third() -> None:
@@ -95,7 +95,7 @@ def test_an_accelerated_ventricular_rhythm_is_not_a_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("intervals", "told"),
+    ("intervals", "reported"),
     [
         ([400.0, 400.0, 400.0], True),
         ([590.0, 590.0, 590.0], True),
@@ -107,9 +107,9 @@ def test_an_accelerated_ventricular_rhythm_is_not_a_run() -> None:
     ],
 )
 def test_the_rate_of_a_run_is_that_of_its_median_interval(
-    intervals: list[float], told: bool
+    intervals: list[float], reported: bool
 ) -> None:
-    assert bool(feed(beats("NNVVV", [700.0, 700.0, *intervals]))) is told
+    assert bool(feed(beats("NNVVV", [700.0, 700.0, *intervals]))) is reported
 
 
 def test_an_unknown_interval_is_not_fast() -> None:
@@ -120,43 +120,55 @@ def test_an_unknown_interval_is_not_fast() -> None:
 
 
 def test_the_beats_needed_and_the_rate_are_limits() -> None:
-    judge = VentricularRunDetector(AlarmLimits(vt_beats=5, vt_rate=60.0), VENTRICULAR, FS)
-    assert feed(beats("NVVVVN", 900.0), judge) == []
-    assert len(feed(beats("NVVVVVNN", 900.0), judge)) == 2
+    detector = VentricularRunDetector(AlarmLimits(vt_beats=5, vt_rate=60.0), VENTRICULAR, FS)
+    assert feed(beats("NVVVVN", 900.0), detector) == []
+    assert len(feed(beats("NVVVVVNN", 900.0), detector)) == 2
 
 
 def test_a_long_run_is_one_episode_that_speaks_again() -> None:
     scores = beats("NN" + "V" * 100 + "NN", 400.0)
-    turns = feed(scores)
-    assert [turn.phase for turn in turns] == [
+    alarm_events = feed(scores)
+    assert [alarm_event.phase for alarm_event in alarm_events] == [
         Phase.START, Phase.UPDATE, Phase.UPDATE, Phase.UPDATE, Phase.END
     ]  # fmt: skip
-    told = [beat for turn in turns for beat in turn.beats]
-    assert told == [score.beat.sample for score in scores[2:102]]
-    assert [turn.explains for turn in turns] == [True, False, False, False, False]
+    reported = [beat for alarm_event in alarm_events for beat in alarm_event.beats]
+    assert reported == [score.beat.sample for score in scores[2:102]]
+    assert [alarm_event.explains for alarm_event in alarm_events] == [
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_one_other_beat_does_not_end_a_run() -> None:
-    assert [turn.phase for turn in feed(beats("NVVVNVVVNVVNN", 400.0))] == [Phase.START, Phase.END]
+    assert [alarm_event.phase for alarm_event in feed(beats("NVVVNVVVNVVNN", 400.0))] == [
+        Phase.START,
+        Phase.END,
+    ]
 
 
 def test_a_run_that_changes_its_shape_goes_on() -> None:
-    assert [turn.phase for turn in feed(beats("NVVVWWWWVVNN", 350.0))] == [Phase.START, Phase.END]
+    assert [alarm_event.phase for alarm_event in feed(beats("NVVVWWWWVVNN", 350.0))] == [
+        Phase.START,
+        Phase.END,
+    ]
 
 
 def test_a_run_that_became_the_patients_reference_goes_on() -> None:
-    """The running normal beat drifts towards a sustained tachycardia, and nothing is strange."""
+    """The running normal beat drifts towards a sustained tachycardia, and nothing is anomalous."""
     opening = beats("NVVV", 400.0)
     drifted = [
         replace(score, value=0.0, beat=replace(score.beat, template=WIDE))
         for score in beats("NVVV" + "V" * 300, 400.0)[4:]
     ]
-    judge = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
-    turns = feed([*opening, *drifted], judge)
-    assert {turn.phase for turn in turns} == {Phase.START, Phase.UPDATE}
+    detector = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
+    alarm_events = feed([*opening, *drifted], detector)
+    assert {alarm_event.phase for alarm_event in alarm_events} == {Phase.START, Phase.UPDATE}
     back = beats("N" * 306, 400.0)[304:]
-    strange = [replace(s, value=4.0, beat=replace(s.beat, template=WIDE)) for s in back]
-    assert [turn.phase for turn in feed(strange, judge)] == [Phase.END]
+    anomalous = [replace(s, value=4.0, beat=replace(s.beat, template=WIDE)) for s in back]
+    assert [alarm_event.phase for alarm_event in feed(anomalous, detector)] == [Phase.END]
 
 
 def test_a_run_that_slows_down_ends() -> None:
@@ -187,22 +199,22 @@ def test_a_run_of_beats_that_differ_is_told_when_the_next_beat_shows_no_noise() 
 def test_a_run_of_beats_that_differ_is_told_in_silence_and_not_when_a_signal_fails() -> None:
     scores = beats("NNVVW", 400.0)
     at = scores[-1].beat.known_at + 500
-    strip = RhythmStatus(at, at, 700, True, -2.0)
+    status = RhythmStatus(at, at, 700, True, -2.0)
     change = SignalChange(Condition.NOISE, True, "II", at, at, True)
-    (start,) = feed([*scores, strip])
+    (start,) = feed([*scores, status])
     assert (start.phase, start.known_at) == (Phase.START, at)
-    assert feed([*scores, change, strip]) == []
+    assert feed([*scores, change, status]) == []
 
 
 def test_a_run_that_waits_for_the_next_beat_is_told_where_the_stream_ends() -> None:
-    judge = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
-    assert feed(beats("NNVVW", 400.0), judge) == []
-    assert [turn.phase for turn in judge.close(5000)] == [Phase.START, Phase.END]
-    assert judge.close(6000) == ()
+    detector = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
+    assert feed(beats("NNVVW", 400.0), detector) == []
+    assert [alarm_event.phase for alarm_event in detector.close(5000)] == [Phase.START, Phase.END]
+    assert detector.close(6000) == ()
 
 
 def test_what_comes_between_does_not_keep_a_longer_run_from_being_told() -> None:
-    """The row of three that noise cast doubt on is not the last."""
+    """The row of three in noise is not the last."""
     scores = beats("NVVWVVVNN", 400.0)
     scores[4] = replace(scores[4], beat=replace(scores[4].beat, quality=Quality.POOR))
     start, _ = feed(scores)
@@ -215,48 +227,48 @@ def test_beats_of_a_poor_signal_must_resemble_one_another() -> None:
     assert len(feed(beats("NVVWWVVWWNN", 400.0))) == 2
 
 
-@pytest.mark.parametrize(("quality", "told"), [(Quality.GOOD, True), (Quality.POOR, False)])
+@pytest.mark.parametrize(("quality", "reported"), [(Quality.GOOD, True), (Quality.POOR, False)])
 def test_where_the_signal_is_poor_the_interval_before_a_run_must_be_like_the_others(
-    quality: Quality, told: bool
+    quality: Quality, reported: bool
 ) -> None:
     assert (
         bool(feed(beats("NNVVVNN", [700.0, 700.0, 300.0, 590.0, 400.0, 900.0, 700.0], quality)))
-        is told
+        is reported
     )
 
 
 def test_a_run_that_nobody_can_see_any_more_is_over() -> None:
-    judge = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
+    detector = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
     scores = beats("NVVV", 400.0)
-    assert [turn.phase for turn in feed(scores, judge)] == [Phase.START]
+    assert [alarm_event.phase for alarm_event in feed(scores, detector)] == [Phase.START]
     last = scores[-1].beat.sample
 
     def change(after_s: float) -> SignalChange:
         at = last + round(after_s * FS)
         return SignalChange(Condition.NOISE, True, "II", at, at, True)
 
-    assert feed([change(9.0)], judge) == []
-    (end,) = feed([change(11.0)], judge)
+    assert feed([change(9.0)], detector) == []
+    (end,) = feed([change(11.0)], detector)
     assert (end.phase, end.end) == (Phase.END, last)
 
 
 def test_unusable_beats_neither_prolong_a_run_nor_end_it_at_once() -> None:
-    judge = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
-    turns = feed(beats("NVVV" + "?" * 20 + "VVNN", 400.0), judge)
-    assert [turn.phase for turn in turns] == [Phase.START, Phase.END]
-    turns = feed(beats("NVVV" + "?" * 30 + "VVNN", 400.0))
-    assert turns[-1].phase is Phase.END
-    assert turns[-1].end == turns[0].beats[-1]
+    detector = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
+    alarm_events = feed(beats("NVVV" + "?" * 20 + "VVNN", 400.0), detector)
+    assert [alarm_event.phase for alarm_event in alarm_events] == [Phase.START, Phase.END]
+    alarm_events = feed(beats("NVVV" + "?" * 30 + "VVNN", 400.0))
+    assert alarm_events[-1].phase is Phase.END
+    assert alarm_events[-1].end == alarm_events[0].beats[-1]
 
 
 def test_close_ends_the_run() -> None:
-    judge = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
+    detector = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
     scores = beats("NVVVV", 400.0)
-    assert len(feed(scores, judge)) == 1
-    (end,) = judge.close(5000)
+    assert len(feed(scores, detector)) == 1
+    (end,) = detector.close(5000)
     assert (end.phase, end.known_at, end.end) == (Phase.END, 5000, scores[-1].beat.sample)
     assert end.beats == (scores[-1].beat.sample,)
-    assert judge.close(6000) == ()
+    assert detector.close(6000) == ()
 
 
 def test_what_it_keeps_is_its_own() -> None:
@@ -264,7 +276,7 @@ def test_what_it_keeps_is_its_own() -> None:
     scores = beats("NVVV", 400.0)
     batch = np.stack([score.reconstruction for score in scores])
     scores = [replace(s, reconstruction=batch[n], saliency=batch[n]) for n, s in enumerate(scores)]
-    judge = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
-    feed(scores, judge)
-    assert judge.state.run is not None
-    assert judge.state.run.clearest.reconstruction.base is None
+    detector = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
+    feed(scores, detector)
+    assert detector.state.run is not None
+    assert detector.state.run.clearest.reconstruction.base is None

@@ -1,4 +1,4 @@
-"""From lead to lead without losing a beat, telling one twice, or making one up."""
+"""From lead to lead without losing a beat, reporting one twice, or making one up."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ Damage = Callable[[Floats], object]  # done in place to a stretch of one lead
 
 
 @dataclass(frozen=True)
-class Told:
+class Found:
     """What a front end said of a recording."""
 
     beats: list[Beat]
@@ -42,18 +42,18 @@ class Told:
         return [(str(c.condition), c.begins, c.lead, c.suspended) for c in self.changes]
 
     def leads(self) -> list[str]:
-        """The leads that beats came from, one for each turn."""
+        """The leads that beats came from, in order, without repetition."""
         names = [beat.lead for beat in self.beats]
         return names[:1] + [b for a, b in pairwise(names) if a != b]
 
 
-def told(samples: Floats, leads: Sequence[str] = LEADS) -> Told:
+def front_end(samples: Floats, leads: Sequence[str] = LEADS) -> Found:
     frontend = Frontend(SPEC, COEFFICIENTS, FS, leads)
     events: list[Event] = []
     for start in range(0, len(samples), FS):
         events += frontend.push(samples[start : start + FS])
     events += frontend.close()
-    return Told(
+    return Found(
         [e for e in events if isinstance(e, Beat)],
         [e for e in events if isinstance(e, SignalChange)],
     )
@@ -88,9 +88,9 @@ def ecg(two_leads: TwoLeads) -> Floats:
 
 
 @pytest.fixture(scope="module")
-def plain(ecg: Floats) -> Told:
-    """What is told of the undamaged recording, all from its main lead."""
-    found = told(ecg)
+def plain(ecg: Floats) -> Found:
+    """The events of the undamaged recording, all from its main lead."""
+    found = front_end(ecg)
     assert found.leads() == ["MLII"]
     assert found.changes == []
     return found
@@ -100,12 +100,12 @@ def plain(ecg: Floats) -> Told:
     ("damage", "condition", "known_after"), [(hold, "flat", FLAT), (lose, "gap", GAP)]
 )
 def test_when_the_main_lead_fails_the_other_goes_on_without_a_beat_more_or_less(
-    ecg: Floats, plain: Told, damage: Damage, condition: str, known_after: int
+    ecg: Floats, plain: Found, damage: Damage, condition: str, known_after: int
 ) -> None:
     damaged = ecg.copy()
     begins, ends = (between_beats(plain.r_peaks, t) for t in (30, 50))
     damage(damaged[begins:ends, 0])
-    found = told(damaged)
+    found = front_end(damaged)
     assert same_beats(found.r_peaks, plain.r_peaks)
     assert found.leads() == ["MLII", "V1", "MLII"]
     assert {b.lead for b in found.beats if begins < b.sample < ends} == {"V1"}
@@ -116,15 +116,15 @@ def test_when_the_main_lead_fails_the_other_goes_on_without_a_beat_more_or_less(
 
 
 @pytest.fixture(scope="module")
-def failing(ecg: Floats, plain: Told) -> Told:
-    """What is told where the main lead is flat from 30 to 50 s."""
+def failing(ecg: Floats, plain: Found) -> Found:
+    """The events where the main lead is flat from 30 to 50 s."""
     damaged = ecg.copy()
     begins, ends = (between_beats(plain.r_peaks, t) for t in (30, 50))
     hold(damaged[begins:ends, 0])
-    return told(damaged)
+    return front_end(damaged)
 
 
-def test_rhythm_and_shape_go_on_over_a_changeover(failing: Told, plain: Told) -> None:
+def test_rhythm_and_shape_go_on_over_a_switch(failing: Found, plain: Found) -> None:
     for a, b in zip(failing.beats[1:], plain.beats[1:], strict=True):
         assert a.rr_ms == pytest.approx(b.rr_ms, abs=25)
         assert a.prematurity == pytest.approx(b.prematurity, abs=0.3)
@@ -135,37 +135,41 @@ def test_rhythm_and_shape_go_on_over_a_changeover(failing: Told, plain: Told) ->
     assert min(ectopic) > max(normal) + 2
 
 
-def test_the_best_lead_is_used_again_once_it_was_well_for_a_while(failing: Told) -> None:
+def test_the_best_lead_is_used_again_once_it_was_usable_for_a_while(failing: Found) -> None:
     over = failing.changes[-1].known_at
     returned = next(b for b in failing.beats if b.sample > over and b.lead == "MLII")
     assert 0 <= returned.known_at - over - RETURN < 2 * FS
 
 
-def test_a_lead_that_fails_again_and_again_is_not_used_in_between(ecg: Floats, plain: Told) -> None:
+def test_a_lead_that_fails_again_and_again_is_not_used_in_between(
+    ecg: Floats, plain: Found
+) -> None:
     damaged = ecg.copy()
     for second in range(20, 60, 8):
         begins = between_beats(plain.r_peaks, second)
         hold(damaged[begins : begins + 4 * FS, 0])
-    found = told(damaged)
+    found = front_end(damaged)
     assert same_beats(found.r_peaks, plain.r_peaks)
     assert found.leads() == ["MLII", "V1", "MLII"]
 
 
-def test_the_other_lead_failing_changes_no_beat_of_the_main_one(ecg: Floats, plain: Told) -> None:
+def test_the_other_lead_failing_changes_no_beat_of_the_main_one(ecg: Floats, plain: Found) -> None:
     damaged = ecg.copy()
     damaged[30 * FS : 50 * FS, 1] = 0.2
-    found = told(damaged)
+    found = front_end(damaged)
     assert found.r_peaks == plain.r_peaks
     assert found.leads() == ["MLII"]
     assert found.phases == [("flat", True, "V1", False), ("flat", False, "V1", False)]
 
 
-def test_scoring_is_suspended_while_no_lead_is_well_and_only_then(ecg: Floats, plain: Told) -> None:
+def test_scoring_is_suspended_while_no_lead_is_usable_and_only_then(
+    ecg: Floats, plain: Found
+) -> None:
     damaged, middle = ecg.copy(), between_beats(plain.r_peaks, 40)
     begins, ends = (between_beats(plain.r_peaks, t) for t in (30, 60))
     damaged[begins:ends, 0] = 0.1
     damaged[middle : middle + 8 * FS, 1] = np.nan
-    found = told(damaged)
+    found = front_end(damaged)
     assert found.phases == [
         ("flat", True, "MLII", False),
         ("gap", True, "V1", True),
@@ -180,11 +184,11 @@ def test_scoring_is_suspended_while_no_lead_is_well_and_only_then(ecg: Floats, p
     assert following.rr_ms is None
 
 
-def test_both_leads_flat_at_once_is_a_suspension_from_end_to_end(ecg: Floats, plain: Told) -> None:
+def test_both_leads_flat_at_once_is_a_suspension_from_end_to_end(ecg: Floats, plain: Found) -> None:
     damaged = ecg.copy()
     begins, ends = (between_beats(plain.r_peaks, t) for t in (30, 50))
     damaged[begins:ends] = 0.1
-    found = told(damaged)
+    found = front_end(damaged)
     assert sorted(found.phases[:2]) == [("flat", True, "MLII", False), ("flat", True, "V1", True)]
     assert not any(begins < a < ends for a in found.r_peaks)
     assert not found.changes[-1].suspended
@@ -192,10 +196,10 @@ def test_both_leads_flat_at_once_is_a_suspension_from_end_to_end(ecg: Floats, pl
     assert same_beats(*([a for a in one.r_peaks if a > ends + 2 * FS] for one in (found, plain)))
 
 
-def test_noise_on_the_main_lead_hands_over_to_a_clean_one(ecg: Floats, plain: Told) -> None:
+def test_noise_on_the_main_lead_hands_over_to_a_clean_one(ecg: Floats, plain: Found) -> None:
     damaged = ecg.copy()
     drown(damaged[30 * FS : 60 * FS, 0])
-    found = told(damaged)
+    found = front_end(damaged)
     began, ended = found.changes
     assert (began.condition, began.lead, began.suspended) == (Condition.NOISE, "MLII", False)
     assert (began.begins, ended.begins) == (True, False)
@@ -206,20 +210,20 @@ def test_noise_on_the_main_lead_hands_over_to_a_clean_one(ecg: Floats, plain: To
 
 
 def test_a_main_lead_that_was_never_attached_is_replaced_from_the_first_beat(
-    ecg: Floats, plain: Told
+    ecg: Floats, plain: Found
 ) -> None:
     for nothing in (0.0, np.nan):
         damaged = ecg.copy()
         damaged[:, 0] = nothing
-        found = told(damaged)
+        found = front_end(damaged)
         assert same_beats(found.r_peaks, plain.r_peaks)
         assert found.leads() == ["V1"]
 
 
-def test_a_main_lead_that_is_attached_late_is_used_from_then_on(ecg: Floats, plain: Told) -> None:
+def test_a_main_lead_that_is_attached_late_is_used_from_then_on(ecg: Floats, plain: Found) -> None:
     damaged = ecg.copy()
     damaged[: between_beats(plain.r_peaks, 30), 0] = 0
-    found = told(damaged)
+    found = front_end(damaged)
     assert same_beats(found.r_peaks, plain.r_peaks)
     assert found.leads() == ["V1", "MLII"]
 
@@ -228,11 +232,11 @@ def test_a_main_lead_that_is_attached_late_is_used_from_then_on(ecg: Floats, pla
 def test_a_real_patients_beats_go_on_from_the_other_lead(mitdb: Path, name: str) -> None:
     record = read_recording(mitdb / name)
     samples = record.samples[: 120 * FS].copy()
-    whole = told(samples, record.leads)
+    whole = front_end(samples, record.leads)
     main = list(record.leads).index("MLII")
     begins, ends = (between_beats(whole.r_peaks, t) for t in (40, 80))
     hold(samples[begins:ends, main])
-    found = told(samples, record.leads)
+    found = front_end(samples, record.leads)
     assert same_beats(found.r_peaks, whole.r_peaks)
     assert found.leads() == ["MLII", record.leads[1 - main], "MLII"]
     assert [(c.condition, c.begins) for c in found.changes] == [
@@ -243,23 +247,23 @@ def test_a_real_patients_beats_go_on_from_the_other_lead(mitdb: Path, name: str)
 
 @pytest.mark.parametrize("level", [None, 0.0, 5.0], ids=["held", "zero", "rail"])
 def test_a_main_lead_may_fail_at_any_moment_of_a_beat(
-    ecg: Floats, plain: Told, level: float | None
+    ecg: Floats, plain: Found, level: float | None
 ) -> None:
     for begins in range(30 * FS, 31 * FS + FS // 4, 9):
         damaged = ecg[: 45 * FS].copy()
         damaged[begins:, 0] = damaged[begins, 0] if level is None else level
-        found = told(damaged)
+        found = front_end(damaged)
         wanted = [a for a in plain.r_peaks if a < 44 * FS]
         assert same_beats([a for a in found.r_peaks if a < 44 * FS], wanted), begins
 
 
 @pytest.mark.parametrize("nothing", [0.0, np.nan])
 def test_a_second_lead_that_was_never_attached_is_not_spoken_of(
-    ecg: Floats, plain: Told, nothing: float
+    ecg: Floats, plain: Found, nothing: float
 ) -> None:
     damaged = ecg.copy()
     damaged[:, 1] = nothing
-    found = told(damaged)
+    found = front_end(damaged)
     assert found.r_peaks == plain.r_peaks
     assert found.changes == []
 
@@ -275,8 +279,8 @@ def twelve(ecg: Floats, good: int) -> Floats:
 def test_of_twelve_leads_the_one_that_is_left_is_found(two_leads: TwoLeads) -> None:
     ecg = two_leads(150, FS)
     names = ["MLII", "II", "V5", "V2", "I", "V1", *"abcdef"]
-    found = told(twelve(ecg, 11), names)
-    whole = told(ecg[:, :1], ["f"])
+    found = front_end(twelve(ecg, 11), names)
+    whole = front_end(ecg[:, :1], ["f"])
     late = [r_peak for r_peak in whole.r_peaks if r_peak > 90 * FS]
     assert same_beats([a for a in found.r_peaks if a > 90 * FS], late)
     assert found.leads() == ["MLII", "f"]
@@ -284,7 +288,7 @@ def test_of_twelve_leads_the_one_that_is_left_is_found(two_leads: TwoLeads) -> N
 
 
 def test_a_lead_takes_the_place_of_one_that_is_gone_and_its_end_is_told_later(
-    ecg: Floats, plain: Told
+    ecg: Floats, plain: Found
 ) -> None:
     samples = np.concatenate([ecg, -ecg[:, 1:]], axis=1)
     fails = between_beats(plain.r_peaks, 20)
@@ -293,7 +297,7 @@ def test_a_lead_takes_the_place_of_one_that_is_gone_and_its_end_is_told_later(
         fails + FLAT + DETACHED_AFTER + 10 * FS :, 0
     ]
     samples[fails + FLAT + DETACHED_AFTER + 10 * FS :, 2] = 0
-    found = told(samples, ["MLII", "V1", "V2"])
+    found = front_end(samples, ["MLII", "V1", "V2"])
     assert found.leads() == ["MLII", "V2", "MLII"]
     assert [c.begins for c in found.changes if c.lead == "MLII"] == [True, False]
 
@@ -301,4 +305,4 @@ def test_a_lead_takes_the_place_of_one_that_is_gone_and_its_end_is_told_later(
 def test_a_hole_in_all_leads_moves_none(ecg: Floats) -> None:
     samples = np.concatenate([ecg, -ecg[:, 1:]], axis=1)
     samples[20 * FS : 40 * FS] = np.nan
-    assert told(samples, ["MLII", "V1", "V2"]).leads() == ["MLII"]
+    assert front_end(samples, ["MLII", "V1", "V2"]).leads() == ["MLII"]

@@ -36,7 +36,7 @@ def identity(event: Event) -> tuple[object, ...]:
 
 
 def run(samples: Floats, fs: float, cuts: Sequence[int] = (), ends: bool = True) -> list[Event]:
-    """What a stream of these samples tells, with or without its end."""
+    """The events of these samples, with or without its end."""
     frontend = Frontend(SPEC, COEFFICIENTS, fs, LEADS)
     edges = [0, *cuts, len(samples)]
     events = [e for start, stop in pairwise(edges) for e in frontend.push(samples[start:stop])]
@@ -168,7 +168,7 @@ def test_what_follows_never_changes_what_was_told(
     others: Damages,
     until: float,
 ) -> None:
-    """Signals that are one up to some moment tell the same up to it, whatever comes after."""
+    """Signals that agree up to some moment give the same events up to it."""
     samples, known = damaged(hearts(fs), fs, damages), int(until * fs)
     future = damaged(-samples, fs, others)
     future[:known] = samples[:known]
@@ -185,13 +185,13 @@ def test_events_are_told_with_the_very_sample_they_name(
 ) -> None:
     samples = damaged(hearts(fs), fs, [("lost", 0, 7, 1.5), ("flat", 0, 12, 3), ("off", 1, 13, 5)])
     frontend = Frontend(SPEC, COEFFICIENTS, fs, LEADS, 1000)
-    told = 0
+    count = 0
     for count in range(1, len(samples) + 1):
         for event in frontend.push(samples[count - 1 : count]):
             assert event.known_at == 1000 + count
             assert event.sample < event.known_at
-            told += 1
-    assert told > 20
+            count += 1
+    assert count > 20
 
 
 @given(DAMAGES)
@@ -256,7 +256,7 @@ def test_each_condition_of_a_lead_begins_and_ends_by_turns(
     for event in events:
         if isinstance(event, SignalChange):
             which = (event.lead, event.condition)
-            # what was not told as it began is told as it ends only if scoring then goes on
+            # a beginning that was not reported is followed by an end only if scoring then goes on
             assert (which in hold) != event.begins or event.suspended != suspended
             assert not (event.begins and which in hold)
             hold ^= {which} if event.begins else hold & {which}

@@ -52,10 +52,10 @@ def premature(*intervals: int) -> list[float]:
 
 
 def test_prematurity_is_one_sided() -> None:
-    judged = premature(*[300] * 11, 150, 450, 300)
-    assert judged[:11] == [0.0] * 11
-    assert judged[11] == pytest.approx(np.log(2) / REGULAR)
-    assert judged[12:] == [0.0, 0.0]
+    found = premature(*[300] * 11, 150, 450, 300)
+    assert found[:11] == [0.0] * 11
+    assert found[11] == pytest.approx(np.log(2) / REGULAR)
+    assert found[12:] == [0.0, 0.0]
 
 
 def test_only_the_latest_intervals_are_kept_the_newest_last() -> None:

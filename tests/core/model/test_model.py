@@ -122,13 +122,13 @@ def test_a_beat_with_nothing_to_compare_it_with_is_judged_by_the_rest() -> None:
 
 def test_an_abnormal_component_raises_the_score() -> None:
     plain = beat(WINDOWS[0])
-    strange = [
+    unlike = [
         beat(np.where(np.arange(320) == 150, 60, WINDOWS[0]).astype(np.float32)),
         beat(WINDOWS[0], distance=0.0),
         beat(WINDOWS[0], prematurity=1.5),
     ]
-    strange[0] = replace(strange[0], template=WINDOWS[0])
-    usual, *raised = [score.value or 0.0 for score in MODELS[0].score([plain, *strange])]
+    unlike[0] = replace(unlike[0], template=WINDOWS[0])
+    usual, *raised = [score.value or 0.0 for score in MODELS[0].score([plain, *unlike])]
     assert all(value > usual + 1.4 for value in raised)
 
 

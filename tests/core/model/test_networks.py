@@ -82,11 +82,11 @@ def test_name_arguments_and_state_rebuild_a_network(network: Autoencoder) -> Non
 
 
 def test_the_discriminator_gives_logits_and_the_features_before_them() -> None:
-    judge = Discriminator(width=4)
-    logits, features = judge(torch.randn(6, 320))
+    discriminator = Discriminator(width=4)
+    logits, features = discriminator(torch.randn(6, 320))
     assert logits.shape == (6,)
     assert features.shape == (6, 64, 10)
-    assert torch.allclose(judge.classifier(features).flatten(), logits)
+    assert torch.allclose(discriminator.classifier(features).flatten(), logits)
 
 
 def test_weights_start_xavier_normal() -> None:

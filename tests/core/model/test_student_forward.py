@@ -168,7 +168,7 @@ def started(**settings: str) -> subprocess.Popen[str]:
     )
 
 
-def told(process: subprocess.Popen[str]) -> Any:
+def result_of(process: subprocess.Popen[str]) -> Any:
     printed, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     return json.loads(printed)
@@ -179,7 +179,7 @@ def test_bits_depend_on_no_batch_no_thread_and_the_students_on_no_processor(tmp_
     for name, kernels in KERNELS.items():
         plain = {**PLAIN, "NUMBA_CACHE_DIR": str(tmp_path)} if name == "SSE4.1" else {}
         pair = [started(OMP_NUM_THREADS=n, **kernels, **plain) for n in "12"]
-        found = [told(process) for process in pair]
+        found = [result_of(process) for process in pair]
         students |= {each for one in found for each in one["student"]}
         assert len({each for one in found for each in one["teacher"]}) == 1, name
     assert len(students) == 1

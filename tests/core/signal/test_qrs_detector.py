@@ -33,7 +33,7 @@ def test_every_beat_is_found_at_its_apex(ecg: Doubles) -> None:
 @pytest.mark.parametrize("gain", [0.15, 1.0, 20.0])
 @pytest.mark.parametrize("offset", [0.0, -4.0])
 def test_gain_and_offset_change_nothing(ecg: Doubles, gain: float, offset: float) -> None:
-    # before the first QRS nothing tells a large P wave from a small beat
+    # before the first QRS a large P wave and a small beat look alike
     learned = [apex for apex in apexes(gain * ecg + offset) if apex > 0.6 * RATE]
     assert learned == [apex for apex in apexes(ecg) if apex > 0.6 * RATE]
 
@@ -65,7 +65,7 @@ def test_a_beat_before_a_gap_is_kept_and_the_next_one_follows_nothing(ecg: Doubl
     assert [follows for _, follows in found][9:13] == [True, True, False, True]
 
 
-def bell(size: int, centre: float, width_s: float, height: float) -> Doubles:
+def gaussian(size: int, centre: float, width_s: float, height: float) -> Doubles:
     """A wave of ``height`` mV round ``centre`` (in samples), ``width_s`` seconds its sigma."""
     at = (np.arange(size) - centre) / RATE
     return height * np.exp(-0.5 * (at / width_s) ** 2)
@@ -74,8 +74,8 @@ def bell(size: int, centre: float, width_s: float, height: float) -> Doubles:
 def waves(size: int, centre: float, broad: bool) -> Doubles:
     """A tall narrow beat or a low broad one, and its T wave."""
     if broad:
-        return bell(size, centre, 0.022, 0.5) + bell(size, centre + 0.3 * RATE, 0.05, -0.2)
-    return bell(size, centre, 0.012, 1.2) + bell(size, centre + 0.22 * RATE, 0.05, 0.2)
+        return gaussian(size, centre, 0.022, 0.5) + gaussian(size, centre + 0.3 * RATE, 0.05, -0.2)
+    return gaussian(size, centre, 0.012, 1.2) + gaussian(size, centre + 0.22 * RATE, 0.05, 0.2)
 
 
 @pytest.mark.parametrize("coupling_s", [0.31, 0.34, 0.38, 0.45])
@@ -93,7 +93,9 @@ def test_a_low_broad_beat_on_the_heels_of_a_narrow_one_is_no_t_wave(coupling_s: 
 def test_a_tall_t_wave_is_no_beat(height: float) -> None:
     size = 30 * RATE
     truth = (0.5 + 0.8 * np.arange(36)) * RATE
-    beats = [bell(size, t, 0.012, 1.0) + bell(size, t + 0.28 * RATE, 0.05, height) for t in truth]
+    beats = [
+        gaussian(size, t, 0.012, 1.0) + gaussian(size, t + 0.28 * RATE, 0.05, height) for t in truth
+    ]
     assert len(apexes(np.sum(beats, axis=0))) == truth.size
 
 
@@ -101,7 +103,9 @@ def test_a_tall_t_wave_is_no_beat(height: float) -> None:
 def test_the_late_t_wave_of_a_slow_heart_is_no_beat(height: float) -> None:
     size = 40 * RATE
     truth = (0.5 + 1.15 * np.arange(34)) * RATE
-    beats = [bell(size, t, 0.012, 1.0) + bell(size, t + 0.36 * RATE, 0.04, height) for t in truth]
+    beats = [
+        gaussian(size, t, 0.012, 1.0) + gaussian(size, t + 0.36 * RATE, 0.04, height) for t in truth
+    ]
     assert len(apexes(np.sum(beats, axis=0))) == truth.size
 
 
@@ -109,7 +113,7 @@ def test_two_alike_extremes_do_not_make_the_apex_jump() -> None:
     size, rng = 60 * RATE, np.random.default_rng(1)
     truth = np.round((0.5 + 0.8 * np.arange(73)) * RATE)
     beats = [
-        bell(size, t, 0.010, 1.0) - bell(size, t + 20, 0.012, rng.uniform(0.85, 1.15))
+        gaussian(size, t, 0.010, 1.0) - gaussian(size, t + 20, 0.012, rng.uniform(0.85, 1.15))
         for t in truth
     ]
     found = np.array(apexes(np.sum(beats, axis=0)))
@@ -124,9 +128,9 @@ def test_a_pacing_spike_and_the_broad_beat_after_it_are_one_beat_at_one_place() 
     size, rng = 60 * RATE, np.random.default_rng(2)
     truth = np.round((0.5 + 0.85 * np.arange(69)) * RATE)
     beats = [
-        bell(size, t, 0.008, 1.2)
-        - bell(size, t + 28, 0.026, rng.uniform(1.0, 1.5))
-        + bell(size, t + 100, 0.06, 0.4)
+        gaussian(size, t, 0.008, 1.2)
+        - gaussian(size, t + 28, 0.026, rng.uniform(1.0, 1.5))
+        + gaussian(size, t + 100, 0.06, 0.4)
         for t in truth
     ]
     apart = np.array(apexes(np.sum(beats, axis=0))) - truth
@@ -150,12 +154,12 @@ def missed(found: list[int], truth: Doubles) -> Doubles:
 
 def test_in_motion_noise_beats_are_known_by_their_shape(ecg: Doubles) -> None:
     noisy = np.concatenate([ecg] * 3)
-    quiet = np.array([apex for apex in apexes(noisy) if apex > 30 * RATE], float) - 2
+    in_clean = np.array([apex for apex in apexes(noisy) if apex > 30 * RATE], float) - 2
     noisy[20 * RATE :] += motion(len(noisy) - 20 * RATE, 0.45)
     found = [apex for apex in apexes(noisy) if apex > 30 * RATE]
-    false = missed((quiet + 2).astype(int).tolist(), np.array(found, float) - 2)
-    assert len(false) < 0.1 * len(quiet)  # its height alone would let pass a third
-    assert len(missed(found, quiet)) < 0.2 * len(quiet)
+    false = missed((in_clean + 2).astype(int).tolist(), np.array(found, float) - 2)
+    assert len(false) < 0.1 * len(in_clean)  # its height alone would let pass a third
+    assert len(missed(found, in_clean)) < 0.2 * len(in_clean)
 
 
 Waves = tuple[tuple[float, float, float], ...]

@@ -56,7 +56,7 @@ def gated(x: Doubles, start: int = 0) -> Gated:
     return out
 
 
-def told(x: Doubles) -> list[tuple[int, bool]]:
+def changes(x: Doubles) -> list[tuple[int, bool]]:
     """Conditions that begin and end, without their times."""
     return [(condition, begins) for condition, begins, _, _ in gated(x).changes]
 
@@ -91,13 +91,13 @@ def test_losses_that_flap_are_one_gap() -> None:
     x = noise(6000)
     for start in range(1000, 4000, GAP + RECOVERY - 1):  # each long enough for a gap of its own
         x[start : start + GAP] = np.nan
-    assert told(x) == [(IN_GAP, True), (IN_GAP, False)]
+    assert changes(x) == [(IN_GAP, True), (IN_GAP, False)]
 
 
 def test_losses_too_short_for_a_gap_are_none_however_many() -> None:
     x = noise(6000)
     x[np.arange(x.size) % GAP != 0] = np.nan
-    assert told(x) == []
+    assert changes(x) == []
 
 
 def test_a_flat_line_becomes_nan_from_the_moment_it_is_known_until_it_is_over() -> None:
@@ -113,18 +113,18 @@ def test_a_spike_out_of_a_flat_line_does_not_end_it(height: float) -> None:
     x = np.concatenate([noise(500), np.full(5000, 0.7), noise(500)])
     x[2500] += height
     x[3500 : 3500 + RECOVERY // 2] += height  # as long as a spike may be
-    assert told(x) == [(IN_FLAT, True), (IN_FLAT, False)]
+    assert changes(x) == [(IN_FLAT, True), (IN_FLAT, False)]
 
 
 def test_a_step_from_one_flat_line_to_another_does_not_end_it() -> None:
     x = np.concatenate([np.full(2000, 0.1), np.full(2000, 0.9)])
-    assert told(x) == [(IN_FLAT, True)]
+    assert changes(x) == [(IN_FLAT, True)]
 
 
 def test_a_line_is_flat_within_two_steps_of_a_converter() -> None:
     steps: Doubles = np.arange(3000) % 2 * np.float64(0.005)
-    assert told(2 * steps) == [(IN_FLAT, True)]
-    assert told(3 * steps) == []
+    assert changes(2 * steps) == [(IN_FLAT, True)]
+    assert changes(3 * steps) == []
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -144,12 +144,12 @@ def test_a_rest_that_is_no_extreme_or_is_near_zero_is_not_saturated() -> None:
     x[1000 : 1000 + FLAT - 1] = 5.0
     near = 0.1 * noise(3000)
     near[1000 : 1000 + FLAT - 1] = 0.9 * SATURATION_MV
-    assert told(x) == told(near) == []
+    assert changes(x) == changes(near) == []
 
 
 def test_an_amplifier_that_goes_from_rail_to_rail_is_one_episode() -> None:
     x = np.concatenate([noise(1000), np.tile(np.repeat([5.0, -5.0], RECOVERY), 10), noise(1000)])
-    assert told(x) == [(IN_SATURATED, True), (IN_SATURATED, False)]
+    assert changes(x) == [(IN_SATURATED, True), (IN_SATURATED, False)]
 
 
 def test_a_flat_line_that_is_lost_is_a_gap() -> None:

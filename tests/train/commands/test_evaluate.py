@@ -43,7 +43,7 @@ MADE = INTERPATIENT | {
 SHUFFLED = {"protocol": "beatgan", "records": [*DS1, *DS2], "fold": 2, "split_seed": 7}
 
 
-def quiet() -> Console:
+def silent_console() -> Console:
     return Console(file=io.StringIO(), width=160)
 
 
@@ -95,7 +95,7 @@ def daemon_lines(model: Path, beats: BeatSet) -> Iterator[str]:
 
 
 def test_figures_json_and_page(model: Path, toy_data: Path, tmp_path: Path) -> None:
-    console = quiet()
+    console = silent_console()
     found = evaluate.run(
         model,
         toy_data,
@@ -185,7 +185,7 @@ class Balance(HTMLParser):
 
 
 def test_the_card_receives_the_figures(model: Path, toy_data: Path, tmp_path: Path) -> None:
-    found = evaluate.run(model, toy_data, "interpatient", console=quiet())
+    found = evaluate.run(model, toy_data, "interpatient", console=silent_console())
     other = write_model(tmp_path / "other.pt", MADE, seed=1)
     card, other_card = tmp_path / "student.md", tmp_path / "other.md"
     write_card(replace(read(other), digest=read(model).digest), card)
@@ -207,8 +207,8 @@ def test_scores_of_the_daemon_give_the_same_figures(
 ) -> None:
     lines = tmp_path / "beats.jsonl"
     lines.write_text("\n".join(daemon_lines(model, beats_of(toy_data, *DS2))) + "\n")
-    own = evaluate.run(model, toy_data, "interpatient", console=quiet())
-    theirs = evaluate.run(model, toy_data, "interpatient", scores=lines, console=quiet())
+    own = evaluate.run(model, toy_data, "interpatient", console=silent_console())
+    theirs = evaluate.run(model, toy_data, "interpatient", scores=lines, console=silent_console())
     assert own.rows[0].classes == theirs.rows[0].classes
     assert own.records == theirs.records
     assert theirs.model.endswith("as the daemon scored it")
@@ -216,7 +216,7 @@ def test_scores_of_the_daemon_give_the_same_figures(
 
 def test_beatgan_protocol_takes_its_fold_from_the_model(toy_data: Path, tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.pt", SHUFFLED)
-    found = evaluate.run(path, toy_data, "beatgan", console=quiet())
+    found = evaluate.run(path, toy_data, "beatgan", console=silent_console())
     whole = load(toy_data, RECORDS_OF["beatgan"], PreprocessSpec(), COEFFICIENTS)
     assert found.rows[0].normal == int(whole.normal.sum()) // 5
     assert len({row.record for row in found.records}) == 44
@@ -253,7 +253,7 @@ def test_an_honest_model_is_not_refused() -> None:
 
 def test_no_model_file(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"none\.pt"):
-        evaluate.run(tmp_path / "none.pt", tmp_path, "interpatient", console=quiet())
+        evaluate.run(tmp_path / "none.pt", tmp_path, "interpatient", console=silent_console())
 
 
 def small_set() -> BeatSet:

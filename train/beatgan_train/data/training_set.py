@@ -1,6 +1,6 @@
 """What a training may learn from and be chosen by: normal beats, divided by the protocol.
 
-No anomalous beat passes this door, and no beat of the protocol's test set.
+It holds no anomalous beat, and no beat of the protocol's test set.
 """
 
 from dataclasses import dataclass, replace
