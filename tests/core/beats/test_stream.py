@@ -161,7 +161,7 @@ def test_a_front_end_takes_no_other_ones_state() -> None:
 
 @given(st.sampled_from(RATES), DAMAGES, DAMAGES, st.floats(1, SECONDS))
 @settings(max_examples=150, deadline=None)
-def test_what_follows_never_changes_what_was_told(
+def test_what_follows_never_changes_what_was_reported(
     hearts: Callable[[float], Floats],
     fs: float,
     damages: Damages,
@@ -180,18 +180,18 @@ def test_what_follows_never_changes_what_was_told(
 
 
 @pytest.mark.parametrize("fs", [100.0, *RATES])
-def test_events_are_told_with_the_very_sample_they_name(
+def test_events_come_with_the_very_sample_they_name(
     hearts: Callable[[float], Floats], fs: float
 ) -> None:
     samples = damaged(hearts(fs), fs, [("lost", 0, 7, 1.5), ("flat", 0, 12, 3), ("off", 1, 13, 5)])
     frontend = Frontend(SPEC, COEFFICIENTS, fs, LEADS, 1000)
-    count = 0
+    events = 0
     for count in range(1, len(samples) + 1):
         for event in frontend.push(samples[count - 1 : count]):
             assert event.known_at == 1000 + count
             assert event.sample < event.known_at
-            count += 1
-    assert count > 20
+            events += 1
+    assert events > 20
 
 
 @given(DAMAGES)
