@@ -22,7 +22,17 @@ from beatgan.jit import state_digest
 from beatgan.lead_names import is_other, lead_name
 from beatgan.signal import resample, signal_quality
 from beatgan.spec import PreprocessSpec
-from beatgan.types import MAX_FS, MIN_FS, Beat, Condition, Floats, RhythmStatus, SignalChange
+from beatgan.types import (
+    MAX_FS,
+    MAX_LEADS,
+    MAX_SAMPLE,
+    MIN_FS,
+    Beat,
+    Condition,
+    Floats,
+    RhythmStatus,
+    SignalChange,
+)
 
 Event = Beat | SignalChange | RhythmStatus
 
@@ -73,8 +83,10 @@ class Frontend:
     ) -> None:
         if not MIN_FS <= fs <= MAX_FS:
             raise StreamError("rate", f"fs must be {MIN_FS:g} to {MAX_FS:g} Hz, got {fs:g}")
-        if not leads:
-            raise StreamError("leads", "a stream needs at least one lead, got none")
+        if not 1 <= len(leads) <= MAX_LEADS:
+            raise StreamError("leads", f"a stream has 1-{MAX_LEADS} leads, got {len(leads)}")
+        if not 0 <= first < MAX_SAMPLE:
+            raise StreamError("range", f"first must be within 0..{MAX_SAMPLE - 1}, got {first}")
         columns = choose_leads(leads, spec.leads, len(leads))
         used = 1 + (spec.second_lead > 0)
         self._coefficients = coefficients

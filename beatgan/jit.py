@@ -3,6 +3,10 @@
 Loops with carried state are written in plain Python and compiled here by numba. A loop over
 samples does not know how the signal was cut into chunks, so its result cannot depend on it.
 
+An index out of bounds is undefined behaviour, as in C. With numba's own NUMBA_BOUNDSCHECK=1 in
+the environment each index is checked, and one out of bounds is an IndexError; that code is slower,
+and cached in a folder of its own.
+
 This is the only file of the core, besides ``records/``, that reads files and an environment
 variable (XDG_CACHE_HOME): numba must know, when a module is imported, where the machine code of
 this very source lies, and a saved state must name the code that wrote it.
@@ -81,4 +85,5 @@ def _folder() -> str:
     beside = PACKAGE / "__pycache__"
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     base = beside if os.access(beside, os.W_OK) else Path(home) / "beatgan"
-    return str(Path(settings.CACHE_DIR or base) / f"compiled-{source_digest()}")
+    kind = "checked" if settings.BOUNDSCHECK else "compiled"
+    return str(Path(settings.CACHE_DIR or base) / f"{kind}-{source_digest()}")

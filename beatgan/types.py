@@ -20,6 +20,10 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 RecordT = TypeVar("RecordT", covariant=True)
 MIN_FS, MAX_FS = 50.0, 2000.0  # samples per second and lead that a stream may have
+MAX_LEADS = 16  # that a stream may have
+MAX_FIRST = 2**53 - 1  # index of a frame's first sample: exact in a double, so in any JSON reader
+MAX_SAMPLE = 2**54  # no index of a source's sample reaches it: the last frame begins at MAX_FIRST
+MIN_TIME_NS, MAX_TIME_NS = -(2**63), 2**63 - 1  # UNIX times: the years 1677 to 2262
 
 
 class Records(Protocol[RecordT]):

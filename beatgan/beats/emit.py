@@ -14,7 +14,7 @@ from beatgan.beats.window import by_patient, patient_scale, to_unit_range
 from beatgan.jit import compiled
 from beatgan.signal import resample, signal_quality, vf_features
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Doubles, Floats, Ints, Records
+from beatgan.types import MAX_LEADS, Doubles, Floats, Ints, Records
 
 FREE = 1 << 20  # no lag: the window is moved so as to match best
 
@@ -62,7 +62,6 @@ class Event(Protocol):
 
 MAX_BEATS = 24  # in one call of at most a frontend.FRAME
 MAX_EVENTS = 160
-MAX_LEADS = 16  # that a stream may have
 
 REPORT_AFTER = 720  # samples (2 s) without a beat: the rhythm status is reported ...
 REPORT_LOG_ODDS = 0.0  # ... as it is above these log odds of VF

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from beatgan.beats import beat_quality
+from beatgan.beats import beat_quality, lead_switching
 from beatgan.beats.template import excess_distance, update_template
 from beatgan.beats.window import best_lag, copy, distance
 from beatgan.coefficients import AlarmCoefficients
@@ -21,6 +21,7 @@ from beatgan.types import Doubles, Ints, Records
 
 BLOCK = 128  # model-rate samples worked on at once, at most; bounds memory, changes nothing else
 SETTLE = 180  # samples (0.5 s) after lost signal until the filters have settled
+LATEST = qrs_detector.MAX_DELAY + lead_switching.NEAR  # samples from a beat's place to its report
 MAX_FOUND = 16  # R peaks that one block can confirm and that can wait for their windows, at most
 
 PLAN = np.dtype(
@@ -96,7 +97,12 @@ def plan(spec: PreprocessSpec, coefficients: AlarmCoefficients, fs: float) -> ND
 
 @lru_cache(maxsize=16)
 def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
-    """The type of a lead's state."""
+    """The type of a lead's state.
+
+    ``history`` reaches back to the start of any beat that is reported, with the samples before it
+    that quality needs: the report waits for its window, or, if that is later, for its detection.
+    """
+    back = SETTLE + spec.before + spec.align + max(spec.after + spec.align, LATEST) + BLOCK
     return np.dtype(
         [
             ("column", "i8"),  # where its samples stand in the stream's
@@ -105,7 +111,7 @@ def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
             ("filter", "f8", (2, 2)),
             ("band", "f8", (2, 2)),
             ("detector", qrs_detector.STATE),
-            ("history", "f8", (SETTLE + spec.length + 2 * spec.align + BLOCK,)),
+            ("history", "f8", (back,)),
             ("template", "f8", (spec.length,)),  # the running normal beat, in millivolt
             ("beat_count", "i8"),  # that it has taken in
             ("recent_distances", "f8", (spec.template_beats,)),  # latest distances, the newest last

@@ -51,7 +51,7 @@ def is_detached(leads: Records[Lead], which: int, now: int) -> bool:
 @compiled
 def position(lead: Lead, r_peak: int) -> int:
     """Where the active lead would have the R peak that this lead has at ``r_peak``."""
-    return int(np.floor(r_peak - lead.offset + 0.5))
+    return r_peak + int(np.floor(0.5 - lead.offset))  # a count may be too large for a float
 
 
 @compiled

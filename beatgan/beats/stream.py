@@ -196,7 +196,8 @@ def _block(
             status_index += 1
             sample += vf_features.STATUS_INTERVAL
         else:
-            _take_beat(s, leads, plan, which, now, no_change_run[:, now - start], events, windows)
+            at = max(0, now - start)  # a lead's running offset may have moved it out of this block
+            _take_beat(s, leads, plan, which, now, no_change_run[:, at], events, windows)
             drop_first(leads[which])
         what, which, now = _next(leads, plan, changes, taken, changed, sample, n_out)
 

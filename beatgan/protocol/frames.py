@@ -15,16 +15,25 @@ from numpy.typing import NDArray
 from beatgan.errors import StreamError, UsageError
 from beatgan.protocol.messages import VERSION
 from beatgan.protocol.names import MAX_NAME, stream_of_topic, topic_of
-from beatgan.types import MAX_FS, MIN_FS, Chunk, Doubles, Floats
+from beatgan.types import (
+    MAX_FIRST,
+    MAX_FS,
+    MAX_LEADS,
+    MAX_TIME_NS,
+    MIN_FS,
+    MIN_TIME_NS,
+    Chunk,
+    Doubles,
+    Floats,
+)
 
 MAX_SAMPLES: Final = 65_536  # in one frame
-MAX_LEADS: Final = 16
 MAX_HEADER: Final = 8_192  # bytes; 16 lead names of 64 four-byte characters fit twice
-MAX_FIRST: Final = 2**53 - 1  # exact in a double, and so in every JSON reader
 MAX_MILLIVOLT: Final = 1e6  # no body makes a kilovolt; beyond it a filter's squares would overflow
 LOST_I2: Final = -32_768
 
 _INT64 = 2**63
+_LATE_NS = MAX_TIME_NS - int(MAX_SAMPLES / MIN_FS * 1e9)  # until then any frame's times fit
 _MAX_CACHED = 65_536  # topics, or sets of leads, checked before; when full, all are forgotten
 
 
@@ -53,7 +62,7 @@ _RANGES: Final[tuple[tuple[str, float, float], ...]] = (
     ("epoch", -_INT64, _INT64 - 1),
     ("seq", 0, _INT64 - 1),
     ("first", 0, MAX_FIRST),
-    ("t_ns", -_INT64, _INT64 - 1),
+    ("t_ns", MIN_TIME_NS, MAX_TIME_NS),
     ("fs", MIN_FS, MAX_FS),
 )
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {"<i2": np.dtype("<i2"), "<f4": np.dtype("<f4")}
@@ -77,6 +86,9 @@ def decode_frame(parts: Sequence[bytes | memoryview]) -> Chunk:
     stream = decode_topic(parts[0])
     header = _decode_header(parts[1])
     leads = _check(header)
+    samples = _decode_payload(parts[2], header)
+    if header.t_ns > _LATE_NS:
+        _check_times(header, len(samples))
     return Chunk(
         stream,
         header.epoch,
@@ -85,7 +97,7 @@ def decode_frame(parts: Sequence[bytes | memoryview]) -> Chunk:
         header.t_ns,
         header.fs,
         leads,
-        _decode_payload(parts[2], header),
+        samples,
     )
 
 
@@ -157,7 +169,7 @@ def _check(header: Header) -> tuple[str, ...]:
         or not -_INT64 <= header.epoch < _INT64
         or not 0 <= header.seq < _INT64
         or not 0 <= header.first <= MAX_FIRST
-        or not -_INT64 <= header.t_ns < _INT64
+        or not MIN_TIME_NS <= header.t_ns <= MAX_TIME_NS
         or not MIN_FS <= header.fs <= MAX_FS
         or header.scale == 0
         or not math.isfinite(header.scale)
@@ -183,6 +195,17 @@ def _check_each(header: Header) -> tuple[str, ...]:
     if len(_leads) >= _MAX_CACHED:
         _leads.clear()
     return _leads.setdefault(header.leads, header.leads)
+
+
+def _check_times(header: Header, count: int) -> None:
+    """Raise StreamError where 64 bits cannot hold the time of the last of ``count`` samples."""
+    end = header.t_ns + round((count - 1) * 1e9 / header.fs)
+    if end > MAX_TIME_NS:
+        raise StreamError(
+            "range",
+            f"header: t_ns must leave room for the times of all {count} samples, "
+            f"at most {MAX_TIME_NS}, got {header.t_ns}",
+        )
 
 
 def check_leads(leads: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from beatgan.errors import RecordError
 from beatgan.lead_names import is_lead, is_other, lead_name
-from beatgan.types import Floats
+from beatgan.types import MAX_TIME_NS, MIN_TIME_NS, Floats
 
 # Casefolded. The sign for micro as Latin-1, which no ASCII format allows, is read as U+FFFD.
 MILLIVOLT = {
@@ -24,6 +24,7 @@ MILLIVOLT = {
 UNCALIBRATED = ("", "nu", "adu", "au", "a.u.", "counts", "raw", "n/a", "none")  # casefolded
 SWING_MV = 2.0  # within SWING_S: a usual one in DS1, whose records have 1.3 to 4.2
 SWING_S = 2.0
+YEAR_NS = 365.2425 * 86_400e9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +92,11 @@ def assemble(
         raise RecordError(f"{path}: the sampling rate is {fs:g} Hz")
     names = _distinct(signals[index].name for index in raw)
     samples = np.stack([_millivolt(raw[i], signals[i].unit, fs) for i in raw], axis=1)
+    if not MIN_TIME_NS <= start_ns <= MAX_TIME_NS - round(len(samples) * 1e9 / fs):
+        raise RecordError(
+            f"{path}: begins in the year {1970 + start_ns / YEAR_NS:.0f}; "
+            "a recording lies within the years 1678 to 2261"
+        )
     scaled = [n for n, i in zip(names, raw, strict=True) if not _is_voltage(signals[i].unit)]
     return Recording(path.stem, fs, names, samples, start_ns, tuple(left_out), tuple(scaled))
 

@@ -202,7 +202,8 @@ def _locate_r_peak(s: State, first: int) -> int:
     alike = min(up, down) / max(up, down) if max(up, down) > 0 else 0.0
     drawn = max(0.0, (alike - ALIKE) / (1 - ALIKE))
     larger = top if up >= down else bottom
-    return int(larger + drawn * (min(top, bottom) - larger) + 0.5)
+    # The shift alone is a float: an index may be too large for one.
+    return larger + int(np.floor(drawn * (min(top, bottom) - larger) + 0.5))
 
 
 @compiled

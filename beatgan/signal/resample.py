@@ -1,8 +1,9 @@
 """A streaming polyphase resampler to the model's rate. Knows samples and counts, nothing of ECG.
 
-Output sample k lies at the source time ``k * fs / rate`` whatever the chunks: counts stay exact for
-months. The kernel is a symmetric Kaiser-windowed sinc, so an output waits for ``delay_s`` of source
-that follows it and is not shifted by it. A lost sample (NaN) makes every output it touches NaN.
+Output sample k lies at the source time ``k * fs / rate`` whatever the chunks, exactly, for as long
+as a stream can be: no product of a count and a rate is formed, for it need not fit into 64 bits.
+The kernel is a symmetric Kaiser-windowed sinc, so an output waits for ``delay_s`` of source that
+follows it and is not shifted by it. A lost sample (NaN) makes every output it touches NaN.
 """
 
 from fractions import Fraction
@@ -23,7 +24,10 @@ KAISER_BETA = 5.0  # side lobes near -55 dB; the band of interest ends far below
 class Ratio(NamedTuple):
     """How to come from a source's rate to ``rate``: output k lies at source sample k * num / den.
 
-    ``taps``, shape (phases + 1, width): row p serves a fractional position p / phases.
+    For rates of 50 to 2000 Hz and a model of 360 Hz ``num`` is at most 2,000,000 and ``den`` at
+    most 360,000. Counts of source samples stay below 2**54 (`MAX_SAMPLE`), so that those of
+    outputs stay below 2**57. ``taps``, shape (phases + 1, width): row p serves a fractional
+    position p / phases.
     """
 
     num: int
@@ -52,21 +56,27 @@ def design(fs: float, rate: int) -> Ratio:
 
 
 @compiled
+def _scaled(count: int, num: int, den: int) -> int:
+    """``count * num // den``, without that product: the result fits into 64 bits, it may not."""
+    return count // den * num + count % den * num // den
+
+
+@compiled
 def ready(n_in: int, num: int, den: int, delay: int) -> int:
     """How many outputs exist once ``n_in`` source samples are known."""
-    return max(0, -(-(n_in - delay) * den // num))
+    return max(0, -_scaled(delay - n_in, den, num))
 
 
 @compiled
 def source(n_out: int, num: int, den: int) -> int:
     """The source sample nearest to output ``n_out`` in time."""
-    return (2 * n_out * num + den) // (2 * den)
+    return n_out // den * num + (2 * (n_out % den) * num + den) // (2 * den)
 
 
 @compiled
 def arrival(n_out: int, num: int, den: int, delay: int) -> int:
     """How many source samples must have arrived before output ``n_out`` exists."""
-    return n_out * num // den + delay + 1
+    return _scaled(n_out, num, den) + delay + 1
 
 
 @compiled
@@ -82,8 +92,8 @@ def run(
 ) -> int:
     """Write the outputs that ``x`` completes to ``y``, return how many.
 
-    ``n_in``, ``n_out``: source samples and outputs so far; ``history``: the latest samples, as many
-    as ``taps`` are wide.
+    ``n_in``, ``n_out``: source samples and outputs so far, the latter as `ready` says; ``history``:
+    the latest samples, as many as ``taps`` are wide.
     """
     if num == den:
         for i in range(x.size):
@@ -97,18 +107,21 @@ def run(
     for i in range(x.size):
         known[width + i] = x[i]
     count = 0
-    while True:
-        base = (n_out + count) * num // den  # the source sample before the output
-        first = base + 1 + width // 2 - n_in  # of the output's samples, counted from `known`'s
-        if first > x.size:
-            break
-        position = (n_out + count) * num - base * den
+    position = n_out % den * num
+    # Where the samples of the first output begin, counted from those of `known`. An output lies
+    # `position` / `den` after a source sample.
+    first = n_out // den * num - n_in + position // den + 1 + width // 2
+    position %= den
+    while first <= x.size:
         row = (position * phases + den // 2) // den
         total = 0.0
         for j in range(width):
             total += taps[row, j] * known[first + j]
         y[count] = total
         count += 1
+        position += num
+        first += position // den
+        position %= den
     for j in range(width):
         history[j] = known[x.size + j]
     return count

@@ -2,20 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from math import gcd, lcm
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 from scipy import signal
 
 from beatgan.errors import StreamError
 from beatgan.frontend import Event, Frontend, choose_leads
 from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
 from beatgan.records import SAMPLE, read_recording
+from beatgan.signal import resample
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Condition, Floats, Quality, SignalChange
+from beatgan.types import MAX_FIRST, Beat, Condition, Floats, Quality, SignalChange
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")
@@ -75,6 +77,53 @@ def test_a_hole_is_the_same_as_samples_marked_lost(fs: float, seconds: float) ->
     events = frontend.push(ecg[: hole.start, None]) + frontend.skip(hole.stop - hole.start)
     events += frontend.push(ecg[hole.stop :, None]) + frontend.close()
     assert [*map(identity, events)] == [*map(identity, run(ecg, fs))]
+
+
+def told_from(first: int, samples: Floats, fs: float) -> list[tuple[object, ...]]:
+    """What is told of a stream that begins at ``first``, reckoned from there."""
+    frontend = Frontend(SPEC, COEFFICIENTS, fs, ["MLII", "V5"], first)
+    events = [
+        e for at in range(0, len(samples), 999) for e in frontend.push(samples[at : at + 999])
+    ]
+    shifted = [
+        replace(event, sample=event.sample - first, known_at=event.known_at - first)
+        for event in [*events, *frontend.close()]
+    ]
+    return [*map(identity, shifted)]
+
+
+@pytest.mark.parametrize("fs", [77.7, 50 + 1 / 997, 128.0, 256.41, 360.0, 999.001, 2000.0])
+def test_a_stream_that_begins_at_the_end_of_the_range_is_told_alike(
+    fs: float, two_leads: TwoLeads
+) -> None:
+    """Shifted by a whole number of all periods that there are: every bit is the same."""
+    ratio = resample.design(fs, SPEC.rate)
+    step = max(1, int(128 * fs / SPEC.rate) - 1)  # of the blocks
+    outputs = lcm(256, 180)  # of the detector's ring, of the status
+    period = ratio.num * lcm(outputs // gcd(outputs, ratio.den), step // gcd(step, ratio.num))
+    samples = two_leads(20.0, fs)
+    samples[int(8 * fs) : int(9 * fs)] = np.nan
+    near = told_from(period, samples, fs)
+    assert len(near) > 20
+    assert told_from(MAX_FIRST // period * period, samples, fs) == near
+
+
+@pytest.mark.parametrize("fs", [77.7, 999.001, 2000.0])
+def test_a_stream_may_begin_and_go_on_anywhere(fs: float) -> None:
+    frontend = Frontend(SPEC, COEFFICIENTS, fs, ["MLII"], MAX_FIRST)
+    frontend.push(np.zeros((2, 1), np.float32))
+    frontend = Frontend(SPEC, COEFFICIENTS, fs, ["MLII"])
+    frontend.push(synthetic_ecg(5, fs)[:, None])
+    frontend.skip(MAX_FIRST - int(5 * fs))
+    events = frontend.push(synthetic_ecg(20, fs)[:, None]) + frontend.close()
+    assert len(beats(events)) > 15
+    assert all(MAX_FIRST <= each.sample < MAX_FIRST + 20 * fs for each in beats(events))
+
+
+@pytest.mark.parametrize(("leads", "first"), [(0, 0), (17, 0), (1, -1), (1, 2**54)])
+def test_what_no_stream_can_be_is_refused(leads: int, first: int) -> None:
+    with pytest.raises(StreamError, match=r"leads|first"):
+        Frontend(SPEC, COEFFICIENTS, 360.0, ["II"] * leads, first)
 
 
 def test_an_absurd_hole_takes_no_time_and_counts_stay_exact() -> None:

@@ -1,5 +1,8 @@
 """Where machine code lies, and that it is never that of another source."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,3 +121,31 @@ def test_arithmetic_is_strict() -> None:
         return bool(np.isnan(x))
 
     assert lost(float("nan"))
+
+
+BEYOND = """
+import numpy as np
+from pathlib import Path
+from beatgan import jit
+from beatgan.signal import filters
+
+x, sections = np.zeros(9), np.zeros((2, 6))
+print(Path(jit._folder()).name)
+filters.run(x, np.zeros(8), sections, np.zeros((2, 2)), np.zeros((2, 2)))
+"""
+
+
+def test_with_bounds_checks_an_index_beyond_an_array_is_an_error(tmp_path: Path) -> None:
+    """In code of its own: what was compiled without them must not be taken for it."""
+    environment = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    found = subprocess.run(
+        [sys.executable, "-c", BEYOND],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+        cwd=jit.PACKAGE.parent,
+    )
+    assert found.stdout == f"checked-{jit.source_digest()}\n"
+    assert found.returncode == 1
+    assert "IndexError: index is out of bounds" in found.stderr

@@ -37,7 +37,8 @@ class ActiveAlarms:
             return [*self._release_latched(message), self._number(message)]
         before = self.active.get(message.id)
         acknowledged = before is not None and before.acknowledged
-        message = replace(message, acknowledged=acknowledged)
+        onset_ns = message.onset_ns if before is None else before.onset_ns  # said once, it stays
+        message = replace(message, acknowledged=acknowledged, onset_ns=onset_ns)
         if message.phase != "end" or acknowledged or not self._latches(message):
             return [self._number(message)]
         self._latched[_key(message)] = message.id

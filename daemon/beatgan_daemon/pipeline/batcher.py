@@ -100,7 +100,7 @@ class BeatBatcher:
         """The messages of one event; ``scores`` are those of the beats, in order."""
         what, segment = event.what, event.segment
         if isinstance(what, StatusChange):
-            return [status_message(segment, what)]
+            return [status_message(segment, event.times, what)]
         if isinstance(what, Alert):
             lasted = round(what.condition_ms * segment.fs / 1000)
             recognised = what.onset + lasted if what.end is None else what.end
@@ -115,7 +115,9 @@ class BeatBatcher:
         alerts = segment.policy.push(known)
         for code in segment.policy.drain_suppressed():
             self._observer.suppressed(code)
-        messages: list[Message] = [beat_message(segment, known)] if isinstance(known, Score) else []
+        messages: list[Message] = []
+        if isinstance(known, Score):
+            messages.append(beat_message(segment, event.times, known))
         if alerts:
             messages += self._alert_messages(event, arrived, alerts, what.known_at, now)
         return messages
@@ -133,7 +135,7 @@ class BeatBatcher:
         signal_s = max(0, event.until - recognised) / segment.fs + now - arrived
         messages: list[Message] = []
         for alert in alerts:
-            message = alert_message(segment, alert, recognised, signal_s, self._rate)
+            message = alert_message(segment, event.times, alert, recognised, signal_s, self._rate)
             messages += self._counted(self._active_alarms.take(message))
         return messages
 

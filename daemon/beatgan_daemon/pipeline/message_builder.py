@@ -10,21 +10,22 @@ from beatgan.alarms.codes import FORMER, AlarmCode
 from beatgan.protocol.messages import AlertMessage, BeatMessage, Delay, Explanation, StatusMessage
 from beatgan.types import Alert, Floats, Phase, Score
 from beatgan_daemon.pipeline.segment import Segment
+from beatgan_daemon.pipeline.source_clock import SourceTimes, representable
 from beatgan_daemon.pipeline.stream import StatusChange
 
 UNNUMBERED = -1  # until `ActiveAlarms` has numbered it
 DECIMALS = 4  # of an explanation's values; amplitudes are around 1
 
 
-def beat_message(segment: Segment, score: Score) -> BeatMessage:
-    """The message for one beat, scored or not."""
+def beat_message(segment: Segment, times: SourceTimes, score: Score) -> BeatMessage:
+    """The message for one beat, scored or not; ``times`` are those known when it was found."""
     beat = score.beat
     return BeatMessage(
         stream=segment.stream,
         epoch=segment.epoch,
         n=segment.beats_before + beat.n,
         sample=beat.sample,
-        time_ns=segment.source_clock.at(beat.sample),
+        time_ns=times.at(beat.sample),
         lead=beat.lead,
         rr_ms=beat.rr_ms,
         score=score.value,
@@ -35,7 +36,12 @@ def beat_message(segment: Segment, score: Score) -> BeatMessage:
 
 
 def alert_message(
-    segment: Segment, alert: Alert, recognised: int, signal_s: float, rate: float
+    segment: Segment,
+    times: SourceTimes,
+    alert: Alert,
+    recognised: int,
+    signal_s: float,
+    rate: float,
 ) -> AlertMessage:
     """The message for one phase of an episode, not yet numbered.
 
@@ -53,13 +59,13 @@ def alert_message(
         priority=alert.priority.value,
         phase=alert.phase.value,
         onset_sample=alert.onset,
-        onset_ns=segment.source_clock.at(alert.onset),
+        onset_ns=times.at(alert.onset),
         end_sample=alert.end,
         sample=alert.at,
         lead=alert.lead,
         suspended=alert.suspended,
         suppressed=alert.suppressed,
-        raised_ns=segment.source_clock.at(recognised) + round(signal_s * 1e9),
+        raised_ns=representable(times.at(recognised) + round(signal_s * 1e9)),
         score=None if worst is None else worst.value,
         threshold=None if worst is None else worst.threshold,
         beats=alert.beats,
@@ -84,14 +90,14 @@ def _rounded(values: Floats) -> list[float]:
     return rounded
 
 
-def status_message(segment: Segment, change: StatusChange) -> StatusMessage:
+def status_message(segment: Segment, times: SourceTimes, change: StatusChange) -> StatusMessage:
     """The message for a change of a stream's status."""
     return StatusMessage(
         stream=segment.stream,
         epoch=segment.epoch,
         state=change.state,
         sample=change.sample,
-        time_ns=segment.source_clock.at(change.sample),
+        time_ns=times.at(change.sample),
         fs=segment.fs,
         leads=segment.leads,
         lead=segment.frontend.lead,

@@ -20,7 +20,9 @@ from beatgan.types import Alert, Beat, Chunk, Floats
 from beatgan_daemon.pipeline.observer import Observer
 from beatgan_daemon.pipeline.segment import Segment, empty_chunk
 from beatgan_daemon.pipeline.snapshot import FrontendSnapshot, Snapshot
+from beatgan_daemon.pipeline.source_clock import SourceTimes
 
+MAX_COUNT = 2**63 - 1  # samples counted in a stream's life: thousands of holes of 2**53 add up
 MAX_GAP_S = 3600.0  # a longer one is accepted only when a second frame confirms it
 RECONCILE_S = 10.0  # of signal after a restart: by then what is still wrong was reported anew
 
@@ -48,11 +50,15 @@ class StatusChange:
 
 
 class StreamEvent(NamedTuple):
-    """Something that became known of ``segment`` once ``until`` of its samples had arrived."""
+    """Something that became known of ``segment`` once ``until`` of its samples had arrived.
+
+    ``times``: the source's, as they were known then.
+    """
 
     segment: Segment
     what: Event | SegmentEnd | StatusChange | Alert
     until: int
+    times: SourceTimes
 
 
 class Stream:
@@ -142,8 +148,8 @@ class Stream:
 
     def _restore_from(self, snapshot: Snapshot) -> None:
         self._beats, self._previous_epoch = snapshot.beats, snapshot.previous_epoch
-        self._received, self._lost = snapshot.received, snapshot.lost
-        self._repeated = snapshot.repeated
+        self._received, self._lost = _sum(snapshot.received, 0), _sum(snapshot.lost, 0)
+        self._repeated = _sum(snapshot.repeated, 0)
         self._started_ns, self._revision = snapshot.started_ns, snapshot.revision
         same_moment = self.segment.restore(snapshot)
         self._reconcile_in = (
@@ -188,7 +194,7 @@ class Stream:
 
     def repeat(self, samples: int) -> None:
         """Count ``samples`` that came before, or too late, and are dropped."""
-        self._repeated += samples
+        self._repeated = _sum(self._repeated, samples)
         self._observer.repeated(samples)
 
     def status_event(
@@ -253,7 +259,7 @@ class Stream:
 
     def _record_gap(self, gap: int) -> list[StreamEvent]:
         start = self.expected
-        self._lost += gap
+        self._lost = _sum(self._lost, gap)
         self._observer.lost(gap)
         self.expected += gap
         text = f"{gap} samples ({gap / self.segment.fs:g} s) never arrived"
@@ -282,10 +288,10 @@ class Stream:
         if jump:
             events.append(self._clock_jumped(jump))
         lost = _lost_rows(fresh)
-        self._received += len(fresh) - lost
+        self._received = _sum(self._received, len(fresh) - lost)
         self._observer.received(len(fresh) - lost)
         if lost:
-            self._lost += lost
+            self._lost = _sum(self._lost, lost)
             self._observer.lost(lost)
         self.expected += len(fresh)
         found = self.segment.frontend.push(fresh)
@@ -310,7 +316,12 @@ class Stream:
         return known
 
     def _event(self, what: Event | SegmentEnd | StatusChange | Alert) -> StreamEvent:
-        return StreamEvent(self.segment, what, self.expected)
+        return StreamEvent(self.segment, what, self.expected, self.segment.source_clock.times)
+
+
+def _sum(count: int, more: int) -> int:
+    """The count as far as a message and a checkpoint can hold it."""
+    return min(count + more, MAX_COUNT)
 
 
 def _lost_rows(samples: Floats) -> int:

@@ -9,8 +9,9 @@ from math import ceil
 
 import zmq
 
-from beatgan.protocol.frames import MAX_LEADS, MAX_SAMPLES
+from beatgan.protocol.frames import MAX_SAMPLES
 from beatgan.protocol.names import ECG
+from beatgan.types import MAX_LEADS
 from beatgan_daemon.security.allow_list import Role
 from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
 from beatgan_daemon.sockets.bound_socket import NOBLOCK, BoundSocket

@@ -97,6 +97,13 @@ def test_wfdb_start_time_is_read_as_utc(tmp_path: Path) -> None:
     assert found.start_ns == int(start.replace(tzinfo=UTC).timestamp()) * 10**9
 
 
+@pytest.mark.parametrize("year", [1600, 2262, 2704])
+def test_a_time_beyond_64_bits_is_a_record_error(tmp_path: Path, year: int) -> None:
+    path = write_wfdb(tmp_path, ["II"], ["mV"], [WAVE], datetime(year, 5, 1, 8, 30))
+    with pytest.raises(RecordError, match=f"toy.hea: begins in the year {year}; .* 1678 to 2261"):
+        read_recording(path)
+
+
 def test_fast_leads_of_a_frame_are_not_averaged_down(tmp_path: Path) -> None:
     # Four ECG samples and one of a pulse wave in each frame of 62.5 Hz, as in MIMIC.
     frames = np.zeros((N // 4, 5), dtype="<i2")

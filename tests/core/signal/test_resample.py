@@ -1,3 +1,6 @@
+from fractions import Fraction
+from math import ceil, floor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +8,7 @@ from hypothesis import strategies as st
 
 from beatgan.signal import resample
 from beatgan.signal.resample import MAX_TAPS
-from beatgan.types import MAX_FS, MIN_FS, Doubles
+from beatgan.types import MAX_FIRST, MAX_FS, MIN_FS, Doubles
 
 RATES = [100.0, 125.0, 128.0, 250.0, 257.0, 359.98, 500.0, 1000.0, 2000.0]
 
@@ -92,3 +95,33 @@ def test_a_lost_sample_loses_only_the_outputs_it_touches() -> None:
 @given(st.floats(MIN_FS, MAX_FS))
 def test_a_lead_has_room_for_the_taps_of_any_rate(fs: float) -> None:
     assert resample.design(fs, 360).taps.shape[1] <= MAX_TAPS
+
+
+ANY_RATE = st.one_of(
+    st.floats(MIN_FS, MAX_FS),
+    st.sampled_from([77.7, 50 + 1 / 997, 999.001, 999 + 1 / 999, 2000 - 1 / 1000, 1000 / 3]),
+)
+ANY_COUNT = st.one_of(
+    st.integers(0, MAX_FIRST + 65_536), st.integers(MAX_FIRST - 10_000, MAX_FIRST + 65_536)
+)
+
+
+@given(ANY_RATE, ANY_COUNT)
+def test_counts_are_exact_as_far_as_a_stream_can_go(fs: float, count: int) -> None:
+    ratio = resample.design(fs, 360)
+    exact = Fraction(ratio.num, ratio.den)
+    num, den, delay = ratio.num, ratio.den, ratio.delay
+    assert max(num, den) <= 2_000_000
+    made = resample.ready(count, num, den, delay)
+    assert made == max(0, ceil((count - delay) / exact))
+    assert made < 2**57
+    assert resample.arrival(made, num, den, delay) == floor(made * exact) + delay + 1
+    assert resample.source(made, num, den) == floor(made * exact + Fraction(1, 2))
+
+
+@pytest.mark.parametrize("fs", [77.7, 999.001, 50 + 1 / 997, 256.41, 360.0])
+def test_far_away_the_same_samples_give_the_same_outputs(fs: float) -> None:
+    x = np.random.default_rng(2).normal(size=2000)
+    num = resample.design(fs, 360).num
+    near, far = Resampler(fs, num), Resampler(fs, MAX_FIRST // num * num)
+    assert np.array_equal(near.push(x), far.push(x), equal_nan=True)

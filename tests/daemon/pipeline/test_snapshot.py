@@ -49,7 +49,7 @@ class Bed:
             self.process(self.stream.push(each))
 
     def process(self, steps: Iterable[StreamEvent]) -> None:
-        for segment, what, _ in steps:
+        for segment, what, *_ in steps:
             alerts: list[Alert] = []
             if isinstance(what, Beat):
                 (score,) = self._scorer.score([what])

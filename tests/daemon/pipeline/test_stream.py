@@ -306,15 +306,15 @@ def test_times_do_not_depend_on_the_cut() -> None:
     lines = [SourceClock(FS, 0, START_NS) for _ in range(2)]
     for first in range(0, 100_000, 77):
         lines[1].claim(first, START_NS + round(first * 1e9 / FS))
-    assert [line.at(99_999) for line in lines] == [START_NS + 277_775_000_000] * 2
+    assert [line.times.at(99_999) for line in lines] == [START_NS + 277_775_000_000] * 2
 
 
 def test_a_source_clock_that_steps_is_followed_from_there_on() -> None:
     line = SourceClock(FS, 0, START_NS)
     assert line.claim(360, START_NS + 3_600_000_000_000) == 3_599_000_000_000
-    assert line.at(359) == START_NS + 997_222_222
-    assert line.at(360) == START_NS + 3_600_000_000_000
-    assert line.at(-360) == START_NS - 1_000_000_000
+    assert line.times.at(359) == START_NS + 997_222_222
+    assert line.times.at(360) == START_NS + 3_600_000_000_000
+    assert line.times.at(-360) == START_NS - 1_000_000_000
 
 
 @pytest.mark.parametrize("ppm", [100.0, -100.0, 20.0])
@@ -323,7 +323,7 @@ def test_a_source_clock_that_drifts_is_followed_within_two_milliseconds(ppm: flo
     for first in range(0, HOUR, 360):
         claimed = START_NS + round(first * (1 + ppm / 1e6) * 1e9 / FS)
         assert line.claim(first, claimed) == 0
-        assert abs(line.at(first) - claimed) <= 2_000_000
+        assert abs(line.times.at(first) - claimed) <= 2_000_000
         known = first >= 60 * FS
         assert line.drift_ppm == (pytest.approx(ppm, abs=0.01) if known else 0.0)
 
@@ -351,7 +351,7 @@ def test_a_clock_that_jumps_by_more_than_a_second_is_told(
         assert f"jumped by {late_ms / 1000:+.3f} s" in status_event.text
     assert (
         status_changes(
-            bed.send(chunk(flat(36), 1080, t_ns=bed.stream.segment.source_clock.at(1080)))
+            bed.send(chunk(flat(36), 1080, t_ns=bed.stream.segment.source_clock.times.at(1080)))
         )
         == []
     )
@@ -367,5 +367,5 @@ def test_times_between_frames_follow_the_frame_they_lie_in() -> None:
     line = SourceClock(FS, 0, START_NS)
     for second in range(100):
         line.claim(360 * second, START_NS + second * 1_010_000_000)
-    assert line.at(360 * 90) == START_NS + 90 * 1_010_000_000
-    assert line.at(360 * 10) == pytest.approx(START_NS + 10 * 1_010_000_000, abs=1e9)
+    assert line.times.at(360 * 90) == START_NS + 90 * 1_010_000_000
+    assert line.times.at(360 * 10) == pytest.approx(START_NS + 10 * 1_010_000_000, abs=1e9)
