@@ -135,7 +135,7 @@ def _interval(s: Stream, each: Lead, r_peak: int) -> tuple[float, float]:
     known = s.last_r_peak >= 0 and each.found[0].contiguous
     if s.active_lead != s.last_lead:
         same = (
-            abs(lead_switching.position(each, each.previous) - s.last_r_peak) <= lead_switching.NEAR
+            abs(lead_switching.position(each, each.previous) - s.last_r_peak) <= lead_pipeline.NEAR
         )
         known = known and each.previous >= 0 and same
     interval = r_peak - s.last_r_peak

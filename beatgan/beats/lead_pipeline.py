@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from beatgan.beats import beat_quality, lead_switching
+from beatgan.beats import beat_quality
 from beatgan.beats.template import excess_distance, update_template
 from beatgan.beats.window import best_lag, copy, distance
 from beatgan.coefficients import AlarmCoefficients
@@ -21,7 +21,8 @@ from beatgan.types import Doubles, Ints, Records
 
 BLOCK = 128  # model-rate samples worked on at once, at most; bounds memory, changes nothing else
 SETTLE = 180  # samples (0.5 s) after lost signal until the filters have settled
-LATEST = qrs_detector.MAX_DELAY + lead_switching.NEAR  # samples from a beat's place to its report
+NEAR = 54  # samples (150 ms) within which R peaks of two leads are one beat's
+LATEST = qrs_detector.MAX_DELAY + NEAR  # samples from a beat's place to its report
 MAX_FOUND = 16  # R peaks that one block can confirm and that can wait for their windows, at most
 
 PLAN = np.dtype(

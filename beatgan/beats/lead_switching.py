@@ -8,13 +8,12 @@ or from both. A lead that has long carried nothing gives its place to the stream
 
 import numpy as np
 
-from beatgan.beats.lead_pipeline import Lead
+from beatgan.beats.lead_pipeline import NEAR, Lead
 from beatgan.jit import compiled
 from beatgan.signal.signal_quality import IN_FLAT, IN_GAP, IN_SATURATED
 from beatgan.types import Records
 
 RETURN = 3600  # samples (10 s) that a better lead must be usable before it is active again
-NEAR = 54  # samples (150 ms) within which R peaks of two leads are one beat's
 REFRACTORY = 72  # samples (0.2 s) in which no second beat begins
 DETACHED_AFTER = 1080  # samples (3 s) without signal before an unused lead is tried
 FORGET = 0.2  # weight of the newest value in the running offset between two leads

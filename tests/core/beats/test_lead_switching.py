@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from beatgan.beats import lead_pipeline, lead_switching
-from beatgan.beats.lead_switching import NEAR, RETURN
+from beatgan.beats.lead_pipeline import NEAR
+from beatgan.beats.lead_switching import RETURN
 from beatgan.signal import qrs_detector
 from beatgan.signal.signal_quality import IN_FLAT, IN_GAP, IN_NOISE
 from beatgan.spec import PreprocessSpec
