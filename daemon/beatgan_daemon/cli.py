@@ -125,7 +125,9 @@ def check(
         from beatgan_daemon.model_loading import load_model
         from beatgan_daemon.wiring import credentials
 
-    credentials(settings)
+    known = credentials(settings)
+    for text in () if known is None else known.warnings:
+        _print_warning(text)
     loaded = load_model(settings.model.path, settings.model.device)
     typer.echo(
         f"ok: {settings.model.path} is a {loaded.kind}, digest {loaded.digest}, "

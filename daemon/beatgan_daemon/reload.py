@@ -136,7 +136,7 @@ class Reload:
         logger, clients = log.get(), self._running.security.clients
         try:
             if clients is not None:
-                attempt.allow_lists.put(read_clients(clients))
+                attempt.allow_lists.put(_allow_list(clients))
                 attempt.now = "as before; the allow-list is as its file says"
             attempt.outcome = self._prepared(clients)
             attempt.result, attempt.why = "applied", ""
@@ -156,7 +156,7 @@ class Reload:
         if fixed := [key for key in found if not LIVE & {key, key.split(".")[0]}]:
             raise StartError(f"needs a restart: {', '.join(_shown(found, fixed))}")
         new = settings.security.clients
-        allow_list = read_clients(new) if new is not None and new != clients else None
+        allow_list = _allow_list(new) if new is not None and new != clients else None
         loaded = self._load(settings.model.path, settings.model.device)
         if loaded.spec != self._loaded.spec:
             raise StartError(
@@ -202,6 +202,16 @@ class Reload:
         changed = _shown(prepared.changes, prepared.changes)
         model = "unchanged" if prepared.loaded is None else prepared.loaded.digest
         log.get().info("reloaded", changed=changed, model=model)
+
+
+def _allow_list(path: Path) -> AllowList:
+    """The list, if it names anybody: one that was cut short must not lock everybody out."""
+    allow_list = read_clients(path)
+    if not allow_list.clients:
+        raise StartError(f"{path}: names no client: nobody could connect any more")
+    for text in allow_list.warnings:
+        log.get().warning("allow-list", why=text)
+    return allow_list
 
 
 def changes(before: Settings, after: Settings) -> Changes:

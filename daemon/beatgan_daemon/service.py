@@ -14,6 +14,7 @@ from time import monotonic, time_ns
 from beatgan.errors import StreamError
 from beatgan.protocol.frames import decode_frame, decode_topic
 from beatgan.protocol.messages import AlertMessage
+from beatgan.protocol.names import stream_of_topic
 from beatgan_daemon import log
 from beatgan_daemon.exit_codes import Exit
 from beatgan_daemon.ingest.frame_queue import Frame
@@ -101,7 +102,7 @@ class Service:
         self._engine, self._acknowledged = parts.engine, parts.acknowledged
         self._publisher, self._delivery = parts.publisher, parts.delivery
         self._queue, self._overload, self._shedding = parts.queue, parts.overload, parts.shedder
-        self._rejections = log.Rejections(self._log)
+        self._refusals = parts.refusals
         self._journal_alert: AlertMessage | None = None
         self._reload = Reload(
             settings, loaded, read, self._apply, self._admit, self.metrics, notifier
@@ -174,7 +175,7 @@ class Service:
                 break
         now = self._clock()
         self._delivery.publish(self._engine.poll(now, self._queue.received_until()))
-        self._rejections.flush(now)
+        self._refusals.flush(now)
         self.liveness.iterated(now)
         return idle
 
@@ -183,10 +184,10 @@ class Service:
         parts = frame.parts
         try:
             if not (self._shedding.active() and self._shedding.refuses(decode_topic(parts[0]))):
-                self._engine.receive(decode_frame(parts), frame.arrived)
+                self._engine.receive(decode_frame(parts), frame.arrived, frame.sender)
         except StreamError as error:  # the peer's fault: the daemon goes on
-            self.metrics.rejected(error.reason)
-            self._rejections.add(error.reason, f"{_sender(parts)}: {error}", frame.arrived)
+            stream, why = stream_of_topic(parts[0]), f"{_topic(parts)}: {error}"
+            self._refusals.add(error.reason, stream, why, frame.arrived)
         return self._clock()
 
     def _update_alarms(self) -> None:
@@ -245,6 +246,6 @@ class Service:
         self.liveness.report(self._clock())
 
 
-def _sender(parts: list[bytes]) -> str:
+def _topic(parts: list[bytes]) -> str:
     """Whose frame it was, as far as its topic can be trusted to say."""
     return parts[0][:80].decode("ascii", "backslashreplace") if parts else ""

@@ -19,8 +19,10 @@ from beatgan_daemon import log
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.http_server import HttpServer
 from beatgan_daemon.ingest.frame_queue import FrameQueue
+from beatgan_daemon.ingest.frame_refusals import FrameRefusals
 from beatgan_daemon.ingest.load_shedding import LoadShedder
 from beatgan_daemon.ingest.overload import OverloadPolicy
+from beatgan_daemon.ingest.sender_guard import SenderGuard
 from beatgan_daemon.liveness import Liveness
 from beatgan_daemon.metrics import AlarmCollector, Metrics
 from beatgan_daemon.model_loading import Loaded
@@ -177,6 +179,8 @@ def open_sockets(
     Sink and control are to be handed to a publisher, which closes them. Raises StartError.
     """
     known = credentials(settings)
+    for text in () if known is None else known.warnings:
+        log.get().warning("allow-list", why=text)
     context = resources.enter_context(zmq.Context[zmq.Socket[bytes]]())
     authenticator: ZapAuthenticator | None = None
     if known is not None:
@@ -249,6 +253,7 @@ class Parts:
     acknowledged: SimpleQueue[str]  # ids of episodes, from the control socket
     liveness: Liveness
     queue: FrameQueue
+    refusals: FrameRefusals
     overload: OverloadPolicy
     shedder: LoadShedder
     http: HttpServer
@@ -281,7 +286,12 @@ def open_parts(
     delivery = Delivery(publisher, checkpointer, clock)
     delivery.publish([Outgoing(each) for each in ended])
     liveness = make_liveness(settings, sockets, publisher, metrics, notifier, clock)
-    queue = FrameQueue(sockets.source, settings.ingest.high_water, clock)
+    refusals = FrameRefusals(metrics, log.get())
+    check = None
+    if sockets.authenticator is not None:
+        who = sockets.authenticator.sender
+        check = SenderGuard(sockets.source, who, engine, refusals.add).check
+    queue = FrameQueue(sockets.source, settings.ingest.high_water, clock, check)
     overload = OverloadPolicy(*overload_limits(settings), clock())
     shedder = LoadShedder(
         overload, engine, metrics, liveness, log.get(), settings.ingest.frames_per_s
@@ -299,6 +309,7 @@ def open_parts(
         acknowledged=acknowledged,
         liveness=liveness,
         queue=queue,
+        refusals=refusals,
         overload=overload,
         shedder=shedder,
         http=http,

@@ -10,7 +10,7 @@ import zmq
 
 from beatgan.protocol import frames
 from beatgan.protocol.frames import decode_frame
-from beatgan_daemon.ingest import load_shedding
+from beatgan_daemon.ingest import load_shedding, sender_guard
 from beatgan_daemon.pipeline import engine, stream
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
 
@@ -22,8 +22,9 @@ def test_the_page_explains_every_reason_that_the_code_can_give() -> None:
     source = "".join(Path(str(module.__file__)).read_text() for module in (frames, stream, engine))
     section = PAGE.partition("\n### What is refused\n")[2].partition("\n## ")[0]
     given = set(re.findall(r'StreamError\(\s*"([a-z]+)"', source))
-    explained = set(re.findall(r"^\| `([a-z]+)` \|", section, re.MULTILINE))
-    assert given | {load_shedding.REASON} == explained
+    explained = set(re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE))
+    assert given | {load_shedding.REASON, sender_guard.NOT_ALLOWED} == explained
+    assert sender_guard.OTHER_SENDER in given
     vectors = json.loads((ROOT / "tests" / "golden" / "wire.json").read_text())
     assert {vector["reason"] for vector in vectors["refused"]} < given
 

@@ -226,9 +226,20 @@ def test_the_allow_list_is_read_again_even_where_its_path_stays(
     assert prepared.allow_list is None  # it came before
     (allow_list,) = daemon.admitted
     assert [client.name for client in allow_list.clients.values()] == ["bed-9"]
-    clients.write_text("nonsense\n")
+    assert "bed-9 may send every stream" in logged()[0]["why"]
+    for text, why in (
+        ("nonsense\n", f"{clients}, line 1"),
+        ("", f"{clients}: names no client"),
+        ("# all gone\n", f"{clients}: names no client"),
+    ):
+        clients.write_text(text)
+        assert len(daemon.once()) == 1
+        assert why in logged()[-1]["why"]
+    clients.write_text(f"{key} ingest bed-9 *\n")
+    clients.chmod(0o666)
     assert len(daemon.once()) == 1
-    assert f"{clients}, line 1" in logged()[-1]["why"]
+    assert f"{clients}: others may write it" in logged()[-1]["why"]
+    assert daemon.outcomes() == {"applied": 1, "refused": 4}
 
 
 def test_signals_that_come_while_one_runs_make_one_more(daemon: Daemon) -> None:

@@ -1,6 +1,7 @@
 """The service in this process: real sockets, a scripted clock, and a scorer without torch."""
 
 import json
+import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Chunk
 from beatgan_daemon.exit_codes import Exit, StartError
 from beatgan_daemon.model_loading import Loaded
+from beatgan_daemon.security.curve import as_client, keygen, load_key
 from beatgan_daemon.service import Service, run, start
 from beatgan_daemon.settings import Settings, load
 from beatgan_daemon.systemd import Notifier
@@ -188,6 +190,56 @@ def test_malformed_frames_are_counted_and_the_daemon_goes_on(
     notifications = [line for line in logged() if line["event"] == "frames rejected"]
     assert {line["reason"] for line in notifications} == {"header", "topic", "parts"}
     assert notifications[0]["why"].startswith("ecg.bed-2: ")
+
+
+def secured(folder: Path, *lines: str) -> dict[str, Any]:
+    """Settings of a daemon with keys; in ``lines`` NAME is followed by its key's roles."""
+    names = [line.split()[0] for line in lines]
+    keys = {name: keygen(folder / name) for name in ["daemon", *names]}
+    (folder / "clients").write_text(
+        "".join(
+            f"{keys[name].public.decode()} {line.partition(' ')[2]}\n"
+            for name, line in zip(names, lines, strict=True)
+        )
+    )
+    files = {"security.key": "daemon.key_secret", "security.clients": "clients"}
+    return {key: str(folder / file) for key, file in files.items()}
+
+
+def test_nobody_sends_under_anothers_name(
+    resources: ExitStack,
+    loaded: Loaded,
+    clock: Clock,
+    tmp_path: Path,
+    logged: Callable[[], list[dict[str, Any]]],
+) -> None:
+    keys = secured(tmp_path, "bed-1 ingest bed-1 bed-1", "bed-2 ingest bed-2 bed-2")
+    service = start(settings(**keys), loaded, resources, Notifier({}), settings, clock)
+    sources = []
+    for name in ("bed-1", "bed-2"):
+        context = resources.enter_context(zmq.Context[zmq.Socket[bytes]]())
+        source = resources.enter_context(context.socket(zmq.XPUB))
+        source.linger = 0
+        key, server = (load_key(tmp_path / f"{each}.key_secret") for each in (name, "daemon"))
+        as_client(source, key, server.public)
+        source.connect(service.sockets.source.endpoint)
+        while not source.poll(10):
+            service.sockets.source.wait(0.01)
+        sources.append(source)
+    good = frames(4)
+
+    def feed(iteration: int) -> None:
+        for source in sources:
+            source.send_multipart(good[iteration])
+        sleep(0.1)
+
+    service.serve(iterations(4, feed))
+    rejected = 'beatgan_frames_rejected_total{reason="not_allowed"} 4.0'
+    assert rejected in service.metrics.exposition().decode()
+    assert service.metrics.total("samples_received_total") == 4 * FS
+    (line,) = [line for line in logged() if line["event"] == "frames rejected"][:1]
+    assert line["reason"] == "not_allowed"
+    assert re.match(r"ecg\.bed-1: bed-2 \(key .{40}\) may not send this stream", line["why"])
 
 
 def test_a_stall_of_ours_is_not_a_patients_silence(

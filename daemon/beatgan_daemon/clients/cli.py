@@ -9,11 +9,13 @@ import typer
 from rich.console import Console
 
 from beatgan.errors import UsageError
+from beatgan.protocol.names import stream_of_record
 from beatgan.records import Recording, read_recording
 from beatgan_daemon.clients import client
 from beatgan_daemon.clients import watch as watching
 from beatgan_daemon.playback import replay as replaying
 from beatgan_daemon.security import curve
+from beatgan_daemon.security.allow_list import Role
 from beatgan_daemon.settings_schema import ControlSettings, PublishSettings
 from beatgan_daemon.signals import stop_signals
 
@@ -136,14 +138,31 @@ def keygen(
     name: Annotated[
         Path, typer.Argument(metavar="NAME", help="makes NAME.key and NAME.key_secret")
     ],
+    role: Annotated[
+        list[Role] | None,
+        typer.Option("--role", metavar="ROLE", help=f"{', '.join(Role)}; repeatable"),
+    ] = None,
+    streams: Annotated[
+        str | None,
+        typer.Option(
+            "--streams", metavar="PATTERNS", help="with ingest: what it may send; default its NAME"
+        ),
+    ] = None,
 ) -> None:
-    """Make a key pair for a daemon or a client."""
+    """Make a key pair for a daemon or a client; a client may send its own stream, if nothing else
+    is asked for."""
+    roles = role or [Role.INGEST]
+    if streams is not None and Role.INGEST not in roles:
+        raise UsageError("--streams: for who has the role ingest")
     pair = curve.keygen(name)
     public = pair.public.decode()
     typer.echo(f"secret key, for its owner alone: {name}.key_secret")
     typer.echo(f"public key: {public}  (in {name}.key)")
-    typer.echo("a client's line in the daemon's allow-list, with the roles that it needs:")
-    typer.echo(f"{public} ingest,subscribe,control {name.name}")
+    typer.echo("a client's line in the daemon's allow-list (--role and --streams give others):")
+    words = [public, ",".join(dict.fromkeys(roles)), name.name]
+    if Role.INGEST in roles:
+        words.append(stream_of_record(name.name) if streams is None else streams)
+    typer.echo(" ".join(words))
 
 
 def opened(name: str) -> Recording:

@@ -14,11 +14,15 @@ DISCARD_S = 1.0  # at most, for discarding all that waits
 
 
 class Frame(NamedTuple):
-    """A frame's parts, when it arrived, and a time before which it had not (monotonic seconds)."""
+    """A frame's parts, when it arrived, and a time before which it had not (monotonic seconds).
+
+    ``sender``: the key of who sent it, or the endpoint that was called; None without keys.
+    """
 
     parts: list[bytes]
     arrived: float
     since: float
+    sender: str | None = None
 
 
 class FrameSource(Protocol):
@@ -32,16 +36,28 @@ class FrameSource(Protocol):
 
 
 FrameFilter = Callable[[list[bytes], float], bool]  # parts, time of arrival: may it be read?
+SenderCheck = Callable[[list[bytes], float], str | None]  # its sender; None: may not send it
 
 
 class FrameQueue:
     """A bounded queue between a source and whoever decodes its frames."""
 
-    def __init__(self, source: FrameSource, most: int, clock: Callable[[], float]) -> None:
-        """At most ``most`` frames wait here; further ones stay in the source."""
+    def __init__(
+        self,
+        source: FrameSource,
+        most: int,
+        clock: Callable[[], float],
+        check_sender: SenderCheck | None = None,
+    ) -> None:
+        """At most ``most`` frames wait here; further ones stay in the source.
+
+        A frame that its sender may not send, by ``check_sender``, is dropped at once: it must not
+        count as load of the stream whose name it bears.
+        """
         self._source, self._most, self._clock = source, most, clock
         self._waiting: deque[Frame] = deque()
         self._emptied = clock()  # when the source last had nothing
+        self._check_sender = check_sender
         self._filter: FrameFilter | None = None
         self._backpressure_topics: Callable[[bytes], bool] | None = None
         self._checks = False  # whether there is a filter or backpressure
@@ -149,6 +165,11 @@ class FrameQueue:
             if parts is None:
                 self._emptied = now
                 return pulled
+            sender = None
+            if self._check_sender is not None:
+                sender = self._check_sender(parts, now)
+                if sender is None:
+                    continue
             if not self._checks or self._admits(parts, now):
-                self._waiting.append(Frame(parts, now, since))
+                self._waiting.append(Frame(parts, now, since, sender))
         return room

@@ -27,6 +27,7 @@ from beatgan_daemon.pipeline.snapshot import Snapshot
 from beatgan_daemon.pipeline.stream import Stream
 
 FORGET_S = 3600.0
+OTHER_SENDER = "sender"  # reason of a frame that comes with another key than its stream's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,23 +96,35 @@ class Engine:
             clock,
         )
 
-    def receive(self, chunk: Chunk, now: float) -> None:
-        """Take in one chunk that arrived at ``now``.
+    def receive(self, chunk: Chunk, now: float, sender: str | None = None) -> None:
+        """Take in one chunk that arrived at ``now`` from ``sender`` (None: unknown).
 
-        Raises StreamError, which the caller counts: ``streams`` (too many), or what `Stream.push`
-        refuses. A refused chunk changes no count and no state.
+        Raises StreamError, which the caller counts: ``streams`` (too many), ``sender`` (see
+        `has_other_sender`), or what `Stream.push` refuses. A refused chunk changes no count and no
+        state.
         """
         stream = self._streams.get(chunk.stream)
         if stream is None:
             self._admit(chunk, now)
+            self._streams[chunk.stream].sender = sender
             return
+        if self.has_other_sender(chunk.stream, sender):
+            raise StreamError("sender", "another key sends this stream, and its frames still come")
         stream.validate(chunk)
+        stream.sender = sender
         if not stream.has_new_samples(chunk):
             stream.repeat(len(chunk.samples))  # repeated samples do not end a silence
         elif chunk.first == stream.expected and not self._reorder.holds(chunk.stream):
             self._use(stream, chunk, now)
         else:
             self._put_in_order(stream, chunk, now)
+
+    def has_other_sender(self, stream: str, sender: str | None) -> bool:
+        """Whether ``stream`` is known from somebody else than ``sender``, and is not silent."""
+        known = self._streams.get(stream)
+        if known is None or sender is None or known.sender in (None, sender):
+            return False
+        return stream not in self._silent
 
     def _put_in_order(self, stream: Stream, chunk: Chunk, now: float) -> None:
         """Use the frames that ``chunk`` puts in order; it may have to wait itself."""

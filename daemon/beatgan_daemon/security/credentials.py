@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.security.allow_list import AllowList, read_clients, read_servers
+from beatgan_daemon.security.allow_list import (
+    AllowList,
+    Server,
+    ServerList,
+    read_clients,
+    read_servers,
+)
 from beatgan_daemon.security.curve import KeyPair, load_key
 from beatgan_daemon.zmq_endpoints import is_local
 
@@ -20,11 +26,15 @@ HOW = (
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """This daemon's key, who may call it, and the keys of those whom it calls, by endpoint."""
+    """This daemon's key, who may call it, and those whom it calls, by endpoint.
+
+    ``warnings``: what of the two lists an operator should mend.
+    """
 
     key: KeyPair
     allow_list: AllowList
-    servers: Mapping[str, bytes]
+    servers: Mapping[str, Server]
+    warnings: tuple[str, ...] = ()
 
 
 def load_credentials(
@@ -44,9 +54,13 @@ def load_credentials(
     if key is None or clients is None:
         _refuse_exposed({**bind, "ingest.connect": connect})
         return None
-    known = {} if servers is None else read_servers(servers)
-    _refuse_unknown(connect, known, servers)
-    return Credentials(load_key(key), read_clients(clients), known)
+    known = ServerList({}) if servers is None else read_servers(servers)
+    _refuse_unknown(connect, known.servers, servers)
+    allow_list = read_clients(clients)
+    warnings = (*allow_list.warnings, *known.warnings)
+    if not allow_list.clients:
+        warnings = (*warnings, f"{clients}: names no client, so nobody can connect")
+    return Credentials(load_key(key), allow_list, known.servers, warnings)
 
 
 def _refuse_exposed(endpoints: Mapping[str, Iterable[str]]) -> None:
@@ -56,7 +70,7 @@ def _refuse_exposed(endpoints: Mapping[str, Iterable[str]]) -> None:
 
 
 def _refuse_unknown(
-    connect: Iterable[str], known: Mapping[str, bytes], servers: Path | None
+    connect: Iterable[str], known: Mapping[str, Server], servers: Path | None
 ) -> None:
     for endpoint in connect:
         if endpoint not in known:

@@ -18,7 +18,7 @@ from zmq.utils.monitor import recv_monitor_message
 from beatgan_daemon import log
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.security import curve, handshake_monitor
-from beatgan_daemon.security.allow_list import AllowList, Role
+from beatgan_daemon.security.allow_list import SOCKET_ROLES, AllowList, Client, Role, Server
 from beatgan_daemon.security.curve import KeyPair
 from beatgan_daemon.security.handshake_monitor import HandshakeMonitor, Refusal
 
@@ -51,17 +51,17 @@ class ZapAuthenticator:
         context: zmq.Context[Socket],
         key: KeyPair,
         allow_list: AllowList,
-        servers: Mapping[str, bytes],
+        servers: Mapping[str, Server],
         refused: Callable[[str, str], None],
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """``servers``: public keys by the endpoint to call. ``refused`` is called, in the
+        """``servers``: the sources to call, by endpoint. ``refused`` is called, in the
         authenticator's thread, with role and reason of each connection that was not let in."""
         self._context, self._key, self._servers = context, key, servers
         self._refused, self._clock = refused, clock
         self._refusals = log.Rejections(log.get(), event="connections refused")
         self._keyring, self._lock = allow_list, Lock()
-        self._inside: dict[Role, set[bytes]] = {role: set() for role in Role}
+        self._inside: dict[Role, set[bytes]] = {role: set() for role in SOCKET_ROLES}
         self._new: SimpleQueue[_MonitoredSocket] = SimpleQueue()
         self._watched: dict[Socket, _MonitoredSocket] = {}
         self._monitors = 0
@@ -82,7 +82,7 @@ class ZapAuthenticator:
         """Expect the known key at ``endpoint``; call it before `connect`, after every `bind`."""
         if endpoint not in self._servers:
             raise StartError(f"{endpoint}: its public key is not known; see security.servers")
-        curve.as_client(socket, self._key, self._servers[endpoint])
+        curve.as_client(socket, self._key, self._servers[endpoint].key)
 
     def replace(self, allow_list: AllowList) -> frozenset[Role]:
         """Go by another allow-list from now on.
@@ -94,12 +94,20 @@ class ZapAuthenticator:
         with self._lock:
             self._keyring = allow_list
             lost = {
-                role: {key for key in inside if not allow_list.allows(key, role)}
+                role: {key for key in inside if not allow_list.may_connect(key, role)}
                 for role, inside in self._inside.items()
             }
             for role, keys in lost.items():
                 self._inside[role] -= keys
         return frozenset(role for role, keys in lost.items() if keys)
+
+    def client(self, key: str) -> Client | None:
+        """Who holds a public key, by the allow-list in force; any thread may ask."""
+        return self._keyring.clients.get(key.encode())
+
+    def sender(self, sender: str) -> Client | Server | None:
+        """Who a frame's sender is: a client by its key, a source that is called by its endpoint."""
+        return self._servers.get(sender) or self.client(sender)
 
     def moved(self) -> float:
         """When the thread last completed an iteration (monotonic seconds); any thread may ask."""
@@ -180,19 +188,23 @@ class ZapAuthenticator:
             self._refuse(watched.role, refusal)
 
     def _answer(self, request: list[bytes]) -> list[bytes]:
-        """The reply to one ZAP request: version, id, status, text, the client's name, metadata."""
+        """The reply to one ZAP request: version, id, status, text, the client's key, metadata.
+
+        The key is the `User-Id` of every message of the connection: what its owner may do is asked
+        for each message anew, so that it holds at once when the allow-list changes.
+        """
         _, number, domain, address, _, mechanism, *credentials = request
         role, peer = Role(domain.decode()), address.decode()
         verdict = self._decide(role, peer, mechanism, credentials)
         if isinstance(verdict, Refusal):
             self._refuse(role, verdict)
             return [_VERSION, number, b"400", b"refused", b"", b""]
-        return [_VERSION, number, b"200", b"OK", verdict.encode(), b""]
+        return [_VERSION, number, b"200", b"OK", verdict, b""]
 
     def _decide(
         self, role: Role, peer: str, mechanism: bytes, credentials: list[bytes]
-    ) -> str | Refusal:
-        """The client's name, or why it is not let in."""
+    ) -> bytes | Refusal:
+        """The client's key, or why it is not let in."""
         if mechanism != b"CURVE" or len(credentials) != 1:
             return Refusal(handshake_monitor.HANDSHAKE, peer, "it does not use CURVE")
         key = z85.encode(credentials[0])
@@ -200,10 +212,10 @@ class ZapAuthenticator:
             client = self._keyring.clients.get(key)
             if client is None:
                 return Refusal(UNKNOWN_KEY, peer, f"no client has its key {key.decode()}")
-            if role not in client.roles:
+            if not client.may_connect(role):
                 return Refusal(NOT_ALLOWED, peer, f"{client.name} has not the role {role}")
             self._inside[role].add(key)
-        return client.name
+        return key
 
     def _refuse(self, role: Role, refusal: Refusal) -> None:
         self._refused(role, refusal.reason)

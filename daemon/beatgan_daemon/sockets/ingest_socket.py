@@ -1,11 +1,13 @@
-"""ECG frames from ZeroMQ publishers: one SUB socket, any number of endpoints.
+"""ECG frames from ZeroMQ publishers, and who sent each: SUB sockets, any number of endpoints.
 
 The queue is ZeroMQ's own and bounded; the frame queue keeps it short. Frames that overflow it show
 up as a gap in the sample count. Does not decode a frame.
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from math import ceil
+from typing import Self
 
 import zmq
 
@@ -20,10 +22,54 @@ MAX_PART = 4 * MAX_LEADS * MAX_SAMPLES  # bytes: the largest payload the protoco
 MAX_PARTS = 4  # of a message; one more than a frame has, so that a longer one is recognised
 
 
-class IngestSocket(BoundSocket):
-    """A SUB socket for topics ``ecg.``."""
+TURN = 64  # frames taken from one socket before the next one is asked
+USER_ID = "User-Id"  # of a message, as the ZAP authenticator said it: the sender's key
+
+
+class _EcgSocket(BoundSocket):
+    """One SUB socket for topics ``ecg.``."""
 
     KIND, ROLE, PURPOSE = zmq.SUB, Role.INGEST, "ingest"
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        bind: Sequence[str],
+        connect: Sequence[str],
+        high_water: int,
+        max_part: int,
+        authenticator: ZapAuthenticator | None,
+    ) -> None:
+        self._high_water, self._max_part = high_water, max_part
+        self.sender: str | None = None  # of the frame received last
+        self._asks = authenticator is not None and bool(bind)
+        if authenticator is not None and not bind:
+            self.sender = connect[0]
+        super().__init__(context, bind, connect, authenticator)
+
+    def _set_options(self, socket: zmq.Socket[bytes]) -> None:
+        socket.linger = 0
+        socket.rcvhwm = self._high_water
+        socket.maxmsgsize = self._max_part
+        socket.subscribe(ECG)
+
+    def receive(self) -> list[bytes] | None:
+        try:
+            part = self.socket.recv(NOBLOCK, copy=False)
+        except zmq.Again:
+            return None
+        if self._asks:
+            self.sender = str(part.get(USER_ID))
+        parts = [part.bytes]
+        while part.more:  # recv_multipart asks the socket instead, which costs more than a part
+            part = self.socket.recv(copy=False)
+            if len(parts) < MAX_PARTS:
+                parts.append(part.bytes)
+        return parts
+
+
+class IngestSocket:
+    """All endpoints for ECG; owned and used by one thread at a time."""
 
     def __init__(
         self,
@@ -36,30 +82,76 @@ class IngestSocket(BoundSocket):
         authenticator: ZapAuthenticator | None = None,
     ) -> None:
         """``high_water``: frames queued for each peer; a longer part than ``max_part`` bytes
-        costs its sender the connection. The rest as in `BoundSocket`."""
-        self._high_water, self._max_part = high_water, max_part
-        super().__init__(context, bind, connect, authenticator)
+        costs its sender the connection. The rest as in `BoundSocket`.
 
-    def _set_options(self, socket: zmq.Socket[bytes]) -> None:
-        socket.linger = 0
-        socket.rcvhwm = self._high_water
-        socket.maxmsgsize = self._max_part
-        socket.subscribe(ECG)
+        With an ``authenticator`` each endpoint that is called has a socket of its own: ZeroMQ
+        tells who a caller is, but not which of those that were called sent a frame.
+        """
+        apart = [(each,) for each in connect] if authenticator is not None else []
+        together = (bind, () if authenticator is not None else connect)
+        plans = [together, *(((), each) for each in apart)]
+        with ExitStack() as opened:
+            self._sockets = [
+                opened.enter_context(
+                    _EcgSocket(context, *plan, high_water, max_part, authenticator)
+                )
+                for plan in plans
+                if any(plan)
+            ]
+            self._opened = opened.pop_all()
+        self._poller = zmq.Poller()
+        self._register()
+        self._turn = self._taken = 0
+        self.sender: str | None = None  # of the frame received last: a key, or a called endpoint
+
+    def _register(self) -> None:
+        for each in self._sockets:
+            self._poller.register(each.socket, zmq.POLLIN)
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The endpoints that it listens on, wildcards resolved."""
+        return tuple(each for socket in self._sockets for each in socket.endpoints)
+
+    @property
+    def endpoint(self) -> str:
+        """The first of `endpoints`."""
+        return self.endpoints[0]
 
     def wait(self, seconds: float | None) -> bool:
         """Whether a frame is there, within so many seconds; None waits for ever."""
         timeout = None if seconds is None else max(0, ceil(1000 * seconds))
-        return bool(self.socket.poll(timeout))
+        return bool(self._poller.poll(timeout))
 
     def receive(self) -> list[bytes] | None:
-        """The next frame's parts, at most MAX_PARTS, or None if none is there; never blocks."""
-        try:
-            part = self.socket.recv(NOBLOCK, copy=False)
-        except zmq.Again:
-            return None
-        parts = [part.bytes]
-        while part.more:  # recv_multipart asks the socket instead, which costs more than a part
-            part = self.socket.recv(copy=False)
-            if len(parts) < MAX_PARTS:
-                parts.append(part.bytes)
-        return parts
+        """The next frame's parts, at most MAX_PARTS, or None if none is there; never blocks.
+
+        `sender` says who sent it.
+        """
+        for _ in self._sockets:
+            socket = self._sockets[self._turn]
+            parts = socket.receive()
+            self._taken += 1
+            if parts is None or self._taken >= TURN:
+                self._turn, self._taken = (self._turn + 1) % len(self._sockets), 0
+            if parts is not None:
+                self.sender = socket.sender
+                return parts
+        return None
+
+    def reopen(self) -> None:
+        """End every connection, see `BoundSocket.reopen`."""
+        for each in self._sockets:
+            self._poller.unregister(each.socket)
+            each.reopen()
+        self._register()
+
+    def close(self) -> None:
+        """Free the endpoints."""
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,12 +1,19 @@
 """The allow-list and the list of servers: read whole, or refused with file and line."""
 
+import os
 from pathlib import Path
 
 import pytest
 import zmq
 
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.security.allow_list import Role, read_clients, read_servers
+from beatgan_daemon.security.allow_list import (
+    AllowList,
+    Role,
+    Server,
+    read_clients,
+    read_servers,
+)
 from beatgan_daemon.security.credentials import Credentials, load_credentials
 from beatgan_daemon.security.curve import is_key, keygen
 
@@ -49,9 +56,13 @@ def test_an_empty_list_lets_nobody_in(path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (ONE, "expected `PUBLIC_KEY ROLES NAME`, got 1 words"),
+        (ONE, "expected `PUBLIC_KEY ROLES NAME [STREAMS]`, got 1 words"),
         (f"{ONE} ingest", "got 2 words"),
-        (f"{ONE} ingest bed 7", "got 4 words"),
+        (f"{ONE} ingest bed 7 8", "got 5 words"),
+        (f"{ONE} ingest bed bed/7", "streams are names"),
+        (f"{ONE} ingest bed bed-[7", "streams are names"),
+        (f"{ONE} ingest bed bed-7,", "streams are names"),
+        (f"{ONE} control bed bed-7", "streams are for who has the role ingest"),
         (f"{ONE[:-1]} ingest bed", "40 characters of Z85"),
         (f"{ONE[:-1]}~ ingest bed", "40 characters of Z85"),
         (f"{ONE[:-1]}é ingest bed", "40 characters of Z85"),
@@ -81,17 +92,18 @@ def test_a_list_that_cannot_be_read_is_named(tmp_path: Path, path: Path) -> None
 
 def test_servers_have_keys(path: Path) -> None:
     path.write_text(f"# beds\ntcp://10.0.0.7:5555 {ONE}\nipc:///run/ecg {TWO} # here\n")
-    assert read_servers(path) == {
-        "tcp://10.0.0.7:5555": ONE.encode(),
-        "ipc:///run/ecg": TWO.encode(),
+    assert read_servers(path).servers == {
+        "tcp://10.0.0.7:5555": Server(ONE.encode()),
+        "ipc:///run/ecg": Server(TWO.encode()),
     }
 
 
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("tcp://10.0.0.8:1", "expected `ENDPOINT PUBLIC_KEY`"),
-        (f"tcp://10.0.0.8:1 {ONE} more", "expected `ENDPOINT PUBLIC_KEY`"),
+        ("tcp://10.0.0.8:1", "expected `ENDPOINT PUBLIC_KEY [STREAMS]`"),
+        (f"tcp://10.0.0.8:1 {ONE} more more", "expected `ENDPOINT PUBLIC_KEY [STREAMS]`"),
+        (f"tcp://10.0.0.8:1 {ONE} bed.7", "streams are names"),
         ("tcp://10.0.0.8:1 key", "40 characters of Z85"),
         (f"tcp://10.0.0.7:1 {TWO}", "tcp://10.0.0.7:1 has a key already"),
     ],
@@ -102,6 +114,119 @@ def test_a_malformed_line_of_servers_is_named(path: Path, line: str, why: str) -
         read_servers(path)
     assert str(caught.value).startswith(f"{path}, line 2: ")
     assert why in str(caught.value)
+
+
+# --- which streams, and who acknowledges ----------------------------------------------------------
+
+
+def sends(allow_list: AllowList, key: str, stream: str) -> bool:
+    return allow_list.clients[key.encode()].streams.match(b"ecg." + stream.encode())
+
+
+@pytest.mark.parametrize(
+    ("patterns", "may", "may_not"),
+    [
+        ("bed-7", ["bed-7"], ["bed-8", "bed-77", "xbed-7", "BED-7", "bed-7\n", ""]),
+        ("bed-*", ["bed-7", "bed-", "bed-7:2"], ["bed", "ward-bed-7"]),
+        ("a?,ward[12]:*", ["ab", "ward1:x", "ward2:"], ["a", "abc", "ward3:x", "ward[12]:x"]),
+        ("bed-[!78]", ["bed-9"], ["bed-7", "bed-8", "bed-"]),
+        ("*", ["bed-7", "x"], []),
+    ],
+)
+def test_a_key_is_bound_to_the_streams_of_its_line(
+    path: Path, patterns: str, may: list[str], may_not: list[str]
+) -> None:
+    path.write_text(f"{ONE} ingest bed {patterns} # a comment\n{TWO} subscribe desk\n")
+    allow_list = read_clients(path)
+    assert [stream for stream in may if not sends(allow_list, ONE, stream)] == []
+    assert [stream for stream in may_not if sends(allow_list, ONE, stream)] == []
+    assert allow_list.warnings == ()
+
+
+def test_a_list_of_before_goes_on_working_and_is_warned_of(path: Path) -> None:
+    path.write_text(f"{ONE} ingest bed\n{TWO} control desk\n")
+    allow_list = read_clients(path)
+    assert sends(allow_list, ONE, "any")
+    assert allow_list.allows(TWO.encode(), Role.ACKNOWLEDGE)
+    assert not allow_list.allows(TWO.encode(), Role.DISCHARGE)
+    streams, acknowledge = allow_list.warnings
+    assert streams.startswith(f"{path}, line 1: bed may send every stream")
+    assert acknowledge.startswith(f"{path}: no client has the role acknowledge")
+
+
+def test_once_somebody_may_acknowledge_control_alone_reads(path: Path) -> None:
+    path.write_text(f"{ONE} control viewer\n{TWO} acknowledge,discharge desk\n")
+    allow_list = read_clients(path)
+    assert allow_list.warnings == ()
+    assert not allow_list.allows(ONE.encode(), Role.ACKNOWLEDGE)
+    assert not allow_list.allows(TWO.encode(), Role.CONTROL)
+    assert allow_list.may_connect(ONE.encode(), Role.CONTROL)
+    assert allow_list.may_connect(TWO.encode(), Role.CONTROL)
+    assert not allow_list.may_connect(TWO.encode(), Role.SUBSCRIBE)
+
+
+def test_two_keys_of_one_name_are_warned_of(path: Path) -> None:
+    path.write_text(f"{ONE} subscribe desk\n{TWO} subscribe desk\n")
+    (text,) = read_clients(path).warnings
+    assert "line 2: desk is the name of another key" in text
+
+
+def test_sources_that_are_called_have_streams_too(path: Path) -> None:
+    path.write_text(f"tcp://10.0.0.7:5555 {ONE} bed-7\n")
+    found = read_servers(path)
+    assert found.warnings == ()
+    assert found.servers["tcp://10.0.0.7:5555"].streams.match(b"ecg.bed-7")
+    assert not found.servers["tcp://10.0.0.7:5555"].streams.match(b"ecg.bed-8")
+
+
+# --- who could have written it --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o664, 0o646, 0o620])
+def test_a_list_that_others_may_write_is_refused(path: Path, mode: int) -> None:
+    for read in (read_clients, read_servers):
+        path.write_text("")
+        path.chmod(mode)
+        with pytest.raises(StartError, match="others may write it") as caught:
+            read(path)
+        assert f"chmod go-w {path}" in str(caught.value)
+        path.chmod(0o644)
+        read(path)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775])
+def test_a_list_that_others_may_replace_is_refused(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    (folder / "clients").write_text("")
+    folder.chmod(mode)
+    (tmp_path / "link").symlink_to(folder / "clients")
+    for file in (folder / "clients", tmp_path / "link"):
+        with pytest.raises(StartError, match="others may replace it"):
+            read_clients(file)
+    folder.chmod(0o1777)  # as /tmp: what is somebody's, nobody else may replace
+    read_clients(folder / "clients")
+
+
+def test_a_list_of_somebody_else_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_text("")
+    owner = path.stat().st_uid
+    monkeypatch.setattr("os.geteuid", lambda: owner + 1)
+    if owner == 0:
+        read_clients(path)  # root's: it may write everything anyway
+        try:
+            os.chown(path, 4242, -1)
+        except OSError:
+            pytest.skip("this user cannot give a file away")
+    with pytest.raises(StartError, match=r"it belongs to user \d+"):
+        read_clients(path)
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/null")):
+        with pytest.raises(StartError, match="cannot be read"):
+            read_clients(path)
 
 
 # --- what the settings say of them -------------------------------------------------------------
@@ -136,4 +261,6 @@ def test_with_keys_every_server_to_call_has_one(path: Path, tmp_path: Path) -> N
         load_credentials(secret, path, servers, bind={}, connect=[bed])
     servers.write_text(f"{bed} {TWO}\n")
     found = load_credentials(secret, path, servers, bind={"a.b": ["tcp://*:1"]}, connect=[bed])
-    assert found == Credentials(key, read_clients(path), {bed: TWO.encode()})
+    allow_list, known = read_clients(path), read_servers(servers)
+    warnings = (*allow_list.warnings, *known.warnings)
+    assert found == Credentials(key, allow_list, {bed: Server(TWO.encode())}, warnings)
