@@ -24,7 +24,7 @@ def test_the_page_explains_every_reason_that_the_code_can_give() -> None:
     given = set(re.findall(r'StreamError\(\s*"([a-z]+)"', source))
     explained = set(re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE))
     assert given | {load_shedding.REASON, sender_guard.NOT_ALLOWED} == explained
-    assert sender_guard.OTHER_SENDER in given
+    assert engine.OTHER_SENDER in given
     vectors = json.loads((ROOT / "tests" / "golden" / "wire.json").read_text())
     assert {vector["reason"] for vector in vectors["refused"]} < given
 

@@ -286,7 +286,7 @@ KEY = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 def clients(daemon: Daemon, tmp_path: Path) -> Path:
     """The allow-list of a daemon with keys, with one client."""
     clients = tmp_path / "clients"
-    clients.write_text(f"{KEY} ingest bed-7\n")
+    clients.write_text(f"{KEY} ingest bed-7 bed-7\n")
     secured = {"model.path": "model.pt", "security.key": "key", "security.clients": str(clients)}
 
     def read() -> Settings:
