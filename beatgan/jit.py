@@ -22,6 +22,8 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 
+from beatgan.compiled_cache import CompiledCache
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -31,14 +33,9 @@ STATE_CODE = ("signal", "beats", "frontend.py")  # decides what a saved front en
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile ``function`` at its first call, with the machine code cached on disk."""
-    settings: Any = numba.config
-    before, settings.CACHE_DIR = settings.CACHE_DIR, _folder()
-    try:
-        return cast(
-            "Callable[P, R]", numba.njit(function, cache=True, nogil=True, error_model="numpy")
-        )
-    finally:
-        settings.CACHE_DIR = before
+    dispatcher: Any = numba.njit(function, nogil=True, error_model="numpy")
+    dispatcher._cache = CompiledCache(function, _folder())
+    return cast("Callable[P, R]", dispatcher)
 
 
 @cache
@@ -75,15 +72,25 @@ def _code(file: Path) -> str:
 
 
 @cache
-def _folder() -> str:
+def _folder() -> Path | None:
     """Where machine code lies: in NUMBA_CACHE_DIR, beside the source, or in the user's cache.
 
-    In a folder for this version of the source: numba looks for changes in the file of the function
-    that is called, but not in the files of the functions that this one calls.
+    In a folder for this version of the source, because a function's machine code contains that of
+    the functions that it calls. None where there is no such place.
     """
     settings: Any = numba.config
     beside = PACKAGE / "__pycache__"
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    base = beside if os.access(beside, os.W_OK) else Path(home) / "beatgan"
+    if settings.CACHE_DIR:
+        base: Path | None = Path(settings.CACHE_DIR)
+    else:
+        base = beside if os.access(beside, os.W_OK) else _users_cache()
     kind = "checked" if settings.BOUNDSCHECK else "compiled"
-    return str(Path(settings.CACHE_DIR or base) / f"{kind}-{source_digest()}")
+    return None if base is None else base / f"{kind}-{source_digest()}"
+
+
+def _users_cache() -> Path | None:
+    """A user may have no home, as the one that systemd makes for a service."""
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        return Path(given) / "beatgan"
+    home = os.path.expanduser("~")
+    return None if home == "~" else Path(home) / ".cache" / "beatgan"

@@ -1,0 +1,120 @@
+"""Machine code on disk, between numba and its files: what keeps it from being kept stops nobody.
+
+In place of numba's own cache, which fails where it cannot write, even if all is there to be read,
+and where a file is damaged (a machine that lost its power). Here a file is whole, as its checksum
+says, or as good as none; what cannot be written is compiled again at the next start, and listed.
+Knows files and numba's compile results, and nothing of what is compiled.
+"""
+
+import pickle
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numba
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps as _dumps
+
+CHECKSUM_BYTES = sha256().digest_size
+dumps: Callable[[Any], bytes] = _dumps
+
+_troubles: dict[str, None] = {}  # why, in order, each once
+
+
+def troubles() -> list[str]:
+    """Why machine code of this process could not be read or kept, so far; empty if all was."""
+    return list(_troubles)
+
+
+class CompiledCache(NullCache):
+    """The compiled versions of one function, each in a file of its own in ``folder``.
+
+    Without a folder none is kept.
+    """
+
+    def __init__(self, function: Callable[..., Any], folder: Path | None) -> None:
+        self._function, self._folder = function, folder
+
+    @property
+    def cache_path(self) -> str | None:
+        """The folder, as numba's statistics show it."""
+        return None if self._folder is None else str(self._folder)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The version for these types on this processor; None where there is none on disk."""
+        target_context.refresh()  # numba's own must be there before what refers to it
+        path = self._path(sig, target_context.codegen())
+        content = None if path is None else _read(path)
+        if content is None:
+            return None
+        # As in numba's own cache: whoever may write to the folder may also decide what is run.
+        reduced = pickle.loads(content)  # noqa: S301
+        result: Any = CompileResult
+        return result._rebuild(target_context, *reduced)
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a version that was just compiled, if that can be."""
+        path = self._path(sig, data.codegen)
+        if path is not None and not data.lifted and not data.library.has_dynamic_globals:
+            _write(path, dumps(data._reduce()))
+
+    def _path(self, sig: Any, codegen: Any) -> Path | None:
+        """The file for these types: its name says everything on which the machine code depends.
+
+        But not the functions that this one calls: the folder is for one version of them all.
+        """
+        function = self._function
+        source = _file_digest(function.__code__.co_filename)
+        if self._folder is None or source is None or function.__closure__:
+            return None
+        version = (numba.__version__, sys.implementation.cache_tag, codegen.magic_tuple())
+        key = (version, sig, function.__code__.co_firstlineno, source)
+        name = f"{function.__module__}.{function.__qualname__}".replace("<locals>", "locals")
+        return self._folder / f"{name}-{sha256(repr(key).encode()).hexdigest()[:24]}"
+
+
+def _read(path: Path) -> bytes | None:
+    """What was written; None if that is not there, or not whole."""
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        _note(f"cannot read {path}: {error.strerror}")
+        return None
+    checksum, content = content[:CHECKSUM_BYTES], content[CHECKSUM_BYTES:]
+    if sha256(content).digest() == checksum:
+        return content
+    _note(f"{path} is damaged")
+    return None
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write it whole or not at all; several processes may."""
+    unfinished = path.with_name(f".{uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(sha256(content).digest() + content)
+        unfinished.replace(path)
+    except OSError as error:
+        _note(f"cannot write to {path.parent}: {error.strerror}")
+        with suppress(OSError):
+            unfinished.unlink()
+
+
+def _note(text: str) -> None:
+    _troubles[text] = None
+
+
+@cache
+def _file_digest(file: str) -> str | None:
+    try:
+        return sha256(Path(file).read_bytes()).hexdigest()
+    except OSError:  # typed in by hand
+        return None

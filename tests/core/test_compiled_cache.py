@@ -1,0 +1,151 @@
+"""What becomes of files with machine code stops nobody, and damaged code never runs."""
+
+import errno
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+import pytest
+
+from beatgan import compiled_cache, jit
+from beatgan.compiled_cache import CompiledCache, troubles
+
+
+def halved(x: float) -> float:
+    """To be compiled."""
+    return x / 2
+
+
+@pytest.fixture(autouse=True)
+def _no_troubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled_cache, "_troubles", {})
+
+
+def started(folder: Path | None) -> Any:
+    """The function as another process would have it: not compiled, and with files in ``folder``."""
+    function: Any = numba.njit(halved)
+    function._cache = CompiledCache(halved, folder)
+    return function
+
+
+def was_compiled(function: Any) -> bool:
+    """Whether it had to be compiled; it does what it should either way."""
+    assert function(3.0) == 1.5
+    return bool(function.stats.cache_misses)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The machine code on disk."""
+    assert was_compiled(started(tmp_path / "new" / "folder"))
+    (file,) = (tmp_path / "new" / "folder").iterdir()
+    return file
+
+
+def test_what_was_compiled_once_is_loaded(file: Path) -> None:
+    assert not was_compiled(started(file.parent))
+    assert troubles() == []
+
+
+def shortened(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def emptied(_: bytes) -> bytes:
+    return b""
+
+
+def flipped(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [shortened, emptied, flipped])
+def test_a_damaged_file_is_compiled_anew(file: Path, damage: Callable[[bytes], bytes]) -> None:
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert was_compiled(started(file.parent))
+    assert troubles() == [f"{file} is damaged"]
+    assert not was_compiled(started(file.parent))
+
+
+def test_a_file_that_cannot_be_read_is_compiled_anew(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+    assert was_compiled(started(file.parent))
+    assert f"cannot read {file}: Is a directory" in troubles()
+
+
+def test_a_folder_that_cannot_be_made_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for _ in range(2):
+        assert was_compiled(started(tmp_path / "file" / "folder"))
+    assert troubles() == [f"cannot write to {tmp_path / 'file' / 'folder'}: Not a directory"]
+
+
+def no_space(*_: object) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_stops_nobody_and_nothing_half_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "replace", no_space)
+    assert was_compiled(started(tmp_path))
+    assert troubles() == [f"cannot write to {tmp_path}: No space left on device"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_on_a_full_disk_what_is_there_is_loaded(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for write in ("mkdir", "write_bytes", "replace"):
+        monkeypatch.setattr(Path, write, no_space)
+    assert not was_compiled(started(file.parent))
+    assert troubles() == []
+
+
+def test_without_a_folder_it_is_compiled_each_time() -> None:
+    assert was_compiled(started(None))
+    assert was_compiled(started(None))
+
+
+def test_another_source_at_the_same_place_is_another_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled_cache, "_file_digest", lambda _: "another")
+    assert was_compiled(started(file.parent))
+
+
+# --- where the folder is ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A user without a home, in no list of users, who may not write beside the source."""
+
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    for variable in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setattr(jit, "PACKAGE", tmp_path / "nowhere")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "", raising=False)
+    jit._folder.cache_clear()
+    yield
+    jit._folder.cache_clear()
+
+
+@pytest.mark.usefixtures("nobody")
+def test_without_a_home_nothing_is_kept_and_that_is_all() -> None:
+    assert jit._folder() is None
+
+
+@pytest.mark.usefixtures("nobody")
+def test_without_a_home_numbas_variable_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "/somewhere")
+    folder = jit._folder()
+    assert folder is not None
+    assert folder.parent == Path("/somewhere")
