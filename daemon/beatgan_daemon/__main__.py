@@ -1,6 +1,18 @@
-"""``python -m beatgan_daemon`` is ``beatgan-daemon``."""
+"""``python -m beatgan_daemon`` is ``beatgan-daemon``.
 
-from beatgan_daemon.cli import main
+A daemon takes SIGHUP from its first moment: imports take long enough for one to come.
+"""
+
+from beatgan_daemon.signals import hold_reload
+
+
+def main() -> None:
+    """The entry point."""
+    hold_reload()
+    from beatgan_daemon import cli
+
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

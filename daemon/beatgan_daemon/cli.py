@@ -25,6 +25,7 @@ from beatgan_daemon.clients.cli import app as clients
 from beatgan_daemon.exit_codes import Exit, exit_code, one_line
 from beatgan_daemon.reload_socket import ask_for_reload
 from beatgan_daemon.settings import Settings, keys, load
+from beatgan_daemon.signals import release_reload
 
 SHIPPED = Path("models/student.pt")  # in the project's folder
 
@@ -68,6 +69,7 @@ Set = Annotated[
 
 @app.callback(invoke_without_command=True)
 def _root(
+    context: typer.Context,
     show_version: Annotated[
         bool, typer.Option("--version", help="say the version and exit")
     ] = False,
@@ -75,6 +77,8 @@ def _root(
     if show_version:
         typer.echo(f"beatgan-daemon {version('beatgan')}")
         raise typer.Exit
+    if context.invoked_subcommand != "run":
+        release_reload()
 
 
 @app.command()
@@ -119,16 +123,23 @@ def run(
 def check(
     model: Model = None, config: Config = None, device: Device = None, set_: Set = None
 ) -> None:
-    """Validate the settings and the model without starting."""
+    """Say what would keep a daemon from starting, without starting one."""
     settings = _settings(config, set_, {"model.path": model, "model.device": device})
     with _without_collection():
+        from beatgan_daemon import preflight
         from beatgan_daemon.model_loading import load_model
         from beatgan_daemon.wiring import credentials
 
+    preflight.require_machine()
     known = credentials(settings)
-    for text in () if known is None else known.warnings:
-        _print_warning(text)
+    preflight.require_state(settings.state.dir)
+    warnings = [] if known is None else list(known.warnings)
+    warnings += preflight.require_endpoints(settings)
     loaded = load_model(settings.model.path, settings.model.device)
+    security = settings.security
+    files = (settings.model.path, config, security.clients, security.servers)
+    for text in (*warnings, *preflight.warnings(files)):
+        _print_warning(text)
     typer.echo(
         f"ok: {settings.model.path} is a {loaded.kind}, digest {loaded.digest}, "
         f"and gives the scores it should on {loaded.device}; the settings are valid"

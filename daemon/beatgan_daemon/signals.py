@@ -26,9 +26,19 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+def hold_reload() -> None:
+    """Let SIGHUP wait, instead of ending the process, until `reload_signal` or `release_reload`."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+
+
+def release_reload() -> None:
+    """Let SIGHUP, and one that waits, have its effect."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+
+
 @contextmanager
 def reload_signal() -> Iterator[Callable[[], bool]]:
-    """Whether SIGHUP came since this was last asked, while the block runs."""
+    """Whether SIGHUP came since this was last asked, while the block runs, or was held before."""
     caught: list[int] = []
 
     def asked() -> bool:
@@ -38,6 +48,7 @@ def reload_signal() -> Iterator[Callable[[], bool]]:
         return came
 
     before = signal.signal(signal.SIGHUP, lambda number, _: caught.append(number))
+    release_reload()
     try:
         yield asked
     finally:

@@ -3,9 +3,13 @@
 Knows what libzmq's error numbers mean; knows nothing of what travels through a socket.
 """
 
+import os
 from collections.abc import Callable
-from errno import ENODEV
+from errno import EADDRINUSE, ENODEV
 from ipaddress import ip_address
+from pathlib import Path
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET
+from socket import socket as tcp_socket
 from time import monotonic, sleep
 
 import zmq
@@ -40,6 +44,46 @@ def bind(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> str:
     except zmq.ZMQError as error:
         raise _explained(error, what) from None
     return socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+
+
+def try_bind(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, purpose: str) -> bool:
+    """Whether `bind` would succeed, without anybody being able to connect; False: it is in use.
+
+    Raises what `bind` would raise for any other reason. An ipc endpoint can be taken over, so only
+    whether its file can be made is looked at.
+    """
+    what = f"cannot bind the {purpose} endpoint {endpoint!r}"
+    scheme, _, path = endpoint.partition("://")
+    if scheme == "ipc":
+        folder = Path(path).absolute().parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise StartError(f"{what}: cannot write to {folder}")
+        return True
+    host, _, port = endpoint.rpartition(":")
+    with context.socket(zmq.PAIR) as socket:
+        if scheme == "tcp":
+            _prepare(socket, endpoint, what)
+            endpoint = f"{host}:*"
+        resolved = bind(socket, endpoint, purpose)
+    if scheme != "tcp" or port in ("*", "0"):
+        return True
+    host = resolved.removeprefix("tcp://").rpartition(":")[0].strip("[]")
+    return is_free(host, int(port), f"the {purpose} endpoint")
+
+
+def is_free(host: str, port: int, purpose: str) -> bool:
+    """Whether a server could listen there; False: another does. Raises StartError otherwise."""
+    family = AF_INET6 if ":" in host else AF_INET
+    with tcp_socket(family) as trial:  # bound, but not listening: nobody can connect
+        trial.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError as error:
+            if error.errno == EADDRINUSE:
+                return False
+            why = error.strerror or error
+            raise StartError(f"{purpose}: cannot listen on {host}:{port}: {why}") from None
+    return True
 
 
 def bind_again(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> str:

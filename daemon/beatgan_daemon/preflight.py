@@ -1,0 +1,151 @@
+"""What keeps a daemon from starting here, found out before it is needed, and said in a line.
+
+ZeroMQ and LLVM end the process where the machine, or the unit's sandbox, forbids what they need:
+that is tried first (`require_machine`). The rest is for `check`: what a start would find at its
+end (`require_endpoints`, `require_state`), and what only another user would find (`warnings`).
+Leaves nothing behind, and disturbs no daemon that runs.
+"""
+
+import mmap
+import os
+import socket
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import zmq
+
+from beatgan import compiled_cache
+from beatgan_daemon import zmq_endpoints
+from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.settings import Settings
+
+LEAST_FILES = 64  # libzmq aborts without descriptors for its threads
+HIDDEN = ("/root", "/home", "/run/user")  # from a unit with ProtectHome=yes
+
+
+def require_machine() -> None:
+    """Raise StartError, naming what to allow, where a library could not do its work here."""
+    _require_scheduling()
+    _require_netlink()
+    _require_executable_memory()
+    _require_descriptors()
+
+
+def _require_scheduling() -> None:
+    try:
+        os.sched_setscheduler(0, os.sched_getscheduler(0), os.sched_getparam(0))
+    except OSError as error:
+        raise StartError(
+            f"ZeroMQ needs the system call sched_setscheduler: {error.strerror}; in a systemd "
+            "unit, SystemCallFilter=sched_setscheduler allows it"
+        ) from None
+
+
+def _require_netlink() -> None:
+    try:
+        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close()
+    except OSError as error:
+        raise StartError(
+            f"ZeroMQ needs sockets of the family AF_NETLINK: {error.strerror}; in a systemd unit, "
+            "RestrictAddressFamilies=AF_NETLINK allows them"
+        ) from None
+
+
+def _require_executable_memory() -> None:
+    try:
+        mmap.mmap(-1, 1, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
+    except OSError as error:
+        raise StartError(
+            f"compiled code needs memory that is writable and executable: {error.strerror}; in a "
+            "systemd unit, MemoryDenyWriteExecute=no allows it"
+        ) from None
+
+
+def _require_descriptors() -> None:
+    free = os.sysconf("SC_OPEN_MAX") - len(os.listdir("/proc/self/fd"))
+    if free < LEAST_FILES:
+        raise StartError(
+            f"only {free} more files may be opened, {LEAST_FILES} are needed at least; "
+            "LimitNOFILE= in a systemd unit, `ulimit -n` in a shell"
+        )
+
+
+def require_endpoints(settings: Settings) -> list[str]:
+    """Raise UsageError or StartError where the daemon could not listen on these settings.
+
+    A warning of each that is in use, as it is by a daemon that runs.
+    """
+    used: list[str] = []
+    with zmq.Context[zmq.Socket[bytes]]() as context:
+        for each, purpose in (
+            *((each, "ingest") for each in settings.ingest.bind),
+            (settings.publish.bind, "publish"),
+            (settings.control.bind, "control"),
+        ):
+            if not zmq_endpoints.try_bind(context, each, purpose):
+                used.append(each)
+    address = settings.http.listen
+    if not zmq_endpoints.is_free(address.host, address.port, "http.listen"):
+        used.append(str(address))
+    return [f"{each} is in use; before another daemon can start, it must be free" for each in used]
+
+
+def require_state(directory: Path | None) -> None:
+    """Raise StartError where the state directory cannot be made, or not be written to."""
+    if directory is None:
+        return
+    if directory.exists():
+        if not directory.is_dir():
+            raise StartError(f"state.dir: {directory} is no directory")
+        place = directory
+    else:
+        place = directory.parent
+        if not place.is_dir():
+            raise StartError(f"state.dir: cannot make {directory}: {place} is no directory")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise StartError(f"state.dir: cannot write to {place}")
+
+
+def warnings(files: Iterable[Path | None]) -> Iterator[str]:
+    """What does not keep it from starting as this user, but may as another, or makes it slow.
+
+    ``files``: those that the daemon reads.
+    """
+    yield from cache_warnings()
+    if os.geteuid() == 0:
+        yield from _unreadable(files)
+
+
+def cache_warnings() -> Iterator[str]:
+    """Why compiled code is not kept; once the model is loaded, it should have been."""
+    if troubles := compiled_cache.troubles():
+        more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
+        yield (
+            f"compiled code is not kept, and every start compiles it: {troubles[0]}{more}; "
+            "NUMBA_CACHE_DIR names another directory"
+        )
+
+
+def _unreadable(files: Iterable[Path | None]) -> Iterator[str]:
+    """What root can read, and the unit's user cannot."""
+    program = Path(sys.executable).resolve()
+    if any(program.is_relative_to(place) for place in HIDDEN):
+        yield f"{program} lies in a home, which the unit's user cannot see: use another Python"
+    for file in (program, *(each for each in files if each is not None)):
+        if closed := _closed(file):
+            yield f"{closed} is not readable by other users, and so not by the unit's"
+
+
+def _closed(file: Path) -> Path | None:
+    """``file``, or the folder on the way to it, that is open to its owner or group alone."""
+    path = file.absolute()
+    for each in (path, *path.parents):
+        try:
+            mode = each.stat().st_mode
+        except OSError:
+            continue  # whoever needs it says so
+        if not mode & (stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH):
+            return each
+    return None
