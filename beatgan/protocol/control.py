@@ -123,13 +123,20 @@ class AlertJournal(Protocol):
         """The number of the oldest alert in it."""
 
     def since(self, n: int, limit: int) -> Iterator[tuple[int, bytes]]:
-        """Numbers and JSON of at most ``limit`` alerts from number ``n`` on, in order."""
+        """Numbers and JSON of at most ``limit`` alerts from number ``n`` on, in order.
+
+        Raises UnavailableError.
+        """
 
     def active(self) -> Sequence[JournalEntry]:
         """The last alert of every episode under way, in order of ``n``."""
 
     def find(self, episode: str) -> JournalEntry | None:
         """The last alert of one episode under way."""
+
+
+class UnavailableError(Exception):
+    """The journal cannot be read now; its text says why."""
 
 
 class _RefusedError(Exception):
@@ -161,9 +168,11 @@ def answer(request: bytes, journal: AlertJournal, acknowledge: Callable[[str], N
         if kind == "active":
             return _active(_decode(request, ActiveRequest), journal)
         return _acknowledge(_decode(request, AcknowledgeRequest), journal, acknowledge)
+    except UnavailableError as error:
+        word, text = "unavailable", str(error)
     except _RefusedError as refusal:
         word, text = refusal.args
-        return Reply(kind, word, [_encode(ErrorReply(error=word, text=text))])
+    return Reply(kind, word, [_encode(ErrorReply(error=word, text=text))])
 
 
 def _kind(request: bytes) -> str:

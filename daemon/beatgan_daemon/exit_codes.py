@@ -12,6 +12,7 @@ class Exit(IntEnum):
     CRASH = 1  # a bug: nobody raised this on purpose
     USAGE = 2  # a wrong argument, or a recording that cannot be read
     REFUSED = 3  # the daemon will not start: bad model, bad config, port in use
+    LOST = 4  # it was stopped, and alerts that it had sent are not on the disk
 
 
 class StartError(BeatganError):

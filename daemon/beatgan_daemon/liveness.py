@@ -55,6 +55,7 @@ class Liveness:
         # Why no ECG should be sent here, besides a thread that hangs: each has one writer.
         self.overload: str | None = None
         self.stopping = False
+        self._checks: list[Callable[[], str | None]] = []
         self.status_s = status_s
         self._notifier, self._clock, self.limit = notifier, clock, limit
         self._iterated = now = clock()
@@ -98,7 +99,14 @@ class Liveness:
 
     def unready(self) -> str | None:
         """Why no ECG should be sent here now; None where there is no reason."""
-        return "stopping" if self.stopping else self.overload or self.stalled()
+        if self.stopping:
+            return "stopping"
+        asked = (check() for check in self._checks)
+        return self.overload or self.stalled() or next(filter(None, asked), None)
+
+    def ask(self, check: Callable[[], str | None]) -> None:
+        """Ask at each look whether there is another reason; any thread may be the one that asks."""
+        self._checks.append(check)
 
     def _send_status(self, now: float) -> None:
         lately = self._systemd_counts.until(now)

@@ -38,6 +38,7 @@ COUNTERS = {
     "beats_scored": "Beats given a score",
     "streams_restored": "Streams that go on from a checkpoint",
     "checkpoints": "Checkpoints of a stream written",
+    "checkpoint_failures": "Checkpoints of a stream that could not be written; tried again",
     "journal_failures": "Failed attempts to write the journal",
     "journal_lost": "Alert messages that never reached the journal, though they were sent",
 }
@@ -53,6 +54,7 @@ LABELLED = {
     "messages_dropped": ("Messages not published because publishing was too slow", ("type",)),
     "connections_refused": ("Connections of peers that may not enter", ("role", "reason")),
     "control_requests": ("Requests answered by the control socket", ("type", "outcome")),
+    "journal_deleted": ("Alert messages deleted from the journal", ("reason",)),
     "reloads": ("Reloads of the configuration and model", ("outcome",)),
 }
 # Label values that are there from the start, with 0: of a series that appears with its first event,
@@ -67,6 +69,7 @@ PRESENT: dict[str, list[tuple[str, ...]]] = {
             ("unknown-key", "not-allowed", "handshake"),
         )
     ),
+    "journal_deleted": [("age",), ("size",)],
     "reloads": [("applied",), ("refused",), ("failed",)],
 }
 GAUGES = {
@@ -211,6 +214,14 @@ class Metrics(Observer):
             self.ask("checkpoint_age_seconds", text, self._checkpoint_age)
         self._saved = self._clock()
         self._counters["checkpoints"].inc(streams)
+
+    def checkpoint_failed(self, streams: int) -> None:
+        """``streams`` checkpoints could not be written."""
+        self._counters["checkpoint_failures"].inc(streams)
+
+    def journal_deleted(self, reason: str, alerts: int) -> None:
+        """``alerts`` messages were deleted from the journal: for their ``age`` or its ``size``."""
+        self._labelled["journal_deleted"].labels(reason).inc(alerts)
 
     def _checkpoint_age(self) -> float:
         return 0.0 if self._saved is None else self._clock() - self._saved

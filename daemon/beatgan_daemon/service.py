@@ -63,7 +63,7 @@ def run(settings: Settings, read: Callable[[], Settings]) -> Exit:
             logger.exception("crashed")
             return Exit.CRASH
     logger.info("stopped")
-    return Exit.DONE
+    return Exit.LOST if service.lost_alerts else Exit.DONE
 
 
 def start(
@@ -108,6 +108,7 @@ class Service:
         self._queue, self._overload, self._shedding = parts.queue, parts.overload, parts.shedder
         self._refusals = parts.refusals
         self._journal_alert: AlertMessage | None = None
+        self.lost_alerts = 0  # at the end: sent, but not on the disk
         self._reload = Reload(
             settings, loaded, read, self._apply, self._admit, self.metrics, notifier
         )
@@ -247,7 +248,28 @@ class Service:
             self._log.error(
                 "not everything could be published and journaled in time", seconds=FLUSH_S
             )
+        self._report_losses()
         self.liveness.report(self._clock())
+
+    def _report_losses(self) -> None:
+        """What was to be stored and could not be: said for the last time, and it decides the exit
+        code. Without a state directory nothing is."""
+        unstored, why = self._publisher.unstored(), self._publisher.trouble
+        self.lost_alerts = unstored.alerts
+        if self.lost_alerts:
+            self._log.critical(
+                "alerts are lost",
+                count=unstored.alerts,
+                first=unstored.first,
+                last=unstored.last,
+                why=f"they were sent, but not written: {why}",
+            )
+        if self._publisher.unsaved:
+            self._log.error(
+                "checkpoints are lost",
+                count=self._publisher.unsaved,
+                why=f"{self._publisher.checkpoint_trouble}; streams go on from older ones, or anew",
+            )
 
 
 def _topic(parts: list[bytes]) -> str:

@@ -327,6 +327,7 @@ def make_liveness(
     """Liveness of all threads there are."""
     liveness = Liveness(metrics, notifier, clock, settings.log.status_s)
     liveness.watch("publisher", publisher.moved)
+    liveness.ask(publisher.unready)
     if sockets.authenticator is not None:
         liveness.watch("authenticator", sockets.authenticator.moved)
     return liveness

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -22,11 +22,13 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Chunk
 from beatgan_daemon.exit_codes import Exit, StartError
 from beatgan_daemon.model_loading import Loaded
+from beatgan_daemon.pipeline.batcher import Outgoing
 from beatgan_daemon.security.curve import as_client, keygen, load_key
 from beatgan_daemon.service import Service, run, start
 from beatgan_daemon.settings import Settings, load
 from beatgan_daemon.systemd import Notifier
 from beatgan_train.training.coefficients import coefficients_of
+from tests.support.messages import alert_message
 
 COEFFICIENTS = coefficients_of("full")
 
@@ -376,6 +378,53 @@ def test_a_crash_is_logged_with_its_traceback_and_has_code_1(
     assert run(settings(), settings) == Exit.CRASH
     assert events(logged()) == ["ready", "crashed"]
     assert "ZeroDivisionError: a bug" in logged()[-1]["exception"]
+
+
+@pytest.fixture
+def full_disk(resources: ExitStack, loaded: Loaded, clock: Clock, tmp_path: Path) -> Service:
+    """A service with a state directory and an alert that its disk does not take."""
+    opened = settings(**{"state.dir": str(tmp_path / "state")})
+    service = start(opened, loaded, resources, Notifier({}), settings, clock)
+    tables = service._publisher._journal._file.tables
+    assert tables is not None
+    (pages,) = tables.database.execute("PRAGMA page_count").fetchone()
+    tables.database.execute(f"PRAGMA max_page_count = {pages}")
+    service._publisher.put([Outgoing(alert_message(n, "e" * 9000 + str(n))) for n in range(7)])
+    end = monotonic() + 10
+    while service._publisher.trouble is None:
+        assert monotonic() < end
+        sleep(0.005)
+    return service
+
+
+def test_alerts_that_are_lost_at_the_end_are_told_and_counted(
+    full_disk: Service, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+    full_disk.serve(iterations(0))
+    (line,) = [line for line in logged() if line["event"] == "alerts are lost"]
+    assert (line["level"], line["count"], line["first"], line["last"]) == ("critical", 7, 0, 6)
+    assert "full" in line["why"]
+    assert full_disk.lost_alerts == 7
+
+
+def test_alerts_that_are_not_stored_make_the_service_unready(full_disk: Service) -> None:
+    with pytest.raises(HTTPError) as caught:
+        urlopen(f"http://{full_disk.http.address}/readyz")
+    with caught.value as answer:
+        assert (answer.code, b"alerts cannot be written" in answer.read()) == (503, True)
+    with urlopen(f"http://{full_disk.http.address}/livez") as answer:
+        assert answer.status == 200
+
+
+def test_being_told_to_stop_with_alerts_lost_has_a_code_of_its_own(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def serve(service: Service, *_: object) -> None:
+        service.lost_alerts = 1
+
+    monkeypatch.setattr("beatgan_daemon.service.load_model", lambda *_: loaded)
+    monkeypatch.setattr(Service, "serve", serve)
+    assert run(settings(), settings) == Exit.LOST
 
 
 def test_being_told_to_stop_has_code_0(

@@ -1,11 +1,13 @@
 """The publisher's thread: alerts into the journal, then every message to its subscribers.
 
-It owns the publish socket, the control socket, the journal and the checkpoint store, so that
-neither a slow disk nor a slow client delays the pipeline. Does not read a message's fields.
+It owns the publish socket, the control socket and the journal, so that neither a slow disk nor a
+slow client delays the pipeline. The disk itself is touched by threads of the journal and of the
+checkpoint writer, for which this one waits for a short and bounded time: no disk holds a message
+up. Does not read a message's fields.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 from math import ceil
 from threading import Thread
 from time import monotonic, time_ns
@@ -16,22 +18,25 @@ import zmq
 from beatgan.protocol.control import JournalEntry
 from beatgan.protocol.messages import AlertMessage, encode_message
 from beatgan.protocol.names import topic_of
+from beatgan_daemon import log
 from beatgan_daemon.pipeline.batcher import Outgoing
+from beatgan_daemon.publishing import checkpoint_writer
+from beatgan_daemon.publishing.checkpoint_writer import CheckpointStore, CheckpointWriter
 from beatgan_daemon.publishing.late_joiners import LateJoiners, repeat_of
 from beatgan_daemon.publishing.outgoing_queue import Batch, OutgoingQueue
 from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
-from beatgan_daemon.storage.journal import Journal
+from beatgan_daemon.storage.journal import Journal, Unstored
 
 MAINTENANCE_S = 1.0  # between two rounds of maintaining the journal
 NEXT_STEP_S = 0.02  # between steps of maintenance that takes several
 ANSWERS_S = 0.01  # spent on clients before alerts are delivered again
 _NONE: Mapping[str, bytes | None] = {}
 REPEATS = 100  # alerts repeated at a time
-SAVED = 32  # checkpoints written at a time
+CHECKPOINTS_S = 0.4  # for checkpoints that wait, at the end
 
 
-class Observer(Protocol):
+class Observer(checkpoint_writer.Observer, Protocol):
     """Receives every count as it happens; must return at once and never raise.
 
     ``dropped`` is called in the thread of the pipeline, all others in the publisher's.
@@ -50,18 +55,8 @@ class Observer(Protocol):
     def journal_failed(self) -> None:
         """An attempt to write the journal failed."""
 
-    def checkpointed(self, streams: int) -> None:
-        """So many checkpoints were written."""
-
-
-class CheckpointStore(Protocol):
-    """Where checkpoints are stored; raises nothing."""
-
-    def save(self, checkpoints: Sequence[tuple[str, bytes]]) -> None:
-        """Store the latest checkpoint of each of these streams."""
-
-    def forget(self, names: Sequence[str]) -> None:
-        """These streams are over."""
+    def journal_deleted(self, reason: str, alerts: int) -> None:
+        """So many alerts were deleted from the journal, for their age or its size."""
 
 
 class Retention(NamedTuple):
@@ -90,11 +85,13 @@ class Publisher:
         """Begin at once. The sockets and the journal are its own from now on, and it closes them;
         the store is until the publisher is closed. ``retention`` may be changed at any time."""
         self.retention = retention
-        self._sink, self._control, self._journal, self._store = sink, control, journal, store
+        self._sink, self._control, self._journal = sink, control, journal
         self._observer = observer
         self._queue = OutgoingQueue(observer.dropped)
         self._late_joiners = LateJoiners()
-        self._checkpoints: dict[str, bytes | None] = {}  # still to be written
+        self._checkpoints = CheckpointWriter(store, observer, self._queue.wake)
+        self._deleted: Counter[str] = Counter()  # from the journal, as far as they were counted
+        self._unsaved = 0  # checkpoints that were not written before the end
         self._failures = 0  # of the journal, as far as they have been counted
         self._next_maintenance = self._moved = monotonic()
         self._requests_wait = self._reopening = self._closing = False
@@ -124,6 +121,28 @@ class Publisher:
     def trouble(self) -> str | None:
         """Why alerts are not on the disk; None where they are."""
         return self._journal.trouble
+
+    @property
+    def checkpoint_trouble(self) -> str | None:
+        """Why checkpoints are not on the disk; None where they are."""
+        return self._checkpoints.trouble
+
+    def unready(self) -> str | None:
+        """Why what is to be stored is not; None where it is."""
+        if (why := self.trouble) is not None:
+            return f"alerts cannot be written: {why}"
+        if (why := self.checkpoint_trouble) is not None:
+            return f"checkpoints cannot be written: {why}"
+        return None
+
+    def unstored(self) -> Unstored:
+        """After `close`: alerts that are not on the disk and never will be."""
+        return self._journal.unstored()
+
+    @property
+    def unsaved(self) -> int:
+        """After `close`: checkpoints that are not on the disk."""
+        return self._unsaved
 
     def reopen(self) -> None:
         """End all connections to both sockets, soon: whoever may come in again calls again."""
@@ -166,7 +185,7 @@ class Publisher:
 
     def _poll_timeout_ms(self) -> int:
         """How long there is nothing to do unless somebody comes."""
-        if self._requests_wait or self._checkpoints:
+        if self._requests_wait:
             return 0
         again = self._late_joiners.due()
         until = self._next_maintenance if again is None else min(self._next_maintenance, again)
@@ -176,7 +195,7 @@ class Publisher:
         if self._reopening:
             self._reopen(poller)
         self._deliver(self._queue.take())
-        self._save(SAVED)
+        self._checkpoints.step()
         for topic in self._sink.subscriptions():
             self._late_joiners.subscribed(topic)
         self._repeat()
@@ -198,19 +217,7 @@ class Publisher:
             self._sink.send(topic, body)
             if arrived is not None:
                 self._observer.latency(monotonic() - arrived)
-        self._checkpoints.update(batch.checkpoints)
-
-    def _save(self, most: int) -> None:
-        """Write some of the checkpoints that wait."""
-        some = {name: self._checkpoints.pop(name) for name in list(islice(self._checkpoints, most))}
-        if self._store is None or not some:
-            return
-        saved = [(name, state) for name, state in some.items() if state is not None]
-        if saved:
-            self._store.save(saved)
-            self._observer.checkpointed(len(saved))
-        if len(saved) < len(some):
-            self._store.forget([name for name, state in some.items() if state is None])
+        self._checkpoints.add(batch.checkpoints)
 
     def _repeat(self) -> None:
         """Repeat to those who subscribed lately what is under way."""
@@ -227,7 +234,7 @@ class Publisher:
         if now < self._next_maintenance:
             return
         more = self._journal.retry_backlog(time_ns())
-        more = self._journal.retain(*self.retention, time_ns()) or more
+        more = self._journal.retain(*self.retention) or more
         self._next_maintenance = now + (NEXT_STEP_S if more else MAINTENANCE_S)
         self._count()
 
@@ -238,6 +245,10 @@ class Publisher:
         while self._failures < journal.failures:
             self._failures += 1
             self._observer.journal_failed()
+        for reason, alerts in (journal.deleted - self._deleted).items():
+            self._observer.journal_deleted(reason, alerts)
+            log.get().info("alerts deleted", count=alerts, reason=reason, oldest=journal.oldest)
+        self._deleted = journal.deleted.copy()
 
     def _reopen(self, poller: zmq.Poller) -> None:
         self._reopening = False
@@ -250,7 +261,6 @@ class Publisher:
     def _finish(self) -> None:
         """Whatever was put before the end."""
         self._deliver(self._queue.take())
-        while self._checkpoints:
-            self._save(SAVED)
+        self._unsaved = self._checkpoints.finish(CHECKPOINTS_S)
         self._control.serve(self._journal, ANSWERS_S)
         self._moved = monotonic()

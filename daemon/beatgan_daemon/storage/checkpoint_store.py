@@ -11,14 +11,22 @@ from pathlib import Path
 from time import time_ns
 
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.storage.sqlite import close_database, is_damage, open_database, set_aside
+from beatgan_daemon.storage.sqlite import (
+    close_database,
+    identity,
+    is_damage,
+    open_database,
+    set_aside,
+    write_again,
+)
 
 VERSION = 1  # of the table
 _TABLE = "CREATE TABLE streams (name TEXT PRIMARY KEY, state BLOB NOT NULL) STRICT"
 
 
 class CheckpointStore:
-    """Checkpoints in one SQLite file; to be used by one thread at a time."""
+    """Checkpoints in one SQLite file; to be used by one thread at a time, and each call may block
+    for as long as the disk does."""
 
     def __init__(self, path: Path, clock: Callable[[], int] = time_ns) -> None:
         """Open ``path``, or begin it; ``clock`` gives UNIX time in ns.
@@ -29,19 +37,39 @@ class CheckpointStore:
         self._path, self._clock = path, clock
         self.aside: Path | None = None
         self.trouble: str | None = None  # why the latest checkpoints are not on disk
+        self._identity: tuple[int, int] | None = None
         self._database: sqlite3.Connection | None
         try:
             self._database = self._open()
         except (sqlite3.Error, OSError) as error:
             raise StartError(f"state.dir: cannot open {path}: {error}") from None
 
-    def save(self, checkpoints: Sequence[tuple[str, bytes]]) -> None:
-        """Replace these streams' checkpoints, all or none; raises nothing, see ``trouble``."""
-        self._write("INSERT OR REPLACE INTO streams VALUES (?, ?)", checkpoints)
+    def save(self, checkpoints: Sequence[tuple[str, bytes]]) -> bool:
+        """Replace these streams' checkpoints, all or none; whether they are on the disk, and
+        ``trouble`` says why not. Raises nothing."""
+        return self._write("INSERT OR REPLACE INTO streams VALUES (?, ?)", checkpoints)
 
-    def forget(self, names: Sequence[str]) -> None:
-        """Drop these streams' checkpoints; raises nothing, see ``trouble``."""
-        self._write("DELETE FROM streams WHERE name = ?", [(name,) for name in names])
+    def forget(self, names: Sequence[str]) -> bool:
+        """Drop these streams' checkpoints; likewise."""
+        return self._write("DELETE FROM streams WHERE name = ?", [(name,) for name in names])
+
+    def check(self) -> bool:
+        """Make the file again, as it was, where it was removed or replaced; whether it could be
+        had. Raises nothing."""
+        try:
+            self._restore_file(self._ready())
+        except (sqlite3.Error, OSError) as error:
+            self.trouble = str(error)
+            return False
+        return True
+
+    def _restore_file(self, database: sqlite3.Connection) -> None:
+        if identity(self._path) == self._identity:
+            return
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        write_again(database, self._path, self._clock())
+        self._database = None
+        self._ready()
 
     def load(self) -> list[tuple[str, bytes]]:
         """Every checkpoint there is; none where the file is found to be damaged."""
@@ -64,22 +92,28 @@ class CheckpointStore:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            return _opened(self._path)
+            database = _opened(self._path)
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise
             self.aside = set_aside(self._path, self._clock())
-            return _opened(self._path)
+            database = _opened(self._path)
+        self._identity = identity(self._path)
+        return database
 
-    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> bool:
+        if not self.check():
+            return False
         try:
             database = self._ready()
             database.execute("BEGIN IMMEDIATE")
             database.executemany(statement, rows)
             database.execute("COMMIT")
             self.trouble = None
+            return True
         except (sqlite3.Error, OSError) as error:
             self._recover(error)
+            return False
 
     def _recover(self, error: Exception) -> None:
         """After a failure: begin anew where the file is damaged, else wait for a better day."""

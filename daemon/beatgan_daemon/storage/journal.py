@@ -1,30 +1,54 @@
 """Every alert on the disk before it is sent, and what is needed to go on after a restart.
 
-Reports a failing disk, raises nothing because of it, and writes what is missing once the disk works
-again. Knows no socket and nothing of what an alert means.
+A disk that fails is reported; alerts wait in memory, and are written once it works again. A slow
+one delays no alert by more than WAIT_S and NUMBER_WAIT_S: alerts are then sent first, and on the
+disk as soon as it takes them. Knows no socket and nothing of what an alert means.
 """
 
 import sqlite3
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from itertools import chain, islice
+from concurrent.futures import Future, wait
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from time import time_ns
+from time import monotonic, monotonic_ns, time_ns
+from typing import Any, NamedTuple
 
-from beatgan.protocol.control import JournalEntry
+from beatgan.protocol.control import JournalEntry, UnavailableError
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.storage import sqlite
-from beatgan_daemon.storage.journal_tables import JournalTables, StoredState
-from beatgan_daemon.storage.sequence_file import SequenceFile
+from beatgan_daemon.storage.disk_thread import DiskThread
+from beatgan_daemon.storage.journal_file import JournalFile, Pruned, Written
+from beatgan_daemon.storage.journal_tables import StoredState
 
+WAIT_S = 0.25  # for the disk, before an alert is sent that is not on it yet
+NUMBER_WAIT_S = 0.1  # and then, for its number to be put down
+STALLED_S = 2.0  # a call to the disk that takes longer: alerts cannot be written
+CLOSE_S = 1.0  # for what waits in memory, at the end
 BACKLOG_BYTES = 64 * 2**20  # of alerts that wait in memory for the disk; the oldest go first
 AT_ONCE = 1_000  # alerts of the backlog in one transaction
-STEP = 500  # alerts deleted in one transaction
-PAGES = 500  # given back to the file system at a time
+READ_AT_ONCE = 200  # alerts
 IN_MEMORY_MB = 16.0
 DAY_NS = 86_400 * 10**9
 MEBIBYTE = 2**20
+_ABSENT = object()
+
+
+class _Call(NamedTuple):
+    """What the disk's thread was asked for, since when, and what is to be done with the result."""
+
+    future: "Future[Any]"
+    began: float
+    settle: Callable[[Any], None]
+
+
+class Unstored(NamedTuple):
+    """Alerts that will never be on the disk: how many, and the first and last number of those that
+    still waited for it."""
+
+    alerts: int
+    first: int | None
+    last: int | None
 
 
 class Journal:
@@ -34,9 +58,15 @@ class Journal:
     """
 
     def __init__(
-        self, path: Path | None, report: Callable[[str], None], now_ns: Callable[[], int] = time_ns
+        self,
+        path: Path | None,
+        report: Callable[[str], None],
+        now_ns: Callable[[], int] = time_ns,
+        running_ns: Callable[[], int] = monotonic_ns,
+        wait_s: float = WAIT_S,
     ) -> None:
-        """``report`` is called with what an operator should know; ``now_ns`` is UNIX time.
+        """``report`` is called, in any thread, with what an operator should know; ``now_ns`` is
+        UNIX time, ``running_ns`` one that nobody sets.
 
         A damaged file is set aside. Raises StartError where the directory is not there or not to
         be written to, another daemon uses it, or the file is of another version.
@@ -44,58 +74,41 @@ class Journal:
         self.trouble: str | None = None  # why alerts are not on the disk
         self.failures = 0  # attempts to write that failed
         self.unjournaled = 0  # alerts that never will be on the disk
+        self.deleted: Counter[str] = Counter()  # alerts, by why: age or size
         self.bytes = 0  # on the disk
-        self._path, self._report, self._now_ns = path, report, now_ns
+        self._path, self._report, self._now_ns, self._wait_s = path, report, now_ns, wait_s
+        self._running_ns, self._began_ns = running_ns, running_ns()
         self._active: dict[str, JournalEntry] = {}
         self._oldest: int | None = None  # on the disk
-        self._backlog: deque[JournalEntry] = deque()
+        self._backlog: deque[JournalEntry] = deque()  # not known to be on the disk
         self._backlog_bytes = 0
         self._states: dict[str, bytes | None] = {}  # of the backlog
-        self._tables: JournalTables | None = None
-        self._sequence_file = None if path is None else SequenceFile(path.with_suffix(".n"))
+        self._active_is_wrong = False  # the table on the disk has missed something
+        self._call: _Call | None = None  # of the disk's thread, not yet settled
+        self._waited = False  # for that call, once
+        self._number_call: Future[None] | None = None
+        self._number_reported = False  # that it cannot be put down
+        self._closed = False
+        self._file = JournalFile(path, report, now_ns)
+        self.next_n = 0
         try:
-            salvaged = self._start()
+            self._start()
         except BaseException:
-            self.close()
+            self._file.close()
             raise
-        self.next_n = max(salvaged, self._sequence_file.read() if self._sequence_file else 0)
+        if self._file.sequence is not None:
+            self.next_n = max(self.next_n, self._file.sequence.n)
+        self._disk, self._numbers = DiskThread("journal"), DiskThread("sequence")
 
-    def _start(self) -> int:
-        """Open what is there, or set it aside; the next number as far as the file knows it."""
+    def _start(self) -> None:
         try:
-            return self._resume()
-        except sqlite3.Error as error:
-            if sqlite.is_out_of_reach(error):  # monitoring begins all the same
-                self._fail(error)
-                return 0
-            if not sqlite.is_damage(error):
-                raise StartError(f"{self._path}: cannot open the journal: {error}") from None
-            damage = error
-        try:
-            self._set_aside(damage)
-            return self._resume()
-        except (sqlite3.Error, OSError) as error:
-            raise StartError(f"{self._path}: cannot begin a new journal: {error}") from None
-
-    def _resume(self) -> int:
-        self._tables = tables = self._open()
-        try:
-            self._active = {entry.id: entry for entry in tables.active()}
-            span = tables.span()
-        except sqlite3.Error:
-            self._close_tables()
-            raise
-        self._measure()
-        known = [entry.n for entry in self._active.values()]
-        return max(*known, -1, -1 if span is None else span[1]) + 1
-
-    def _open(self) -> JournalTables:
-        opened = sqlite.open_database(self._path)
-        try:
-            return JournalTables(opened)
-        except BaseException:
-            sqlite.close_database(opened)
-            raise
+            found = self._file.start()
+        except sqlite3.Error as error:  # out of reach: monitoring begins all the same
+            self._fail(error)
+            return
+        self.next_n, self._oldest = found.next_n, found.oldest
+        self._active = {entry.id: entry for entry in found.active}
+        self.bytes = self._file.size().bytes
 
     # --- what is written --------------------------------------------------------------------
 
@@ -104,15 +117,20 @@ class Journal:
     ) -> None:
         """Take in alerts, in order of ``n``, with the alarm states of streams after them.
 
-        Returns when they are on the disk; where that fails they wait in memory (`retry_backlog`).
-        A state of None forgets the stream's.
+        Returns when they are on the disk, or it takes too long, or fails; they wait in memory then
+        (`retry_backlog`). A state of None forgets the stream's.
         """
         for entry in entries:
             self._update_active(entry)
-        if not self._written(entries, states, now_ns):
-            self._postpone(entries, states)
-        if self._sequence_file is not None and entries:
-            self._sequence_file.write(self.next_n)
+        self._backlog.extend(entries)
+        self._states.update(states)
+        self._backlog_bytes += sum(len(entry.body) for entry in entries)
+        if self.trouble is None and self._settled() and self._has_backlog():
+            self._begin_write(now_ns)
+            self._settled()
+        self._bound_backlog()
+        if entries:
+            self._put_down_number()
 
     def _update_active(self, entry: JournalEntry) -> None:
         self.next_n = entry.n + 1
@@ -120,112 +138,154 @@ class Journal:
         if not entry.ends_episode:
             self._active[entry.id] = entry  # at the end: they are in order of n
 
-    def _written(
-        self, entries: Sequence[JournalEntry], states: Mapping[str, bytes | None], now_ns: int
-    ) -> bool:
-        if self.trouble is not None or self._tables is None:
-            return False
-        try:
-            self._tables.write(entries, states, self.next_n, now_ns)
-        except sqlite3.Error as error:
-            self._fail(error)
-            return False
-        if self._oldest is None and entries:
-            self._oldest = entries[0].n
-        return True
+    def _has_backlog(self) -> bool:
+        return bool(self._backlog or self._states)
 
-    def _postpone(
-        self, entries: Sequence[JournalEntry], states: Mapping[str, bytes | None]
-    ) -> None:
-        self._backlog.extend(entries)
-        self._states.update(states)
-        self._backlog_bytes += sum(len(entry.body) for entry in entries)
+    def _bound_backlog(self) -> None:
         while self._backlog_bytes > BACKLOG_BYTES:
             self._backlog_bytes -= len(self._backlog.popleft().body)
             self.unjournaled += 1
+            self._active_is_wrong = True
+
+    def _next_to_write(self, now_ns: int) -> Written:
+        """The oldest of what waits; after trouble, a part of it at a time."""
+        most = len(self._backlog) if self.trouble is None else AT_ONCE
+        entries = list(islice(self._backlog, most))
+        whole = len(entries) == len(self._backlog)
+        states = dict(self._states) if whole else {}
+        active = tuple(self._active.values()) if whole and self._active_is_wrong else None
+        return Written(entries, states, self.next_n, now_ns, active)
+
+    def _begin_write(self, now_ns: int) -> None:
+        written = self._next_to_write(now_ns)
+        self._begin(partial(self._file.write, written), lambda _: self._take_off(written))
+
+    def _take_off(self, written: Written) -> None:
+        """What has been written waits no more."""
+        if written.entries:
+            if self._oldest is None:
+                self._oldest = written.entries[0].n
+            last = written.entries[-1].n
+            while self._backlog and self._backlog[0].n <= last:
+                self._backlog_bytes -= len(self._backlog.popleft().body)
+        for stream, state in written.states.items():
+            if self._states.get(stream, _ABSENT) is state:  # no later one has come
+                del self._states[stream]
+        if written.active is not None:
+            self._active_is_wrong = False
+        if self.trouble is not None and not self._has_backlog() and not self._active_is_wrong:
+            missing = f", {self.unjournaled} alerts are missing in it" if self.unjournaled else ""
+            self._report(
+                f"the journal is written again{missing}; it was not, because: {self.trouble}"
+            )
+            self.trouble = None
+
+    def _put_down_number(self) -> None:
+        """Where the journal does not have it yet, put down the next number by itself, so that none
+        is used twice."""
+        sequence = self._file.sequence
+        if sequence is None or (sequence.n >= self.next_n and sequence.trouble is None):
+            return
+        if self._number_call is None or self._number_call.done():
+            write = partial(sequence.write, self.next_n, sync=True)
+            self._number_call = self._numbers.submit(write)
+            wait([self._number_call], NUMBER_WAIT_S)
+        if sequence.trouble is not None and not self._number_reported:
+            self._number_reported = True
+            self._report(f"numbers of alerts may be used again: {sequence.trouble}")
 
     def retry_backlog(self, now_ns: int) -> bool:
-        """Write some of what waits, if the disk takes it; to be called about once a second.
+        """Write some of what waits, if the disk takes it, and see whether the files are still
+        there; to be called about once a second.
 
-        Whether there is more to write at once.
+        Whether there is more to do at once.
         """
-        more = False
-        if self.trouble is not None:
-            try:
-                more = self._catch_up(now_ns)
-            except (sqlite3.Error, OSError) as error:
-                self._fail(error)
-        self._measure()
-        return more
-
-    def _catch_up(self, now_ns: int) -> bool:
-        """The oldest that wait; whether there are more."""
-        if self._tables is None:
-            self._tables = self._open()
-        entries = list(islice(self._backlog, AT_ONCE))
-        if len(entries) < len(self._backlog):
-            self._tables.write(entries, {}, self.next_n, now_ns)
-            self._take_off(entries)
+        failures = self.failures
+        if self._call is None:
+            written = self._next_to_write(now_ns) if self.trouble or self._has_backlog() else None
+            work = partial(self._file.check_and_write, written)
+            self._begin(work, partial(self._checked, written))
+        if not self._settled():
             return True
-        # The table of active episodes may have missed some that waited and were given up.
-        active = self._active.values()
-        self._tables.write(entries, self._states, self.next_n, now_ns, active)
-        self._take_off(entries)
-        self._states.clear()
-        missing = f", {self.unjournaled} alerts are missing in it" if self.unjournaled else ""
-        self._report(f"the journal is written again{missing}; it was not, because: {self.trouble}")
-        self.trouble = None
-        return False
+        return self._has_backlog() and self.failures == failures
 
-    def _take_off(self, entries: Sequence[JournalEntry]) -> None:
-        for entry in entries:
-            self._backlog.popleft()
-            self._backlog_bytes -= len(entry.body)
+    def _checked(self, written: Written | None, displaced: bool) -> None:
+        if displaced:
+            self.failures += 1
+        if written is not None:
+            self._take_off(written)
 
-    # --- what goes wrong ----------------------------------------------------------------------
+    # --- the disk's thread --------------------------------------------------------------------
 
-    def _fail(self, error: sqlite3.Error | OSError) -> None:
-        """Say why, once, and get a damaged file out of the way."""
+    def _begin(self, work: Callable[[], Any], settle: Callable[[Any], None]) -> None:
+        """Let the disk's thread do something; only when it has settled what it did before."""
+        self._call, self._waited = _Call(self._disk.submit(work), monotonic(), settle), False
+
+    def _settled(self) -> bool:
+        """Whether the disk's thread is at rest. A call is waited for once, and not for long."""
+        call = self._call
+        if call is None:
+            return True
+        wait([call.future], 0.0 if self._waited or self.trouble is not None else self._wait_s)
+        self._waited = True
+        if not call.future.done():
+            if monotonic() > call.began + STALLED_S and self.trouble is None:
+                self._fail(TimeoutError(f"the disk has not answered for {STALLED_S:g} s"))
+            return False
+        self._call = None
+        error = call.future.exception()
+        if error is None:
+            call.settle(call.future.result())
+        elif isinstance(error, sqlite3.Error | OSError | StartError):
+            self._fail(error)
+        else:
+            raise error
+        return True
+
+    def _fail(self, error: Exception) -> None:
+        """Say why, once."""
         self.failures += 1
+        self._active_is_wrong = True
         if self.trouble is None:
             self._report(f"the journal cannot be written, alerts wait in memory: {error}")
         self.trouble = str(error)
-        if isinstance(error, sqlite3.Error) and sqlite.is_damage(error):
-            with suppress(OSError):
-                self._set_aside(error)
-
-    def _set_aside(self, error: sqlite3.Error) -> None:
-        """Set the damaged file aside. Raises OSError."""
-        self._close_tables()
-        if self._path is not None:
-            aside = sqlite.set_aside(self._path, self._now_ns())
-            self._report(
-                f"the journal was damaged ({error}); set aside as {aside}, a new one begun"
-            )
-
-    def _close_tables(self) -> None:
-        if self._tables is not None:
-            sqlite.close_database(self._tables.database)
-            self._tables = None
 
     # --- what is read -------------------------------------------------------------------------
 
     def since(self, n: int, limit: int) -> Iterator[tuple[int, bytes]]:
         """Numbers and JSON of the alerts from ``n`` on, in order, at most ``limit``.
 
-        To be used up before the journal is written to. Where the file is found to be damaged,
-        what is left of it is missing.
+        To be used up before the journal is written to. Raises UnavailableError where the disk
+        does not answer in time, or the file is found to be damaged.
         """
-        waiting = ((entry.n, entry.body) for entry in self._backlog if entry.n >= n)
-        return islice(chain(self._stored(n, limit), waiting), limit)
+        return islice(self._since(n, monotonic() + self._wait_s), limit)
 
-    def _stored(self, n: int, limit: int) -> Iterator[tuple[int, bytes]]:
-        if self._tables is None:
-            return
-        try:
-            yield from self._tables.since(n, limit)
-        except sqlite3.Error as error:
-            self._fail(error)
+    def _since(self, n: int, end: float) -> Iterator[tuple[int, bytes]]:
+        first = self._backlog[0].n if self._backlog else self.next_n
+        while n < first:
+            stored = self._read(n, end)
+            yield from ((number, body) for number, body in stored if number < first)
+            if len(stored) < READ_AT_ONCE:
+                break
+            n = stored[-1][0] + 1
+        yield from ((entry.n, entry.body) for entry in self._backlog if entry.n >= n)
+
+    def _read(self, n: int, end: float) -> list[tuple[int, bytes]]:
+        """Some alerts from ``n`` on, by the time ``end``; also where none can be written now."""
+        found: list[tuple[int, bytes]] = []
+        if self._at_rest(end):
+            failures = self.failures
+            self._begin(partial(self._file.since, n, READ_AT_ONCE), found.extend)
+            if self._at_rest(end) and self.failures == failures:
+                return found
+        why = self.trouble or "the disk is slow"
+        raise UnavailableError(f"the journal cannot be read now: {why}")
+
+    def _at_rest(self, end: float) -> bool:
+        """Whether the disk's thread is; waits for it unless it hangs."""
+        if self._call is not None and monotonic() < self._call.began + STALLED_S:
+            wait([self._call.future], max(0.0, end - monotonic()))
+        return self._settled()
 
     def active(self) -> Sequence[JournalEntry]:
         """The last alert of every episode under way, in order of ``n``."""
@@ -236,9 +296,9 @@ class Journal:
         return self._active.get(episode)
 
     def states(self) -> list[StoredState]:
-        """The last alarm state of every stream; asked for at the start."""
+        """The last alarm state of every stream; asked for at the start, before anything else."""
         try:
-            return [] if self._tables is None else self._tables.states()
+            return self._file.states()
         except sqlite3.Error as error:
             self._fail(error)
             return []
@@ -255,49 +315,76 @@ class Journal:
         """Alerts that wait in memory for the disk."""
         return len(self._backlog)
 
-    def _measure(self) -> None:
-        """What is not asked for at each alert."""
-        with suppress(sqlite3.Error):
-            if self._tables is not None:
-                span = self._tables.span()
-                self._oldest = span[0] if span else None
-                self.bytes = self._tables.size()
-
     # --- what is given up ----------------------------------------------------------------------
 
-    def retain(self, keep_days: float, keep_mb: float, now_ns: int) -> bool:
+    def retain(self, keep_days: float, keep_mb: float) -> bool:
         """Delete some of the alerts that are older than ``keep_days`` or beyond ``keep_mb`` MiB
         (in memory IN_MEMORY_MB at most).
 
-        The oldest first, a few at a time; whether there is more to do. Episodes under way keep
-        their last alert, see `active`.
+        A day is one on which the daemon ran: the machine's clock may jump. The oldest first, a few
+        at a time; whether there is more to do. Episodes under way keep their last alert, see
+        `active`.
         """
         if self._path is None:
             keep_mb = min(keep_mb, IN_MEMORY_MB)
-        if self.trouble is not None or self._tables is None:
+        if self.trouble is not None or not self._settled():
             return False
-        try:
-            return self._prune(self._tables, keep_mb * MEBIBYTE, now_ns - keep_days * DAY_NS)
-        except sqlite3.Error as error:
-            self._fail(error)
-            return False
+        keep_ns, most, more = round(keep_days * DAY_NS), keep_mb * MEBIBYTE, False
 
-    def _prune(self, tables: JournalTables, most: float, before_ns: float) -> bool:
-        full = tables.used() > most
-        dropped = tables.drop(STEP, None if full else int(before_ns))
-        before = tables.size()
-        if dropped or before > most:
-            tables.shrink(PAGES)
-        self._measure()
-        return dropped == STEP or most < self.bytes < before
+        def settle(pruned: Pruned) -> None:
+            nonlocal more
+            self._oldest, self.bytes = pruned.size
+            self.deleted[pruned.reason] += pruned.deleted
+            more = pruned.more
+
+        work = partial(self._file.prune, keep_ns, most, self._ran_ns(), self._next_on_disk())
+        self._begin(work, settle)
+        return not self._settled() or more
+
+    def _ran_ns(self) -> int:
+        """How long the daemon has run, in all its lives."""
+        return self._file.ran_ns + self._running_ns() - self._began_ns
+
+    def _next_on_disk(self) -> int:
+        return self._backlog[0].n if self._backlog else self.next_n
+
+    # --- the end ------------------------------------------------------------------------------
+
+    def unstored(self) -> Unstored:
+        """What is not on the disk now; after `close`: what never will be."""
+        waiting = self._backlog
+        first, last = (waiting[0].n, waiting[-1].n) if waiting else (None, None)
+        return Unstored(self.unjournaled + len(waiting), first, last)
 
     def close(self) -> None:
-        """One more attempt to write what waits, then free the file; again does nothing."""
-        if self._path is not None and self._sequence_file is None:
+        """Try once more, for CLOSE_S at most, to write what waits; then free the files.
+
+        Again does nothing. Files on a disk that hangs stay open until the process ends.
+        """
+        if self._closed:
             return
-        while self.trouble is not None and self.retry_backlog(self._now_ns()):
-            pass
-        self._close_tables()
-        if self._sequence_file is not None:
-            self._sequence_file.close()
-            self._sequence_file = None
+        self._closed = True
+        end = monotonic() + CLOSE_S
+        self._flush(end)
+        if self.next_n:
+            self._put_down_number()
+        if self._call is None:
+            future = self._disk.submit(self._file.close)
+            wait([future], max(0.0, end - monotonic()))
+        self._disk.close()
+        self._numbers.close()
+
+    def _flush(self, end: float) -> None:
+        """Write what waits, until that fails or the time is over."""
+        self._await(end)
+        while self._has_backlog() and self._call is None and monotonic() < end:
+            failures = self.failures
+            self._begin_write(self._now_ns())
+            self._await(end)
+            if self.failures > failures:
+                return
+
+    def _await(self, end: float) -> None:
+        if self._call is not None:
+            wait([self._call.future], max(0.0, end - monotonic()))
+            self._settled()

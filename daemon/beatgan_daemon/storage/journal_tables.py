@@ -23,6 +23,12 @@ _TABLES = (
     " state BLOB NOT NULL) STRICT",
     f"PRAGMA user_version = {VERSION}",
 )
+# How long the daemon had run, in all its lives, when ``n`` was the number of the next alert: alerts
+# age by that, because the clock may jump. Journals made before have no such table.
+_RUNNING_TIME = (
+    "CREATE TABLE IF NOT EXISTS running_time"
+    " (ran_ns INTEGER PRIMARY KEY, n INTEGER NOT NULL) STRICT"
+)
 
 
 class StoredState(NamedTuple):
@@ -42,7 +48,7 @@ class JournalTables:
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version == 0:
             with self._transaction():
-                for statement in _TABLES:
+                for statement in (*_TABLES, _RUNNING_TIME):
                     database.execute(statement)
         elif version != VERSION:
             raise StartError(
@@ -145,23 +151,54 @@ class JournalTables:
         (value,) = self.database.execute(f"PRAGMA {name}").fetchone()
         return int(value)
 
-    def drop(self, oldest: int, before_ns: int | None) -> int:
-        """Delete the ``oldest`` so many alerts, up to the first not written before ``before_ns``.
-
-        How many there were. What is left has no gap, whatever the clock did.
-        """
-        bound = 2**63 - 1 if before_ns is None else before_ns
-        first = self.database.execute("SELECT at_ns FROM alerts ORDER BY n LIMIT 1").fetchone()
-        if first is None or first[0] >= bound:
+    def ran_ns(self) -> int:
+        """How long the daemon had run, in all its lives, when that was last put down."""
+        if not self._has_running_time():
             return 0
-        stored, last = self.database.execute(
-            "SELECT min(n) FILTER (WHERE at_ns >= ?), max(n)"
-            " FROM (SELECT n, at_ns FROM alerts ORDER BY n LIMIT ?)",
+        (ran,) = self.database.execute("SELECT max(ran_ns) FROM running_time").fetchone()
+        return ran or 0
+
+    def _has_running_time(self) -> bool:
+        tables = "SELECT count(*) FROM sqlite_master WHERE name = 'running_time'"
+        return bool(self.database.execute(tables).fetchone()[0])
+
+    def put_down_running_time(self, ran_ns: int, next_n: int, oldest_ns: int) -> None:
+        """The daemon has run for so long now that ``next_n`` is the next alert's number.
+
+        Nobody will ask `older_than` for a time before ``oldest_ns`` any more.
+        """
+        with self._transaction():
+            self.database.execute(_RUNNING_TIME)
+            self.database.execute(
+                "INSERT OR IGNORE INTO running_time VALUES (?, ?)", (ran_ns, next_n)
+            )
+            self.database.execute(
+                "DELETE FROM running_time WHERE ran_ns <"
+                " (SELECT max(ran_ns) FROM running_time WHERE ran_ns <= ?)",
+                (oldest_ns,),
+            )
+
+    def older_than(self, ran_ns: int) -> int:
+        """All alerts below this number were written before the daemon had run for ``ran_ns``."""
+        found = self.database.execute(
+            "SELECT n FROM running_time WHERE ran_ns <= ? ORDER BY ran_ns DESC LIMIT 1", (ran_ns,)
+        ).fetchone()
+        return 0 if found is None else int(found[0])
+
+    def drop(self, oldest: int, before_n: int | None) -> int:
+        """Delete the ``oldest`` so many alerts, but none from number ``before_n`` on.
+
+        How many there were.
+        """
+        bound = 2**63 - 1 if before_n is None else before_n
+        (last,) = self.database.execute(
+            "SELECT max(n) FROM (SELECT n FROM alerts WHERE n < ? ORDER BY n LIMIT ?)",
             (bound, oldest),
         ).fetchone()
+        if last is None:
+            return 0
         with self._transaction():
-            end = last + 1 if stored is None else stored
-            return self.database.execute("DELETE FROM alerts WHERE n < ?", (end,)).rowcount
+            return self.database.execute("DELETE FROM alerts WHERE n <= ?", (last,)).rowcount
 
     def shrink(self, pages: int) -> None:
         """Give so many unused pages back to the file system."""

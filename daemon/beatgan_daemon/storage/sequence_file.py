@@ -6,38 +6,73 @@ same directory. Knows nothing of alerts.
 
 import fcntl
 import os
-from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.storage.sqlite import identity
 
 
 class SequenceFile:
-    """The file, open and locked."""
+    """The file, open and locked; any thread may write to it."""
 
     def __init__(self, path: Path) -> None:
         """Raises StartError where the file is not to be had or another daemon holds it."""
-        try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StartError(f"{path}: cannot be written: {error.strerror}") from None
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._file)
-            text = "in use by another daemon; each needs a state.dir of its own"
-            raise StartError(f"{path}: {text}") from None
-
-    def read(self) -> int:
-        """The number last written; 0 where there is none."""
+        self.trouble: str | None = None  # why the number is not on the disk
+        self._path, self._writing = path, Lock()
+        self._file, self._identity = _opened(path)
         text = os.pread(self._file, 32, 0).strip()
-        return int(text) if text.isdigit() else 0
+        self.n = int(text) if text.isdigit() else 0  # the number last written; 0: none
+        # Now, as long as there is room: later it is overwritten in place, which takes none.
+        self._write(sync=False)
 
-    def write(self, n: int) -> None:
-        """Of one length and in place, which takes no room on a full disk; never fails loudly."""
-        with suppress(OSError):
-            os.pwrite(self._file, b"%020d\n" % n, 0)
+    def write(self, n: int, sync: bool = False) -> None:
+        """Put down a number, unless a higher one is there; ``sync``: onto the disk itself.
+
+        Raises nothing, see ``trouble``.
+        """
+        with self._writing:
+            if n > self.n or self.trouble is not None:
+                self.n = max(n, self.n)
+                self._write(sync)
+
+    def _write(self, sync: bool) -> None:
+        try:
+            os.pwrite(self._file, b"%020d\n" % self.n, 0)
+            if sync:
+                os.fdatasync(self._file)
+            self.trouble = None
+        except OSError as error:
+            self.trouble = f"{self._path}: cannot be written: {error.strerror}"
+
+    def displaced(self) -> bool:
+        """Whether the file is no longer where it was."""
+        return identity(self._path) != self._identity
+
+    def reopen(self) -> None:
+        """Make and lock it again where it was. Raises StartError as above; the lock is held on."""
+        with self._writing:
+            before, (self._file, self._identity) = self._file, _opened(self._path)
+            os.close(before)
+            self._write(sync=True)
 
     def close(self) -> None:
         """Let another daemon have the directory."""
-        os.close(self._file)
+        with self._writing:
+            os.close(self._file)
+
+
+def _opened(path: Path) -> tuple[int, tuple[int, int] | None]:
+    """The file, locked, and its identity."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartError(f"{path}: cannot be written: {error.strerror}") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        text = "in use by another daemon; each needs a state.dir of its own"
+        raise StartError(f"{path}: {text}") from None
+    status = os.fstat(file)
+    return file, (status.st_dev, status.st_ino)

@@ -1,17 +1,20 @@
-"""SQLite files of the state directory: opened, checked, and set aside where they are damaged.
+"""SQLite files of the state directory: opened, checked, set aside where damaged, written again
+where removed.
 
 Knows how SQLite fails; knows no table.
 """
 
+import os
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 COMPANIONS = ("", "-wal", "-shm")  # what SQLite lays beside a database in WAL mode
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_OUT_OF_REACH = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_OUT_OF_REACH = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY}
+BUSY_S = 0.2  # to wait for somebody else's lock, an operator's shell for example
 _PRIMARY = 0xFF  # the primary result code within an extended one
 
 
@@ -25,7 +28,10 @@ def open_database(
     Raises sqlite3.Error, among it what `is_damage` knows.
     """
     database = sqlite3.connect(
-        ":memory:" if path is None else path, isolation_level=None, check_same_thread=False
+        ":memory:" if path is None else path,
+        timeout=BUSY_S,
+        isolation_level=None,
+        check_same_thread=False,
     )
     try:
         _check(database)  # before anything is written to it
@@ -60,7 +66,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 
 def is_out_of_reach(error: sqlite3.Error) -> bool:
-    """Whether the disk is full or fails: it may recover by itself."""
+    """Whether the disk is full or fails, or the file is locked: it may recover by itself."""
     return _code(error) in _OUT_OF_REACH
 
 
@@ -69,17 +75,44 @@ def _code(error: sqlite3.Error) -> int | None:
     return None if code is None else code & _PRIMARY
 
 
-def set_aside(path: Path, now_ns: int) -> Path:
-    """Rename a damaged database, and what lies beside it, so that a new one can be begun.
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file lies at ``path``: its device and inode; None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
-    ``now_ns`` is UNIX time; the new name is returned. Raises OSError.
+
+def write_again(database: sqlite3.Connection, path: Path, now_ns: int) -> None:
+    """Bring to ``path`` what ``database`` holds, whose file was removed from there, and close it.
+
+    The system keeps a removed file as long as it is open. What lies at ``path`` meanwhile is set
+    aside. Raises sqlite3.Error or OSError; ``database`` is open then.
     """
-    moment = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC)
-    aside = path.with_name(f"{path.name}.damaged-{moment:%Y%m%dT%H%M%SZ}")
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    with closing(sqlite3.connect(new)) as copy:
+        database.backup(copy)
+    if path.exists():
+        set_aside(path, now_ns, "replaced")
+    close_database(database)  # before the new one lies there: closing removes the -wal of that name
+    new.rename(path)
+
+
+def set_aside(path: Path, now_ns: int, why: str = "damaged") -> Path:
+    """Rename a database, and what lies beside it, so that a new one can be begun.
+
+    ``now_ns`` is UNIX time; the new name, which says ``why``, is returned. Raises OSError.
+    """
+    name = (
+        f"{path.name}.{why}-{datetime.fromtimestamp(now_ns // 1_000_000_000, UTC):%Y%m%dT%H%M%SZ}"
+    )
+    aside = path.with_name(name)
     attempt = 1
     while aside.exists():
         attempt += 1
-        aside = path.with_name(f"{path.name}.damaged-{moment:%Y%m%dT%H%M%SZ}-{attempt}")
+        aside = path.with_name(f"{name}-{attempt}")
     for companion in COMPANIONS:
         with suppress(FileNotFoundError):
             path.with_name(path.name + companion).rename(aside.with_name(aside.name + companion))

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import zmq
 
+from beatgan.errors import UsageError
 from beatgan.protocol.control import JournalEntry
 from beatgan.protocol.messages import (
     AlertMessage,
@@ -45,7 +46,8 @@ class Counts:
         self.drops: Counter[str] = Counter()
         self.figures = (0, 0, 0)
         self.lost = 0
-        self.failures = self.checkpoints = 0
+        self.failures = self.checkpoints = self.checkpoint_failures = 0
+        self.deleted: Counter[str] = Counter()
 
     def latency(self, seconds: float) -> None:
         self.latencies.append(seconds)
@@ -62,21 +64,31 @@ class Counts:
     def checkpointed(self, streams: int) -> None:
         self.checkpoints += streams
 
+    def checkpoint_failed(self, streams: int) -> None:
+        self.checkpoint_failures += streams
+
+    def journal_deleted(self, reason: str, alerts: int) -> None:
+        self.deleted[reason] += alerts
+
 
 class Shelf:
     """Checkpoints in memory; saving may be held up."""
 
     def __init__(self) -> None:
+        self.trouble: str | None = None
         self.saved_checkpoints: dict[str, bytes] = {}
         self.largest = 0
 
-    def save(self, checkpoints: Sequence[tuple[str, bytes]]) -> None:
-        self.saved_checkpoints.update(checkpoints)
-        self.largest = max(self.largest, len(checkpoints))
+    def save(self, checkpoints: Sequence[tuple[str, bytes]]) -> bool:
+        if self.trouble is None:
+            self.saved_checkpoints.update(checkpoints)
+            self.largest = max(self.largest, len(checkpoints))
+        return self.trouble is None
 
-    def forget(self, names: Sequence[str]) -> None:
+    def forget(self, names: Sequence[str]) -> bool:
         for name in names:
             self.saved_checkpoints.pop(name, None)
+        return True
 
 
 class Bench:
@@ -322,7 +334,7 @@ def test_a_full_disk_is_counted_and_holds_nothing_up(bench: Bench) -> None:
     bench.published(alert_message(0))
     socket = bench.subscriber(b"alert.")
     received(socket, 1)
-    tables = bench.journal._tables
+    tables = bench.journal._file.tables
     assert tables is not None
     (pages,) = tables.database.execute("PRAGMA page_count").fetchone()
     tables.database.execute(f"PRAGMA max_page_count = {pages}")
@@ -342,7 +354,7 @@ def test_alerts_that_never_get_to_the_disk_are_counted(
 ) -> None:
     monkeypatch.setattr(journalling, "BACKLOG_BYTES", 1000)
     bench.published(alert_message(0))
-    tables = bench.journal._tables
+    tables = bench.journal._file.tables
     assert tables is not None
     tables.database.execute("PRAGMA query_only = 1")
     bench.published(*(alert_message(n, f"e{n}") for n in range(1, 101)))
@@ -352,10 +364,55 @@ def test_alerts_that_never_get_to_the_disk_are_counted(
     until(lambda: bench.publisher.trouble is None)
 
 
-def test_old_alerts_go_while_it_runs(bench: Bench) -> None:
+def test_old_alerts_go_while_it_runs_and_are_counted_and_told(
+    bench: Bench, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
     bench.tell(*(alert_message(n, f"e{n}") for n in range(1200)))
     bench.publisher.retention = Retention(0.0, 64.0)
     until(lambda: not list(fetch_alerts(bench.control)))
+    until(lambda: bench.counts.deleted == {"age": 1200})
+    lines = [line for line in logged() if line["event"] == "alerts deleted"]
+    assert sum(line["count"] for line in lines) == 1200
+    assert (lines[-1]["reason"], lines[-1]["oldest"]) == ("age", 1200)
+
+
+def test_a_disk_that_hangs_holds_up_no_message_and_no_request(bench: Bench) -> None:
+    """The alert comes within the bound, beats after it at once, and so do answers from memory."""
+    socket = bench.subscriber()
+    greeted(bench, socket)
+    bench.published(alert_message(0, "a"))
+    received(socket, 1)
+    hangs = Event()
+    bench.journal._disk.submit(lambda: hangs.wait(30))
+    began = time.monotonic()
+    bench.tell(alert_message(1, "b"), beat_message(0))
+    assert [m["type"] for m in received(socket, 2)] == ["alert", "beat"]
+    bench.tell(*(alert_message(n, f"e{n}") for n in range(2, 50)))
+    assert len(received(socket, 48)) == 48
+    with Client(bench.control) as client:
+        assert len(client.active().bodies) == 50
+        with pytest.raises(UsageError, match="unavailable"):
+            client.alerts(0)
+    assert time.monotonic() - began < 5.0
+    until(lambda: "has not answered" in str(bench.publisher.trouble))
+    assert "alerts cannot be written" in str(bench.publisher.unready())
+    hangs.set()
+    until(lambda: bench.publisher.trouble is None)
+    assert len(list(fetch_alerts(bench.control))) == 50
+    assert bench.publisher.unready() is None
+
+
+def test_what_is_never_stored_is_known_after_the_end(bench: Bench) -> None:
+    bench.published(alert_message(0, "a"))
+    tables = bench.journal._file.tables
+    assert tables is not None
+    tables.database.execute("PRAGMA query_only = 1")
+    bench.published(*(alert_message(n, f"e{n}") for n in range(1, 4)))
+    bench.store.trouble = "full"
+    bench.publisher.put(checkpoints=[("bed-1", b"x")])
+    assert bench.publisher.close(10.0)
+    assert bench.publisher.unstored() == (3, 1, 3)
+    assert bench.publisher.unsaved == 1
 
 
 def test_reopened_sockets_take_their_callers_back(bench: Bench) -> None:

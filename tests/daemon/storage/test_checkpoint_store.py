@@ -1,10 +1,14 @@
 """Checkpoints on disk: the latest of each stream, whatever happened to the file."""
 
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -113,3 +117,40 @@ def test_a_killed_writer_leaves_whole_checkpoints(path: Path) -> None:
     (last,) = found  # all of one transaction
     assert int(last) in (seen[-1], seen[-1] + 1)  # it may have been killed before it could say so
     store.close()
+
+
+def test_what_could_not_be_written_is_told(path: Path) -> None:
+    store = CheckpointStore(path)
+    assert store.save([("a", b"1")])
+    store._ready().execute("PRAGMA query_only = 1")
+    assert not store.save([("a", b"2")])
+    assert not store.forget(["a"])
+    assert store.trouble is not None
+    store._ready().execute("PRAGMA query_only = 0")
+    assert store.save([("a", b"3")])
+    assert store.trouble is None
+    store.close()
+
+
+def test_a_lock_of_somebody_else_is_not_waited_for_long(path: Path) -> None:
+    store = CheckpointStore(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as shell:
+        shell.execute("BEGIN IMMEDIATE")
+        began = monotonic()
+        assert not store.save([("a", b"1")])
+        assert monotonic() - began < 3.0  # SQLite's own patience is 5 s
+    assert store.save([("a", b"1")])
+    store.close()
+
+
+def test_a_file_that_is_removed_is_there_again_with_the_next_checkpoint(path: Path) -> None:
+    folder = path.parent / "state"
+    folder.mkdir()
+    store = CheckpointStore(folder / path.name)
+    store.save([("a", b"1"), ("b", b"1")])
+    shutil.rmtree(folder)
+    assert store.save([("b", b"2")])
+    store.close()
+    again = CheckpointStore(folder / path.name)
+    assert dict(again.load()) == {"a": b"1", "b": b"2"}
+    again.close()
