@@ -75,6 +75,9 @@ class IngestSettings(StrictModel):
     high_water: int = Field(
         100_000, ge=1, le=10_000_000, description="frames queued per source before loss"
     )
+    queue_mb: float = Field(
+        64.0, ge=1, le=65_536, description="MiB that may wait, in all and of each connection"
+    )
     max_message: int = Field(
         4_194_304, ge=4096, le=2**30, description="largest frame part accepted, bytes"
     )

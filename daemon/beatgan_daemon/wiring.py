@@ -210,9 +210,14 @@ def open_sockets(
         settings.ingest.connect,
         high_water=settings.ingest.high_water,
         max_part=settings.ingest.max_message,
+        queue_bytes=_queue_bytes(settings),
         authenticator=authenticator,
     )
     return Sockets(resources.enter_context(source), sink, control, authenticator)
+
+
+def _queue_bytes(settings: Settings) -> int:
+    return round(settings.ingest.queue_mb * 2**20)
 
 
 def retention(settings: Settings) -> Retention:
@@ -291,7 +296,9 @@ def open_parts(
     if sockets.authenticator is not None:
         who = sockets.authenticator.sender
         check = SenderGuard(sockets.source, who, engine, refusals.add).check
-    queue = FrameQueue(sockets.source, settings.ingest.high_water, clock, check)
+    queue = FrameQueue(
+        sockets.source, settings.ingest.high_water, clock, check, _queue_bytes(settings)
+    )
     overload = OverloadPolicy(*overload_limits(settings), clock())
     shedder = LoadShedder(
         overload, engine, metrics, liveness, log.get(), settings.ingest.frames_per_s

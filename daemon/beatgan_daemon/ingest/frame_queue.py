@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 FRAMES_PER_PULL = 256  # then frames are decoded, even if more have arrived
+BYTES_PER_PULL = 2**24  # likewise, where frames are so large
 FRAMES_PER_CHECK = 8  # likewise under backpressure, to find other senders
 DISCARD_S = 1.0  # at most, for discarding all that waits
+QUEUE_BYTES = 2**26  # that may wait, unless told otherwise
 
 
 class Frame(NamedTuple):
@@ -23,6 +25,7 @@ class Frame(NamedTuple):
     arrived: float
     since: float
     sender: str | None = None
+    size: int = 0  # bytes
 
 
 class FrameSource(Protocol):
@@ -48,13 +51,16 @@ class FrameQueue:
         most: int,
         clock: Callable[[], float],
         check_sender: SenderCheck | None = None,
+        most_bytes: int = QUEUE_BYTES,
     ) -> None:
-        """At most ``most`` frames wait here; further ones stay in the source.
+        """At most ``most`` frames wait here, and ``most_bytes`` with one frame more; further ones
+        stay in the source.
 
         A frame that its sender may not send, by ``check_sender``, is dropped at once: it must not
         count as load of the stream whose name it bears.
         """
         self._source, self._most, self._clock = source, most, clock
+        self._most_bytes, self._bytes = most_bytes, 0
         self._waiting: deque[Frame] = deque()
         self._emptied = clock()  # when the source last had nothing
         self._check_sender = check_sender
@@ -76,7 +82,11 @@ class FrameQueue:
 
     def take(self) -> Frame | None:
         """The frame that has waited longest; None if none waits."""
-        return self._waiting.popleft() if self._waiting else None
+        if not self._waiting:
+            return None
+        frame = self._waiting.popleft()
+        self._bytes -= frame.size
+        return frame
 
     def oldest_wait(self, now: float) -> float:
         """Seconds that the next frame has waited."""
@@ -98,6 +108,7 @@ class FrameQueue:
         """Discard what waits, in the source, too; how many frames."""
         frames = len(self._waiting)
         self._waiting.clear()
+        self._bytes = 0
         end = self._clock() + DISCARD_S
         while (now := self._clock()) < end:
             if self._source.receive() is None:
@@ -123,6 +134,7 @@ class FrameQueue:
             admitted = deque(each for each in self._waiting if passes(each.parts, each.arrived))
             self._rejected += len(self._waiting) - len(admitted)
             self._waiting = admitted
+            self._bytes = sum(frame.size for frame in admitted)
 
     def take_rejected(self) -> int:
         """How many frames were rejected since the last call."""
@@ -159,17 +171,22 @@ class FrameQueue:
     def _pull(self) -> int:
         """Take in what has come, up to a limit; how many frames that is."""
         now, since = self._clock(), self._emptied
-        room = self._room()
-        for pulled in range(room):
+        left = min(BYTES_PER_PULL, self._most_bytes - self._bytes)
+        pulled, room = 0, self._room()
+        while pulled < room and left > 0:
             parts = self._source.receive()
             if parts is None:
                 self._emptied = now
-                return pulled
+                break
+            pulled += 1
+            size = sum(map(len, parts))
+            left -= size
             sender = None
             if self._check_sender is not None:
                 sender = self._check_sender(parts, now)
                 if sender is None:
                     continue
             if not self._checks or self._admits(parts, now):
-                self._waiting.append(Frame(parts, now, since, sender))
-        return room
+                self._waiting.append(Frame(parts, now, since, sender, size))
+                self._bytes += size
+        return pulled

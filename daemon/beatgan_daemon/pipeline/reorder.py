@@ -13,6 +13,7 @@ from beatgan_daemon.pipeline.observer import Observer
 
 MAX_FRAMES = 16  # held of one stream
 MAX_VALUES = 65_536  # samples times leads held of one stream: 256 KiB
+MAX_VALUES_OF_ALL = 2**24  # the same of all streams together: 64 MiB
 
 
 class Arrival(NamedTuple):
@@ -27,19 +28,19 @@ class _Early:
 
     def __init__(self) -> None:
         self.held: list[Arrival] = []
-        self._values = 0
+        self.values = 0
 
     def add(self, chunk: Chunk, now: float) -> None:
         insort(self.held, Arrival(chunk, now), key=lambda each: each.chunk.first)
-        self._values += chunk.samples.size
+        self.values += chunk.samples.size
 
     def pop(self) -> Arrival:
         arrival = self.held.pop(0)
-        self._values -= arrival.chunk.samples.size
+        self.values -= arrival.chunk.samples.size
         return arrival
 
     def full(self) -> bool:
-        return len(self.held) > MAX_FRAMES or self._values > MAX_VALUES
+        return len(self.held) > MAX_FRAMES or self.values > MAX_VALUES
 
     def oldest(self) -> float:
         return min(each.at for each in self.held)
@@ -58,6 +59,7 @@ class ReorderBuffer:
         """A frame waits at most ``max_wait`` seconds; with 0, none ever does."""
         self.max_wait, self._observer = max_wait, observer
         self._early: dict[str, _Early] = {}
+        self._values = 0  # held of all streams
         self._due: deque[tuple[float, str]] = (
             deque()
         )  # an entry for each frame held, and stale ones
@@ -113,23 +115,29 @@ class ReorderBuffer:
     def _hold(self, chunk: Chunk, now: float) -> list[Arrival]:
         early = self._early.setdefault(chunk.stream, _Early())
         early.add(chunk, now)
+        self._values += chunk.samples.size
         self._due.append((now + self.max_wait, chunk.stream))
         out: list[Arrival] = []
-        while early.full():
+        while early.held and (early.full() or self._values > MAX_VALUES_OF_ALL):
             out += self._skip(chunk.stream, early)
         return out
 
     def _skip(self, stream: str, early: _Early) -> list[Arrival]:
         """The first frame that waits, though others are missing before it, and what follows it."""
-        first = early.pop()
+        first = self._pop(early)
         return [first, *self._follow(stream, _end(first.chunk), first.at)]
+
+    def _pop(self, early: _Early) -> Arrival:
+        arrival = early.pop()
+        self._values -= arrival.chunk.samples.size
+        return arrival
 
     def _follow(self, stream: str, expected: int, now: float) -> list[Arrival]:
         """What waits and continues at ``expected``; it was of no use before ``now``."""
         early = self._early.get(stream)
         out: list[Arrival] = []
         while early is not None and early.held and early.held[0].chunk.first <= expected:
-            chunk, at = early.pop()
+            chunk, at = self._pop(early)
             expected, now = max(expected, _end(chunk)), max(at, now)
             out.append(Arrival(chunk, now))
         if early is not None and not early.held:

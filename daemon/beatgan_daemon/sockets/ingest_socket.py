@@ -1,7 +1,7 @@
 """ECG frames from ZeroMQ publishers, and who sent each: SUB sockets, any number of endpoints.
 
-The queue is ZeroMQ's own and bounded; the frame queue keeps it short. Frames that overflow it show
-up as a gap in the sample count. Does not decode a frame.
+The queue is ZeroMQ's own and bounded; the frame queue keeps it short. Senders wait where it is
+full; what overflows at their end shows up as a gap in the sample count. Does not decode a frame.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,8 @@ from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
 from beatgan_daemon.sockets.bound_socket import NOBLOCK, BoundSocket
 
 MAX_PART = 4 * MAX_LEADS * MAX_SAMPLES  # bytes: the largest payload the protocol allows
+QUEUE_BYTES = 2**26  # that may wait for each connection, unless told otherwise
+MIN_QUEUED = 2  # frames that may wait for each connection, however large
 MAX_PARTS = 4  # of a message; one more than a frame has, so that a longer one is recognised
 
 
@@ -38,9 +40,13 @@ class _EcgSocket(BoundSocket):
         connect: Sequence[str],
         high_water: int,
         max_part: int,
+        queue_bytes: int,
         authenticator: ZapAuthenticator | None,
     ) -> None:
         self._high_water, self._max_part = high_water, max_part
+        self._queue_bytes = queue_bytes
+        self._large = 1.0  # bytes of the largest frames of late
+        self._queued = high_water  # frames that may wait now
         self.sender: str | None = None  # of the frame received last
         self._asks = authenticator is not None and bool(bind)
         if authenticator is not None and not bind:
@@ -49,7 +55,7 @@ class _EcgSocket(BoundSocket):
 
     def _set_options(self, socket: zmq.Socket[bytes]) -> None:
         socket.linger = 0
-        socket.rcvhwm = self._high_water
+        socket.rcvhwm = self._queued
         socket.maxmsgsize = self._max_part
         socket.subscribe(ECG)
 
@@ -61,11 +67,22 @@ class _EcgSocket(BoundSocket):
         if self._asks:
             self.sender = str(part.get(USER_ID))
         parts = [part.bytes]
+        size = len(parts[0])
         while part.more:  # recv_multipart asks the socket instead, which costs more than a part
             part = self.socket.recv(copy=False)
+            size += len(part)
             if len(parts) < MAX_PARTS:
                 parts.append(part.bytes)
+        self._measure(size)
         return parts
+
+    def _measure(self, size: int) -> None:
+        """Let as many frames wait as fit: ZeroMQ counts frames, memory is counted in bytes."""
+        self._large = max(float(size), self._large + (size - self._large) / 1024)
+        fit = min(self._high_water, max(MIN_QUEUED, int(self._queue_bytes / self._large)))
+        if fit < self._queued or fit >= min(2 * self._queued, self._high_water) > self._queued:
+            self._queued = fit
+            self.socket.rcvhwm = fit  # holds at once, for connections that there are, too
 
 
 class IngestSocket:
@@ -79,10 +96,12 @@ class IngestSocket:
         *,
         high_water: int = 100_000,
         max_part: int = MAX_PART,
+        queue_bytes: int = QUEUE_BYTES,
         authenticator: ZapAuthenticator | None = None,
     ) -> None:
-        """``high_water``: frames queued for each peer; a longer part than ``max_part`` bytes
-        costs its sender the connection. The rest as in `BoundSocket`.
+        """``high_water``: frames queued for each connection, fewer where they are so large that
+        they would be more than ``queue_bytes``; a longer part than ``max_part`` bytes costs its
+        sender the connection. The rest as in `BoundSocket`.
 
         With an ``authenticator`` each endpoint that is called has a socket of its own: ZeroMQ
         tells who a caller is, but not which of those that were called sent a frame.
@@ -93,7 +112,7 @@ class IngestSocket:
         with ExitStack() as opened:
             self._sockets = [
                 opened.enter_context(
-                    _EcgSocket(context, *plan, high_water, max_part, authenticator)
+                    _EcgSocket(context, *plan, high_water, max_part, queue_bytes, authenticator)
                 )
                 for plan in plans
                 if any(plan)

@@ -4,7 +4,12 @@ from collections import deque
 
 import pytest
 
-from beatgan_daemon.ingest.frame_queue import FRAMES_PER_CHECK, FRAMES_PER_PULL, FrameQueue
+from beatgan_daemon.ingest.frame_queue import (
+    BYTES_PER_PULL,
+    FRAMES_PER_CHECK,
+    FRAMES_PER_PULL,
+    FrameQueue,
+)
 
 
 class Scripted:
@@ -171,3 +176,32 @@ def test_it_holds_back_until_somebody_else_comes(source: Scripted, queue: FrameQ
     source.queue.appendleft([b"7"])
     queue.pull(0.0)
     assert not queue.applies_backpressure()
+
+
+def test_memory_for_what_waits_is_bounded_in_bytes(source: Scripted) -> None:
+    """With one frame more; what is taken, discarded or filtered makes room again."""
+    queue = FrameQueue(source, 1000, source, most_bytes=10_000)
+    source.queue.extend([b"ecg.bed", bytes(3_000)] for _ in range(20))
+    for _ in range(5):
+        queue.pull(0.0)
+    assert len(queue) == 4
+    queue.take()
+    queue.pull(0.0)
+    assert (len(queue), len(source.queue)) == (4, 15)
+    queue.set_filter(lambda parts, now: False)
+    queue.pull(0.0)
+    assert (len(queue), queue.take_rejected()) == (0, 8)
+    queue.set_filter(None)
+    queue.pull(0.0)
+    assert queue.discard() == 11
+    source.queue.extend([b"ecg.bed", bytes(3_000)] for _ in range(20))
+    queue.pull(0.0)
+    assert len(queue) == 4
+
+
+def test_large_frames_are_pulled_a_few_at_a_time(source: Scripted) -> None:
+    queue = FrameQueue(source, 1000, source)
+    source.queue.extend([b"ecg.bed", bytes(BYTES_PER_PULL // 4)] for _ in range(9))
+    queue.set_filter(lambda parts, now: False)
+    queue.pull(0.0)
+    assert queue.take_rejected() == 4

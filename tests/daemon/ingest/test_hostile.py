@@ -127,6 +127,22 @@ def test_of_many_parts_few_are_kept(wired: tuple[Socket, IngestSocket]) -> None:
     assert source.receive() == [b"ecg.bed", b"", b""]
 
 
+def test_the_larger_frames_are_the_fewer_wait(wired: tuple[Socket, IngestSocket]) -> None:
+    publisher, source = wired
+
+    def receive(size: int, count: int) -> int:
+        for _ in range(count):
+            publisher.send_multipart([b"ecg.bed", b"", bytes(size)])
+            assert source.wait(10.0)
+            assert source.receive() is not None
+        return source._sockets[0].socket.rcvhwm
+
+    assert receive(100, 5) == 100_000
+    assert receive(4 << 20, 1) == 15, "64 MiB"
+    assert receive(4 << 20, 20) == 15
+    assert receive(100, 6000) > 1000, "and more again after a while"
+
+
 def test_an_absurd_rate_of_samples_is_counted_out_exactly(
     new_engine: Callable[..., Any],
 ) -> None:

@@ -6,10 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from beatgan.errors import StreamError
 from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, StatusMessage
 from beatgan.types import Chunk, Floats
+from beatgan_daemon.pipeline import reorder
 from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.pipeline.reorder import MAX_FRAMES, MAX_VALUES
@@ -127,6 +129,22 @@ def test_what_waits_is_bounded(bed: tuple[Engine, Counter[str]], size: int) -> N
     engine.receive(frame(2 + most, size), 0.1)
     assert counts["received"] == 36 + (most + 1) * size
     assert counts["lost"] == 2 * size - 36
+
+
+def test_what_waits_of_all_streams_is_bounded(
+    new_engine: NewEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reorder, "MAX_VALUES_OF_ALL", 100 * 36)
+    engine, counts = new_engine(reorder=WAIT, max_streams=200)
+    for k in range(150):
+        name = f"bed-{k}"
+        engine.receive(replace(frame(0), stream=name), 0.0)
+        engine.receive(replace(frame(2), stream=name), 0.0)
+    assert counts["lost"] == 50 * 36, "those for which there is no room do not wait"
+    assert engine._reorder._values == 100 * 36
+    engine.poll(1.0)
+    assert counts["lost"] == 150 * 36
+    assert engine._reorder._values == 0
 
 
 def test_a_frame_too_large_to_wait_does_not(bed: tuple[Engine, Counter[str]]) -> None:
