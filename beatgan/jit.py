@@ -7,9 +7,9 @@ An index out of bounds is undefined behaviour, as in C. With numba's own NUMBA_B
 the environment each index is checked, and one out of bounds is an IndexError; that code is slower,
 and cached in a folder of its own.
 
-This is the only file of the core, besides ``records/``, that reads files and an environment
-variable (XDG_CACHE_HOME): numba must know, when a module is imported, where the machine code of
-this very source lies, and a saved state must name the code that wrote it.
+Of the core, only this file, ``compiled_cache.py`` and ``records/`` touch files, and only this one
+reads an environment variable (XDG_CACHE_HOME): numba must know, when a module is imported, where
+the machine code of this very source lies, and a saved state must name the code that wrote it.
 """
 
 import ast

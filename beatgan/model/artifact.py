@@ -204,10 +204,10 @@ def _verified(content: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 def _assemble(sections: dict[str, Any]) -> Artifact:
     """The artifact of verified sections."""
-    spec = PreprocessSpec.from_dict(_table(sections, "spec"))
-    network = network_of(_table(sections, "network"))
-    calibration = Calibration.from_dict(_table(sections, "calibration"))
-    coefficients = AlarmCoefficients.from_dict(_table(sections, "coefficients"))
+    spec = PreprocessSpec.from_dict(table_of(sections, "spec"))
+    network = network_of(table_of(sections, "network"))
+    calibration = Calibration.from_dict(table_of(sections, "calibration"))
+    coefficients = AlarmCoefficients.from_dict(table_of(sections, "coefficients"))
     _check(sections["kind"], spec, network, calibration, coefficients)
     return Artifact(
         kind=sections["kind"],
@@ -215,13 +215,14 @@ def _assemble(sections: dict[str, Any]) -> Artifact:
         network=network.eval(),
         calibration=calibration,
         coefficients=coefficients,
-        provenance=_table(sections, "provenance"),
-        test=SelfTest.from_dict(_table(sections, "self_test")),
+        provenance=table_of(sections, "provenance"),
+        test=SelfTest.from_dict(table_of(sections, "self_test")),
         digest=short_digest(leaf_digests(sections)),
     )
 
 
-def _table(sections: dict[str, Any], part: str) -> dict[str, Any]:
+def table_of(sections: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """The part of that name, which must be a table; ArtifactError if it is none."""
     if not isinstance(table := sections[part], dict):
         raise ArtifactError(f"{part}: expected a table, got {type(table).__name__}")
     return table

@@ -25,7 +25,12 @@ def read_text(path: Path) -> str:
     """What ``path`` says, in UTF-8. Raises OSError as above and where it has more than MAX_TEXT
     bytes, and UnicodeDecodeError."""
     with open_regular(path) as file:
-        content = file.read(MAX_TEXT + 1)
+        return text_of(file, path)
+
+
+def text_of(file: IO[bytes], path: Path) -> str:
+    """The same of a ``file`` that was opened at ``path``."""
+    content = file.read(MAX_TEXT + 1)
     if len(content) > MAX_TEXT:
         raise OSError(errno.EFBIG, f"More than {MAX_TEXT} bytes", str(path))
     return content.decode()

@@ -8,11 +8,12 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from beatgan_daemon.sockets.ingest_socket import QUEUE_BYTES
+
 FRAMES_PER_PULL = 256  # then frames are decoded, even if more have arrived
 BYTES_PER_PULL = 2**24  # likewise, where frames are so large
 FRAMES_PER_CHECK = 8  # likewise under backpressure, to find other senders
 DISCARD_S = 1.0  # at most, for discarding all that waits
-QUEUE_BYTES = 2**26  # that may wait, unless told otherwise
 
 
 class Frame(NamedTuple):

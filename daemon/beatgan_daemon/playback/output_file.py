@@ -1,5 +1,6 @@
 """A command's output: a file that appears whole or not at all, or standard output."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -41,7 +42,7 @@ def writing(out: Path | None, inputs: Sequence[str] = ()) -> Iterator[IO[bytes]]
 def _replacing(target: Path) -> Iterator[IO[bytes]]:
     """A file beside ``target`` that takes its place, and its mode, if the block succeeds."""
     if target.exists() and not os.access(target, os.W_OK):
-        raise PermissionError(13, "Permission denied")
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     mode = target.stat().st_mode & 0o7777 if target.exists() else NEW_MODE & ~_umask()
     descriptor, unfinished = mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:

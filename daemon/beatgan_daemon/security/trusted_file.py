@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.regular_file import open_regular
+from beatgan_daemon.regular_file import open_regular, text_of
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -20,7 +20,7 @@ def read_trusted(path: Path) -> str:
         real = path.resolve(strict=True)
         with open_regular(real) as file:
             _refuse_others(path, os.fstat(file.fileno()), real.parent.stat())
-            return file.read().decode()
+            return text_of(file, path)
     except (OSError, RuntimeError, UnicodeDecodeError) as error:
         raise StartError(f"{path}: cannot be read: {error}") from None
 

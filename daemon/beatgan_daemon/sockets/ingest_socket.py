@@ -19,7 +19,7 @@ from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
 from beatgan_daemon.sockets.bound_socket import NOBLOCK, BoundSocket
 
 MAX_PART = 4 * MAX_LEADS * MAX_SAMPLES  # bytes: the largest payload the protocol allows
-QUEUE_BYTES = 2**26  # that may wait for each connection, unless told otherwise
+QUEUE_BYTES = 2**26  # that may wait, here for each connection, unless told otherwise
 MIN_QUEUED = 2  # frames that may wait for each connection, however large
 MAX_PARTS = 4  # of a message; one more than a frame has, so that a longer one is recognised
 

@@ -21,6 +21,7 @@ from beatgan.model.artifact import (
     save,
     self_test,
     short_digest,
+    table_of,
 )
 from beatgan.model.calibration import Calibration
 from beatgan.model.self_test import SelfTest
@@ -28,6 +29,10 @@ from beatgan.spec import PreprocessSpec
 from beatgan_train.atomic_write import atomic_write
 from beatgan_train.data.source import Source
 
+FORMER_KEYS = {  # of format 2, by part; those of the spec are known to `PreprocessSpec`
+    "calibration": {"usual": "normal_sq_diff"},
+    "self_test": {"peaks": "r_peaks"},
+}
 PACKAGES = ("beatgan", "numpy", "scipy", "torch", "wfdb")
 
 
@@ -67,11 +72,12 @@ def convert(path: Path, coefficients: AlarmCoefficients) -> Artifact:
             sections["kind"],
             PreprocessSpec.from_dict(sections["spec"]),
             network_of(sections["network"]).eval(),
-            _calibration_of_format_2(sections["calibration"]),
+            Calibration.from_dict(_renamed(sections, "calibration")),
             coefficients,
             sections["provenance"] | {"converted_from": origin},
         )
-        self_test(replace(converted, test=_self_test_of_format_2(sections["self_test"])))
+        recorded = _renamed(sections, "self_test") | {"alerts": None}  # none were recorded
+        self_test(replace(converted, test=SelfTest.from_dict(recorded)))
         return converted
     except OSError as error:
         raise ArtifactError(f"{path}: {error.strerror}") from error
@@ -79,20 +85,10 @@ def convert(path: Path, coefficients: AlarmCoefficients) -> Artifact:
         raise ArtifactError(f"{path}: {error}") from error
 
 
-def _calibration_of_format_2(values: Mapping[str, Any]) -> Calibration:
-    """A calibration whose ``normal_sq_diff`` has its former name."""
-    try:
-        return Calibration.from_dict({**values, "normal_sq_diff": values["usual"]})
-    except (KeyError, TypeError) as error:
-        raise ArtifactError(f"calibration: {error}") from None
-
-
-def _self_test_of_format_2(values: Mapping[str, Any]) -> SelfTest:
-    """What a file of format 2 recorded: no alerts, and R peaks by another name."""
-    try:
-        return SelfTest.from_dict({**values, "r_peaks": values["peaks"], "alerts": None})
-    except (KeyError, TypeError) as error:
-        raise ArtifactError(f"self_test: {error}") from None
+def _renamed(sections: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """A part of a file of format 2, with today's keys."""
+    former = FORMER_KEYS[part]
+    return {former.get(key, key): value for key, value in table_of(sections, part).items()}
 
 
 def with_coefficients(path: Path, coefficients: AlarmCoefficients) -> Artifact:
