@@ -20,6 +20,7 @@ class AlarmCode(StrEnum):
     SATURATED = "signal.saturated"
     NOISE = "signal.noise"
     NO_DATA = "signal.no-data"  # raised by the daemon: a source has gone silent
+    DISCHARGED = "signal.discharged"  # raised by the daemon: somebody ended the watch over a stream
     JOURNAL = "daemon.journal"  # raised by the daemon: alerts cannot be written to the disk
 
     @property
@@ -51,5 +52,6 @@ _PRIORITIES = {
     AlarmCode.SATURATED: Priority.LOW,
     AlarmCode.NOISE: Priority.LOW,
     AlarmCode.NO_DATA: Priority.MEDIUM,
+    AlarmCode.DISCHARGED: Priority.LOW,
     AlarmCode.JOURNAL: Priority.MEDIUM,
 }

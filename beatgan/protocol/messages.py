@@ -53,7 +53,9 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One phase of one episode.
 
     ``former_code``: what ``code`` was called in the release before, where it was renamed.
-    ``repeat``: sent again, for late joiners. A field that is UNSET is not in the JSON.
+    ``by``: the client who acknowledged the episode, or discharged its stream; ``acknowledged_ns``
+    and ``discharged_ns``: when, UNIX time. ``repeat``: sent again, for late joiners. A field that
+    is UNSET is not in the JSON.
     """
 
     v: int = VERSION
@@ -82,6 +84,9 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     delay_ms: Delay
     explanation: Explanation | None
     former_code: str | UnsetType = UNSET
+    by: str | UnsetType = UNSET
+    acknowledged_ns: int | UnsetType = UNSET
+    discharged_ns: int | UnsetType = UNSET
     repeat: bool | UnsetType = UNSET
 
 

@@ -8,7 +8,6 @@ overflows is counted. Nothing here knows what a beat is.
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
-from queue import Empty
 from time import monotonic, time_ns
 
 from beatgan.errors import StreamError
@@ -23,6 +22,7 @@ from beatgan_daemon.model_loading import Loaded, load_model
 from beatgan_daemon.pipeline.batcher import Outgoing
 from beatgan_daemon.pipeline.message_builder import journal_alert
 from beatgan_daemon.preflight import cache_warnings, require_machine
+from beatgan_daemon.publishing.stream_actions import Acknowledgement, Discharge
 from beatgan_daemon.reload import Prepared, Reload
 from beatgan_daemon.reload_socket import Answer, ReloadSocket
 from beatgan_daemon.security.allow_list import AllowList, Role
@@ -36,6 +36,7 @@ FRAMES_PER_ITERATION = 32  # then beats that are due are scored, even if more fr
 ITERATION_S = 0.02  # likewise, where frames are so large that fewer take as long
 LONGEST_WAIT_S = 0.2  # for a frame: how soon a signal is seen
 # A signal to stop is obeyed within 5 s, with those of wiring.py and reload.JOIN_S.
+MAX_IDS_LOGGED = 5  # of episodes acknowledged at once
 DRAIN_S = 1.5  # for frames that had arrived by then
 FLUSH_S = 1.5  # for the publisher to journal and send everything
 
@@ -103,7 +104,7 @@ class Service:
         self._clock, self._notifier, self._log = clock, notifier, log.get()
         self.metrics, self.sockets, self.http = parts.metrics, parts.sockets, parts.http
         self.liveness = parts.liveness
-        self._engine, self._acknowledged = parts.engine, parts.acknowledged
+        self._engine, self._actions = parts.engine, parts.actions
         self._publisher, self._delivery = parts.publisher, parts.delivery
         self._queue, self._overload, self._shedding = parts.queue, parts.overload, parts.shedder
         self._refusals = parts.refusals
@@ -196,23 +197,47 @@ class Service:
         return self._clock()
 
     def _update_alarms(self) -> None:
-        """Alarms that do not come from ECG: acknowledgements, and that of the journal."""
-        active_alarms = self._engine.active_alarms
-        alerts: list[AlertMessage] = []
-        while True:
-            try:
-                alerts += active_alarms.acknowledge(self._acknowledged.get_nowait())
-            except Empty:
-                break
+        """Alarms that do not come from ECG: what clients ask for, and that of the journal."""
+        outgoing: list[Outgoing] = []
+        for action in self._actions.take():
+            if isinstance(action, Discharge):
+                outgoing += self._discharge(action)
+            else:
+                outgoing += self._acknowledge(action)
         trouble = self._publisher.trouble
         if (trouble is None) != (self._journal_alert is None):
             alert = journal_alert(self._journal_alert, time_ns())
-            alerts += active_alarms.take(alert)
+            outgoing += self._raised(self._engine.active_alarms.take(alert))
             self._journal_alert = None if trouble is None else alert
+        if outgoing:
+            self._delivery.publish(outgoing)
+
+    def _raised(self, alerts: list[AlertMessage]) -> list[Outgoing]:
+        """Alerts that the engine did not count."""
         for message in alerts:
             self.metrics.alerted(message.code, message.priority)
-        if alerts:
-            self._delivery.publish([Outgoing(each) for each in alerts])
+        return [Outgoing(each) for each in alerts]
+
+    def _acknowledge(self, action: Acknowledgement) -> list[Outgoing]:
+        alarms = self._engine.active_alarms
+        alerts = [
+            message
+            for episode in action.episodes
+            for message in alarms.acknowledge(episode, action.by, action.at_ns)
+        ]
+        ids = [message.id for message in alerts[:MAX_IDS_LOGGED]]
+        self._log.info("acknowledged", count=len(alerts), episodes=ids, by=action.by)
+        return self._raised(alerts)
+
+    def _discharge(self, action: Discharge) -> list[Outgoing]:
+        """End the watch over a stream; of one that is gone already, the alarms that are left."""
+        stream, by, at_ns = action
+        self._log.info("discharged", stream=stream, by=by)
+        messages: list[Outgoing] = []
+        if self._engine.knows(stream):
+            messages = self._engine.discharge(stream, by, at_ns, self._clock())
+        self._shedding.forget(stream)
+        return messages + self._raised(self._engine.active_alarms.discharge(stream, by, at_ns))
 
     def _apply(self, prepared: Prepared) -> None:
         """Go on with other settings, another model: between two iterations."""

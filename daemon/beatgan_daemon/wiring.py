@@ -8,12 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from queue import SimpleQueue
 
 import msgspec
 import zmq
 
-from beatgan.protocol.control import JournalEntry
+from beatgan.protocol.control import JournalEntry, StreamActions
 from beatgan.protocol.messages import AlertMessage, decode_alert
 from beatgan_daemon import log
 from beatgan_daemon.exit_codes import StartError
@@ -32,6 +31,7 @@ from beatgan_daemon.pipeline.checkpointing import Checkpointer, restore_streams
 from beatgan_daemon.pipeline.engine import Engine, EngineSettings
 from beatgan_daemon.publishing.delivery import Delivery
 from beatgan_daemon.publishing.publisher import Publisher, Retention
+from beatgan_daemon.publishing.stream_actions import StreamActionQueue
 from beatgan_daemon.security.credentials import Credentials, load_credentials
 from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
 from beatgan_daemon.settings import Settings
@@ -172,7 +172,7 @@ def credentials(settings: Settings) -> Credentials | None:
 
 
 def open_sockets(
-    settings: Settings, resources: ExitStack, metrics: Metrics, acknowledge: Callable[[str], None]
+    settings: Settings, resources: ExitStack, metrics: Metrics, actions: StreamActions
 ) -> Sockets:
     """All sockets; on leaving ``resources``, subscribers may take what is queued.
 
@@ -199,7 +199,7 @@ def open_sockets(
     control = ControlSocket(
         context,
         settings.control.bind,
-        acknowledge=acknowledge,
+        actions=actions,
         requested=metrics.requested,
         authenticator=authenticator,
     )
@@ -255,7 +255,7 @@ class Parts:
     sockets: Sockets
     publisher: Publisher
     delivery: Delivery
-    acknowledged: SimpleQueue[str]  # ids of episodes, from the control socket
+    actions: StreamActionQueue
     liveness: Liveness
     queue: FrameQueue
     refusals: FrameRefusals
@@ -278,10 +278,13 @@ def open_parts(
     """
     metrics = Metrics(version("beatgan"), loaded.digest)
     engine = make_engine(settings, loaded, metrics, clock)
-    acknowledged: SimpleQueue[str] = SimpleQueue()
+    overload = OverloadPolicy(*overload_limits(settings), clock())
+    actions = StreamActionQueue(engine, lambda: overload.shed, clock)
     persistence = open_persistence(settings.state.dir)
     resources.callback(persistence.close)
-    sockets = open_sockets(settings, resources, metrics, acknowledged.put)
+    sockets = open_sockets(settings, resources, metrics, actions)
+    if sockets.authenticator is not None:
+        actions.who = sockets.authenticator.sender
     ended = persistence.restore(engine, clock())
     publisher = start_publisher(settings, sockets, persistence, metrics)
     resources.callback(publisher.close, GIVE_UP_S)
@@ -299,7 +302,6 @@ def open_parts(
     queue = FrameQueue(
         sockets.source, settings.ingest.high_water, clock, check, _queue_bytes(settings)
     )
-    overload = OverloadPolicy(*overload_limits(settings), clock())
     shedder = LoadShedder(
         overload, engine, metrics, liveness, log.get(), settings.ingest.frames_per_s
     )
@@ -313,7 +315,7 @@ def open_parts(
         sockets=sockets,
         publisher=publisher,
         delivery=delivery,
-        acknowledged=acknowledged,
+        actions=actions,
         liveness=liveness,
         queue=queue,
         refusals=refusals,

@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 
 from beatgan.errors import UsageError
+from beatgan.protocol.control import encode_stream
 from beatgan.protocol.names import stream_of_record
 from beatgan.records import Recording, read_recording
-from beatgan_daemon.clients import client
+from beatgan_daemon.clients import client, stream_table
 from beatgan_daemon.clients import watch as watching
 from beatgan_daemon.playback import replay as replaying
 from beatgan_daemon.security import curve
@@ -123,14 +124,62 @@ def alerts(
 
 @app.command()
 def acknowledge(
-    episode: Annotated[str, typer.Argument(metavar="ID", help="the alert's `id`")],
+    episode: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="the alert's `id`", show_default=False)
+    ] = None,
+    stream: Annotated[
+        str | None, typer.Option("--stream", metavar="STREAM", help="all alarms of this stream")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="all alarms of all streams")] = False,
     connect: ControlEndpoint = CONTROL,
     key: Key = None,
     server_key: ServerKey = None,
 ) -> None:
-    """Say that somebody has seen an alarm."""
-    client.acknowledge(connect, episode, configure=_configure(key, server_key))
-    typer.echo(f"acknowledged {episode}")
+    """Say that somebody has seen an alarm, or all of a stream, or all."""
+    if (episode is not None) + (stream is not None) + all_ != 1:
+        raise UsageError("give one of ID, --stream STREAM, --all")
+    with client.Client(connect, configure=_configure(key, server_key)) as asked:
+        if episode is not None:
+            asked.acknowledge(episode)
+            typer.echo(f"acknowledged {episode}")
+        else:
+            typer.echo(f"acknowledged {asked.acknowledge_all(stream)} alarm(s)")
+
+
+@app.command()
+def streams(
+    connect: ControlEndpoint = CONTROL,
+    json: Annotated[bool, typer.Option("--json", help="JSON Lines instead of a table")] = False,
+    key: Key = None,
+    server_key: ServerKey = None,
+) -> None:
+    """List the streams: how each stands, since when, its last sample, and whose key sends it."""
+    with client.Client(connect, configure=_configure(key, server_key)) as asked:
+        if json:
+            for entry in asked.streams():
+                sys.stdout.buffer.write(encode_stream(entry) + b"\n")
+            return
+        for line in stream_table.lines(asked.streams()):
+            typer.echo(line)
+
+
+@app.command()
+def discharge(
+    stream: Annotated[str, typer.Argument(metavar="STREAM", help="its name")],
+    connect: ControlEndpoint = CONTROL,
+    key: Key = None,
+    server_key: ServerKey = None,
+) -> None:
+    """End the watch over a stream: its alarms end, and its place is free."""
+    with client.Client(connect, configure=_configure(key, server_key)) as asked:
+        sending = asked.discharge(stream)
+    typer.echo(f"discharged {stream}")
+    if sending:
+        typer.echo(
+            f"beatgan-daemon: {stream} was still sending: it is watched again with its next frame; "
+            "switch its source off, then discharge it",
+            err=True,
+        )
 
 
 @app.command()

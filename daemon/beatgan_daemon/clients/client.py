@@ -11,7 +11,13 @@ import msgspec
 import zmq
 
 from beatgan.errors import UsageError
-from beatgan.protocol.control import ReplyHeader, decode_reply, encode_request
+from beatgan.protocol.control import (
+    ReplyHeader,
+    StreamEntry,
+    decode_reply,
+    decode_stream,
+    encode_request,
+)
 from beatgan.protocol.messages import VERSION
 from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.security.curve import ConfigureSocket
@@ -73,6 +79,35 @@ class Client:
     def acknowledge(self, episode: str) -> None:
         """Say that somebody has seen the episode. Raises UsageError if it is not under way."""
         self._ask("acknowledge", {"id": episode})
+
+    def acknowledge_all(self, stream: str | None = None) -> int:
+        """Likewise all episodes under way, of one stream or of all; how many nobody had seen.
+
+        Raises UsageError if none of that stream is under way.
+        """
+        which = {"all": True} if stream is None else {"stream": stream}
+        return self._ask("acknowledge", which).header.count
+
+    def streams(self) -> Iterator[StreamEntry]:
+        """Every stream, in the order of their names."""
+        after, more = "", True
+        while more:
+            header, bodies = self._ask("streams", {"after": after})
+            yield from map(self._entry, bodies)
+            after, more = header.after, header.more
+
+    def discharge(self, stream: str) -> bool:
+        """End the watch over a stream; whether its frames were still coming.
+
+        Raises UsageError where it is not known.
+        """
+        return self._ask("discharge", {"stream": stream}).header.sending
+
+    def _entry(self, body: bytes) -> StreamEntry:
+        try:
+            return decode_stream(body)
+        except msgspec.MsgspecError as error:
+            raise NoAnswerError(f"{self._endpoint}: not an answer: {error}") from None
 
     def _ask(self, kind: str, what: Mapping[str, Any]) -> Page:
         self._socket.send(encode_request(kind, **what), zmq.NOBLOCK)

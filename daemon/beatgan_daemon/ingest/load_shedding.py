@@ -59,6 +59,11 @@ class LoadShedder:
             self._drop(1)
         return refused
 
+    def forget(self, stream: str) -> None:
+        """A stream was discharged."""
+        self._overload.forget(stream)
+        self._report()
+
     def balance(self, now: float, queue: FrameQueue) -> None:
         """Limit rates, shed streams if a frame has waited too long, or readmit some."""
         self._limit_rates(now, queue)

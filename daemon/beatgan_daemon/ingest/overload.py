@@ -81,6 +81,11 @@ class OverloadPolicy:
         self.shed = dict.fromkeys(line)
         return newest
 
+    def forget(self, stream: str) -> None:
+        """It is no stream any more, and takes no place."""
+        self.shed.pop(stream, None)
+        self._served.discard(stream)
+
     def probation_over(self, now: float) -> bool:
         """Whether it is time to call `readmit`."""
         return now - self._began >= self._probation

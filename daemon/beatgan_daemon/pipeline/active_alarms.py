@@ -7,6 +7,7 @@ journal of them is all that it needs to go on after a restart. Knows no signal a
 from collections import Counter
 from collections.abc import Iterable
 
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from beatgan.alarms.codes import PRESENT
@@ -39,6 +40,8 @@ class ActiveAlarms:
         acknowledged = before is not None and before.acknowledged
         onset_ns = message.onset_ns if before is None else before.onset_ns  # said once, it stays
         message = replace(message, acknowledged=acknowledged, onset_ns=onset_ns)
+        if before is not None:
+            message = replace(message, by=before.by, acknowledged_ns=before.acknowledged_ns)
         if message.phase != "end" or acknowledged or not self._latches(message):
             return [self._number(message)]
         self._latched[_key(message)] = message.id
@@ -46,14 +49,28 @@ class ActiveAlarms:
         released = [self._release(place) for place in list(self._latched)[: max(0, excess)]]
         return [self._number(replace(message, phase="update", latched=True)), *released]
 
-    def acknowledge(self, episode: str) -> list[AlertMessage]:
-        """Somebody has seen the episode: a latched one ends, another goes on without latching."""
+    def acknowledge(
+        self, episode: str, by: str | None = None, at_ns: int | UnsetType = UNSET
+    ) -> list[AlertMessage]:
+        """Somebody has seen the episode: a latched one ends, another goes on without latching.
+
+        ``by``: who, if that is known; ``at_ns``: when (UNIX time).
+        """
         message = self.active.get(episode)
         if message is None or message.acknowledged:
             return []
+        who = UNSET if by is None else by
+        seen = replace(message, acknowledged=True, by=who, acknowledged_ns=at_ns)
         if message.latched:
-            return [self._release(_key(message), acknowledged=True)]
-        return [self._number(replace(message, phase="update", acknowledged=True))]
+            del self._latched[_key(message)]
+            return [self._end(seen)]
+        return [self._number(replace(seen, phase="update"))]
+
+    def discharge(self, stream: str, by: str | None, at_ns: int) -> list[AlertMessage]:
+        """End all that is under way of ``stream``, because ``by`` ended the watch over it."""
+        ended = [m for m in self.active.values() if m.stream == stream]
+        self._latched = {key: each for key, each in self._latched.items() if key[0] != stream}
+        return [self._end(discharged(message, by, at_ns)) for message in ended]
 
     def end(self, messages: Iterable[AlertMessage]) -> list[AlertMessage]:
         """These episodes are over, because nothing is left that could end them."""
@@ -79,9 +96,8 @@ class ActiveAlarms:
         place = _key(message)
         return [self._release(place)] if place in self._latched else []
 
-    def _release(self, place: tuple[str, str], acknowledged: bool = False) -> AlertMessage:
-        message = self.active[self._latched.pop(place)]
-        return self._end(replace(message, acknowledged=acknowledged))
+    def _release(self, place: tuple[str, str]) -> AlertMessage:
+        return self._end(self.active[self._latched.pop(place)])
 
     def _end(self, message: AlertMessage) -> AlertMessage:
         end = message.sample if message.end_sample is None else message.end_sample
@@ -96,6 +112,11 @@ class ActiveAlarms:
         else:
             self.active[message.id] = _summary(message)
         return message
+
+
+def discharged(message: AlertMessage, by: str | None, at_ns: int) -> AlertMessage:
+    """The message, with who ended the watch over its stream, if that is known, and when."""
+    return replace(message, by=message.by if by is None else by, discharged_ns=at_ns)
 
 
 def _key(message: AlertMessage) -> tuple[str, str]:

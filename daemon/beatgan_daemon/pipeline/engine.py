@@ -8,6 +8,7 @@ No socket and no clock of its own: the time (monotonic seconds) comes in as an a
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -23,6 +24,7 @@ from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
 from beatgan_daemon.pipeline.batcher import BeatBatcher, Outgoing
 from beatgan_daemon.pipeline.observer import Observer
 from beatgan_daemon.pipeline.reorder import Arrival, ReorderBuffer
+from beatgan_daemon.pipeline.segment import DischargedBy
 from beatgan_daemon.pipeline.snapshot import Snapshot
 from beatgan_daemon.pipeline.stream import Stream
 
@@ -52,6 +54,19 @@ class Silence:
 
     last_received: float
     alert: Alert
+
+
+class StreamState(NamedTuple):
+    """How a stream stands; times in monotonic seconds.
+
+    ``received``: when something new came last, None at the moment in which that changes; ``since``:
+    from when on it has been ``silent``, or not.
+    """
+
+    stream: Stream
+    silent: bool
+    since: float
+    received: float | None
 
 
 class Engine:
@@ -183,6 +198,31 @@ class Engine:
         """Forget ``stream``, because its recording is over: its open episodes end there."""
         self._remove(stream, "the recording is over", now, over=True)
 
+    def discharge(self, stream: str, by: str | None, at_ns: int, now: float) -> list[Outgoing]:
+        """Forget ``stream``, which is known, because ``by`` ended the watch over it.
+
+        All messages that come of it: whatever was under way ends, and says by whom.
+        """
+        known = self._streams[stream]
+        for arrival in self._reorder.release(stream):
+            self._use(known, *arrival)
+        before = self._batcher.drain_batch(now)
+        known.segment.discharged = DischargedBy(by, at_ns)
+        alert = _discharged(known)
+        self._batcher.add([known.alert(alert), known.alert(_ended(alert, known.expected))], now)
+        self._remove(stream, "discharged" if by is None else f"discharged by {by}", now, over=True)
+        return [*before, *self._batcher.drain_batch(now)]
+
+    def state(self, stream: str) -> StreamState | None:
+        """How a stream stands, None if it is not known; any thread may ask."""
+        known, silence = self._streams.get(stream), self._silent.get(stream)
+        if known is None:
+            return None
+        if silence is not None:
+            return StreamState(known, True, silence.last_received, silence.last_received)
+        received = self._last_received.get(stream)
+        return StreamState(known, False, known.watched_since, received)
+
     def adjust(self, scorer: Scorer, limits: AlarmLimits, settings: EngineSettings) -> None:
         """Go on with other settings: beats that wait are scored by ``scorer``, each one once."""
         self._batcher.scorer, self._limits, self.active_alarms.latch = scorer, limits, limits.latch
@@ -235,6 +275,7 @@ class Engine:
             self._silent[snapshot.stream] = Silence(now, self._no_data(stream))
         else:
             self._record_arrival(snapshot.stream, now)
+        stream.watched_since = now
         self._batcher.add([stream.status_event("restored", "goes on after a restart")], now)
         self._observer.restored(1)
         self._observer.streams(len(self._streams))
@@ -255,7 +296,7 @@ class Engine:
             raise StreamError("streams", f"at most {most} streams are served at once")
         stream = Stream(chunk, self._spec, self._coefficients, self._limits, self._observer)
         self._streams[chunk.stream] = stream
-        self._last_received[chunk.stream] = now
+        self._last_received[chunk.stream] = stream.watched_since = now
         self._batcher.add(
             [stream.status_event("started", "first frame seen"), *stream.push(chunk)], now
         )
@@ -304,6 +345,7 @@ class Engine:
     def _end_silence(self, stream: Stream, chunk: Chunk, arrived: float) -> None:
         """Because ``chunk``, still to be used, brings something new."""
         alert = self._silent.pop(chunk.stream).alert
+        stream.watched_since = arrived
         known = chunk.epoch == stream.segment.epoch
         end = max(chunk.first, stream.expected) if known else stream.expected
         self._batcher.add([stream.alert(_ended(alert, end))], arrived)
@@ -319,6 +361,26 @@ class Engine:
             self._batcher.add([stream.alert(_ended(silence.alert, stream.expected))], now)
         self._batcher.add(stream.end(why, over), now)
         self._observer.streams(len(self._streams))
+
+
+def _discharged(stream: Stream) -> Alert:
+    """That somebody ends the watch over it: an episode that is over as soon as it is told."""
+    return Alert(
+        episode=stream.expected,
+        kind=AlarmCode.DISCHARGED.kind,
+        code=AlarmCode.DISCHARGED,
+        priority=AlarmCode.DISCHARGED.priority,
+        phase=Phase.START,
+        onset=stream.expected,
+        end=None,
+        at=stream.expected,
+        lead=None,
+        suspended=True,
+        beats=(),
+        worst=None,
+        explains=False,
+        condition_ms=0.0,
+    )
 
 
 def _ended(alert: Alert, sample: int) -> Alert:

@@ -77,6 +77,7 @@ class Stream:
         self._limits, self._observer = limits, observer
         self.segment = Segment(chunk, spec, coefficients, limits)
         self.expected = chunk.first  # index of the next new sample
+        self.watched_since = 0.0  # monotonic s: since when new samples have come without a silence
         self.sender: str | None = None  # of its latest frame: a key, or a called endpoint
         self._beats = 0  # of this epoch
         self._previous_epoch: int | None = None

@@ -14,6 +14,7 @@ from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
 
 NOBLOCK = int(zmq.NOBLOCK)  # as plain numbers: enumerations are slow
 SNDMORE = int(zmq.SNDMORE)
+USER_ID = "User-Id"  # of a message, as the ZAP authenticator said it: the sender's key
 
 
 class BoundSocket:

@@ -2,17 +2,30 @@
 
 from collections.abc import Callable
 from time import monotonic
+from typing import NamedTuple
 
 import zmq
 
-from beatgan.protocol.control import MAX_REQUEST_BYTES, AlertJournal, answer
+from beatgan.protocol.control import (
+    ANYBODY,
+    MAX_REQUEST_BYTES,
+    AlertJournal,
+    Caller,
+    StreamActions,
+    answer,
+)
 from beatgan_daemon.security.allow_list import Role
 from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
-from beatgan_daemon.sockets.bound_socket import NOBLOCK, BoundSocket
+from beatgan_daemon.sockets.bound_socket import NOBLOCK, USER_ID, BoundSocket
 
 REPLIES = 4  # queued for each client; further ones are dropped
 REQUESTS = 100  # queued from each client
 MAX_PARTS = 4  # of a message; one more than a request has, so that a longer one is recognised
+
+
+class _Request(NamedTuple):
+    parts: list[bytes]
+    caller: Caller
 
 
 class ControlSocket(BoundSocket):
@@ -25,13 +38,13 @@ class ControlSocket(BoundSocket):
         context: zmq.Context[zmq.Socket[bytes]],
         bind: str,
         *,
-        acknowledge: Callable[[str], None],
+        actions: StreamActions,
         requested: Callable[[str, str], None],
         authenticator: ZapAuthenticator | None = None,
     ) -> None:
-        """``acknowledge`` is called with the id of each episode that a client acknowledges,
-        ``requested`` with each request's kind and outcome. The rest as in `BoundSocket`."""
-        self._acknowledge, self._requested = acknowledge, requested
+        """``requested`` is called with each request's kind and outcome. The rest as in
+        `BoundSocket`."""
+        self._actions, self._requested = actions, requested
         super().__init__(context, (bind,), (), authenticator)
 
     def _set_options(self, socket: zmq.Socket[bytes]) -> None:
@@ -42,28 +55,37 @@ class ControlSocket(BoundSocket):
     def serve(self, book: AlertJournal, seconds: float) -> bool:
         """Answer requests for about ``seconds``; whether more may be waiting."""
         end = monotonic() + seconds
-        while (parts := self._receive()) is not None:
-            self._answer(parts, book)
+        while (request := self._receive()) is not None:
+            self._answer(request, book)
             if monotonic() > end:
                 return True
         return False
 
-    def _receive(self) -> list[bytes] | None:
-        """The next request's parts, at most MAX_PARTS; the first is the client's identity."""
+    def _receive(self) -> _Request | None:
+        """The next request: at most MAX_PARTS, the first of which is the client's identity."""
         try:
-            parts = [self.socket.recv(NOBLOCK)]
+            first = self.socket.recv(NOBLOCK, copy=False)
         except zmq.Again:
             return None
+        parts = [first.bytes]
         while self.socket.getsockopt(zmq.RCVMORE):
             part = self.socket.recv()
             if len(parts) < MAX_PARTS:
                 parts.append(part)
-        return parts
+        return _Request(parts, self._caller(first))
 
-    def _answer(self, parts: list[bytes], book: AlertJournal) -> None:
+    def _caller(self, frame: zmq.Frame) -> Caller:
+        """Who sent it, and what he may do by the allow-list in force."""
+        if self._authenticator is None:
+            return ANYBODY
+        client = self._authenticator.client(str(frame.get(USER_ID)))
+        return Caller(None, frozenset()) if client is None else Caller(client.name, client.roles)
+
+    def _answer(self, request: _Request, book: AlertJournal) -> None:
         """A REQ socket puts an empty part before its request, and wants it back."""
+        parts, caller = request
         envelope = parts[:2] if len(parts) > 2 and parts[1] == b"" else parts[:1]
-        request = parts[len(envelope) :]
-        reply = answer(request[0] if len(request) == 1 else b"", book, self._acknowledge)
+        said = parts[len(envelope) :]
+        reply = answer(said[0] if len(said) == 1 else b"", book, self._actions, caller)
         self._requested(reply.kind, reply.outcome)
         self.socket.send_multipart([*envelope, *reply.frames], NOBLOCK)

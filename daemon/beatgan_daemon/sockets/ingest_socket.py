@@ -16,7 +16,7 @@ from beatgan.protocol.names import ECG
 from beatgan.types import MAX_LEADS
 from beatgan_daemon.security.allow_list import Role
 from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
-from beatgan_daemon.sockets.bound_socket import NOBLOCK, BoundSocket
+from beatgan_daemon.sockets.bound_socket import NOBLOCK, USER_ID, BoundSocket
 
 MAX_PART = 4 * MAX_LEADS * MAX_SAMPLES  # bytes: the largest payload the protocol allows
 QUEUE_BYTES = 2**26  # that may wait, here for each connection, unless told otherwise
@@ -25,7 +25,6 @@ MAX_PARTS = 4  # of a message; one more than a frame has, so that a longer one i
 
 
 TURN = 64  # frames taken from one socket before the next one is asked
-USER_ID = "User-Id"  # of a message, as the ZAP authenticator said it: the sender's key
 
 
 class _EcgSocket(BoundSocket):

@@ -9,9 +9,11 @@ from typing import Self
 
 import pytest
 import zmq
+from typer.testing import CliRunner
 
 from beatgan.errors import UsageError
 from beatgan.protocol.control import JournalEntry
+from beatgan_daemon.cli import app
 from beatgan_daemon.clients.client import (
     Client,
     NoAnswerError,
@@ -22,6 +24,8 @@ from beatgan_daemon.clients.client import (
 )
 from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.storage.journal import Journal
+from tests.support.actions import RecordedActions
+from tests.support.actions import entry as entry_of
 
 ANY = "tcp://127.0.0.1:*"
 Socket = zmq.Socket[bytes]
@@ -35,7 +39,7 @@ class Served:
     """A control socket with a journal behind it, served by a thread of its own."""
 
     def __init__(self, alerts: int, endpoint: str = ANY) -> None:
-        self.seen: list[str] = []
+        self.actions = RecordedActions(entry_of("bed-7"))
         self._pending: list[JournalEntry] = [entry(n) for n in range(alerts)]
         self._endpoint, self._ready, self._over = endpoint, Event(), Event()
         self._thread = Thread(target=self._run)
@@ -50,7 +54,7 @@ class Served:
             ControlSocket(
                 context,
                 self._endpoint,
-                acknowledge=self.seen.append,
+                actions=self.actions,
                 requested=lambda kind, outcome: None,
             ) as control,
         ):
@@ -88,7 +92,7 @@ def test_all_pages_come(served: Served) -> None:
 
 def test_an_episode_is_acknowledged_or_unknown(served: Served) -> None:
     acknowledge(served.endpoint, "e7")
-    assert served.seen == ["e7"]
+    assert served.actions.acknowledged == [("e7", None)]
     with pytest.raises(UsageError, match="unknown-episode: no episode of that id"):
         acknowledge(served.endpoint, "e9999")
 
@@ -175,3 +179,46 @@ def test_the_socket_is_secured_before_it_connects(served: Served) -> None:
     seen: list[Socket] = []
     list(fetch_alerts(served.endpoint, configure=seen.append))
     assert len(seen) == 1
+
+
+# --- the commands ---------------------------------------------------------------------------------
+
+
+def said(*arguments: str) -> str:
+    result = CliRunner().invoke(app, [*arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_streams_are_a_table_or_json(served: Served) -> None:
+    served.actions.entries["bed-10"] = entry_of("bed-10", state="silent", sender="gate-1", key="k")
+    head, first, second = said("streams", "--connect", served.endpoint).splitlines()
+    assert head.split("  ")[0] == "STREAM"
+    assert first.split()[:2] == ["bed-10", "silent"]
+    assert first.endswith("gate-1")
+    assert second.split()[:2] == ["bed-7", "watched"]
+    assert second.endswith(" -")
+    assert len({line.index(word) for line, word in ((first, "silent"), (second, "watched"))}) == 1
+    lines = said("streams", "--json", "--connect", served.endpoint).splitlines()
+    assert [json.loads(line)["stream"] for line in lines] == ["bed-10", "bed-7"]
+    assert json.loads(lines[0])["key"] == "k"
+
+
+def test_a_stream_is_discharged(served: Served) -> None:
+    output = said("discharge", "bed-7", "--connect", served.endpoint)
+    assert output.startswith("discharged bed-7")
+    assert "was still sending" in output
+    assert served.actions.discharged == [("bed-7", None)]
+    with pytest.raises(UsageError, match="unknown-stream"):
+        said("discharge", "bed-99", "--connect", served.endpoint)
+
+
+def test_alarms_are_acknowledged_one_by_one_or_together(served: Served) -> None:
+    where = ["--connect", served.endpoint]
+    assert said("acknowledge", "e7", *where) == "acknowledged e7\n"
+    assert said("acknowledge", "--stream", "bed", *where) == "acknowledged 2500 alarm(s)\n"
+    assert said("acknowledge", "--all", *where) == "acknowledged 2500 alarm(s)\n"
+    assert len(served.actions.acknowledged) == 5001
+    for arguments in ([], ["e7", "--all"], ["--stream", "bed", "--all"]):
+        with pytest.raises(UsageError, match="give one of ID, --stream STREAM, --all"):
+            said("acknowledge", *arguments, *where)

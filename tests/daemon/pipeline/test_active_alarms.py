@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from beatgan.protocol.messages import AlertMessage, Delay
+from beatgan.protocol.messages import AlertMessage, Delay, encode_json
 from beatgan_daemon.pipeline import active_alarms as desks
 from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
 
@@ -163,3 +163,19 @@ def test_what_is_kept_is_brief() -> None:
     (first,) = active_alarms.take(message())
     assert first.beats == (100,)
     assert active_alarms.active[first.id].beats == ()
+
+
+def test_who_acknowledged_and_when_stays_with_the_episode() -> None:
+    alarms = ActiveAlarms(latch=True)
+    (start,) = alarms.take(message())
+    assert b'"by"' not in encode_json(start)
+    (update,) = alarms.acknowledge(start.id, "desk", 55)
+    (later,) = alarms.take(message("update"))
+    (end,) = alarms.take(message("end", end=300))
+    for each in (update, later, end):
+        assert (each.acknowledged, each.by, each.acknowledged_ns) == (True, "desk", 55)
+    (second,) = alarms.take(message(number=1))
+    alarms.take(message("end", number=1, end=300))
+    (released,) = alarms.acknowledge(second.id, "desk", 56)
+    assert (released.phase, released.by, released.acknowledged_ns) == ("end", "desk", 56)
+    assert alarms.acknowledge(second.id, "other", 57) == []

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from queue import SimpleQueue
 from threading import Event
 from typing import Any
 
@@ -32,6 +31,7 @@ from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
 from beatgan_daemon.storage import journal as journalling
 from beatgan_daemon.storage.journal import Journal
+from tests.support.actions import RecordedActions
 from tests.support.messages import alert_message, beat_message, status_message
 
 ANY = "tcp://127.0.0.1:*"
@@ -98,14 +98,14 @@ class Bench:
         self.context = resources.enter_context(zmq.Context[Socket]())
         self._resources = resources
         self.counts, self.store = Counts(), Shelf()
-        self.seen: SimpleQueue[str] = SimpleQueue()
+        self.actions = RecordedActions()
         self.requests: Counter[tuple[str, str]] = Counter()
         self.said: list[str] = []
         sink = PublishSocket(self.context, ANY, high_water=high_water, linger=0.5)
         control = ControlSocket(
             self.context,
             ANY,
-            acknowledge=self.seen.put,
+            actions=self.actions,
             requested=lambda kind, outcome: self.requests.update([(kind, outcome)]),
         )
         self.publish, self.control = sink.endpoint, control.endpoint
@@ -326,7 +326,7 @@ def test_acknowledgements_reach_the_pipeline(bench: Bench) -> None:
     with Client(bench.control) as client:
         until(lambda: len(client.active().bodies) == 1)
         client.acknowledge("bed/0/0/x/1")
-    assert bench.seen.get(timeout=5.0) == "bed/0/0/x/1"
+    assert bench.actions.acknowledged == [("bed/0/0/x/1", None)]
     assert bench.requests["acknowledge", "ok"] == 1
 
 

@@ -11,13 +11,15 @@ import zmq
 
 from beatgan.errors import UsageError
 from beatgan.protocol import control
-from beatgan.protocol.control import MAX_REQUEST_BYTES, JournalEntry, Reply, answer
+from beatgan.protocol.control import MAX_REQUEST_BYTES, Caller, JournalEntry, Reply, answer
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.security.allow_list import AllowList, Role
 from beatgan_daemon.security.curve import KeyPair
 from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
 from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.storage.journal import Journal
+from tests.support.actions import RecordedActions
+from tests.support.actions import entry as entry_of
 
 ANY = "tcp://127.0.0.1:*"
 Socket = zmq.Socket[bytes]
@@ -41,12 +43,12 @@ def book() -> Iterator[Journal]:
 
 def ask(book: Journal, **request: Any) -> tuple[dict[str, Any], list[bytes]]:
     kind, outcome, (header, *bodies) = answer(
-        json.dumps({"v": 1, **request}).encode(), book, lambda episode: None
+        json.dumps({"v": 1, **request}).encode(), book, RecordedActions()
     )
     decoded = json.loads(header)
     assert decoded["v"] == 1
     assert (decoded["type"] == "error") == (outcome != "ok")
-    assert kind in ("alerts", "active", "acknowledge", "unknown")
+    assert kind in (*control.RIGHTS, "unknown")
     return decoded, bodies
 
 
@@ -107,8 +109,8 @@ def test_active_episodes(book: Journal) -> None:
 
 
 def test_an_acknowledgement_is_passed_on(book: Journal) -> None:
-    seen: list[str] = []
-    reply = answer(b'{"v":1,"type":"acknowledge","id":"bed/12"}', book, seen.append)
+    actions = RecordedActions()
+    reply = answer(b'{"v":1,"type":"acknowledge","id":"bed/12"}', book, actions)
     assert reply[:2] == ("acknowledge", "ok")
     assert json.loads(reply.frames[0]) == {
         "v": 1,
@@ -116,7 +118,7 @@ def test_an_acknowledgement_is_passed_on(book: Journal) -> None:
         "id": "bed/12",
         "ok": True,
     }
-    assert seen == ["bed/12"]
+    assert actions.acknowledged == [("bed/12", None)]
 
 
 def test_an_episode_that_is_over_cannot_be_acknowledged(book: Journal) -> None:
@@ -141,6 +143,15 @@ def test_an_episode_that_is_over_cannot_be_acknowledged(book: Journal) -> None:
         (b'{"v":1,"type":"alerts","since":0,"limit":0}', "malformed"),
         (b'{"v":1,"type":"acknowledge","id":7}', "malformed"),
         (b'{"v":1,"type":"acknowledge","id":"%s"}' % (b"x" * 2000), "malformed"),
+        (b'{"v":1,"type":"acknowledge"}', "malformed"),
+        (b'{"v":1,"type":"acknowledge","all":false}', "malformed"),
+        (b'{"v":1,"type":"acknowledge","id":"bed/12","all":true}', "malformed"),
+        (b'{"v":1,"type":"acknowledge","id":"bed/12","stream":"bed"}', "malformed"),
+        (b'{"v":1,"type":"acknowledge","stream":"other"}', "unknown-episode"),
+        (b'{"v":1,"type":"discharge"}', "malformed"),
+        (b'{"v":1,"type":"discharge","stream":"other"}', "unknown-stream"),
+        (b'{"v":1,"type":"discharge","stream":""}', "unknown-stream"),
+        (b'{"v":1,"type":"streams","after":7}', "malformed"),
         (b'{"v":2,"type":"alerts","since":0}', "unknown-version"),
         (b'{"v":1,"type":"shutdown"}', "unknown-type"),
         (b"[" * 4000, "malformed"),
@@ -151,8 +162,11 @@ def test_an_episode_that_is_over_cannot_be_acknowledged(book: Journal) -> None:
 def test_a_bad_request_is_answered_with_the_reason(
     book: Journal, request_: bytes, word: str
 ) -> None:
-    reply = answer(request_, book, lambda episode: pytest.fail("acknowledged"))
+    actions = RecordedActions()
+    reply = answer(request_, book, actions)
     assert reply.outcome == word
+    assert not actions.acknowledged
+    assert not actions.discharged
     error = json.loads(reply.frames[0])
     assert (error["type"], error["error"]) == ("error", word)
     assert 0 < len(error["text"]) < 500
@@ -171,6 +185,9 @@ def test_no_bytes_crash_it(book: Journal) -> None:
         b'{"v":1,"type":"alerts","since":3,"limit":2}',
         b'{"v":1,"type":"active","since":0}',
         b'{"v":1,"type":"acknowledge","id":"bed/12"}',
+        b'{"v":1,"type":"acknowledge","stream":"bed"}',
+        b'{"v":1,"type":"streams","after":"bed","limit":2}',
+        b'{"v":1,"type":"discharge","stream":"bed"}',
         b'{"v":1,"type":"alerts","since":[[[{"a":1e400}]]]}',
     ]
     for _ in range(20_000):
@@ -178,11 +195,89 @@ def test_no_bytes_crash_it(book: Journal) -> None:
         for _ in range(chance.randrange(4)):
             place = chance.randrange(len(request) + 1)
             request[place : place + chance.randrange(3)] = chance.randbytes(chance.randrange(3))
-        reply = answer(bytes(request), book, lambda episode: None)
+        reply = answer(bytes(request), book, RecordedActions())
         assert isinstance(reply, Reply)
         json.loads(reply.frames[0])
         outcomes[reply.outcome] += 1
     assert outcomes.keys() >= {"ok", "malformed", "unknown-type", "unknown-version"}
+
+
+# --- who may ask, and for what --------------------------------------------------------------------
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "alerts": {"since": 0},
+    "active": {},
+    "streams": {},
+    "acknowledge": {"id": "bed/12"},
+    "discharge": {"stream": "bed"},
+}
+
+
+@pytest.mark.parametrize("kind", control.RIGHTS)
+def test_each_request_needs_its_right(book: Journal, kind: str) -> None:
+    request_ = json.dumps({"v": 1, "type": kind, **REQUESTS[kind]}).encode()
+    right = control.RIGHTS[kind]
+    for rights in [{right}, {"control", "acknowledge", "discharge"} - {right}, set()]:
+        actions = RecordedActions(entry_of("bed"))
+        reply = answer(request_, book, actions, Caller("desk", frozenset(rights)))
+        assert reply.outcome == ("ok" if right in rights else "not-allowed")
+        done = actions.acknowledged + actions.discharged
+        assert bool(done) == (reply.outcome == "ok" and right != "control")
+        assert {by for _, by in done} <= {"desk"}
+    assert "desk has not the role" in json.loads(reply.frames[0])["text"]
+
+
+def test_all_alarms_of_a_stream_are_acknowledged_or_all(book: Journal) -> None:
+    seen = JournalEntry(15, "other/1", "other", "update", b'{"acknowledged":true}')
+    unseen = JournalEntry(16, "other/2", "other", "start", b'{"acknowledged":false}')
+    book.append([seen, unseen], {}, 0)
+    for which, episodes in (
+        ({"stream": "other"}, ["other/2"]),
+        ({"stream": "bed"}, [f"bed/{n}" for n in range(10, 15)]),
+        ({"all": True}, [*(f"bed/{n}" for n in range(10, 15)), "other/2"]),
+    ):
+        actions = RecordedActions()
+        request_ = json.dumps({"v": 1, "type": "acknowledge", **which}).encode()
+        reply = answer(request_, book, actions, Caller("desk", None))
+        assert json.loads(reply.frames[0]) == {
+            **{"v": 1, "type": "acknowledge", "ok": True, "count": len(episodes)},
+            **which,
+        }
+        assert actions.acknowledged == [(episode, "desk") for episode in episodes]
+
+
+def test_all_alarms_may_be_none() -> None:
+    journal = Journal(None, lambda text: None)
+    actions = RecordedActions()
+    reply = answer(b'{"v":1,"type":"acknowledge","all":true}', journal, actions)
+    assert json.loads(reply.frames[0])["count"] == 0
+    assert actions.acknowledged == []
+    journal.close()
+
+
+def test_streams_come_in_pages_by_name(book: Journal) -> None:
+    actions = RecordedActions(*(entry_of(f"bed-{k:04}") for k in range(2500)))
+    found, after, pages = list[str](), "", 0
+    while True:
+        request_ = json.dumps({"v": 1, "type": "streams", "after": after}).encode()
+        header, *bodies = answer(request_, book, actions).frames
+        found += [json.loads(body)["stream"] for body in bodies]
+        pages += 1
+        after, more = json.loads(header)["after"], json.loads(header)["more"]
+        if not more:
+            break
+    assert (pages, found) == (3, [f"bed-{k:04}" for k in range(2500)])
+
+
+def test_a_discharge_says_whether_frames_still_come(book: Journal) -> None:
+    actions = RecordedActions(entry_of("here"), entry_of("gone", state="silent"))
+    for stream, sending in (("here", True), ("gone", False), ("bed", False)):
+        request_ = json.dumps({"v": 1, "type": "discharge", "stream": stream}).encode()
+        reply = json.loads(answer(request_, book, actions, Caller("desk", None)).frames[0])
+        assert reply == {
+            **{"v": 1, "type": "discharge", "stream": stream, "sending": sending, "ok": True}
+        }
+    assert actions.discharged == [(stream, "desk") for stream in ("here", "gone", "bed")]
 
 
 # --- the socket -----------------------------------------------------------------------------------
@@ -197,7 +292,7 @@ class ActiveAlarms:
         self.control = ControlSocket(
             context,
             ANY,
-            acknowledge=lambda episode: None,
+            actions=RecordedActions(),
             requested=lambda kind, outcome: self.counts.update([(kind, outcome)]),
         )
 
@@ -277,10 +372,13 @@ def test_a_bad_endpoint_is_named(context: zmq.Context[Socket], active_alarms: Ac
 
     with pytest.raises(StartError, match=r"control endpoint .*: the port is in use"):
         ControlSocket(
-            context, active_alarms.control.endpoint, acknowledge=nothing, requested=nothing
+            context,
+            active_alarms.control.endpoint,
+            actions=RecordedActions(),
+            requested=nothing,
         )
     with pytest.raises(UsageError, match="control endpoint 'nonsense'"):
-        ControlSocket(context, "nonsense", acknowledge=nothing, requested=nothing)
+        ControlSocket(context, "nonsense", actions=RecordedActions(), requested=nothing)
 
 
 class RecordingAuthenticator(ZapAuthenticator):
@@ -302,7 +400,11 @@ def test_a_socket_is_secured_before_it_is_bound(context: zmq.Context[Socket]) ->
     with (
         RecordingAuthenticator(context) as authenticator,
         ControlSocket(
-            context, ANY, acknowledge=nothing, requested=nothing, authenticator=authenticator
+            context,
+            ANY,
+            actions=RecordedActions(),
+            requested=nothing,
+            authenticator=authenticator,
         ) as control,
     ):
         control.reopen()

@@ -1,0 +1,33 @@
+"""The streams as a table for people: one line each."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from beatgan.protocol.control import StreamEntry
+
+HEAD = ("STREAM", "STATE", "SINCE", "LAST SAMPLE", "RECEIVED", "SENT BY")
+NOT_KNOWN = "-"
+
+
+def lines(entries: Iterable[StreamEntry]) -> Iterator[str]:
+    """The table's lines, columns as wide as they must be."""
+    rows = [HEAD, *map(_row, entries)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(map(str.ljust, row, widths)).rstrip()
+
+
+def _row(entry: StreamEntry) -> tuple[str, ...]:
+    return (
+        entry.stream,
+        entry.state,
+        _clock(entry.since_ns),
+        str(entry.last_sample),
+        NOT_KNOWN if entry.received_ns is None else _clock(entry.received_ns),
+        entry.sender or NOT_KNOWN,
+    )
+
+
+def _clock(ns: int) -> str:
+    """Local wall time to the second."""
+    return f"{datetime.fromtimestamp(ns // 10**9):%Y-%m-%d %H:%M:%S}"
