@@ -211,7 +211,7 @@ class Alert(Struct, frozen=True, kw_only=True):
     from sample ``at`` on; ``condition_ms``: from there to the moment it could be known. ``lead``:
     the one that it is about, None for all or none. ``suspended``: whether no lead is usable, so
     that no beat can be scored. ``suppressed``: how many episodes of this code were held back since
-    the last message of this code.
+    the last message of this code. ``text``: the same for people, where the code does not say it.
     """
 
     episode: int
@@ -229,3 +229,4 @@ class Alert(Struct, frozen=True, kw_only=True):
     explains: bool
     condition_ms: float
     suppressed: int = 0
+    text: str = ""

@@ -19,9 +19,13 @@ class AlarmCode(StrEnum):
     FLAT = "signal.flat"
     SATURATED = "signal.saturated"
     NOISE = "signal.noise"
-    NO_DATA = "signal.no-data"  # raised by the daemon: a source has gone silent
-    DISCHARGED = "signal.discharged"  # raised by the daemon: somebody ended the watch over a stream
-    JOURNAL = "daemon.journal"  # raised by the daemon: alerts cannot be written to the disk
+    # Raised by the daemon, not by a stream's samples:
+    NO_DATA = "signal.no-data"  # a source has gone silent
+    SOURCE_CONFLICT = "signal.source-conflict"  # two sources send under one name
+    RATE_MISMATCH = "signal.rate-mismatch"  # samples arrive at another rate than fs
+    REJECTED = "signal.rejected"  # frames come, but all are refused: nobody is watched
+    DISCHARGED = "signal.discharged"  # somebody ended the watch over a stream
+    JOURNAL = "daemon.journal"  # alerts cannot be written to the disk
 
     @property
     def kind(self) -> Kind:
@@ -53,5 +57,8 @@ _PRIORITIES = {
     AlarmCode.NOISE: Priority.LOW,
     AlarmCode.NO_DATA: Priority.MEDIUM,
     AlarmCode.DISCHARGED: Priority.LOW,
+    AlarmCode.SOURCE_CONFLICT: Priority.MEDIUM,
+    AlarmCode.RATE_MISMATCH: Priority.MEDIUM,
+    AlarmCode.REJECTED: Priority.MEDIUM,
     AlarmCode.JOURNAL: Priority.MEDIUM,
 }

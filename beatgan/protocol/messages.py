@@ -52,6 +52,7 @@ class Explanation(msgspec.Struct, frozen=True):
 class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One phase of one episode.
 
+    ``text``: the same for people, where the code alone does not say it.
     ``former_code``: what ``code`` was called in the release before, where it was renamed.
     ``by``: the client who acknowledged the episode, or discharged its stream; ``acknowledged_ns``
     and ``discharged_ns``: when, UNIX time. ``repeat``: sent again, for late joiners. A field that
@@ -87,6 +88,7 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     by: str | UnsetType = UNSET
     acknowledged_ns: int | UnsetType = UNSET
     discharged_ns: int | UnsetType = UNSET
+    text: str | UnsetType = UNSET
     repeat: bool | UnsetType = UNSET
 
 

@@ -148,6 +148,10 @@ class Metrics(Observer):
         if frames:
             self._labelled["frames_rejected"].labels(reason).inc(frames)
 
+    def frame_refused(self, reason: str, samples: int) -> None:  # noqa: ARG002
+        """A frame that had been held was dropped."""
+        self.rejected(reason)
+
     def shed(self, frames: int) -> None:
         """``frames`` frames were dropped unread."""
         self._counters["frames_shed"].inc(frames)

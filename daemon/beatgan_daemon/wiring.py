@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from time import time_ns
 
 import msgspec
 import zmq
@@ -69,6 +70,7 @@ def make_engine(
         engine_settings(settings),
         observer=metrics,
         clock=clock,
+        unix_ns=time_ns,
     )
     metrics.ask(
         "clock_drift_ratio",

@@ -66,8 +66,9 @@ class CountingObserver(Observer):
     def clock_stepped(self) -> None:
         self._counts["clock_steps"] += 1
 
-    def rejected(self, reason: str) -> None:
-        self._counts[f"rejected[{reason}]"] += 1
+    def frame_refused(self, reason: str, samples: int) -> None:
+        self._counts[f"refused[{reason}]"] += 1
+        self._counts["refused samples"] += samples
 
     def scored(self, beats: int) -> None:
         self._counts["scored"] += beats

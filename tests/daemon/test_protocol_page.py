@@ -11,7 +11,7 @@ import zmq
 from beatgan.protocol import frames
 from beatgan.protocol.frames import decode_frame
 from beatgan_daemon.ingest import load_shedding, sender_guard
-from beatgan_daemon.pipeline import engine, stream
+from beatgan_daemon.pipeline import engine, source_selection, stream
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +19,8 @@ PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 
 
 def test_the_page_explains_every_reason_that_the_code_can_give() -> None:
-    source = "".join(Path(str(module.__file__)).read_text() for module in (frames, stream, engine))
+    modules = (frames, stream, engine, source_selection)
+    source = "".join(Path(str(module.__file__)).read_text() for module in modules)
     section = PAGE.partition("\n### What is refused\n")[2].partition("\n## ")[0]
     given = set(re.findall(r'StreamError\(\s*"([a-z]+)"', source))
     explained = set(re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE))

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
 from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.coefficients import AlarmCoefficients
@@ -19,14 +17,17 @@ from beatgan.errors import StreamError
 from beatgan.model.scorer import Scorer
 from beatgan.protocol.messages import State
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Alert, Chunk, Phase
+from beatgan.types import Alert, Chunk
 from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
+from beatgan_daemon.pipeline.arrival_rate import ArrivalRate
 from beatgan_daemon.pipeline.batcher import BeatBatcher, Outgoing
 from beatgan_daemon.pipeline.observer import Observer
 from beatgan_daemon.pipeline.reorder import Arrival, ReorderBuffer
 from beatgan_daemon.pipeline.segment import DischargedBy
 from beatgan_daemon.pipeline.snapshot import Snapshot
+from beatgan_daemon.pipeline.source_selection import SourceSelector, Takeover
 from beatgan_daemon.pipeline.stream import Stream
+from beatgan_daemon.pipeline.stream_alarms import StreamAlarms, end_alert, start_alert
 
 FORGET_S = 3600.0
 OTHER_SENDER = "sender"  # reason of a frame that comes with another key than its stream's
@@ -84,11 +85,13 @@ class Engine:
         active_alarms: ActiveAlarms | None = None,
         forget: float = FORGET_S,
         clock: Callable[[], float] | None = None,
+        unix_ns: Callable[[], int] | None = None,
     ) -> None:
         """A silent stream is forgotten after ``forget`` seconds.
 
         ``clock`` is asked for the time again after scoring, so that delays include it; without one,
-        delays end at the time given to `poll`.
+        delays end at the time given to `poll`. ``unix_ns``: UNIX time, by which samples are old;
+        without it, none that arrive too fast are found.
         """
         observer = Observer() if observer is None else observer
         self._spec, self._coefficients, self._limits = spec, coefficients, limits
@@ -99,7 +102,12 @@ class Engine:
             OrderedDict()
         )  # longest without new samples first
         self._silent: OrderedDict[str, Silence] = OrderedDict()  # likewise
+        self._last_used: dict[str, float] = {}  # when each stream's latest new sample had arrived
         self._reorder = ReorderBuffer(settings.reorder, observer)
+        self._selector = SourceSelector(settings.silence, observer)
+        self._stream_alarms = StreamAlarms()
+        self._rates: dict[str, ArrivalRate] = {}
+        self._unix_ns = unix_ns
         self.active_alarms = ActiveAlarms(limits.latch) if active_alarms is None else active_alarms
         self._batcher = BeatBatcher(
             scorer,
@@ -127,10 +135,12 @@ class Engine:
             raise StreamError("sender", "another key sends this stream, and its frames still come")
         stream.validate(chunk)
         stream.sender = sender
-        if not stream.has_new_samples(chunk):
-            stream.repeat(len(chunk.samples))  # repeated samples do not end a silence
-        elif chunk.first == stream.expected and not self._reorder.holds(chunk.stream):
+        if stream.goes_on_with(chunk) and not self._reorder.holds(chunk.stream):
             self._use(stream, chunk, now)
+        elif self._selector.claims(stream, chunk):
+            self._offer(stream, chunk, now)
+        elif not stream.has_new_samples(chunk):
+            stream.repeat(len(chunk.samples))  # repeated samples do not end a silence
         else:
             self._put_in_order(stream, chunk, now)
 
@@ -143,24 +153,116 @@ class Engine:
 
     def _put_in_order(self, stream: Stream, chunk: Chunk, now: float) -> None:
         """Use the frames that ``chunk`` puts in order; it may have to wait itself."""
-        if chunk.epoch != stream.segment.epoch or stream.jumps(chunk):
-            ready = [*self._reorder.release(chunk.stream), Arrival(chunk, now)]
-        elif self._reorder.repeats(chunk):
+        if self._reorder.repeats(chunk):
             stream.repeat(len(chunk.samples))
             return
-        else:
-            ready = self._reorder.sort(chunk, stream.expected, now)
-        for arrival in ready:
-            self._use(stream, *arrival)
-        if chunk.stream in self._last_received:  # a frame that waits is no silence
+        near = self._selector.plausible(stream, chunk, self._quiet(chunk.stream, now))
+        for arrival in self._reorder.sort(chunk, stream.expected, now):
+            self._place(stream, *arrival)
+        if near and chunk.stream in self._last_received:  # a frame that waits is no silence
             self._record_arrival(chunk.stream, now)
 
-    def _use(self, stream: Stream, chunk: Chunk, arrived: float) -> None:
+    def _place(self, stream: Stream, chunk: Chunk, arrived: float) -> None:
+        """Use a frame that waited, unless the gap before it must be confirmed."""
+        if self._selector.plausible(stream, chunk, self._quiet(chunk.stream, arrived)):
+            self._use(stream, chunk, arrived)
+        else:
+            self._offer(stream, chunk, arrived)
+
+    def _use(self, stream: Stream, chunk: Chunk, arrived: float, restart: bool = False) -> None:
         if chunk.stream in self._silent:
             self._end_silence(stream, chunk, arrived)
-        if events := stream.use(chunk):
+        before = stream.segment
+        if events := stream.use(chunk, restart):
             self._batcher.add(events, arrived)
         self._record_arrival(chunk.stream, arrived)
+        self._last_used[chunk.stream] = arrived
+        if stream.segment is not before:
+            self._rates.pop(chunk.stream, None)
+        self._measure_rate(stream, chunk, arrived)
+        if self._selector.holds():
+            self._selector.advanced(stream, arrived)
+            self._report_conflicts(arrived)
+
+    def _place_late(self, arrival: Arrival) -> None:
+        """`_place` where nobody is left to hear that a frame is refused: it is counted here."""
+        chunk = arrival.chunk
+        try:
+            self._place(self._streams[chunk.stream], *arrival)
+        except StreamError as error:
+            self._observer.frame_refused(error.reason, len(chunk.samples))
+
+    def _quiet(self, name: str, now: float) -> float:
+        """Seconds without a new sample of the stream."""
+        return now - self._last_used[name]
+
+    # --- which source is watched, and whether its rate is what it says ------------------------
+
+    def _offer(self, stream: Stream, chunk: Chunk, now: float) -> None:
+        """A frame that may be another source's: used at once, held, or refused (StreamError)."""
+        quiet, silent = self._quiet(chunk.stream, now), chunk.stream in self._silent
+        try:
+            self._take_over(self._selector.offer(stream, chunk, now, quiet, silent), now)
+        finally:
+            self._report_conflicts(now)
+
+    def _take_over(self, taken: Takeover | None, now: float) -> None:
+        """Watch what was held: what is under way of the source before ends."""
+        if taken is None:
+            return
+        stream = self._streams[taken.stream]
+        self._report_conflicts(now)
+        for chunk, arrived in self._reorder.release(taken.stream):
+            if self._selector.plausible(stream, chunk, self._quiet(taken.stream, arrived)):
+                self._use(stream, chunk, arrived)
+            else:
+                self._observer.frame_refused("jump", len(chunk.samples))
+        self._batcher.add(self._stream_alarms.end_all(stream), now)
+        (first, arrived), *others = taken.frames
+        self._use(stream, first, arrived, taken.restart)
+        for each in others:
+            if taken.in_order:
+                self._use(stream, *each)
+            else:
+                self._place(stream, *each)
+        self._record_arrival(taken.stream, now)
+
+    def _check_sources(self, now: float) -> None:
+        """Take over what time alone has confirmed."""
+        for name in self._selector.names():
+            silent = name in self._silent
+            quiet = self._quiet(name, now)
+            self._take_over(self._selector.check(self._streams[name], now, quiet, silent), now)
+        self._report_conflicts(now)
+
+    def _report_conflicts(self, now: float) -> None:
+        for name, text in self._selector.take_conflicts():
+            stream = self._streams[name]
+            if text is None:
+                events = self._stream_alarms.end(stream, AlarmCode.SOURCE_CONFLICT)
+            else:
+                events = self._stream_alarms.begin(
+                    stream, AlarmCode.SOURCE_CONFLICT, stream.expected, text
+                )
+            self._batcher.add(events, now)
+
+    def _measure_rate(self, stream: Stream, chunk: Chunk, arrived: float) -> None:
+        rate = self._rates.get(chunk.stream)
+        if rate is None:
+            rate = self._rates[chunk.stream] = ArrivalRate(chunk.fs)
+            self._batcher.add(self._stream_alarms.end(stream, AlarmCode.RATE_MISMATCH), arrived)
+        t_ns = chunk.t_ns + round(len(chunk.samples) * 1e9 / chunk.fs)
+        if not rate.push(stream.expected, t_ns, arrived, self._unix_ns):
+            return
+        if rate.deviates:
+            text = (
+                f"{stream.segment.stream} says fs = {chunk.fs:g} Hz, but its samples arrive at "
+                f"{rate.ratio * chunk.fs:.0f} Hz: heart rates and intervals are wrong"
+            )
+            events = self._stream_alarms.begin(stream, AlarmCode.RATE_MISMATCH, rate.onset, text)
+        else:
+            events = self._stream_alarms.end(stream, AlarmCode.RATE_MISMATCH)
+        self._batcher.add(events, arrived)
 
     def _record_arrival(self, name: str, now: float) -> None:
         self._last_received[name] = now
@@ -174,16 +276,18 @@ class Engine:
         """
         until = now if received_until is None else received_until
         for arrival in self._reorder.due(until):
-            self._use(self._streams[arrival.chunk.stream], *arrival)
+            self._place_late(arrival)
+        if self._selector.due(until):
+            self._check_sources(until)
         fell_silent = self._detect_silence(until)
         return self._batcher.drain_batch(now) if fell_silent or self._batcher.due(now) else []
 
     def deadline(self) -> float | None:
         """When `poll` next has something to do, if no chunk arrives; None if never."""
-        known = (self._batcher.deadline(), self._reorder.deadline())
+        known = (self._batcher.deadline(), self._reorder.deadline(), self._selector.deadline())
         times = [each for each in known if each is not None]
         if self._last_received:
-            times.append(next(iter(self._last_received.values())) + self._settings.silence)
+            times.append(self._next_silence())
         if self._silent:
             times.append(next(iter(self._silent.values())).last_received + self._forget)
         return min(times, default=None)
@@ -191,7 +295,11 @@ class Engine:
     def drain(self, now: float) -> list[Outgoing]:
         """All that waits, scored now. Streams and their episodes stay as they are."""
         for arrival in self._reorder.release_all():
-            self._use(self._streams[arrival.chunk.stream], *arrival)
+            self._place_late(arrival)
+        for name in self._selector.names():
+            quiet = self._quiet(name, now)
+            self._take_over(self._selector.conclude(self._streams[name], quiet), now)
+        self._report_conflicts(now)
         return self._batcher.drain_batch(now)
 
     def end(self, stream: str, now: float) -> None:
@@ -209,7 +317,7 @@ class Engine:
         before = self._batcher.drain_batch(now)
         known.segment.discharged = DischargedBy(by, at_ns)
         alert = _discharged(known)
-        self._batcher.add([known.alert(alert), known.alert(_ended(alert, known.expected))], now)
+        self._batcher.add([known.alert(alert), known.alert(end_alert(alert, known.expected))], now)
         self._remove(stream, "discharged" if by is None else f"discharged by {by}", now, over=True)
         return [*before, *self._batcher.drain_batch(now)]
 
@@ -230,6 +338,7 @@ class Engine:
         self._batcher.batch_age = settings.batch_age
         self._forget = max(self._forget, settings.silence)
         self._settings, self._reorder.max_wait = settings, settings.reorder
+        self._selector.silence = settings.silence
         for stream in self._streams.values():
             stream.replace_limits(limits)
 
@@ -271,6 +380,7 @@ class Engine:
             snapshot, self._spec, self._coefficients, self._limits, self._observer
         )
         self._streams[snapshot.stream] = stream
+        self._last_used[snapshot.stream] = now
         if snapshot.silent:
             self._silent[snapshot.stream] = Silence(now, self._no_data(stream))
         else:
@@ -287,7 +397,7 @@ class Engine:
             ids.add(
                 self._streams[name].segment.episode_id(AlarmCode.NO_DATA, silence.alert.episode)
             )
-        return ids
+        return ids | self._stream_alarms.episodes()
 
     # --- streams come, fall silent, return and go ---------------------------------------------
 
@@ -297,6 +407,7 @@ class Engine:
         stream = Stream(chunk, self._spec, self._coefficients, self._limits, self._observer)
         self._streams[chunk.stream] = stream
         self._last_received[chunk.stream] = stream.watched_since = now
+        self._last_used[chunk.stream] = now
         self._batcher.add(
             [stream.status_event("started", "first frame seen"), *stream.push(chunk)], now
         )
@@ -305,13 +416,14 @@ class Engine:
     def _detect_silence(self, now: float) -> bool:
         """Whether a stream fell silent or was forgotten by ``now``."""
         found = False
-        while (
-            self._last_received
-            and now >= next(iter(self._last_received.values())) + self._settings.silence
-        ):
+        if self._selector.holds() and self._last_received and self._next_silence() <= now:
+            self._check_sources(now)  # what is held may end it
+        while self._last_received and now >= self._next_silence():
             name, last_received = self._last_received.popitem(last=False)
             alert = self._no_data(self._streams[name])
             self._silent[name] = Silence(last_received, alert)
+            if name in self._rates:
+                self._rates[name].pause()
             self._batcher.add(
                 [self._streams[name].alert(alert)], last_received + self._settings.silence
             )
@@ -324,23 +436,13 @@ class Engine:
             found = True
         return found
 
+    def _next_silence(self) -> float:
+        return next(iter(self._last_received.values())) + self._settings.silence
+
     def _no_data(self, stream: Stream) -> Alert:
-        return Alert(
-            episode=stream.expected,  # the next silence begins at a later sample
-            kind=AlarmCode.NO_DATA.kind,
-            code=AlarmCode.NO_DATA,
-            priority=AlarmCode.NO_DATA.priority,
-            phase=Phase.START,
-            onset=stream.expected,
-            end=None,
-            at=stream.expected,
-            lead=None,
-            suspended=True,
-            beats=(),
-            worst=None,
-            explains=False,
-            condition_ms=1000 * self._settings.silence,
-        )
+        sample = stream.expected  # the next silence begins at a later one
+        silent_ms = 1000 * self._settings.silence
+        return start_alert(AlarmCode.NO_DATA, sample, sample, "", silent_ms, suspended=True)
 
     def _end_silence(self, stream: Stream, chunk: Chunk, arrived: float) -> None:
         """Because ``chunk``, still to be used, brings something new."""
@@ -348,40 +450,27 @@ class Engine:
         stream.watched_since = arrived
         known = chunk.epoch == stream.segment.epoch
         end = max(chunk.first, stream.expected) if known else stream.expected
-        self._batcher.add([stream.alert(_ended(alert, end))], arrived)
+        self._batcher.add([stream.alert(end_alert(alert, end))], arrived)
 
     def _remove(self, name: str, why: str, now: float, over: bool = False) -> None:
         stream = self._streams[name]
         for arrival in self._reorder.release(name):
             self._use(stream, *arrival)
+        self._selector.forget(stream)
+        self._report_conflicts(now)
+        self._batcher.add(self._stream_alarms.end_all(stream), now)
+        self._rates.pop(name, None)
         del self._streams[name]
         self._last_received.pop(name, None)
+        del self._last_used[name]
         silence = self._silent.pop(name, None)
         if silence is not None:
-            self._batcher.add([stream.alert(_ended(silence.alert, stream.expected))], now)
+            self._batcher.add([stream.alert(end_alert(silence.alert, stream.expected))], now)
         self._batcher.add(stream.end(why, over), now)
         self._observer.streams(len(self._streams))
 
 
 def _discharged(stream: Stream) -> Alert:
     """That somebody ends the watch over it: an episode that is over as soon as it is told."""
-    return Alert(
-        episode=stream.expected,
-        kind=AlarmCode.DISCHARGED.kind,
-        code=AlarmCode.DISCHARGED,
-        priority=AlarmCode.DISCHARGED.priority,
-        phase=Phase.START,
-        onset=stream.expected,
-        end=None,
-        at=stream.expected,
-        lead=None,
-        suspended=True,
-        beats=(),
-        worst=None,
-        explains=False,
-        condition_ms=0.0,
-    )
-
-
-def _ended(alert: Alert, sample: int) -> Alert:
-    return replace(alert, phase=Phase.END, end=sample, at=sample, suspended=False, condition_ms=0.0)
+    sample = stream.expected
+    return start_alert(AlarmCode.DISCHARGED, sample, sample, "", 0.0, suspended=True)

@@ -72,6 +72,7 @@ def alert_message(
         delay_ms=Delay(round(alert.condition_ms, 3), round(1000 * signal_s, 3)),
         explanation=_explanation(worst, rate) if worst is not None and alert.explains else None,
         former_code=FORMER.get(alert.code, UNSET),
+        text=alert.text or UNSET,
     )
 
 
@@ -107,20 +108,22 @@ def status_message(segment: Segment, times: SourceTimes, change: StatusChange) -
     )
 
 
-def journal_alert(before: AlertMessage | None, now_ns: int) -> AlertMessage:
-    """An alert about the daemon itself: alerts cannot be written to the disk.
+def own_alert(
+    code: AlarmCode, stream: str, before: AlertMessage | None, now_ns: int, text: str = ""
+) -> AlertMessage:
+    """An alert that the daemon raises of itself, or of a ``stream`` that it does not watch.
 
     Its beginning, or its end if ``before`` was that; ``now_ns`` is UNIX time.
     """
     onset_ns = now_ns if before is None else before.onset_ns
     return AlertMessage(
-        id=f"/{onset_ns}/0/{AlarmCode.JOURNAL}/0",
+        id=f"{stream}/{onset_ns}/0/{code}/0",
         n=UNNUMBERED,
-        stream="",
+        stream=stream,
         epoch=0,
-        kind=AlarmCode.JOURNAL.kind.value,
-        code=AlarmCode.JOURNAL,
-        priority=AlarmCode.JOURNAL.priority.value,
+        kind=code.kind.value,
+        code=code,
+        priority=code.priority.value,
         phase=(Phase.START if before is None else Phase.END).value,
         onset_sample=0,
         onset_ns=onset_ns,
@@ -134,4 +137,10 @@ def journal_alert(before: AlertMessage | None, now_ns: int) -> AlertMessage:
         beats=(),
         delay_ms=Delay(0.0, 0.0),
         explanation=None,
+        text=text or UNSET,
     )
+
+
+def journal_alert(before: AlertMessage | None, now_ns: int) -> AlertMessage:
+    """The alert that alerts cannot be written to the disk: see `own_alert`."""
+    return own_alert(AlarmCode.JOURNAL, "", before, now_ns)

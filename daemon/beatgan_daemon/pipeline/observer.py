@@ -22,8 +22,8 @@ class Observer:
     def clock_stepped(self) -> None:
         """A source's clock jumped against its samples."""
 
-    def rejected(self, reason: str) -> None:
-        """One frame was refused; ``reason`` is that of its StreamError."""
+    def frame_refused(self, reason: str, samples: int) -> None:
+        """One frame of so many samples was held, then refused; ``reason`` as in a StreamError."""
 
     def scored(self, beats: int) -> None:
         """So many beats were given a score."""

@@ -41,6 +41,7 @@ class Segment:
         self.stream, self.epoch = chunk.stream, chunk.epoch
         self.fs, self.leads = chunk.fs, chunk.leads
         self.first = chunk.first  # sample that it begins with
+        self.restarts = 0  # how often the source began anew under this epoch
         self.frontend = Frontend(spec, coefficients, chunk.fs, chunk.leads, chunk.first)
         ventricular = VentricularClassifier(spec, coefficients.ventricular)
         self.policy = EpisodePolicy(limits, ventricular, chunk.fs)
@@ -50,7 +51,8 @@ class Segment:
 
     def episode_id(self, code: str, number: int) -> str:
         """The id of the segment's episode of ``code`` with ``number``, the same over restarts."""
-        return f"{self.stream}/{self.epoch}/{self.first}/{code}/{number}"
+        epoch = f"{self.epoch}+{self.restarts}" if self.restarts else self.epoch
+        return f"{self.stream}/{epoch}/{self.first}/{code}/{number}"
 
     def episodes(self) -> set[str]:
         """The ids of the episodes that its policy has begun and will end."""
@@ -63,7 +65,7 @@ class Segment:
         Whether front end and policy are of the same moment. If not, `reconcile` them once the
         signal's conditions have had time to be found again.
         """
-        self.first = snapshot.first
+        self.first, self.restarts = snapshot.first, snapshot.restarts
         self.source_clock.restore(snapshot.clock)
         self.policy.restore(snapshot.policy)
         frontend = snapshot.frontend

@@ -72,6 +72,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     clock: SourceClockState
     policy: PolicyState
     frontend: FrontendSnapshot | None
+    restarts: int = 0  # of the source under this epoch
 
 
 def encode(snapshot: Snapshot) -> bytes:
@@ -108,8 +109,8 @@ def latest(checkpoint: Snapshot | None, alarms: Snapshot | None) -> Snapshot | N
     return replace(alarms, frontend=checkpoint.frontend if same else None)
 
 
-def _segment(snapshot: Snapshot) -> tuple[int, float, tuple[str, ...], int]:
-    return snapshot.epoch, snapshot.fs, snapshot.leads, snapshot.first
+def _segment(snapshot: Snapshot) -> tuple[int, int, float, tuple[str, ...], int]:
+    return snapshot.epoch, snapshot.restarts, snapshot.fs, snapshot.leads, snapshot.first
 
 
 def _plain(value: Any) -> bytes:

@@ -6,7 +6,7 @@ became known. Knows no model, no message and no clock.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -23,7 +23,6 @@ from beatgan_daemon.pipeline.snapshot import FrontendSnapshot, Snapshot
 from beatgan_daemon.pipeline.source_clock import SourceTimes
 
 MAX_COUNT = 2**63 - 1  # samples counted in a stream's life: thousands of holes of 2**53 add up
-MAX_GAP_S = 3600.0  # a longer one is accepted only when a second frame confirms it
 RECONCILE_S = 10.0  # of signal after a restart: by then what is still wrong was reported anew
 
 
@@ -80,13 +79,11 @@ class Stream:
         self.watched_since = 0.0  # monotonic s: since when new samples have come without a silence
         self.sender: str | None = None  # of its latest frame: a key, or a called endpoint
         self._beats = 0  # of this epoch
-        self._previous_epoch: int | None = None
-        self._unconfirmed: tuple[int, int] | None = (
-            None  # epoch, end of a frame refused until another confirms it
-        )
+        self.frame_s = 0.0  # length of the latest frame used
+        self.previous_epoch: int | None = None
         self._received = self._lost = self._repeated = 0
         self._started_ns, self._revision = chunk.t_ns, 0  # of this life; of the latest snapshot
-        self._checkpoint: tuple[int, int] | None = None  # epoch, expected when it was taken
+        self._checkpoint: tuple[Segment, int] | None = None  # where the latest was taken
         self._reconcile_in = (
             0  # samples until policy and front end, of different moments, must agree
         )
@@ -100,7 +97,7 @@ class Stream:
         self._revision += 1
         frontend = None
         if checkpoint:
-            self._checkpoint = (segment.epoch, self.expected)
+            self._checkpoint = (segment, self.expected)
             beats = self._beats - segment.beats_before
             frontend = FrontendSnapshot(self.expected, beats, segment.frontend.save())
         return Snapshot(
@@ -108,7 +105,8 @@ class Stream:
             started_ns=self._started_ns,
             revision=self._revision,
             epoch=segment.epoch,
-            previous_epoch=self._previous_epoch,
+            restarts=segment.restarts,
+            previous_epoch=self.previous_epoch,
             fs=segment.fs,
             leads=segment.leads,
             first=segment.first,
@@ -128,7 +126,7 @@ class Stream:
     @property
     def changed(self) -> bool:
         """Whether it has gone on since the latest checkpoint."""
-        return self._checkpoint != (self.segment.epoch, self.expected)
+        return self._checkpoint != (self.segment, self.expected)
 
     @classmethod
     def restore(
@@ -149,7 +147,7 @@ class Stream:
         return stream
 
     def _restore_from(self, snapshot: Snapshot) -> None:
-        self._beats, self._previous_epoch = snapshot.beats, snapshot.previous_epoch
+        self._beats, self.previous_epoch = snapshot.beats, snapshot.previous_epoch
         self._received, self._lost = _sum(snapshot.received, 0), _sum(snapshot.lost, 0)
         self._repeated = _sum(snapshot.repeated, 0)
         self._started_ns, self._revision = snapshot.started_ns, snapshot.revision
@@ -162,7 +160,7 @@ class Stream:
         """The events that ``chunk`` makes known.
 
         Raises StreamError, with every count and state as before, on a frame that contradicts the
-        stream: ``rate``, ``jump`` or ``epoch``.
+        stream: ``rate``.
         """
         self.validate(chunk)
         return self.use(chunk)
@@ -172,14 +170,18 @@ class Stream:
         end = chunk.first + len(chunk.samples)
         return end > self.expected or chunk.epoch != self.segment.epoch
 
-    def use(self, chunk: Chunk) -> list[StreamEvent]:
-        """The events that ``chunk``, which was validated when it came, makes known."""
+    def use(self, chunk: Chunk, restart: bool = False) -> list[StreamEvent]:
+        """The events that ``chunk``, which was validated when it came, makes known.
+
+        ``restart``: the source counts anew from ``chunk`` on, though its epoch be the same.
+        """
         events: list[StreamEvent] = []
-        if chunk.epoch != self.segment.epoch:
+        if restart or chunk.epoch != self.segment.epoch:
             events += self._restart(chunk)
         elif chunk.first > self.expected:
             events += self._record_gap(chunk.first - self.expected)
         fresh = chunk.samples
+        self.frame_s = len(fresh) / chunk.fs
         if chunk.first < self.expected:
             fresh = fresh[self.expected - chunk.first :]
             self.repeat(len(chunk.samples) - len(fresh))
@@ -218,46 +220,33 @@ class Stream:
     def validate(self, chunk: Chunk) -> None:
         """Raise StreamError if ``chunk`` contradicts the stream.
 
-        A frame that would throw away much (a gap of more than an hour, a return to the epoch
-        before) is accepted only if it continues one just refused for the same reason, as RTP does
-        with its sequence numbers (RFC 3550, A.1): a stray frame costs nothing, a source that
-        really jumped loses one frame.
+        Which source's frame it is, if there may be several, is for `SourceSelector` to say.
         """
         segment = self.segment
-        known = chunk.epoch == segment.epoch
-        if known and chunk.fs != segment.fs:
+        if chunk.epoch == segment.epoch and chunk.fs != segment.fs:
             raise StreamError(
                 "rate", f"fs may not change within an epoch: was {segment.fs:g}, got {chunk.fs:g}"
             )
-        stale = chunk.epoch == self._previous_epoch
-        if (stale or (known and self.jumps(chunk))) and self._unconfirmed != (
-            chunk.epoch,
-            chunk.first,
-        ):
-            self._unconfirmed = (chunk.epoch, chunk.first + len(chunk.samples))
-            self._refuse(chunk, stale)
-        self._unconfirmed = None
 
-    def jumps(self, chunk: Chunk) -> bool:
-        """Whether ``chunk``, of this epoch, lies further ahead than the longest gap."""
-        return chunk.first - self.expected > MAX_GAP_S * self.segment.fs
-
-    def _refuse(self, chunk: Chunk, stale: bool) -> NoReturn:
-        if stale:
-            raise StreamError("epoch", f"epoch {chunk.epoch} is over; {self.segment.epoch} is on")
-        raise StreamError(
-            "jump",
-            f"first jumps from {self.expected} to {chunk.first}, more than "
-            f"{MAX_GAP_S / 3600:g} h; accepted only if the next frame continues there",
-        )
+    def goes_on_with(self, chunk: Chunk) -> bool:
+        """Whether ``chunk`` begins where the samples used so far end."""
+        return chunk.first == self.expected and chunk.epoch == self.segment.epoch
 
     def _restart(self, chunk: Chunk) -> list[StreamEvent]:
         segment = Segment(chunk, self._spec, self._coefficients, self._limits)
+        before = self.segment
+        text = f"the source began epoch {chunk.epoch}"
+        if chunk.epoch == before.epoch:
+            segment.restarts = before.restarts + 1
+            text = (
+                f"the source counts anew from sample {chunk.first}, having been at "
+                f"{self.expected}, under the same epoch {chunk.epoch}"
+            )
         events = self._close()
-        self._previous_epoch, self.segment = self.segment.epoch, segment
+        self.previous_epoch, self.segment = before.epoch, segment
         self._reconcile_in = 0
         self.expected, self._beats = chunk.first, 0
-        return [*events, self.status_event("restarted", f"the source began epoch {chunk.epoch}")]
+        return [*events, self.status_event("restarted", text)]
 
     def _record_gap(self, gap: int) -> list[StreamEvent]:
         start = self.expected
@@ -274,7 +263,7 @@ class Stream:
         before = ", ".join(self.segment.leads)
         segment = Segment(chunk, self._spec, self._coefficients, self._limits)
         events = self._close()
-        segment.beats_before = self._beats
+        segment.beats_before, segment.restarts = self._beats, self.segment.restarts
         self.segment, self._reconcile_in = segment, 0
         text = f"leads changed from {before} to {', '.join(chunk.leads)}"
         return [*events, self.status_event("leads-changed", text)]

@@ -297,11 +297,13 @@ def rejected(service: Service, reason: str) -> float:
 def test_who_floods_is_served_at_its_rate(serve: Callable[..., Service]) -> None:
     storm = flood("one stream", 5.0, 20.0)
     world = World(sorted([*frames(BEDS, 20), *storm]), lambda _: CARRIED_S)
-    service = serve(world, 20.5)
+    service = serve(world, 24.0)  # what lies far ahead is held for a while
     served = [delay for delay, stream in world.used if stream == "mad"]
     assert 14 * RATE < len(served) < 18 * RATE + FLOOD_PER_S * BEHIND_S / 2
     received = service.metrics.total("samples_received_total")
-    assert received == len(world.used) * FS
+    jumps = rejected(service, "jump")  # frames that nothing confirmed, in a storm with holes
+    assert received == (len(world.used) - jumps) * FS
+    assert jumps < len(served) / 4
     assert service.metrics.total("samples_lost_total") >= (len(storm) - len(served) - 50) * FS
 
 

@@ -44,7 +44,7 @@ class Daemon:
         self.alarms: dict[str, bytes] = {}
         self.checkpoints: dict[str, bytes] = {}
 
-    def receive(self, chunks: Iterable[Chunk], now: float, step: float = 1.0) -> float:
+    def receive(self, chunks: Iterable[Chunk], now: float, step: float = 0.5) -> float:
         for each in chunks:
             now += step
             self.engine.receive(each, now)
