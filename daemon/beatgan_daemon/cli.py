@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,12 +44,20 @@ app.add_typer(clients)
 
 def main() -> None:
     """The entry point: errors raised on purpose are one line on stderr and a documented code."""
+    for stream in (sys.stdout, sys.stderr):
+        show_anything(stream)
     try:
         app()
     except BeatganError as error:
         text = f"beatgan-daemon: {one_line(error)}"
         typer.echo(log.prioritised(text, "error") if log.is_journal(sys.stderr) else text, err=True)
         sys.exit(exit_code(error))
+
+
+def show_anything(stream: object) -> None:
+    """Escape what a terminal's encoding does not have: a name of a lead must not end a command."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def option(key: str, *names: str, metavar: str) -> Any:

@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from beatgan_daemon.terminal import Terminal
+
+_terminal: Terminal | None = None  # as it was at the very start
+
 
 @contextmanager
 def stop_signals() -> Iterator[Callable[[], bool]]:
@@ -27,7 +31,12 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
 
 
 def hold_reload() -> None:
-    """Let SIGHUP wait, instead of ending the process, until `reload_signal` or `release_reload`."""
+    """Let SIGHUP wait, instead of ending the process, until `reload_signal` or `release_reload`.
+
+    It tells of a terminal that closes, too: which one there was must be known before.
+    """
+    global _terminal
+    _terminal = Terminal()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
@@ -38,16 +47,27 @@ def release_reload() -> None:
 
 @contextmanager
 def reload_signal() -> Iterator[Callable[[], bool]]:
-    """Whether SIGHUP came since this was last asked, while the block runs, or was held before."""
+    """Whether SIGHUP came since this was last asked, while the block runs, or was held before.
+
+    One that comes because the terminal closed becomes SIGTERM: nobody is there who wants a reload.
+    """
+    terminal = _terminal or Terminal()
     caught: list[int] = []
 
+    def note(number: int, _: FrameType | None) -> None:
+        if terminal.hung_up():
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            caught.append(number)
+
     def asked() -> bool:
+        terminal.check()
         came = bool(caught)
         if came:
             caught.clear()  # one that comes between these two lines is of the same reload
         return came
 
-    before = signal.signal(signal.SIGHUP, lambda number, _: caught.append(number))
+    before = signal.signal(signal.SIGHUP, note)
     release_reload()
     try:
         yield asked

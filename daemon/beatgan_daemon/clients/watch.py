@@ -1,8 +1,11 @@
 """Alerts on the terminal, one line each. A subscriber like any other: it knows only the wire."""
 
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from math import inf
+from time import monotonic
 from typing import Protocol
 
 import msgspec
@@ -21,7 +24,12 @@ from beatgan_daemon.security.curve import ConfigureSocket
 POLL_MS = 200  # how soon a signal to stop is seen
 ANSWER_S = 2.0  # for alerts that were missed
 PRIORITY_STYLE = {"high": "bold white on red", "medium": "bold yellow", "low": "cyan"}
-PHASE_MARK = {"start": "●", "update": "·", "end": "○"}
+MARKS = {"start": "●", "update": "·", "end": "○", "repeat": "↻"}
+ASCII_MARKS = {"start": "*", "update": ".", "end": "o", "repeat": "@"}  # for other terminals
+CHECKS_S = (2.0, 10.0)  # after a connection, then each time: whether something was missed
+RETRY_S = (2.0, 5.0, 15.0, 30.0)  # where nobody answered that
+LATEST = 2**63 - 1  # no alert has this number: asked for, it tells the next one's
+REMEMBERED = 10_000  # alerts shown lately, which are not shown again
 CONNECTION: dict[int, str] = {
     zmq.EVENT_HANDSHAKE_SUCCEEDED: "connected to",
     zmq.EVENT_DISCONNECTED: "lost the connection to",
@@ -55,7 +63,8 @@ def watch(
         monitor = resources.enter_context(socket.get_monitor_socket(sum(CONNECTION)))
         socket.subscribe(ALERTS)
         zmq_endpoints.connect(socket, endpoint, "watch")
-        for line in _lines(socket, monitor, Listener(client), stopping):
+        listener = Listener(client, marks_for(console.encoding))
+        for line in _lines(socket, monitor, listener, stopping):
             console.print(line, soft_wrap=True, highlight=False)
 
 
@@ -69,6 +78,7 @@ def _lines(
     poller = zmq.Poller()
     poller.register(monitor, zmq.POLLIN)
     poller.register(socket, zmq.POLLIN)
+    schedule = _Schedule()
     while not stopping():
         ready = dict(poller.poll(POLL_MS))
         if monitor in ready:
@@ -76,9 +86,35 @@ def _lines(
             text = f"{CONNECTION[event['event']]} {event['endpoint'].decode()}"
             yield Text(text, style="dim")
             if event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                yield from listener.connected()
+                schedule.connected()
         if socket in ready:
             yield from listener.receive(socket.recv_multipart()[-1])
+        if schedule.due():
+            yield from listener.check()
+            schedule.checked(listener.answered)
+
+
+class _Schedule:
+    """When to ask whether something was missed: a subscription takes effect some time after its
+    connection, and the control socket may connect later than the other."""
+
+    def __init__(self) -> None:
+        self._next = inf
+        self._after: Sequence[float] = CHECKS_S
+        self._retry: Sequence[float] = RETRY_S
+
+    def connected(self) -> None:
+        self._next, self._after, self._retry = monotonic(), CHECKS_S, RETRY_S
+
+    def due(self) -> bool:
+        return monotonic() >= self._next
+
+    def checked(self, answered: bool) -> None:
+        if answered:
+            wait, self._after, self._retry = self._after[0], self._after[-1:], RETRY_S
+        else:
+            wait, self._retry = self._retry[0], self._retry[1:] or RETRY_S[-1:]
+        self._next = monotonic() + wait
 
 
 class AlertSource(Protocol):
@@ -91,112 +127,164 @@ class AlertSource(Protocol):
 class Listener:
     """What is said of each message: that it is there, was missed, or is known already."""
 
-    def __init__(self, client: AlertSource | None) -> None:
-        """``client``: where to ask for what was missed."""
-        self._client = client
-        self._expected: int | None = None  # the next alert's number, once one was received
+    def __init__(self, client: AlertSource | None, marks: Mapping[str, str] = MARKS) -> None:
+        """``client``: where to ask for what was missed; ``marks``: see `describe`."""
+        self.answered = True  # whether the latest `check` was
+        self._client, self._marks = client, marks
+        self._expected: int | None = None  # the next alert's number, once one is known
+        self._hole: int | None = None  # from here on some were missed and not fetched yet
         self._last_shown: dict[str, int] = {}  # of the episodes under way, the last number said
+        self._shown: OrderedDict[tuple[int, str, str], None] = OrderedDict()  # lately
 
-    def connected(self) -> Iterator[Text]:
-        """There is a daemon, perhaps again: what was said meanwhile, or that it counts anew."""
-        if self._client is None or self._expected is None:
+    def check(self) -> Iterator[Text]:
+        """What was said while nobody listened, or that the daemon counts anew.
+
+        Of the first connection, only what comes after it is of interest.
+        """
+        if self._client is None:
             return
+        self.answered = False
         try:
-            following = self._client.alerts(self._expected).header.next
+            following = self._client.alerts(LATEST).header.next
+            if self._expected is None:
+                self._expected = following
+            elif following < self._expected:
+                yield self._count_restarted()
+                self._expected = 0
+            yield from self._fetch(following)
         except UsageError:
-            return  # the next alert will show what is missing
-        if following < self._expected:
-            yield self._count_restarted()
-        else:
-            yield from self._missed(following)
+            return  # asked again soon
+        self.answered = True
 
     def receive(self, body: bytes) -> Iterator[Text]:
         """The lines for one message."""
-        try:
-            alert = decode_alert(body)
-        except msgspec.MsgspecError as error:
-            yield Text(f"not an alert that this version can read: {error}", style="red")
+        alert = _decoded(body)
+        if isinstance(alert, Text):
+            yield alert
             return
         if alert.repeat:
             yield from self._again(alert)
             return
         if self._expected is not None and alert.n > self._expected:
             yield from self._missed(alert.n)
-        if self._expected is not None and alert.n < self._expected:
-            if self._client is not None:
-                return  # fetched already
+        if self._expected is not None and alert.n < self._expected and self._client is None:
             yield self._count_restarted()
-        yield self._show(alert)
+        yield from self._show(alert)
 
-    def _show(self, alert: AlertMessage) -> Text:
-        self._expected = alert.n + 1
+    def _show(self, alert: AlertMessage) -> Iterator[Text]:
+        """One that has not been shown lately, be it live or fetched."""
+        self._expected = max(self._expected or 0, alert.n + 1)
+        known = alert.n, alert.id, alert.phase
+        if known in self._shown:
+            return
+        self._shown[known] = None
+        if len(self._shown) > REMEMBERED:
+            self._shown.popitem(last=False)
         self._last_shown.pop(alert.id, None)
         if alert.phase != "end":
             self._last_shown[alert.id] = alert.n
-        return describe(alert)
+        yield describe(alert, self._marks)
 
     def _again(self, alert: AlertMessage) -> Iterator[Text]:
         """An episode under way, repeated to whoever joined late: perhaps to us."""
         if self._last_shown.get(alert.id, -1) < alert.n:
             self._last_shown[alert.id] = alert.n
-            yield describe(alert)
+            yield describe(alert, self._marks)
 
     def _count_restarted(self) -> Text:
-        self._expected = None
+        self._expected = self._hole = None
         self._last_shown.clear()
+        self._shown.clear()
         return Text("the daemon counts its alerts anew", style="red")
 
     def _missed(self, until: int) -> Iterator[Text]:
         """The alerts before number ``until`` that were missed, as far as the journal has them."""
+        assert self._expected is not None
         why = ""
         try:
-            yield from self._fetched(until)
+            yield from self._fetch(until)
         except UsageError as error:
             why = f" ({error})"
-        assert self._expected is not None
+            self._hole = self._expected if self._hole is None else self._hole
         if self._expected < until:
             lost = until - self._expected
             yield Text(f"{lost} alert message(s) lost on the way{why}", style="red")
             self._expected = until
 
-    def _fetched(self, until: int) -> Iterator[Text]:
-        more = self._client is not None
-        while more and self._client is not None and self._expected is not None:
-            header, bodies = self._client.alerts(self._expected)
-            for alert in (decode_alert(body) for body in bodies):
+    def _fetch(self, until: int) -> Iterator[Text]:
+        """Those before number ``until`` that were not received. Raises UsageError."""
+        since = self._expected if self._hole is None else self._hole
+        while self._client is not None and since is not None and since < until:
+            header, bodies = self._client.alerts(since)
+            for body in bodies:
+                alert = _decoded(body)
+                if isinstance(alert, Text):
+                    yield alert
+                    continue
                 if alert.n >= until:
-                    return
-                if alert.n > self._expected:
-                    gap = alert.n - self._expected
-                    yield Text(f"{gap} alert message(s) are no longer in the journal", style="red")
-                yield self._show(alert)
-            more = header.more
+                    break
+                if alert.n > since:
+                    text = f"{alert.n - since} alert message(s) are no longer in the journal"
+                    yield Text(text, style="red")
+                since = alert.n + 1
+                yield from self._show(alert)
+            if not header.more:
+                break
+            since = max(since, header.next)
+        self._hole = None
 
 
-def describe(alert: AlertMessage) -> Text:
-    """One line: when said, of which stream, how urgent, what, how sure, since when, how late."""
-    mark = "↻" if alert.repeat else PHASE_MARK.get(alert.phase, "?")
+def _decoded(body: bytes) -> AlertMessage | Text:
+    """The alert, or that it is none."""
+    try:
+        return decode_alert(body)
+    except msgspec.MsgspecError as error:
+        return Text(f"not an alert that this version can read: {error}", style="red")
+
+
+def marks_for(encoding: str) -> Mapping[str, str]:
+    """The marks that a terminal of this encoding can show."""
+    try:
+        "".join(MARKS.values()).encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return ASCII_MARKS
+    return MARKS
+
+
+def describe(alert: AlertMessage, marks: Mapping[str, str] = MARKS) -> Text:
+    """One line: when said, of which stream and lead, how urgent, what, how sure, since when, how
+    late, and its id. ``marks``: for each phase, and for a repeat."""
+    mark = marks["repeat"] if alert.repeat else marks.get(alert.phase, "?")
     line = Text(f"{mark} {_clock(alert.raised_ns)}  ")
     line.append(f"{alert.stream:<10}  ")
     line.append(f"{alert.priority.upper():<6}", style=PRIORITY_STYLE.get(alert.priority, ""))
     line.append(f"  {alert.code:<21} {alert.phase:<6}", style="bold")
+    if alert.lead is not None:
+        line.append(f"  {alert.lead}")
     if alert.score is not None and alert.threshold is not None:
-        line.append(f"  score {alert.score:.3f} > {alert.threshold:.3f}")
+        sign = ">" if alert.score > alert.threshold else "<="
+        line.append(f"  score {alert.score:.3f} {sign} {alert.threshold:.3f}")
     if alert.beats:
         line.append(f"  {len(alert.beats)} beat{'s' if len(alert.beats) > 1 else ''}")
     for word in _standing(alert):
         line.append(f"  {word}", style="bold")
     delay = alert.delay_ms.condition + alert.delay_ms.signal
     line.append(f"  began {_clock(alert.onset_ns)}, delay {delay:.0f} ms", style="dim")
+    line.append(f"  {alert.id}", style="dim")
     return line
 
 
 def _standing(alert: AlertMessage) -> Iterator[str]:
     """How the episode stands with those who watch."""
+    if alert.suspended:
+        yield "suspended"
     if alert.latched:
         yield "over, not acknowledged"
-    if alert.acknowledged:
-        yield "acknowledged"
+    by = f" by {alert.by}" if alert.by else ""
+    if alert.discharged_ns:
+        yield f"discharged{by}"
+    elif alert.acknowledged:
+        yield f"acknowledged{by}"
     if alert.suppressed:
         yield f"{alert.suppressed} more held back"
 

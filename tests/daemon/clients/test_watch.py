@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 import zmq
+from msgspec.structs import replace
 from rich.console import Console
 
 from beatgan.errors import UsageError
 from beatgan.protocol.control import ReplyHeader
 from beatgan.protocol.messages import AlertMessage, Delay, encode_json
+from beatgan_daemon.cli import show_anything
 from beatgan_daemon.clients.client import Page
-from beatgan_daemon.clients.watch import Listener, describe, watch
+from beatgan_daemon.clients.watch import Listener, describe, marks_for, watch
 from beatgan_daemon.sockets.publish_socket import PublishSocket
 
 ONSET = 1_790_000_000_250_000_000
@@ -78,6 +80,37 @@ def test_a_technical_alert_needs_no_score() -> None:
 def test_a_line_says_how_the_episode_stands(more: dict[str, Any], text: str) -> None:
     assert text in describe(alert(**more)).plain
     assert text not in describe(alert()).plain
+
+
+def test_a_score_below_the_threshold_is_not_above_it() -> None:
+    assert "score 3.250 <= 3.500" in describe(alert(score=3.25)).plain
+    assert "score 3.500 <= 3.500" in describe(alert(score=3.5)).plain
+
+
+def test_a_line_tells_lead_id_and_who_acted() -> None:
+    line = describe(alert()).plain
+    assert "  II  " in line
+    assert line.endswith("  bed-1/0/0")
+    assert "suspended" not in line
+    assert "  suspended  " in describe(replace(alert(), suspended=True)).plain
+    assert "  acknowledged by desk  " in describe(alert(acknowledged=True, by="desk")).plain
+    assert "  discharged by desk  " in describe(alert(discharged_ns=5, by="desk")).plain
+
+
+def test_a_terminal_of_another_encoding_shows_it_all_the_same() -> None:
+    for encoding in ("latin-1", "ascii", "utf-8"):
+        written = io.BytesIO()
+        terminal = io.TextIOWrapper(written, encoding=encoding)
+        show_anything(terminal)
+        console = Console(file=terminal, width=300)
+        marks = marks_for(console.encoding)
+        for each in (replace(alert(), lead="Ω"), alert(phase="end"), alert(repeat=True)):
+            console.print(describe(each, marks), soft_wrap=True, highlight=False)
+        terminal.flush()
+        lines = written.getvalue().decode(encoding).splitlines()
+        assert lines[0][0] == ("●" if encoding == "utf-8" else "*")
+        assert ("Ω" if encoding == "utf-8" else "\\u03a9") in lines[0]
+        assert len(lines) == 3
 
 
 @dataclass
@@ -203,16 +236,16 @@ def test_a_daemon_that_does_not_answer_is_named() -> None:
     listener = Listener(stored)
     lines = received(listener, alert(n=0), alert(n=5))
     assert lines[1] == "4 alert message(s) lost on the way (nobody is there)"
-    assert list(listener.connected()) == []
+    assert list(listener.check()) == []
 
 
 def test_after_a_connection_what_was_missed_is_fetched() -> None:
     stored = StoredAlerts(alert(n=0))
     listener = Listener(stored)
-    assert list(listener.connected()) == []  # the first: only what is under way is of interest
+    assert list(listener.check()) == []  # the first: only what is under way is of interest
     received(listener, alert(n=0))
     stored.stored = [alert(n=n) for n in range(3)]
-    assert len(list(listener.connected())) == 2
+    assert len(list(listener.check())) == 2
     assert received(listener, alert(n=1), alert(n=2), alert(n=3)) == [describe(alert(n=3)).plain]
 
 
@@ -220,7 +253,47 @@ def test_a_daemon_that_counts_anew_is_followed() -> None:
     for client in (None, StoredAlerts(alert(n=0))):
         listener = Listener(client)
         received(listener, alert(n=10))
-        lines = [line.plain for line in listener.connected()] if client else []
+        lines = [line.plain for line in listener.check()] if client else []
         lines += received(listener, alert(n=0), alert(n=1))
         assert lines[0] == "the daemon counts its alerts anew"
         assert len(lines) == 3
+
+
+def test_an_episode_that_began_and_ended_while_cut_off_is_fetched() -> None:
+    """Though nothing had been received before, and nothing comes afterwards."""
+    stored = StoredAlerts(alert(n=0))
+    listener = Listener(stored)
+    assert list(listener.check()) == []
+    missed = alert(n=1), alert(n=2, phase="end")
+    stored.stored = [alert(n=0), *missed]
+    assert [line.plain for line in listener.check()] == [describe(each).plain for each in missed]
+    assert list(listener.check()) == []
+    assert received(listener, *missed) == []
+
+
+def test_what_is_on_its_way_at_the_first_connection_is_shown() -> None:
+    listener = Listener(StoredAlerts(alert(n=0), alert(n=1)))
+    assert list(listener.check()) == []
+    assert received(listener, alert(n=1)) == [describe(alert(n=1)).plain]
+
+
+def test_what_could_not_be_fetched_is_fetched_later() -> None:
+    stored = StoredAlerts()
+    stored.stored = None
+    listener = Listener(stored)
+    received(listener, alert(n=0), alert(n=3))
+    list(listener.check())
+    assert not listener.answered
+    stored.stored = [alert(n=n) for n in range(5)]
+    assert len(list(listener.check())) == 3  # 1, 2 and 4
+    assert listener.answered
+
+
+def test_a_daemon_that_counts_anew_tells_all_that_it_has() -> None:
+    stored = StoredAlerts(*(alert(n=n) for n in range(10)))
+    listener = Listener(stored)
+    list(listener.check())
+    stored.stored = [alert(n=0), alert(n=1, phase="end")]
+    first, *others = [line.plain for line in listener.check()]
+    assert first == "the daemon counts its alerts anew"
+    assert others == [describe(alert(n=0)).plain, describe(alert(n=1, phase="end")).plain]
