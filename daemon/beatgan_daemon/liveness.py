@@ -6,6 +6,7 @@ Knows no ECG, and not what the threads do.
 
 from collections.abc import Callable, Mapping
 from threading import Event, Thread
+from time import monotonic, time
 from typing import NamedTuple, Self
 
 from beatgan_daemon import log
@@ -15,6 +16,7 @@ from beatgan_daemon.systemd import Notifier
 STALL_S = 10.0  # a thread that has not moved for so long: no longer alive
 PINGS = 4  # in each of the watchdog's intervals, at the least
 CHECK_S = 1.0  # how often the watchdog's thread checks, at the least
+CLOCK_STEP_S = 1.0  # the machine's clock was set: more than NTP slews between two checks
 SYSTEMD_STATUS_S = 10.0  # how often systemd's status line is renewed
 COUNTED = {  # word in the status line: metric
     "beats": "beats_scored_total",
@@ -130,6 +132,23 @@ class _Since:
         return Activity(seconds, int(self._before["streams_active"]), counts)
 
 
+class WallClock:
+    """Notices that the machine's clock was set."""
+
+    def __init__(
+        self, now: Callable[[], float] = time, monotonic: Callable[[], float] = monotonic
+    ) -> None:
+        """Both clocks in s: UNIX time, and one that only goes on."""
+        self._now, self._monotonic = now, monotonic
+        self._apart = now() - monotonic()
+
+    def stepped(self) -> float:
+        """By how many seconds it was set since this was last asked; 0: less than CLOCK_STEP_S."""
+        apart = self._now() - self._monotonic()
+        step, self._apart = apart - self._apart, apart
+        return step if abs(step) >= CLOCK_STEP_S else 0.0
+
+
 class Watchdog:
     """A thread that reports progress to systemd, as long as there is any, and the log when not.
 
@@ -142,6 +161,7 @@ class Watchdog:
         interval = notifier.watchdog_s
         self._every = min(CHECK_S, interval / PINGS) if interval else CHECK_S
         self._reported: set[str] = set()
+        self._wall_clock = WallClock()
         self._stop = Event()
         self._thread = Thread(target=self._run, name="watchdog", daemon=True)
         self._thread.start()
@@ -149,6 +169,9 @@ class Watchdog:
     def _run(self) -> None:
         while not self._stop.wait(self._every):
             self._check()
+            if step := self._wall_clock.stepped():
+                why = "times in messages follow it; beats, alarms and the age of alerts do not"
+                log.get().warning("the machine's clock was set", seconds=round(step, 1), why=why)
 
     def _check(self) -> None:
         """Ping if every thread has moved; say once of each that it hangs, or moves again."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from beatgan_daemon.liveness import STALL_S, Liveness, Watchdog
+from beatgan_daemon.liveness import STALL_S, Liveness, WallClock, Watchdog
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.systemd import Notifier
 
@@ -183,3 +183,13 @@ def test_without_systemd_a_hang_is_logged_all_the_same(
         until(logged)
         sleep(0.1)
     assert [(line["thread"], line["seconds"]) for line in logged()] == [("pipeline", 15)]
+
+
+def test_a_clock_that_is_set_is_noticed_and_one_that_drifts_is_not() -> None:
+    now, running = [1e9], [5.0]
+    clock = WallClock(lambda: now[0], lambda: running[0])
+    for step, expected in ((0.0, 0.0), (0.01, 0.0), (60 * 86_400.0, 5_184_000.0), (-90.0, -90.0)):
+        now[0] += 1.0 + step
+        running[0] += 1.0
+        assert clock.stepped() == pytest.approx(expected)
+    assert clock.stepped() == 0.0  # told once
