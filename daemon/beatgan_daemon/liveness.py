@@ -56,6 +56,8 @@ class Liveness:
         two status lines in the log, 0 for none. Both may be changed."""
         # Why no ECG should be sent here, besides a thread that hangs: each has one writer.
         self.overload: str | None = None
+        self.full: str | None = None
+        self.degraded: str | None = None  # said in the status line alone: others are served
         self.stopping = False
         self._checks: list[Callable[[], str | None]] = []
         self.status_s = status_s
@@ -113,8 +115,10 @@ class Liveness:
     def _send_status(self, now: float) -> None:
         lately = self._systemd_counts.until(now)
         lost = lately.counts["lost"]
+        degraded = f"; degraded: {self.degraded}" if self.degraded else ""
         self._notifier.send(
-            f"STATUS={lately.streams} streams, {lately.beats_per_s} beats/s, {lost} samples lost"
+            f"STATUS={lately.streams} streams, {lately.beats_per_s} beats/s, "
+            f"{lost} samples lost{degraded}"
         )
 
 

@@ -107,7 +107,7 @@ class Service:
         self._engine, self._actions = parts.engine, parts.actions
         self._publisher, self._delivery = parts.publisher, parts.delivery
         self._queue, self._overload, self._shedding = parts.queue, parts.overload, parts.shedder
-        self._refusals = parts.refusals
+        self._refusals, self._rejected = parts.refusals, parts.rejected
         self._journal_alert: AlertMessage | None = None
         self.lost_alerts = 0  # at the end: sent, but not on the disk
         self._reload = Reload(
@@ -189,7 +189,9 @@ class Service:
         """Take in one frame; the time when that is done."""
         parts = frame.parts
         try:
-            if not (self._shedding.active() and self._shedding.refuses(decode_topic(parts[0]))):
+            if self._shedding.active() and self._shedding.refuses(name := decode_topic(parts[0])):
+                self._rejected.add("overload", name, "more ECG comes than can be", frame.arrived)
+            else:
                 self._engine.receive(decode_frame(parts), frame.arrived, frame.sender)
         except StreamError as error:  # the peer's fault: the daemon goes on
             stream, why = stream_of_topic(parts[0]), f"{_topic(parts)}: {error}"
@@ -209,6 +211,9 @@ class Service:
             alert = journal_alert(self._journal_alert, time_ns())
             outgoing += self._raised(self._engine.active_alarms.take(alert))
             self._journal_alert = None if trouble is None else alert
+        for each in self._rejected.alerts(self._clock(), time_ns):
+            outgoing += self._raised(self._engine.active_alarms.take(each))
+        self.liveness.full, self.liveness.degraded = self._rejected.full, self._rejected.summary
         if outgoing:
             self._delivery.publish(outgoing)
 

@@ -22,6 +22,7 @@ from beatgan_daemon.ingest.frame_queue import FrameQueue
 from beatgan_daemon.ingest.frame_refusals import FrameRefusals
 from beatgan_daemon.ingest.load_shedding import LoadShedder
 from beatgan_daemon.ingest.overload import OverloadPolicy
+from beatgan_daemon.ingest.rejected_streams import RejectedStreams
 from beatgan_daemon.ingest.sender_guard import SenderGuard
 from beatgan_daemon.liveness import Liveness
 from beatgan_daemon.metrics import AlarmCollector, Metrics
@@ -261,6 +262,7 @@ class Parts:
     liveness: Liveness
     queue: FrameQueue
     refusals: FrameRefusals
+    rejected: RejectedStreams
     overload: OverloadPolicy
     shedder: LoadShedder
     http: HttpServer
@@ -296,7 +298,8 @@ def open_parts(
     delivery = Delivery(publisher, checkpointer, clock)
     delivery.publish([Outgoing(each) for each in ended])
     liveness = make_liveness(settings, sockets, publisher, metrics, notifier, clock)
-    refusals = FrameRefusals(metrics, log.get())
+    rejected = RejectedStreams(engine.watches)
+    refusals = FrameRefusals(metrics, log.get(), rejected)
     check = None
     if sockets.authenticator is not None:
         who = sockets.authenticator.sender
@@ -321,6 +324,7 @@ def open_parts(
         liveness=liveness,
         queue=queue,
         refusals=refusals,
+        rejected=rejected,
         overload=overload,
         shedder=shedder,
         http=http,

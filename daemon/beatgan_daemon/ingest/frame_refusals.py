@@ -3,19 +3,22 @@
 from structlog.typing import FilteringBoundLogger
 
 from beatgan_daemon import log
+from beatgan_daemon.ingest.rejected_streams import RejectedStreams
 from beatgan_daemon.metrics import Metrics
 
 
 class FrameRefusals:
     """The one place that hears of refused frames."""
 
-    def __init__(self, metrics: Metrics, logger: FilteringBoundLogger) -> None:
-        self._metrics, self._rejections = metrics, log.Rejections(logger)
+    def __init__(
+        self, metrics: Metrics, logger: FilteringBoundLogger, rejected: RejectedStreams
+    ) -> None:
+        self._metrics, self._rejections, self._rejected = metrics, log.Rejections(logger), rejected
 
     def add(
         self,
         reason: str,
-        stream: str | None,  # noqa: ARG002 - for the alarm of streams that are not watched
+        stream: str | None,
         why: str,
         now: float,
     ) -> None:
@@ -25,6 +28,7 @@ class FrameRefusals:
         """
         self._metrics.rejected(reason)
         self._rejections.add(reason, why, now)
+        self._rejected.add(reason, stream, why, now)
 
     def flush(self, now: float) -> None:
         """Log what has been held back long enough."""

@@ -30,6 +30,9 @@ from beatgan_daemon.pipeline.stream import Stream
 from beatgan_daemon.pipeline.stream_alarms import StreamAlarms, end_alert, start_alert
 
 FORGET_S = 3600.0
+BRIEF_S = 60.0  # less signal than that: such a stream, once silent, gives its place up to a new one
+REPLACED_S = 600.0  # so does any that has been silent for so long
+ROOM_S = 0.1  # at least, between two searches for a place
 OTHER_SENDER = "sender"  # reason of a frame that comes with another key than its stream's
 
 
@@ -108,6 +111,7 @@ class Engine:
         self._stream_alarms = StreamAlarms()
         self._rates: dict[str, ArrivalRate] = {}
         self._unix_ns = unix_ns
+        self._room_sought = -ROOM_S  # when none was found
         self.active_alarms = ActiveAlarms(limits.latch) if active_alarms is None else active_alarms
         self._batcher = BeatBatcher(
             scorer,
@@ -346,6 +350,10 @@ class Engine:
         """Whether ``stream`` is one of `streams`."""
         return stream in self._streams
 
+    def watches(self, stream: str) -> bool:
+        """Whether new samples of ``stream`` come, so that it is known and not silent."""
+        return stream in self._last_received
+
     def streams(self) -> tuple[str, ...]:
         """The streams that are known, in the order in which they came."""
         return tuple(self._streams)
@@ -402,7 +410,7 @@ class Engine:
     # --- streams come, fall silent, return and go ---------------------------------------------
 
     def _admit(self, chunk: Chunk, now: float) -> None:
-        if len(self._streams) >= (most := self._settings.max_streams):
+        if len(self._streams) >= (most := self._settings.max_streams) and not self._make_room(now):
             raise StreamError("streams", f"at most {most} streams are served at once")
         stream = Stream(chunk, self._spec, self._coefficients, self._limits, self._observer)
         self._streams[chunk.stream] = stream
@@ -412,6 +420,22 @@ class Engine:
             [stream.status_event("started", "first frame seen"), *stream.push(chunk)], now
         )
         self._observer.streams(len(self._streams))
+
+    def _make_room(self, now: float) -> bool:
+        """Forget a silent stream for the sake of a new one, if one can be: never a watched one.
+
+        A brief one before all others, then the longest silent. What is latched of it stays.
+        """
+        if now < self._room_sought + ROOM_S:
+            return False
+        brief = (name for name in self._silent if self._streams[name].received_s < BRIEF_S)
+        long = (n for n, each in self._silent.items() if now >= each.last_received + REPLACED_S)
+        for name in (next(brief, None), next(long, None)):
+            if name is not None:
+                self._remove(name, "silent, and its place was needed", now)
+                return True
+        self._room_sought = now
+        return False
 
     def _detect_silence(self, now: float) -> bool:
         """Whether a stream fell silent or was forgotten by ``now``."""

@@ -124,6 +124,11 @@ class Stream:
         )
 
     @property
+    def received_s(self) -> float:
+        """Seconds of signal received in all, at the present rate."""
+        return self._received / self.segment.fs
+
+    @property
     def changed(self) -> bool:
         """Whether it has gone on since the latest checkpoint."""
         return self._checkpoint != (self.segment, self.expected)

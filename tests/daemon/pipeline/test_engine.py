@@ -465,3 +465,31 @@ def test_beats_are_numbered_on_over_a_change_of_leads(
     assert len({alert.id for alert in alerts(messages) if alert.phase == "start"}) == sum(
         alert.phase == "start" for alert in alerts(messages)
     )
+
+
+# --- places -----------------------------------------------------------------------------------
+
+
+def test_a_silent_stream_gives_its_place_up_but_never_a_watched_one(
+    patient: Floats, new_engine: NewEngine
+) -> None:
+    engine, _ = new_engine(max_streams=3)
+    engine.receive(make_chunk(patient[:720], 0, "junk"), 0.0)
+    now = 0.0
+    for first in range(0, len(patient), 360):
+        now += 1.0
+        engine.receive(make_chunk(patient[first : first + 360], first, "bed-1"), now)
+        engine.receive(make_chunk(patient[first : first + 360], first, "bed-2"), now)
+        engine.poll(now)
+    engine.receive(make_chunk(patient[:360], 0, "bed-3"), now)
+    assert set(engine.streams()) == {"bed-1", "bed-2", "bed-3"}
+    with pytest.raises(StreamError):
+        engine.receive(make_chunk(patient[:360], 0, "bed-4"), now)
+    for second in range(1, 701):  # bed-3 goes on, bed-1 and bed-2 are silent
+        engine.receive(make_chunk(patient[:360], 360 * second, "bed-3"), now + second)
+        engine.poll(now + second)
+        if second == 300:
+            with pytest.raises(StreamError):
+                engine.receive(make_chunk(patient[:360], 0, "bed-4"), now + second)
+    engine.receive(make_chunk(patient[:360], 0, "bed-4"), now + 701)
+    assert set(engine.streams()) == {"bed-2", "bed-3", "bed-4"}
