@@ -42,7 +42,7 @@ class Terminal:
         return self._gone is not None and self._clock() - self._gone < LATE_S
 
     def check(self) -> None:
-        """Notice within about a second that it has gone, though no SIGHUP may come of it."""
+        """See within about a second that it has gone, though no SIGHUP may follow."""
         if self._clock() >= self._next:
             self._look()
 

@@ -7,14 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from beatgan.alarms.codes import AlarmCode
 from beatgan.model.scorer import Scorer
 from beatgan.protocol.messages import AlertMessage, Message
 from beatgan.types import Alert, Beat, Score
-from beatgan_daemon.pipeline.active_alarms import ActiveAlarms, discharged
+from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
 from beatgan_daemon.pipeline.message_builder import alert_message, beat_message, status_message
 from beatgan_daemon.pipeline.observer import Observer
-from beatgan_daemon.pipeline.segment import Segment
 from beatgan_daemon.pipeline.stream import SegmentEnd, StatusChange, StreamEvent
 
 
@@ -111,8 +109,7 @@ class BeatBatcher:
             alerts = segment.policy.close(what.sample)
             ended = self._alert_messages(event, arrived, alerts, what.sample, now)
             if what.over:
-                released = self._active_alarms.release(segment.stream)
-                ended += self._counted(_signed(segment, released))
+                ended += self._counted(self._active_alarms.release(segment.stream))
             return ended
         known = next(scores) if isinstance(what, Beat) else what
         alerts = segment.policy.push(known)
@@ -139,22 +136,10 @@ class BeatBatcher:
         messages: list[Message] = []
         for alert in alerts:
             message = alert_message(segment, event.times, alert, recognised, signal_s, self._rate)
-            messages += self._counted(_signed(segment, self._active_alarms.take(message)))
+            messages += self._counted(self._active_alarms.take(message))
         return messages
 
     def _counted(self, messages: list[AlertMessage]) -> list[AlertMessage]:
         for message in messages:
             self._observer.alerted(message.code, message.priority)
         return messages
-
-
-def _signed(segment: Segment, messages: list[AlertMessage]) -> list[AlertMessage]:
-    """Ends that come of a discharge say by whom."""
-    if segment.discharged is None:
-        return messages
-    by, at_ns = segment.discharged
-    own = AlarmCode.DISCHARGED
-    return [
-        discharged(each, by, at_ns) if each.phase == "end" or each.code == own else each
-        for each in messages
-    ]

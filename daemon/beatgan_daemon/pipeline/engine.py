@@ -15,15 +15,14 @@ from beatgan.alarms.limits import AlarmLimits
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import StreamError
 from beatgan.model.scorer import Scorer
-from beatgan.protocol.messages import State
+from beatgan.protocol.messages import AlertMessage, State
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Alert, Chunk
-from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
+from beatgan_daemon.pipeline.active_alarms import ActiveAlarms, discharged
 from beatgan_daemon.pipeline.arrival_rate import ArrivalRate
 from beatgan_daemon.pipeline.batcher import BeatBatcher, Outgoing
 from beatgan_daemon.pipeline.observer import Observer
 from beatgan_daemon.pipeline.reorder import Arrival, ReorderBuffer
-from beatgan_daemon.pipeline.segment import DischargedBy
 from beatgan_daemon.pipeline.snapshot import Snapshot
 from beatgan_daemon.pipeline.source_selection import SourceSelector, Takeover
 from beatgan_daemon.pipeline.stream import Stream
@@ -319,11 +318,13 @@ class Engine:
         for arrival in self._reorder.release(stream):
             self._use(known, *arrival)
         before = self._batcher.drain_batch(now)
-        known.segment.discharged = DischargedBy(by, at_ns)
-        alert = _discharged(known)
+        text = "discharged" if by is None else f"discharged by {by}"
+        alert = start_alert(
+            AlarmCode.DISCHARGED, known.expected, known.expected, text, 0.0, suspended=True
+        )
         self._batcher.add([known.alert(alert), known.alert(end_alert(alert, known.expected))], now)
-        self._remove(stream, "discharged" if by is None else f"discharged by {by}", now, over=True)
-        return [*before, *self._batcher.drain_batch(now)]
+        self._remove(stream, text, now, over=True)
+        return [*before, *(_signed(each, by, at_ns) for each in self._batcher.drain_batch(now))]
 
     def state(self, stream: str) -> StreamState | None:
         """How a stream stands, None if it is not known; any thread may ask."""
@@ -494,7 +495,11 @@ class Engine:
         self._observer.streams(len(self._streams))
 
 
-def _discharged(stream: Stream) -> Alert:
-    """That somebody ends the watch over it: an episode that is over as soon as it is told."""
-    sample = stream.expected
-    return start_alert(AlarmCode.DISCHARGED, sample, sample, "", 0.0, suspended=True)
+def _signed(outgoing: Outgoing, by: str | None, at_ns: int) -> Outgoing:
+    """A message that comes of a discharge; of alerts those say so that tell it, or end by it."""
+    message = outgoing.message
+    if isinstance(message, AlertMessage) and (
+        message.phase == "end" or message.code == AlarmCode.DISCHARGED
+    ):
+        return outgoing._replace(message=discharged(message, by, at_ns))
+    return outgoing

@@ -3,8 +3,6 @@
 Knows what of it goes on after a restart; not what is expected next, nor what was counted.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from beatgan.alarms.limits import AlarmLimits
@@ -19,13 +17,6 @@ from beatgan_daemon.pipeline.snapshot import FrontendSnapshot, Snapshot
 from beatgan_daemon.pipeline.source_clock import SourceClock
 
 NO_VF_LOG_ODDS = -1.0  # log odds of fibrillation where nothing speaks for it
-
-
-class DischargedBy(NamedTuple):
-    """Who ended the watch over a stream, if that is known, and when (UNIX time)."""
-
-    by: str | None
-    at_ns: int
 
 
 class Segment:
@@ -46,7 +37,6 @@ class Segment:
         ventricular = VentricularClassifier(spec, coefficients.ventricular)
         self.policy = EpisodePolicy(limits, ventricular, chunk.fs)
         self.source_clock = SourceClock(chunk.fs, chunk.first, chunk.t_ns)
-        self.discharged: DischargedBy | None = None  # how it ended
         self.beats_before = 0  # beats of this epoch in earlier segments, or before a restart
 
     def episode_id(self, code: str, number: int) -> str:
