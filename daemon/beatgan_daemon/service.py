@@ -242,6 +242,7 @@ class Service:
         if self._engine.knows(stream):
             messages = self._engine.discharge(stream, by, at_ns, self._clock())
         self._shedding.forget(stream)
+        self._rejected.forget(stream)
         return messages + self._raised(self._engine.active_alarms.discharge(stream, by, at_ns))
 
     def _apply(self, prepared: Prepared) -> None:

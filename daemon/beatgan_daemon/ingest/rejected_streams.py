@@ -72,6 +72,12 @@ class RejectedStreams:
         self._summarise()
         return found
 
+    def forget(self, stream: str) -> None:
+        """A discharge ended its alarm: if its frames are still refused, another begins."""
+        each = self._streams.pop(stream, None)
+        if each is not None and each.alert is not None and stream != OTHERS:
+            self._named -= 1
+
     def _summarise(self) -> None:
         told = [each for each in self._streams.values() if each.alert is not None]
         without_place = sum(each.reason == FULL for each in told)

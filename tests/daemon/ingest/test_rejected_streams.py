@@ -84,3 +84,13 @@ def test_names_without_end_make_a_bounded_number_of_alarms() -> None:
     assert ("", "signal.rejected", "start") in world.told
     world.wait(ENDS_S + 1)
     assert len(world.told) == 2 * (MAX_NAMED + 1)
+
+
+def test_a_discharge_does_not_silence_what_goes_on() -> None:
+    """Its end was told by the discharge; whoever is still refused is told anew."""
+    world = World()
+    world.refuse(LASTS_S, "bed-7")
+    world.rejected.forget("bed-7")
+    world.rejected.forget("bed-8")
+    world.refuse(LASTS_S, "bed-7")
+    assert world.told == [("bed-7", "signal.rejected", "start")] * 2
