@@ -24,6 +24,7 @@ from beatgan_daemon import log
 from beatgan_daemon.clients.cli import Records, opened
 from beatgan_daemon.clients.cli import app as clients
 from beatgan_daemon.exit_codes import Exit, exit_code, one_line
+from beatgan_daemon.machine import require_machine
 from beatgan_daemon.reload_socket import ask_for_reload
 from beatgan_daemon.settings import Settings, keys, load
 from beatgan_daemon.signals import release_reload
@@ -121,6 +122,7 @@ def run(
     log.configure(settings.log.level, settings.log.format)
     for text in warnings:
         _log_warning(text)
+    require_machine()
     read = partial(_settings, config, set_, flags, _log_warning)
     with _without_collection():
         from beatgan_daemon import service
@@ -134,12 +136,12 @@ def check(
 ) -> None:
     """Say what would keep a daemon from starting, without starting one."""
     settings = _settings(config, set_, {"model.path": model, "model.device": device})
+    require_machine()
     with _without_collection():
         from beatgan_daemon import preflight
         from beatgan_daemon.model_loading import load_model
         from beatgan_daemon.wiring import credentials
 
-    preflight.require_machine()
     known = credentials(settings)
     preflight.require_state(settings.state.dir)
     warnings = [] if known is None else list(known.warnings)

@@ -1,14 +1,9 @@
-"""What keeps a daemon from starting here, found out before it is needed, and said in a line.
+"""For `check`: what a start would find at its end, and what only another user would find.
 
-ZeroMQ and LLVM end the process where the machine, or the unit's sandbox, forbids what they need:
-that is tried first (`require_machine`). The rest is for `check`: what a start would find at its
-end (`require_endpoints`, `require_state`), and what only another user would find (`warnings`).
 Leaves nothing behind, and disturbs no daemon that runs.
 """
 
-import mmap
 import os
-import socket
 import stat
 import sys
 from collections.abc import Iterable, Iterator
@@ -21,55 +16,7 @@ from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.settings import Settings
 
-LEAST_FILES = 64  # libzmq aborts without descriptors for its threads
 HIDDEN = ("/root", "/home", "/run/user")  # from a unit with ProtectHome=yes
-
-
-def require_machine() -> None:
-    """Raise StartError, naming what to allow, where a library could not do its work here."""
-    _require_scheduling()
-    _require_netlink()
-    _require_executable_memory()
-    _require_descriptors()
-
-
-def _require_scheduling() -> None:
-    try:
-        os.sched_setscheduler(0, os.sched_getscheduler(0), os.sched_getparam(0))
-    except OSError as error:
-        raise StartError(
-            f"ZeroMQ needs the system call sched_setscheduler: {error.strerror}; in a systemd "
-            "unit, SystemCallFilter=sched_setscheduler allows it"
-        ) from None
-
-
-def _require_netlink() -> None:
-    try:
-        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close()
-    except OSError as error:
-        raise StartError(
-            f"ZeroMQ needs sockets of the family AF_NETLINK: {error.strerror}; in a systemd unit, "
-            "RestrictAddressFamilies=AF_NETLINK allows them"
-        ) from None
-
-
-def _require_executable_memory() -> None:
-    try:
-        mmap.mmap(-1, 1, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
-    except OSError as error:
-        raise StartError(
-            f"compiled code needs memory that is writable and executable: {error.strerror}; in a "
-            "systemd unit, MemoryDenyWriteExecute=no allows it"
-        ) from None
-
-
-def _require_descriptors() -> None:
-    free = os.sysconf("SC_OPEN_MAX") - len(os.listdir("/proc/self/fd"))
-    if free < LEAST_FILES:
-        raise StartError(
-            f"only {free} more files may be opened, {LEAST_FILES} are needed at least; "
-            "LimitNOFILE= in a systemd unit, `ulimit -n` in a shell"
-        )
 
 
 def require_endpoints(settings: Settings) -> list[str]:

@@ -21,7 +21,7 @@ from beatgan_daemon.liveness import Watchdog
 from beatgan_daemon.model_loading import Loaded, load_model
 from beatgan_daemon.pipeline.batcher import Outgoing
 from beatgan_daemon.pipeline.message_builder import journal_alert
-from beatgan_daemon.preflight import cache_warnings, require_machine
+from beatgan_daemon.preflight import cache_warnings
 from beatgan_daemon.publishing.stream_actions import Acknowledgement, Discharge
 from beatgan_daemon.reload import Prepared, Reload
 from beatgan_daemon.reload_socket import Answer, ReloadSocket
@@ -51,7 +51,6 @@ def run(settings: Settings, read: Callable[[], Settings]) -> Exit:
     with stop_signals() as stopping, reload_signal() as reloading, ExitStack() as resources:
         notifier = Notifier()
         with notifier.warming_up("loading and testing the model"):
-            require_machine()
             loaded = load_model(settings.model.path, settings.model.device)
             for text in cache_warnings():
                 logger.warning("compiled code is not kept", why=text)

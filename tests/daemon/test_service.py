@@ -26,6 +26,7 @@ from beatgan_daemon.pipeline.batcher import Outgoing
 from beatgan_daemon.security.curve import as_client, keygen, load_key
 from beatgan_daemon.service import Service, run, start
 from beatgan_daemon.settings import Settings, load
+from beatgan_daemon.signals import hold_reload, reload_signal
 from beatgan_daemon.systemd import Notifier
 from beatgan_train.training.coefficients import coefficients_of
 from tests.support.messages import alert_message
@@ -441,3 +442,12 @@ def test_being_told_to_stop_has_code_0(
     assert run(settings(), settings) == Exit.DONE
     assert events(logged()) == ["ready", "stopping", "status", "stopped"]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_hangup_from_before_it_listens_is_a_reload() -> None:
+    """As long as modules are imported nobody listens; SIGHUP would end the process."""
+    hold_reload()
+    signal.raise_signal(signal.SIGHUP)
+    with reload_signal() as reloading:
+        assert reloading()
+        assert not reloading()

@@ -1,0 +1,175 @@
+"""The shipped units under a real systemd: start, reload, stop, and what goes wrong."""
+
+import re
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from tests.systemd.conftest import Booted, Unit
+
+DYNAMIC = range(61184, 65520)  # users that systemd makes (systemd.exec(5), DynamicUser=)
+BIN = "/opt/beatgan/bin/beatgan-daemon"
+
+
+def user_of(unit: Unit) -> int:
+    """The user that its main process runs as."""
+    status = (unit.booted.root / "proc" / unit.show("MainPID") / "status").read_text()
+    found = re.search(r"^Uid:\s+(\d+)", status, re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+def settings_of(unit: Unit) -> Path:
+    return unit.booted.root / "etc/beatgan/daemon.toml"
+
+
+def test_it_starts_as_shipped_by_a_user_without_a_home(started: Unit) -> None:
+    assert started.show("ActiveState") == "active"  # after READY=1, which start waited for
+    assert started.show("StatusText") == "ready, no stream yet"
+    assert started.show("NRestarts") == "0"
+    user = user_of(started)
+    assert user in DYNAMIC
+    root = started.booted.root
+    for folder in ("var/lib/private/beatgan", "var/cache/private/beatgan"):
+        status = (root / folder).stat()
+        assert (status.st_uid, status.st_mode & 0o777) == (user, 0o700)
+    assert (root / "var/lib/private/beatgan/journal.db").stat().st_uid == user
+    ready = next(line for line in started.logged() if line["event"] == "ready")
+    assert ready["state"] == "/var/lib/beatgan"
+    assert "compiled code is not kept" not in started.events()
+
+
+def test_compiled_code_is_kept_in_the_cache_directory(started: Unit) -> None:
+    """One function was missing there."""
+    kept = list(started.booted.root.glob("var/cache/private/beatgan/compiled-*/beatgan.beats.rr.*"))
+    assert kept
+    assert {each.stat().st_uid for each in kept} == {user_of(started)}
+
+
+def test_a_reload_is_done_when_systemctl_returns(started: Unit) -> None:
+    settings = settings_of(started)
+    process = started.show("MainPID")
+    settings.write_text(settings.read_text().replace("\nsize = 256", "\nsize = 64"))
+    started.systemctl("reload")
+    assert "reloaded" in started.events()
+    assert started.show("StatusText") == "reload applied"
+    assert started.show("MainPID") == process
+
+
+def test_a_reload_that_is_refused_fails(started: Unit) -> None:
+    settings = settings_of(started)
+    process = started.show("MainPID")
+    settings.write_text(settings.read_text().replace("\nsize = 256", "\nsize = 0"))
+    started.systemctl("reload", fails=True)
+    assert started.events("err") == ["reload refused"]  # and `ready` is no error
+    assert "ready" in started.events()
+    assert started.show("ActiveState") == "active"
+    assert started.show("MainPID") == process
+
+
+def test_a_hangup_while_it_starts_does_not_end_it(unit: Unit) -> None:
+    unit.systemctl("start", "--no-block")
+    unit.until("a process", lambda: unit.show("MainPID") != "0")
+    unit.systemctl("kill", "--signal=HUP")
+    unit.until("ready", lambda: unit.show("ActiveState") == "active")
+
+
+def test_its_status_says_how_it_goes_and_it_stops_within_5_s(started: Unit) -> None:
+    source = started.booted.start(
+        *(BIN, "replay", "sample", "--connect", "tcp://127.0.0.1:5555", "--speed", "20", "--loop")
+    )
+    try:
+        started.until("a stream", lambda: started.show("StatusText").startswith("1 stream"))
+        began = monotonic()
+        started.systemctl("stop")
+        assert monotonic() - began < 5
+    finally:
+        source.kill()
+        source.wait()
+    assert started.show("Result") == "success"
+    assert started.events()[-1] == "stopped"
+
+
+def test_after_a_kill_it_is_there_again(started: Unit) -> None:
+    started.systemctl("kill", "--signal=KILL")
+    started.until("again", lambda: started.show("NRestarts") == "1")
+    started.until("active", lambda: started.show("ActiveState") == "active")
+    assert started.events().count("ready") == 2
+
+
+def test_the_watchdog_ends_one_that_hangs(unit: Unit) -> None:
+    """With 4 s in the place of 30."""
+    unit.drop_in("watchdog", "[Service]\nWatchdogSec=4\n")
+    unit.systemctl("start")
+    unit.systemctl("kill", "--signal=STOP")
+    unit.until("again", lambda: unit.show("NRestarts") == "1")
+    unit.until("active", lambda: unit.show("ActiveState") == "active")
+    assert any("Watchdog timeout" in str(line["MESSAGE"]) for line in unit.journal())
+
+
+def test_what_cannot_start_is_not_started_again(unit: Unit) -> None:
+    settings_of(unit).write_text("nonsense = 1\n")
+    unit.systemctl("start", fails=True)
+    assert unit.show("ExecMainStatus") in ("2", "3")
+    assert unit.show("NRestarts") == "0"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("SystemCallFilter=~sched_setscheduler", "ZeroMQ needs the system call sched_setscheduler"),
+        ("RestrictAddressFamilies=~AF_NETLINK", "ZeroMQ needs sockets of the family AF_NETLINK"),
+        ("MemoryDenyWriteExecute=yes", "needs memory that is writable and executable"),
+        ("LimitNOFILE=32", "more files may be opened"),
+    ],
+)
+def test_what_the_unit_forbids_is_said_in_a_line(unit: Unit, line: str, words: str) -> None:
+    """Without that, a library aborts, and systemd tries again in vain."""
+    unit.drop_in("forbidden", f"[Service]\n{line}\n")
+    unit.systemctl("start", fails=True)
+    assert unit.show("ExecMainStatus") == "3"
+    texts = [str(each["MESSAGE"]) for each in unit.journal()]
+    assert any(text.startswith("beatgan-daemon: ") and words in text for text in texts)
+    assert not any("Traceback" in text for text in texts)
+
+
+def test_a_key_comes_as_a_credential(unit: Unit) -> None:
+    booted = unit.booted
+    booted.run(BIN, "keygen", "/etc/beatgan/daemon")
+    words = booted.run(BIN, "keygen", "/etc/beatgan/reader", "--role", "control")
+    (booted.root / "etc/beatgan/daemon.clients").write_text(words.splitlines()[-1] + "\n")
+    key = booted.root / "etc/beatgan/daemon.key_secret"
+    assert (key.stat().st_uid, key.stat().st_mode & 0o077) == (0, 0)
+    keys_conf = Path(__file__).parents[2] / "systemd/beatgan-daemon.service.d/keys.conf"
+    unit.drop_in("keys", keys_conf.read_text())
+    unit.systemctl("start")
+    ready = next(line for line in unit.logged() if line["event"] == "ready")
+    assert ready["encrypted"] is True
+    keys = ("--key", "/etc/beatgan/reader.key_secret", "--server-key", "/etc/beatgan/daemon.key")
+    booted.run(BIN, "alerts", *keys)
+    unit.systemctl("reload")
+    for each in booted.root.glob("etc/beatgan/*.key*"):
+        each.unlink()
+
+
+def test_two_instances_side_by_side(booted: Booted) -> None:
+    units = [Unit(booted, f"beatgan-daemon@{name}") for name in ("east", "west")]
+    try:
+        booted.run("systemctl", "start", *(unit.name for unit in units))
+        users = {user_of(unit) for unit in units}
+        assert len(users) == 2
+        for unit, name in zip(units, ("east", "west"), strict=True):
+            ready = next(line for line in unit.logged() if line["event"] == "ready")
+            assert ready["state"] == f"/var/lib/beatgan-{name}"
+            unit.systemctl("reload")
+        for unit in units:
+            booted.run(BIN, "alerts", "--connect", f"tcp://127.0.0.1:{control_port(unit)}")
+    finally:
+        for unit in units:
+            unit.reset()
+
+
+def control_port(unit: Unit) -> str:
+    ready = next(line for line in unit.logged() if line["event"] == "ready")
+    return str(ready["control"]).rpartition(":")[2]
