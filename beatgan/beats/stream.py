@@ -220,7 +220,7 @@ def _replace_detached(s: Stream, leads: Records[Lead], unused_leads: Ints) -> No
         lead_pipeline.begin(leads[k], new)
         leads[k].conditions = s.standby_conditions[new]
         leads[k].reported = s.standby_conditions[new]
-        leads[k].gate.conditions = s.standby_conditions[new] & ~signal_quality.IN_NOISE
+        signal_quality.go_on(leads[k].gate, s.standby_conditions[new])
         leads[k].usable_since = s.n_out
         if s.last_lead == k:
             s.last_lead = ELSEWHERE

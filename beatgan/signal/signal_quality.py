@@ -81,6 +81,16 @@ def begin(s: State) -> None:
 
 
 @compiled
+def go_on(s: State, conditions: int) -> None:
+    """A signal of which is known only that it was in these ``conditions`` when last looked at."""
+    s.conditions = conditions & ~IN_NOISE
+    if conditions & (IN_FLAT | IN_SATURATED):  # its first sample is no movement
+        s.flat_run = 1
+        s.low = np.inf
+        s.high = -np.inf
+
+
+@compiled
 def _announce(
     s: State,
     changes: Records[Change],

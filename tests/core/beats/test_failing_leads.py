@@ -306,3 +306,13 @@ def test_a_hole_in_all_leads_moves_none(ecg: Floats) -> None:
     samples = np.concatenate([ecg, -ecg[:, 1:]], axis=1)
     samples[20 * FS : 40 * FS] = np.nan
     assert front_end(samples, ["MLII", "V1", "V2"]).leads() == ["MLII"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 12])
+def test_flat_leads_stay_flat_whichever_is_looked_at(count: int) -> None:
+    """A line that jumps now and then is flat all the same, for a lead chosen again as well."""
+    steps = 0.05 * (np.arange(120 * FS) // (5 * FS) % 2)
+    samples = np.repeat(steps.astype(np.float32)[:, np.newaxis], count, axis=1)
+    changes = front_end(samples, [f"L{k}" for k in range(count)]).changes
+    assert sorted(c.lead for c in changes if c.begins) == sorted(f"L{k}" for k in range(count))
+    assert not [c for c in changes if not c.begins]
