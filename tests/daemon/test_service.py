@@ -27,6 +27,7 @@ from beatgan_daemon.security.curve import as_client, keygen, load_key
 from beatgan_daemon.service import Service, run, start
 from beatgan_daemon.settings import Settings, load
 from beatgan_daemon.signals import hold_reload, reload_signal
+from beatgan_daemon.storage.spool_file import SpoolFile
 from beatgan_daemon.systemd import Notifier
 from beatgan_train.training.coefficients import coefficients_of
 from tests.support.messages import alert_message
@@ -382,10 +383,21 @@ def test_a_crash_is_logged_with_its_traceback_and_has_code_1(
 
 
 @pytest.fixture
-def full_disk(resources: ExitStack, loaded: Loaded, clock: Clock, tmp_path: Path) -> Service:
+def full_disk(
+    resources: ExitStack,
+    loaded: Loaded,
+    clock: Clock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Service:
     """A service with a state directory and an alert that its disk does not take."""
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
     opened = settings(**{"state.dir": str(tmp_path / "state")})
     service = start(opened, loaded, resources, Notifier({}), settings, clock)
+    monkeypatch.setattr(SpoolFile, "add", full)
     tables = service._publisher._journal._file.tables
     assert tables is not None
     (pages,) = tables.database.execute("PRAGMA page_count").fetchone()

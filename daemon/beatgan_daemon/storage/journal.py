@@ -1,8 +1,9 @@
 """Every alert on the disk before it is sent, and what is needed to go on after a restart.
 
 A disk that fails is reported; alerts wait in memory, and are written once it works again. A slow
-one delays no alert by more than WAIT_S and NUMBER_WAIT_S: alerts are then sent first, and on the
-disk as soon as it takes them. Knows no socket and nothing of what an alert means.
+one delays no alert by more than WAIT_S and SPOOL_S: alerts are then put into a spool beside the
+journal, sent, and written into the journal when the disk takes them. Knows no socket and nothing of
+what an alert means.
 """
 
 import sqlite3
@@ -20,9 +21,10 @@ from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.storage.disk_thread import DiskThread
 from beatgan_daemon.storage.journal_file import JournalFile, Pruned, Written
 from beatgan_daemon.storage.journal_tables import StoredState
+from beatgan_daemon.storage.spool_file import Spooled, SpoolFile, joined
 
 WAIT_S = 0.25  # for the disk, before an alert is sent that is not on it yet
-NUMBER_WAIT_S = 0.1  # and then, for its number to be put down
+SPOOL_S = 0.1  # and then, for the spool to take it
 STALLED_S = 2.0  # a call to the disk that takes longer: alerts cannot be written
 CLOSE_S = 1.0  # for what waits in memory, at the end
 BACKLOG_BYTES = 64 * 2**20  # of alerts that wait in memory for the disk; the oldest go first
@@ -86,10 +88,14 @@ class Journal:
         self._active_is_wrong = False  # the table on the disk has missed something
         self._call: _Call | None = None  # of the disk's thread, not yet settled
         self._waited = False  # for that call, once
-        self._number_call: Future[None] | None = None
         self._number_reported = False  # that it cannot be put down
+        self._spool = None if path is None else SpoolFile(path.with_suffix(".spool"))
+        self._unspooled: list[Spooled] = []  # of the backlog
+        self._spool_call: Future[None] | None = None
+        self._spool_failed = self._in_spool = False  # since the backlog began
         self._closed = False
         self._file = JournalFile(path, report, now_ns)
+        self._disk, self._spooler = DiskThread("journal"), DiskThread("spool")
         self.next_n = 0
         try:
             self._start()
@@ -98,17 +104,37 @@ class Journal:
             raise
         if self._file.sequence is not None:
             self.next_n = max(self.next_n, self._file.sequence.n)
-        self._disk, self._numbers = DiskThread("journal"), DiskThread("sequence")
 
     def _start(self) -> None:
         try:
             found = self._file.start()
+            self.next_n, self._oldest = found.next_n, found.oldest
+            self._active = {entry.id: entry for entry in found.active}
+            self.bytes = self._file.size().bytes
         except sqlite3.Error as error:  # out of reach: monitoring begins all the same
             self._fail(error)
-            return
-        self.next_n, self._oldest = found.next_n, found.oldest
-        self._active = {entry.id: entry for entry in found.active}
-        self.bytes = self._file.size().bytes
+        for spooled in self._spool.read() if self._spool else ():
+            self._take_in(spooled)
+        if self.trouble is None and self._in_spool:
+            self._write_spooled()
+
+    def _take_in(self, spooled: Spooled) -> None:
+        """What waited for the disk when the daemon was killed, unless it is in the journal."""
+        self._in_spool = True
+        fresh = [entry for entry in spooled.entries if entry.n >= self.next_n]
+        if fresh:
+            self._add(fresh, spooled.states)
+
+    def _write_spooled(self) -> None:
+        written = self._next_to_write(self._now_ns())
+        if written.entries:
+            self._report(f"{len(written.entries)} alerts had waited for the disk: written now")
+        try:
+            self._file.write(written)
+        except (sqlite3.Error, StartError) as error:
+            self._fail(error)
+        else:
+            self._take_off(written)
 
     # --- what is written --------------------------------------------------------------------
 
@@ -120,17 +146,21 @@ class Journal:
         Returns when they are on the disk, or it takes too long, or fails; they wait in memory then
         (`retry_backlog`). A state of None forgets the stream's.
         """
+        self._add(entries, states)
+        if self.trouble is None and self._settled() and self._has_backlog():
+            self._begin_write(now_ns)
+            self._settled()
+        self._bound_backlog()
+        if self._has_backlog():
+            self._unspooled.append(Spooled(entries, states))
+            self._spool_backlog()
+
+    def _add(self, entries: Sequence[JournalEntry], states: Mapping[str, bytes | None]) -> None:
         for entry in entries:
             self._update_active(entry)
         self._backlog.extend(entries)
         self._states.update(states)
         self._backlog_bytes += sum(len(entry.body) for entry in entries)
-        if self.trouble is None and self._settled() and self._has_backlog():
-            self._begin_write(now_ns)
-            self._settled()
-        self._bound_backlog()
-        if entries:
-            self._put_down_number()
 
     def _update_active(self, entry: JournalEntry) -> None:
         self.next_n = entry.n + 1
@@ -145,7 +175,8 @@ class Journal:
         while self._backlog_bytes > BACKLOG_BYTES:
             self._backlog_bytes -= len(self._backlog.popleft().body)
             self.unjournaled += 1
-            self._active_is_wrong = True
+            self._active_is_wrong = self._spool_failed = True
+            self._unspooled.clear()
 
     def _next_to_write(self, now_ns: int) -> Written:
         """The oldest of what waits; after trouble, a part of it at a time."""
@@ -173,6 +204,8 @@ class Journal:
                 del self._states[stream]
         if written.active is not None:
             self._active_is_wrong = False
+        if not self._has_backlog():
+            self._clear_spool()
         if self.trouble is not None and not self._has_backlog() and not self._active_is_wrong:
             missing = f", {self.unjournaled} alerts are missing in it" if self.unjournaled else ""
             self._report(
@@ -180,19 +213,40 @@ class Journal:
             )
             self.trouble = None
 
-    def _put_down_number(self) -> None:
-        """Where the journal does not have it yet, put down the next number by itself, so that none
-        is used twice."""
-        sequence = self._file.sequence
-        if sequence is None or (sequence.n >= self.next_n and sequence.trouble is None):
+    def _spool_backlog(self) -> None:
+        """Spool what waits, and put down the next number, so that a kill loses neither."""
+        file, sequence = self._spool, self._file.sequence
+        if file is None or sequence is None:
             return
-        if self._number_call is None or self._number_call.done():
-            write = partial(sequence.write, self.next_n, sync=True)
-            self._number_call = self._numbers.submit(write)
-            wait([self._number_call], NUMBER_WAIT_S)
+        if self._spool_call is None or self._spool_call.done():
+            waiting, self._unspooled = self._unspooled, []
+            self._in_spool = True
+
+            def spool(next_n: int = self.next_n) -> None:
+                sequence.write(next_n)
+                try:
+                    file.add(joined(waiting))
+                except OSError:  # as full as the journal's disk
+                    self._spool_failed = True
+
+            self._spool_call = self._spooler.submit(spool)
+            wait([self._spool_call], SPOOL_S)
         if sequence.trouble is not None and not self._number_reported:
             self._number_reported = True
             self._report(f"numbers of alerts may be used again: {sequence.trouble}")
+
+    def _clear_spool(self) -> None:
+        """All that waited is in the journal."""
+        self._unspooled.clear()
+        if self._in_spool and self._spool is not None:
+            self._spooler.submit(self._spool.clear)
+        self._in_spool = self._spool_failed = False
+
+    def _all_spooled(self) -> bool:
+        """Whether all that waits is in the spool, from which the next start will write it."""
+        if not self._in_spool or self._spool_failed or self._unspooled:
+            return False
+        return self._spool_call is None or self._spool_call.done()
 
     def retry_backlog(self, now_ns: int) -> bool:
         """Write some of what waits, if the disk takes it, and see whether the files are still
@@ -298,10 +352,13 @@ class Journal:
     def states(self) -> list[StoredState]:
         """The last alarm state of every stream; asked for at the start, before anything else."""
         try:
-            return self._file.states()
+            stored = self._file.states()
         except sqlite3.Error as error:
             self._fail(error)
-            return []
+            stored = []
+        waiting = self._states.items()
+        late = [StoredState(name, self.next_n, s) for name, s in waiting if s is not None]
+        return [each for each in stored if each.stream not in self._states] + late
 
     @property
     def oldest(self) -> int:
@@ -353,8 +410,9 @@ class Journal:
     def unstored(self) -> Unstored:
         """What is not on the disk now; after `close`: what never will be."""
         waiting = self._backlog
-        first, last = (waiting[0].n, waiting[-1].n) if waiting else (None, None)
-        return Unstored(self.unjournaled + len(waiting), first, last)
+        if not waiting or self._all_spooled():
+            return Unstored(self.unjournaled, None, None)
+        return Unstored(self.unjournaled + len(waiting), waiting[0].n, waiting[-1].n)
 
     def close(self) -> None:
         """Try once more, for CLOSE_S at most, to write what waits; then free the files.
@@ -366,13 +424,24 @@ class Journal:
         self._closed = True
         end = monotonic() + CLOSE_S
         self._flush(end)
-        if self.next_n:
-            self._put_down_number()
+        if self._has_backlog():
+            self._spool_at_the_end(end)
         if self._call is None:
             future = self._disk.submit(self._file.close)
             wait([future], max(0.0, end - monotonic()))
         self._disk.close()
-        self._numbers.close()
+        self._spooler.close()
+
+    def _spool_at_the_end(self, end: float) -> None:
+        """What the journal did not take goes into the spool."""
+        if self._spool_call is not None:
+            wait([self._spool_call], max(SPOOL_S, end - monotonic()))
+        self._spool_backlog()
+        if self._all_spooled() and self._backlog:
+            self._report(
+                f"{len(self._backlog)} alerts that the journal did not take wait in "
+                f"{self._path and self._path.with_suffix('.spool')}; the next start writes them"
+            )
 
     def _flush(self, end: float) -> None:
         """Write what waits, until that fails or the time is over."""

@@ -24,23 +24,18 @@ class SequenceFile:
         text = os.pread(self._file, 32, 0).strip()
         self.n = int(text) if text.isdigit() else 0  # the number last written; 0: none
         # Now, as long as there is room: later it is overwritten in place, which takes none.
-        self._write(sync=False)
+        self._write()
 
-    def write(self, n: int, sync: bool = False) -> None:
-        """Put down a number, unless a higher one is there; ``sync``: onto the disk itself.
-
-        Raises nothing, see ``trouble``.
-        """
+    def write(self, n: int) -> None:
+        """Put down a number, unless a higher one is there. Raises nothing, see ``trouble``."""
         with self._writing:
             if n > self.n or self.trouble is not None:
                 self.n = max(n, self.n)
-                self._write(sync)
+                self._write()
 
-    def _write(self, sync: bool) -> None:
+    def _write(self) -> None:
         try:
             os.pwrite(self._file, b"%020d\n" % self.n, 0)
-            if sync:
-                os.fdatasync(self._file)
             self.trouble = None
         except OSError as error:
             self.trouble = f"{self._path}: cannot be written: {error.strerror}"
@@ -54,7 +49,7 @@ class SequenceFile:
         with self._writing:
             before, (self._file, self._identity) = self._file, _opened(self._path)
             os.close(before)
-            self._write(sync=True)
+            self._write()
 
     def close(self) -> None:
         """Let another daemon have the directory."""

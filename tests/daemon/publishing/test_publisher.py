@@ -31,6 +31,7 @@ from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
 from beatgan_daemon.storage import journal as journalling
 from beatgan_daemon.storage.journal import Journal
+from beatgan_daemon.storage.spool_file import SpoolFile
 from tests.support.actions import RecordedActions
 from tests.support.messages import alert_message, beat_message, status_message
 
@@ -402,7 +403,13 @@ def test_a_disk_that_hangs_holds_up_no_message_and_no_request(bench: Bench) -> N
     assert bench.publisher.unready() is None
 
 
-def test_what_is_never_stored_is_known_after_the_end(bench: Bench) -> None:
+def test_what_is_never_stored_is_known_after_the_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(SpoolFile, "add", full)
     bench.published(alert_message(0, "a"))
     tables = bench.journal._file.tables
     assert tables is not None

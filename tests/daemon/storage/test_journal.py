@@ -22,6 +22,7 @@ from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.storage import journal as journalling
 from beatgan_daemon.storage import sqlite
 from beatgan_daemon.storage.journal import DAY_NS, Journal
+from beatgan_daemon.storage.spool_file import Spooled, SpoolFile
 
 NOW = 1_790_000_000 * 10**9
 
@@ -652,18 +653,111 @@ def test_closing_does_not_wait_for_a_disk_that_hangs(
     began = monotonic()
     journal.close()
     assert monotonic() - began < 10.0
-    assert journal.unstored() == (2, 0, 1)
+    assert journal.unstored() == (0, None, None)
+    assert "the next start writes them" in reported[-1]
+    assert numbers_after_a_kill(path) == [0, 1]
     slow.let_go()
+
+
+def numbers_after_a_kill(path: Path) -> list[int]:
+    """What the next daemon finds, were this one killed now; it takes a copy of the files."""
+    folder = path.parent / "copy"
+    shutil.copytree(path.parent, folder, ignore=shutil.ignore_patterns("copy"))
+    again = new_journal(folder / path.name, Reports())
+    found = numbers(again)
+    assert again.next_n == (found[-1] + 1 if found else 0)
+    assert not (folder / path.name).with_suffix(".spool").exists() or again.backlog
+    again.close()
+    shutil.rmtree(folder)
+    return found
+
+
+def test_a_kill_while_the_disk_hangs_loses_nothing_that_was_sent(
+    path: Path, reported: Reports
+) -> None:
+    journal = Journal(path, reported, wait_s=0.05)
+    write(journal, entry(0, "a"))
+    slow = Slow(journal)
+    for n in range(1, 50):
+        write(journal, entry(n, "a", "update"), bed=b"%d" % n)
+    assert numbers_after_a_kill(path) == list(range(50))
+    slow.let_go()
+    while journal.backlog:
+        retry(journal)
+    assert numbers_after_a_kill(path) == list(range(50))
+    journal.close()
+    again = new_journal(path, reported)
+    assert again.states() == [("bed", 50, b"49")]
+    assert ids(again) == ["a"]
+    again.close()
+
+
+def test_what_waits_in_the_file_does_not_undo_what_the_journal_has(
+    path: Path, reported: Reports
+) -> None:
+    """A kill after the journal took them, and before the file was removed."""
+    journal = new_journal(path, reported)
+    write(journal, entry(0, "a"), entry(1, "a", "end"), bed=b"new")
+    journal.close()
+    waiting = SpoolFile(path.with_suffix(".spool"))
+    waiting.add(Spooled([entry(0, "a")], {"bed": b"old"}))
+    again = new_journal(path, reported)
+    assert numbers(again) == [0, 1]
+    assert ids(again) == []
+    assert again.states() == [("bed", 2, b"new")]
+    again.close()
+
+
+def test_a_record_that_was_cut_short_ends_the_file_that_waits(path: Path) -> None:
+    waiting = SpoolFile(path)
+    for n in range(3):
+        waiting.add(Spooled([entry(n)], {"bed": None}))
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    assert [each.entries for each in waiting.read()] == [[entry(0)], [entry(1)]]
+    damaged = bytearray(content)
+    damaged[20] ^= 1
+    path.write_bytes(damaged)
+    assert waiting.read() == []
+    waiting.clear()
+    assert waiting.read() == []
+
+
+def test_a_daemon_that_cannot_open_its_journal_keeps_what_waits_in_the_file(
+    path: Path, reported: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = SpoolFile(path.with_suffix(".spool"))
+    waiting.add(Spooled([entry(0, "a"), entry(1, "b")], {"bed": b"state"}))
+
+    def locked(*_: object) -> sqlite3.Connection:
+        error = sqlite3.OperationalError("database is locked")
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite, "open_database", locked)
+        journal = new_journal(path, reported)
+        assert (journal.next_n, journal.backlog, ids(journal)) == (2, 2, ["a", "b"])
+        assert journal.states() == [("bed", 2, b"state")]
+    retry(journal)
+    assert numbers(journal) == [0, 1]
+    journal.close()
+    assert not path.with_suffix(".spool").exists()
 
 
 # --- the end ------------------------------------------------------------------------------------
 
 
+def full(*_: object) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_what_a_full_disk_never_took_is_counted_at_the_end_and_its_numbers_are_used_up(
-    path: Path, reported: Reports
+    path: Path, reported: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = new_journal(path, reported)
     fill_up(journal)
+    monkeypatch.setattr(SpoolFile, "add", full)
     write(journal, *(entry(n, size=9000) for n in range(5)))
     journal.close()
     assert journal.unstored() == (5, 0, 4)
@@ -684,9 +778,6 @@ def test_the_number_has_its_place_before_the_disk_is_full(path: Path, reported: 
 def test_a_number_that_cannot_be_put_down_is_told_once(
     path: Path, reported: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     journal = new_journal(path, reported)
     fill_up(journal)
     with monkeypatch.context() as patch:
