@@ -160,8 +160,17 @@ class Engine:
             stream.repeat(len(chunk.samples))
             return
         near = self._selector.plausible(stream, chunk, self._quiet(chunk.stream, now))
+        refusal: StreamError | None = None  # of this frame: others' must not be lost with it
         for arrival in self._reorder.sort(chunk, stream.expected, now):
-            self._place(stream, *arrival)
+            if arrival.chunk is not chunk:
+                self._place_late(arrival)
+                continue
+            try:
+                self._place(stream, *arrival)
+            except StreamError as error:
+                refusal = error
+        if refusal is not None:
+            raise refusal
         if near and chunk.stream in self._last_received:  # a frame that waits is no silence
             self._record_arrival(chunk.stream, now)
 
@@ -223,11 +232,11 @@ class Engine:
         self._batcher.add(self._stream_alarms.end_all(stream), now)
         (first, arrived), *others = taken.frames
         self._use(stream, first, arrived, taken.restart)
-        for each in others:
+        for each in map(Arrival._make, others):
             if taken.in_order:
                 self._use(stream, *each)
             else:
-                self._place(stream, *each)
+                self._place_late(each)
         self._record_arrival(taken.stream, now)
 
     def _check_sources(self, now: float) -> None:
