@@ -4,7 +4,7 @@ Knows the wire and nothing of the daemon.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from time import sleep
+from time import monotonic, sleep
 from typing import Any, NamedTuple, Self
 
 import msgspec
@@ -25,10 +25,16 @@ from beatgan_daemon.security.curve import ConfigureSocket
 TIMEOUT_S = 5.0  # without an answer: nobody is there
 FOLLOW_S = 0.5  # between questions for newer alerts
 STEP_S = 0.1  # how soon a signal to stop is seen
+PATIENCE_S = 30.0  # with a daemon that cannot read its journal now
+AGAIN_S = 0.5  # between questions to it
 
 
 class NoAnswerError(UsageError):
     """Nobody answered, or not with what was asked for."""
+
+
+class UnavailableError(UsageError):
+    """The daemon cannot answer this now, and asks to be asked again."""
 
 
 class Page(NamedTuple):
@@ -45,7 +51,10 @@ class Client:
         self, endpoint: str, *, configure: ConfigureSocket | None = None, timeout: float = TIMEOUT_S
     ) -> None:
         """``configure`` is called with the socket before it connects; ``timeout``: seconds that an
-        answer may take. Nobody need be there yet. Raises UsageError on an impossible endpoint."""
+        answer may take. Nobody need be there yet. Raises UsageError on an impossible endpoint.
+
+        Each question is asked once: raises NoAnswerError where nobody answers, UnavailableError
+        where the daemon cannot now, and UsageError where it refuses."""
         self._endpoint, self._timeout_ms = endpoint, round(1000 * timeout)
         self._configure = configure
         self._context = zmq.Context[zmq.Socket[bytes]]()
@@ -124,7 +133,8 @@ class Client:
         except msgspec.MsgspecError as error:
             raise NoAnswerError(f"{self._endpoint}: not an answer: {error}") from None
         if header.type == "error":
-            raise UsageError(f"{self._endpoint}: {header.error}: {header.text}")
+            kind = UnavailableError if header.error == "unavailable" else UsageError
+            raise kind(f"{self._endpoint}: {header.error}: {header.text}")
         if header.v != VERSION or header.type != kind:
             text = f"expected {kind} of version {VERSION}, got {header.type} of {header.v}"
             raise NoAnswerError(f"{self._endpoint}: {text}")
@@ -148,13 +158,15 @@ def fetch_alerts(
     *,
     configure: ConfigureSocket | None = None,
     timeout: float = TIMEOUT_S,
+    patience: float = PATIENCE_S,
 ) -> Iterator[bytes]:
     """The JSON of every alert in the daemon's journal from number ``since`` on, in order.
 
-    Raises UsageError where nobody answers.
+    A daemon that cannot read its journal now, because its disk is slow, is asked again for
+    ``patience`` seconds. Raises UsageError where it cannot then either, or nobody answers.
     """
     with Client(endpoint, configure=configure, timeout=timeout) as client:
-        yield from _pages(client.alerts, since)
+        yield from _pages(lambda n: _patiently(client.alerts, n, patience), since)
 
 
 def active(
@@ -163,6 +175,18 @@ def active(
     """The JSON of the last alert of every episode under way. Raises as `fetch_alerts` does."""
     with Client(endpoint, configure=configure, timeout=timeout) as client:
         yield from _pages(client.active, 0)
+
+
+def _patiently(ask: Callable[[int], Page], since: int, patience: float) -> Page:
+    """The answer, asked for again while there is none yet, for so many seconds."""
+    end = monotonic() + patience
+    while True:
+        try:
+            return ask(since)
+        except UnavailableError as error:
+            if monotonic() >= end:
+                raise UnavailableError(f"{error} (asked for {patience:g} s)") from None
+        sleep(min(AGAIN_S, max(0.0, end - monotonic())))
 
 
 def _pages(ask: Callable[[int], Page], since: int) -> Iterator[bytes]:
@@ -183,13 +207,17 @@ def follow_alerts(
 ) -> Iterator[bytes]:
     """As `fetch_alerts`, then those that come, until ``stopping`` says so.
 
-    A daemon that is away is waited for; one that counts anew is followed from its beginning.
+    A daemon that is away, or cannot read its journal, is waited for; one that counts anew is
+    followed from its beginning.
     """
     with Client(endpoint, configure=configure, timeout=timeout) as client:
         while not stopping():
             try:
                 header, bodies = client.alerts(since)
             except NoAnswerError:
+                continue
+            except UnavailableError:
+                _rest(stopping)
                 continue
             if header.next < since:
                 since = 0

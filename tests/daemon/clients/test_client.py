@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from threading import Event, Thread
 from typing import Self
 
@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 from beatgan.errors import UsageError
 from beatgan.protocol.control import JournalEntry
 from beatgan_daemon.cli import app
+from beatgan_daemon.clients import client as client_module
 from beatgan_daemon.clients.client import (
     Client,
     NoAnswerError,
+    UnavailableError,
     acknowledge,
     active,
     fetch_alerts,
@@ -145,6 +147,56 @@ def test_nonsense_is_an_error(frame: bytes, text: str) -> None:
         resources.callback(thread.join)
         with pytest.raises(UsageError, match=text):
             list(fetch_alerts(endpoint))
+
+
+UNAVAILABLE = b'{"v":1,"type":"error","error":"unavailable","text":"the disk is slow"}'
+
+
+@contextmanager
+def scripted(*replies: list[bytes]) -> Iterator[str]:
+    """A daemon's endpoint that gives these answers, one after another."""
+    with ExitStack() as resources:
+        context = resources.enter_context(zmq.Context[Socket]())
+        fake = resources.enter_context(context.socket(zmq.ROUTER))
+        fake.linger = 0
+        endpoint = f"tcp://127.0.0.1:{fake.bind_to_random_port('tcp://127.0.0.1')}"
+
+        def reply() -> None:
+            for frames in replies:
+                caller, _ = fake.recv_multipart()
+                fake.send_multipart([caller, *frames])
+
+        thread = Thread(target=reply)
+        thread.start()
+        resources.callback(thread.join)
+        yield endpoint
+
+
+def page(following: int, *bodies: bytes, more: bool = False) -> list[bytes]:
+    header = {"v": 1, "type": "alerts", "next": following, "more": more}
+    return [json.dumps(header).encode(), *bodies]
+
+
+def test_a_daemon_whose_disk_is_slow_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first page and a later one; nothing is told twice."""
+    monkeypatch.setattr(client_module, "AGAIN_S", 0.01)
+    first, second = page(1, b"a", more=True), page(2, b"b")
+    with scripted([UNAVAILABLE], [UNAVAILABLE], first, [UNAVAILABLE], second) as endpoint:
+        assert list(fetch_alerts(endpoint)) == [b"a", b"b"]
+
+
+def test_a_daemon_whose_disk_stays_slow_is_given_up() -> None:
+    with (
+        scripted([UNAVAILABLE]) as endpoint,
+        pytest.raises(UnavailableError, match=r"unavailable: the disk is slow \(asked for 0 s\)$"),
+    ):
+        list(fetch_alerts(endpoint, patience=0))
+
+
+def test_following_goes_on_where_the_disk_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "FOLLOW_S", 0.0)
+    with scripted([UNAVAILABLE], page(1, b"a")) as endpoint:
+        assert next(follow_alerts(endpoint, 0, lambda: False)) == b"a"
 
 
 def test_following_goes_on_over_a_restart() -> None:
