@@ -7,6 +7,7 @@ full; what overflows at their end shows up as a gap in the sample count. Does no
 from collections.abc import Sequence
 from contextlib import ExitStack
 from math import ceil
+from time import sleep
 from typing import Self
 
 import zmq
@@ -22,8 +23,7 @@ MAX_PART = 4 * MAX_LEADS * MAX_SAMPLES  # bytes: the largest payload the protoco
 QUEUE_BYTES = 2**26  # that may wait, here for each connection, unless told otherwise
 MIN_QUEUED = 2  # frames that may wait for each connection, however large
 MAX_PARTS = 4  # of a message; one more than a frame has, so that a longer one is recognised
-
-
+REFILL_S = 1e-4  # in which ZeroMQ's thread reads on, once there is room in a connection's queue
 TURN = 64  # frames taken from one socket before the next one is asked
 
 
@@ -37,15 +37,11 @@ class _EcgSocket(BoundSocket):
         context: zmq.Context[zmq.Socket[bytes]],
         bind: Sequence[str],
         connect: Sequence[str],
-        high_water: int,
+        queued: int,
         max_part: int,
-        queue_bytes: int,
         authenticator: ZapAuthenticator | None,
     ) -> None:
-        self._high_water, self._max_part = high_water, max_part
-        self._queue_bytes = queue_bytes
-        self._large = 1.0  # bytes of the largest frames of late
-        self._queued = high_water  # frames that may wait now
+        self._queued, self._max_part = queued, max_part
         self.sender: str | None = None  # of the frame received last
         self._asks = authenticator is not None and bool(bind)
         if authenticator is not None and not bind:
@@ -66,22 +62,11 @@ class _EcgSocket(BoundSocket):
         if self._asks:
             self.sender = str(part.get(USER_ID))
         parts = [part.bytes]
-        size = len(parts[0])
         while part.more:  # recv_multipart asks the socket instead, which costs more than a part
             part = self.socket.recv(copy=False)
-            size += len(part)
             if len(parts) < MAX_PARTS:
                 parts.append(part.bytes)
-        self._measure(size)
         return parts
-
-    def _measure(self, size: int) -> None:
-        """Let as many frames wait as fit: ZeroMQ counts frames, memory is counted in bytes."""
-        self._large = max(float(size), self._large + (size - self._large) / 1024)
-        fit = min(self._high_water, max(MIN_QUEUED, int(self._queue_bytes / self._large)))
-        if fit < self._queued or fit >= min(2 * self._queued, self._high_water) > self._queued:
-            self._queued = fit
-            self.socket.rcvhwm = fit  # holds at once, for connections that there are, too
 
 
 class IngestSocket:
@@ -98,9 +83,12 @@ class IngestSocket:
         queue_bytes: int = QUEUE_BYTES,
         authenticator: ZapAuthenticator | None = None,
     ) -> None:
-        """``high_water``: frames queued for each connection, fewer where they are so large that
-        they would be more than ``queue_bytes``; a longer part than ``max_part`` bytes costs its
+        """``high_water``: frames queued for each connection, fewer where frames of ``max_part``
+        bytes would be more than ``queue_bytes``; a longer part than ``max_part`` bytes costs its
         sender the connection. The rest as in `BoundSocket`.
+
+        How many stays as it is: libzmq counts what was read in steps of half of it, so that a
+        connection whose bound changes later may wait for ever to be read on.
 
         With an ``authenticator`` each endpoint that is called has a socket of its own: ZeroMQ
         tells who a caller is, but not which of those that were called sent a frame.
@@ -108,11 +96,10 @@ class IngestSocket:
         apart = [(each,) for each in connect] if authenticator is not None else []
         together = (bind, () if authenticator is not None else connect)
         plans = [together, *(((), each) for each in apart)]
+        queued = min(high_water, max(MIN_QUEUED, queue_bytes // max_part))
         with ExitStack() as opened:
             self._sockets = [
-                opened.enter_context(
-                    _EcgSocket(context, *plan, high_water, max_part, queue_bytes, authenticator)
-                )
+                opened.enter_context(_EcgSocket(context, *plan, queued, max_part, authenticator))
                 for plan in plans
                 if any(plan)
             ]
@@ -120,6 +107,8 @@ class IngestSocket:
         self._poller = zmq.Poller()
         self._register()
         self._turn = self._taken = 0
+        self._room = ceil(queued / 2)  # from so many read on ZeroMQ makes use of it
+        self._in_a_row = 0
         self.sender: str | None = None  # of the frame received last: a key, or a called endpoint
 
     def _register(self) -> None:
@@ -142,10 +131,19 @@ class IngestSocket:
         return bool(self._poller.poll(timeout))
 
     def receive(self) -> list[bytes] | None:
-        """The next frame's parts, at most MAX_PARTS, or None if none is there; never blocks.
+        """The next frame's parts, at most MAX_PARTS, or None if none is there, at once.
 
-        `sender` says who sent it.
+        `sender` says who sent it. Where a connection's queue may have been full, what its peer had
+        sent by then is given REFILL_S to follow.
         """
+        parts = self._next()
+        if parts is None and self._in_a_row >= self._room:
+            sleep(REFILL_S)
+            parts = self._next()
+        self._in_a_row = 0 if parts is None else self._in_a_row + 1
+        return parts
+
+    def _next(self) -> list[bytes] | None:
         for _ in self._sockets:
             socket = self._sockets[self._turn]
             parts = socket.receive()

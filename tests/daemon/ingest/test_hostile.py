@@ -127,20 +127,36 @@ def test_of_many_parts_few_are_kept(wired: tuple[Socket, IngestSocket]) -> None:
     assert source.receive() == [b"ecg.bed", b"", b""]
 
 
-def test_the_larger_frames_are_the_fewer_wait(wired: tuple[Socket, IngestSocket]) -> None:
-    publisher, source = wired
+def test_as_many_frames_wait_as_fit_however_large_they_are() -> None:
+    with zmq.Context[Socket]() as context:
+        for part, most, queued in ((4 << 20, 100_000, 16), (1 << 16, 100_000, 1024), (1000, 9, 9)):
+            with IngestSocket(
+                context, ["tcp://127.0.0.1:*"], high_water=most, max_part=part
+            ) as source:
+                assert source._sockets[0].socket.rcvhwm == queued
 
-    def receive(size: int, count: int) -> int:
-        for _ in range(count):
-            publisher.send_multipart([b"ecg.bed", b"", bytes(size)])
+
+def test_one_large_frame_stops_no_connection(wired: tuple[Socket, IngestSocket]) -> None:
+    """Also not that of another source, and though no frame waits when it comes."""
+    publisher, source = wired
+    with zmq.Context[Socket]() as context, context.socket(zmq.XPUB) as other:
+        other.linger, other.sndhwm = 0, 0
+        other.connect(source.endpoint)
+        while not other.poll(10):
+            source.wait(0.0)
+        for _ in range(30):
+            other.send_multipart([b"ecg.other", b"", b""])
             assert source.wait(10.0)
             assert source.receive() is not None
-        return source._sockets[0].socket.rcvhwm
-
-    assert receive(100, 5) == 100_000
-    assert receive(4 << 20, 1) == 15, "64 MiB"
-    assert receive(4 << 20, 20) == 15
-    assert receive(100, 6000) > 1000, "and more again after a while"
+        publisher.send_multipart([b"ecg.bed", b"", bytes(4 << 20)])
+        assert source.wait(10.0)
+        assert source.receive() is not None
+        for count in (1, 40):
+            for _ in range(count):
+                other.send_multipart([b"ecg.other", b"", b""])
+            for _ in range(count):
+                assert source.wait(10.0), "its connection is still read"
+                assert source.receive() is not None
 
 
 def test_an_absurd_rate_of_samples_is_counted_out_exactly(
