@@ -133,8 +133,8 @@ class Client:
         except msgspec.MsgspecError as error:
             raise NoAnswerError(f"{self._endpoint}: not an answer: {error}") from None
         if header.type == "error":
-            kind = UnavailableError if header.error == "unavailable" else UsageError
-            raise kind(f"{self._endpoint}: {header.error}: {header.text}")
+            text = f"{self._endpoint}: {header.error}: {header.text}"
+            raise UnavailableError(text) if header.error == "unavailable" else UsageError(text)
         if header.v != VERSION or header.type != kind:
             text = f"expected {kind} of version {VERSION}, got {header.type} of {header.v}"
             raise NoAnswerError(f"{self._endpoint}: {text}")
