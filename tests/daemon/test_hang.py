@@ -17,10 +17,10 @@ from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
 from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.service import start
-from beatgan_daemon.settings import load
 from beatgan_daemon.storage.journal import Journal
 from beatgan_daemon.systemd import Notifier
 from beatgan_train.training.coefficients import coefficients_of
+from tests.support.settings import loopback_settings
 
 COEFFICIENTS = coefficients_of("full")
 
@@ -79,9 +79,7 @@ def test_each_thread_that_hangs_is_noticed(
     monkeypatch.setattr(Journal, "retry_backlog", gates["publisher"])
     stop = Event()
     environment = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "200000"}
-    loopback = ("ingest.bind", "publish.bind", "control.bind")
-    flags = {"model.path": "none.pt", "http.listen": "127.0.0.1:0", "state.dir": str(tmp_path)}
-    settings = load(None, flags | dict.fromkeys(loopback, "tcp://127.0.0.1:*"), {})
+    settings = loopback_settings(**{"state.dir": str(tmp_path)})
     loaded = Loaded("student", "d1gest", PreprocessSpec(), COEFFICIENTS, new_scorer(), "cpu")
     with ExitStack() as resources:
         service = start(settings, loaded, resources, Notifier(environment), lambda: settings)

@@ -10,24 +10,13 @@ import pytest
 from beatgan.errors import BeatganError
 from beatgan_daemon import preflight
 from beatgan_daemon.preflight import require_endpoints, require_state, warnings
-from beatgan_daemon.settings import Settings, load
-
-
-def settings(**flags: str) -> Settings:
-    free = {
-        "model.path": "none.pt",
-        "ingest.bind": "tcp://127.0.0.1:*",
-        "publish.bind": "tcp://127.0.0.1:*",
-        "control.bind": "tcp://127.0.0.1:*",
-        "http.listen": "127.0.0.1:0",
-    }
-    return load(flags=free | flags, environment={})
+from tests.support.settings import loopback_settings
 
 
 def test_free_endpoints_are_no_news(tmp_path: Path) -> None:
-    assert require_endpoints(settings()) == []
+    assert require_endpoints(loopback_settings()) == []
     endpoints = f"tcp://127.0.0.1:*,ipc://{tmp_path}/socket"
-    assert require_endpoints(settings(**{"ingest.bind": endpoints})) == []
+    assert require_endpoints(loopback_settings(**{"ingest.bind": endpoints})) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -37,7 +26,7 @@ def test_one_in_use_is_a_warning(key: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         endpoint = address if key == "http.listen" else f"tcp://{address}"
-        (warning,) = require_endpoints(settings(**{key: endpoint}))
+        (warning,) = require_endpoints(loopback_settings(**{key: endpoint}))
     assert warning.startswith(f"{endpoint} is in use")
 
 
@@ -53,7 +42,7 @@ def test_one_in_use_is_a_warning(key: str) -> None:
 )
 def test_one_that_is_not_to_be_had_is_refused(key: str, endpoint: str, words: str) -> None:
     with pytest.raises(BeatganError, match=words):
-        require_endpoints(settings(**{key: endpoint}))
+        require_endpoints(loopback_settings(**{key: endpoint}))
 
 
 def test_the_state_directory_must_be_one_or_can_be_made(tmp_path: Path) -> None:

@@ -25,12 +25,13 @@ from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.pipeline.batcher import Outgoing
 from beatgan_daemon.security.curve import as_client, keygen, load_key
 from beatgan_daemon.service import Service, run, start
-from beatgan_daemon.settings import Settings, load
+from beatgan_daemon.settings import Settings
 from beatgan_daemon.signals import hold_reload, reload_signal
 from beatgan_daemon.storage.spool_file import SpoolFile
 from beatgan_daemon.systemd import Notifier
 from beatgan_train.training.coefficients import coefficients_of
 from tests.support.messages import alert_message
+from tests.support.settings import loopback_settings
 
 COEFFICIENTS = coefficients_of("full")
 
@@ -47,15 +48,7 @@ class Clock:
 
 
 def settings(**flags: Any) -> Settings:
-    loopback = {
-        "model.path": "none.pt",
-        "ingest.bind": "tcp://127.0.0.1:*",
-        "publish.bind": "tcp://127.0.0.1:*",
-        "control.bind": "tcp://127.0.0.1:*",
-        "http.listen": "127.0.0.1:0",
-        "log.status_s": "60",
-    }
-    return load(flags=loopback | flags, environment={})
+    return loopback_settings(**{"log.status_s": "60"} | flags)
 
 
 @pytest.fixture

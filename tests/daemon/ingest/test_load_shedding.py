@@ -19,9 +19,9 @@ from beatgan_daemon.ingest.overload import PROBATION_S
 from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.pipeline.batcher import Outgoing
 from beatgan_daemon.service import Service, start
-from beatgan_daemon.settings import load
 from beatgan_daemon.systemd import Notifier
 from beatgan_train.training.coefficients import coefficients_of
+from tests.support.settings import loopback_settings
 
 COEFFICIENTS = coefficients_of("full")
 
@@ -103,11 +103,6 @@ def serve(
 ) -> Iterator[Callable[..., Service]]:
     """Serve a world for so long; the service afterwards."""
     flags = {
-        "model.path": "none.pt",
-        "ingest.bind": "tcp://127.0.0.1:*",
-        "publish.bind": "tcp://127.0.0.1:*",
-        "control.bind": "tcp://127.0.0.1:*",
-        "http.listen": "127.0.0.1:0",
         "streams.silence_s": str(SILENCE_S),
         "overload.behind_ms": str(1000 * BEHIND_S),
     }
@@ -120,7 +115,7 @@ def serve(
             look: Callable[[Service], object] = lambda _: None,
             **other: str,
         ) -> Service:
-            settings = load(flags=flags | other, environment={})
+            settings = loopback_settings(**flags | other)
             service = start(settings, loaded, resources, Notifier({}), lambda: settings, world)
             monkeypatch.setattr(service._queue, "_source", world)
             monkeypatch.setattr(service._publisher, "put", world.put)
