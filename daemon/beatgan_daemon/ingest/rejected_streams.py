@@ -31,6 +31,11 @@ class _Rejected:
     frames: int = 0
     alert: AlertMessage | None = None
 
+    @property
+    def by_key(self) -> bool:
+        """Whether a key keeps the frames out: whatever else is watched under the name."""
+        return self.reason in (NOT_ALLOWED, OTHER_SENDER)
+
 
 class RejectedStreams:
     """What was refused lately, by stream."""
@@ -90,12 +95,12 @@ class RejectedStreams:
 
     def _resolved(self, name: str, each: _Rejected) -> bool:
         """Whether the stream is watched after all: but for those whom a key keeps out."""
-        if each.reason in (NOT_ALLOWED, OTHER_SENDER):
+        if each.by_key:
             return each.alert is not None and _code(each.alert) is not self._code_of(name, each)
         return name != OTHERS and self._watches(name)
 
     def _code_of(self, name: str, each: _Rejected) -> AlarmCode:
-        second = each.reason in (NOT_ALLOWED, OTHER_SENDER) and self._watches(name)
+        second = each.by_key and self._watches(name)
         return AlarmCode.SOURCE_CONFLICT if second else AlarmCode.REJECTED
 
     def _begin(self, name: str, each: _Rejected, now_ns: int) -> list[AlertMessage]:

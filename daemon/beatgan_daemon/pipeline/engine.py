@@ -232,7 +232,7 @@ class Engine:
         self._batcher.add(self._stream_alarms.end_all(stream), now)
         (first, arrived), *others = taken.frames
         self._use(stream, first, arrived, taken.restart)
-        for each in map(Arrival._make, others):
+        for each in others:
             if taken.in_order:
                 self._use(stream, *each)
             else:

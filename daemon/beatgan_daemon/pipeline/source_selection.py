@@ -255,13 +255,17 @@ class SourceSelector:
         self._held += size
         while candidate.differs == "repeat" and len(candidate.held) > 1 and self._full(candidate):
             oldest = candidate.held.pop(0)
-            self._release(candidate, oldest)
+            size = oldest.chunk.samples.size + FRAME_VALUES
+            candidate.values -= size
+            self._held -= size
             self._refuse(stream, candidate, [oldest])
 
-    def _release(self, candidate: _Candidate, arrival: Arrival) -> None:
-        size = arrival.chunk.samples.size + FRAME_VALUES
-        candidate.values -= size
-        self._held -= size
+    def _take_held(self, candidate: _Candidate) -> list[Arrival]:
+        """What is held, which is so no more."""
+        held, candidate.held = candidate.held, []
+        self._held -= candidate.values
+        candidate.values = 0
+        return held
 
     @staticmethod
     def _full(candidate: _Candidate) -> bool:
@@ -269,10 +273,7 @@ class SourceSelector:
 
     def _flush(self, stream: Stream, candidate: _Candidate) -> None:
         """What is held is refused: the watched source lives."""
-        held, candidate.held = candidate.held, []
-        for each in held:
-            self._release(candidate, each)
-        self._refuse(stream, candidate, held)
+        self._refuse(stream, candidate, self._take_held(candidate))
 
     def _refuse(self, stream: Stream, candidate: _Candidate, frames: list[Arrival]) -> None:
         for chunk, _ in frames:
@@ -328,9 +329,7 @@ class SourceSelector:
 
     def _take_over(self, stream: Stream, contest: _Contest) -> Takeover:
         name, candidate = stream.segment.stream, contest.candidate
-        held, candidate.held = candidate.held, []
-        for each in held:
-            self._release(candidate, each)
+        held = self._take_held(candidate)
         self._end_conflict(name, contest)
         del self._contests[name]
         differs = candidate.differs
