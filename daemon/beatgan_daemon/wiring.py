@@ -13,7 +13,8 @@ from time import time_ns
 import msgspec
 import zmq
 
-from beatgan.protocol.control import JournalEntry, StreamActions
+from beatgan.protocol.alert_journal import JournalEntry
+from beatgan.protocol.control_answers import StreamActions
 from beatgan.protocol.messages import AlertMessage, decode_alert
 from beatgan_daemon import log
 from beatgan_daemon.exit_codes import StartError

@@ -6,7 +6,7 @@ from beatgan.protocol.control import StreamEntry
 
 
 class RecordedActions:
-    """See `protocol.control.StreamActions`."""
+    """See `protocol.control_answers.StreamActions`."""
 
     def __init__(self, *entries: StreamEntry) -> None:
         self.entries = {entry.stream: entry for entry in entries}

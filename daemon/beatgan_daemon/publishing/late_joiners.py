@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from math import inf
 
-from beatgan.protocol.control import JournalEntry
+from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.names import ALERTS, topic_of
 
 EVERY_S = 1.0  # those who subscribe in between get them together

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 import zmq
 
-from beatgan.protocol.control import JournalEntry
+from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.messages import AlertMessage, encode_message
 from beatgan.protocol.names import topic_of
 from beatgan_daemon import log

@@ -31,7 +31,7 @@ Action = Acknowledgement | Discharge
 
 
 class StreamActionQueue:
-    """See `protocol.control.StreamActions`."""
+    """See `protocol.control_answers.StreamActions`."""
 
     def __init__(
         self,

@@ -1,4 +1,7 @@
-"""The socket on which clients ask: one ROUTER that never blocks. The answers: protocol.control."""
+"""The socket on which clients ask: one ROUTER that never blocks.
+
+The answers: `protocol.control_answers`.
+"""
 
 from collections.abc import Callable
 from time import monotonic
@@ -6,14 +9,9 @@ from typing import NamedTuple
 
 import zmq
 
-from beatgan.protocol.control import (
-    ANYBODY,
-    MAX_REQUEST_BYTES,
-    AlertJournal,
-    Caller,
-    StreamActions,
-    answer,
-)
+from beatgan.protocol.alert_journal import AlertJournal
+from beatgan.protocol.control import MAX_REQUEST_BYTES
+from beatgan.protocol.control_answers import ANYBODY, Caller, StreamActions, answer
 from beatgan_daemon.security.allow_list import Role
 from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
 from beatgan_daemon.sockets.bound_socket import NOBLOCK, USER_ID, BoundSocket

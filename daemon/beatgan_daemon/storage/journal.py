@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic, monotonic_ns, time_ns
 from typing import Any, NamedTuple
 
-from beatgan.protocol.control import JournalEntry, UnavailableError
+from beatgan.protocol.alert_journal import JournalEntry, UnavailableError
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.storage.disk_thread import DiskThread
 from beatgan_daemon.storage.journal_file import JournalFile, Pruned, Written

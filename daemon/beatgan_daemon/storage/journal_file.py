@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from beatgan.protocol.control import JournalEntry
+from beatgan.protocol.alert_journal import JournalEntry
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.storage import sqlite
 from beatgan_daemon.storage.journal_tables import JournalTables, StoredState

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from beatgan.protocol.control import JournalEntry
+from beatgan.protocol.alert_journal import JournalEntry
 
 MAX_BYTES = 64 * 2**20
 _HEAD = Struct("<II")  # length and CRC-32 of what follows

@@ -12,7 +12,7 @@ import zmq
 from typer.testing import CliRunner
 
 from beatgan.errors import UsageError
-from beatgan.protocol.control import JournalEntry
+from beatgan.protocol.alert_journal import JournalEntry
 from beatgan_daemon.cli import app
 from beatgan_daemon.clients import client as client_module
 from beatgan_daemon.clients.client import (

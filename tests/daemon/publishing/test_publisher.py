@@ -14,7 +14,7 @@ import pytest
 import zmq
 
 from beatgan.errors import UsageError
-from beatgan.protocol.control import JournalEntry
+from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.messages import (
     AlertMessage,
     BeatMessage,

@@ -10,8 +10,10 @@ import pytest
 import zmq
 
 from beatgan.errors import UsageError
-from beatgan.protocol import control
-from beatgan.protocol.control import MAX_REQUEST_BYTES, Caller, JournalEntry, Reply, answer
+from beatgan.protocol import control_answers
+from beatgan.protocol.alert_journal import JournalEntry
+from beatgan.protocol.control import MAX_REQUEST_BYTES
+from beatgan.protocol.control_answers import Caller, Reply, answer
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.security.allow_list import AllowList, Role
 from beatgan_daemon.security.curve import KeyPair
@@ -48,7 +50,7 @@ def ask(book: Journal, **request: Any) -> tuple[dict[str, Any], list[bytes]]:
     decoded = json.loads(header)
     assert decoded["v"] == 1
     assert (decoded["type"] == "error") == (outcome != "ok")
-    assert kind in (*control.RIGHTS, "unknown")
+    assert kind in (*control_answers.RIGHTS, "unknown")
     return decoded, bodies
 
 
@@ -71,7 +73,7 @@ def test_alerts_come_in_pages(book: Journal) -> None:
 
 
 def test_a_page_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "MAX_REPLY_BYTES", 1000)
+    monkeypatch.setattr(control_answers, "MAX_REPLY_BYTES", 1000)
     journal = Journal(None, lambda text: None)
     journal.append([entry(0, size=3000), entry(1, size=400), entry(2, size=400)], {}, 0)
     header, bodies = ask(journal, type="alerts", since=0)
@@ -213,10 +215,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", control.RIGHTS)
+@pytest.mark.parametrize("kind", control_answers.RIGHTS)
 def test_each_request_needs_its_right(book: Journal, kind: str) -> None:
     request_ = json.dumps({"v": 1, "type": kind, **REQUESTS[kind]}).encode()
-    right = control.RIGHTS[kind]
+    right = control_answers.RIGHTS[kind]
     for rights in [{right}, {"control", "acknowledge", "discharge"} - {right}, set()]:
         actions = RecordedActions(entry_of("bed"))
         reply = answer(request_, book, actions, Caller("desk", frozenset(rights)))

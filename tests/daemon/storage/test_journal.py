@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from beatgan.protocol.control import JournalEntry, UnavailableError
+from beatgan.protocol.alert_journal import JournalEntry, UnavailableError
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.storage import journal as journalling
 from beatgan_daemon.storage import sqlite
@@ -195,7 +195,7 @@ APPEND = """
 import sys
 from pathlib import Path
 from beatgan_daemon.storage.journal import Journal
-from beatgan.protocol.control import JournalEntry, UnavailableError
+from beatgan.protocol.alert_journal import JournalEntry, UnavailableError
 journal = Journal(Path(sys.argv[1]), lambda text: None, wait_s=20.0)
 for n in range(journal.next_n, 10**9):
     body = b'{"n":%d}' % n
