@@ -1,9 +1,9 @@
 """Every alert on the disk before it is sent, and what is needed to go on after a restart.
 
 A disk that fails is reported; alerts wait in memory, and are written once it works again. A slow
-one delays no alert by more than WAIT_S and SPOOL_S: alerts are then put into a spool beside the
-journal, sent, and written into the journal when the disk takes them. Knows no socket and nothing of
-what an alert means.
+one delays no alert by more than WAIT_S and spool.SPOOL_S: alerts are then put into a spool beside
+the journal, sent, and written into the journal when the disk takes them. Knows no socket and
+nothing of what an alert means.
 """
 
 import sqlite3
@@ -21,10 +21,10 @@ from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.storage.disk_thread import DiskThread
 from beatgan_daemon.storage.journal_file import JournalFile, Pruned, Written
 from beatgan_daemon.storage.journal_tables import StoredState
-from beatgan_daemon.storage.spool_file import Spooled, SpoolFile, joined
+from beatgan_daemon.storage.spool import Spool
+from beatgan_daemon.storage.spool_file import Spooled
 
 WAIT_S = 0.25  # for the disk, before an alert is sent that is not on it yet
-SPOOL_S = 0.1  # and then, for the spool to take it
 STALLED_S = 2.0  # a call to the disk that takes longer: alerts cannot be written
 CLOSE_S = 1.0  # for what waits in memory, at the end
 BACKLOG_BYTES = 64 * 2**20  # of alerts that wait in memory for the disk; the oldest go first
@@ -89,21 +89,24 @@ class Journal:
         self._call: _Call | None = None  # of the disk's thread, not yet settled
         self._waited = False  # for that call, once
         self._number_reported = False  # that it cannot be put down
-        self._spool = None if path is None else SpoolFile(path.with_suffix(".spool"))
-        self._unspooled: list[Spooled] = []  # of the backlog
-        self._spool_call: Future[None] | None = None
-        self._spool_failed = self._in_spool = False  # since the backlog began
         self._closed = False
         self._file = JournalFile(path, report, now_ns)
-        self._disk, self._spooler = DiskThread("journal"), DiskThread("spool")
+        self._disk, self._spool = DiskThread("journal"), self._new_spool()
         self.next_n = 0
         try:
             self._start()
         except BaseException:
             self._file.close()
+            self._close_threads()
             raise
         if self._file.sequence is not None:
             self.next_n = max(self.next_n, self._file.sequence.n)
+
+    def _new_spool(self) -> Spool | None:
+        """For what waits for a file; an in-memory journal has none to wait for."""
+        if self._path is None or self._file.sequence is None:
+            return None
+        return Spool(self._path.with_suffix(".spool"), self._file.sequence)
 
     def _start(self) -> None:
         try:
@@ -113,14 +116,14 @@ class Journal:
             self.bytes = self._file.size().bytes
         except sqlite3.Error as error:  # out of reach: monitoring begins all the same
             self._fail(error)
-        for spooled in self._spool.read() if self._spool else ():
+        waited = self._spool.read() if self._spool else []
+        for spooled in waited:
             self._take_in(spooled)
-        if self.trouble is None and self._in_spool:
+        if self.trouble is None and waited:
             self._write_spooled()
 
     def _take_in(self, spooled: Spooled) -> None:
         """What waited for the disk when the daemon was killed, unless it is in the journal."""
-        self._in_spool = True
         fresh = [entry for entry in spooled.entries if entry.n >= self.next_n]
         if fresh:
             self._add(fresh, spooled.states)
@@ -151,9 +154,9 @@ class Journal:
             self._begin_write(now_ns)
             self._settled()
         self._bound_backlog()
-        if self._has_backlog():
-            self._unspooled.append(Spooled(entries, states))
-            self._spool_backlog()
+        if self._has_backlog() and self._spool is not None:
+            self._spool.add(entries, states, self.next_n)
+            self._report_number()
 
     def _add(self, entries: Sequence[JournalEntry], states: Mapping[str, bytes | None]) -> None:
         for entry in entries:
@@ -175,8 +178,9 @@ class Journal:
         while self._backlog_bytes > BACKLOG_BYTES:
             self._backlog_bytes -= len(self._backlog.popleft().body)
             self.unjournaled += 1
-            self._active_is_wrong = self._spool_failed = True
-            self._unspooled.clear()
+            self._active_is_wrong = True
+            if self._spool is not None:
+                self._spool.miss()
 
     def _next_to_write(self, now_ns: int) -> Written:
         """The oldest of what waits; after trouble, a part of it at a time."""
@@ -204,8 +208,8 @@ class Journal:
                 del self._states[stream]
         if written.active is not None:
             self._active_is_wrong = False
-        if not self._has_backlog():
-            self._clear_spool()
+        if not self._has_backlog() and self._spool is not None:
+            self._spool.clear()
         if self.trouble is not None and not self._has_backlog() and not self._active_is_wrong:
             missing = f", {self.unjournaled} alerts are missing in it" if self.unjournaled else ""
             self._report(
@@ -213,40 +217,12 @@ class Journal:
             )
             self.trouble = None
 
-    def _spool_backlog(self) -> None:
-        """Spool what waits, and put down the next number, so that a kill loses neither."""
-        file, sequence = self._spool, self._file.sequence
-        if file is None or sequence is None:
-            return
-        if self._spool_call is None or self._spool_call.done():
-            waiting, self._unspooled = self._unspooled, []
-            self._in_spool = True
-
-            def spool(next_n: int = self.next_n) -> None:
-                sequence.write(next_n)
-                try:
-                    file.add(joined(waiting))
-                except OSError:  # as full as the journal's disk
-                    self._spool_failed = True
-
-            self._spool_call = self._spooler.submit(spool)
-            wait([self._spool_call], SPOOL_S)
-        if sequence.trouble is not None and not self._number_reported:
+    def _report_number(self) -> None:
+        """Say, once, that the next number cannot be put down."""
+        sequence = self._file.sequence
+        if sequence is not None and sequence.trouble is not None and not self._number_reported:
             self._number_reported = True
             self._report(f"numbers of alerts may be used again: {sequence.trouble}")
-
-    def _clear_spool(self) -> None:
-        """All that waited is in the journal."""
-        self._unspooled.clear()
-        if self._in_spool and self._spool is not None:
-            self._spooler.submit(self._spool.clear)
-        self._in_spool = self._spool_failed = False
-
-    def _all_spooled(self) -> bool:
-        """Whether all that waits is in the spool, from which the next start will write it."""
-        if not self._in_spool or self._spool_failed or self._unspooled:
-            return False
-        return self._spool_call is None or self._spool_call.done()
 
     def retry_backlog(self, now_ns: int) -> bool:
         """Write some of what waits, if the disk takes it, and see whether the files are still
@@ -410,7 +386,7 @@ class Journal:
     def unstored(self) -> Unstored:
         """What is not on the disk now; after `close`: what never will be."""
         waiting = self._backlog
-        if not waiting or self._all_spooled():
+        if not waiting or (self._spool is not None and self._spool.complete):
             return Unstored(self.unjournaled, None, None)
         return Unstored(self.unjournaled + len(waiting), waiting[0].n, waiting[-1].n)
 
@@ -424,23 +400,27 @@ class Journal:
         self._closed = True
         end = monotonic() + CLOSE_S
         self._flush(end)
-        if self._has_backlog():
-            self._spool_at_the_end(end)
+        if self._has_backlog() and self._spool is not None:
+            self._spool_at_the_end(self._spool, end)
         if self._call is None:
             future = self._disk.submit(self._file.close)
             wait([future], max(0.0, end - monotonic()))
-        self._disk.close()
-        self._spooler.close()
+        self._close_threads()
 
-    def _spool_at_the_end(self, end: float) -> None:
+    def _close_threads(self) -> None:
+        self._disk.close()
+        if self._spool is not None:
+            self._spool.close()
+
+    def _spool_at_the_end(self, spool: Spool, end: float) -> None:
         """What the journal did not take goes into the spool."""
-        if self._spool_call is not None:
-            wait([self._spool_call], max(SPOOL_S, end - monotonic()))
-        self._spool_backlog()
-        if self._all_spooled() and self._backlog:
+        spool.settle(end)
+        spool.write(self.next_n)
+        self._report_number()
+        if spool.complete and self._backlog:
             self._report(
                 f"{len(self._backlog)} alerts that the journal did not take wait in "
-                f"{self._path and self._path.with_suffix('.spool')}; the next start writes them"
+                f"{spool.path}; the next start writes them"
             )
 
     def _flush(self, end: float) -> None:
