@@ -7,6 +7,7 @@ one of these frames is malformed. Those that ever did harm are kept in ``tests/c
 import json
 import random
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,14 @@ def frame(
     }
     header |= {"leads": leads, "dtype": dtype, "scale": scale, "offset": offset}
     if payload is None:
-        ecg = np.resize(synthetic_ecg(max(2.0, count / fs), fs), count)
-        payload = np.repeat(ecg[:, None], len(leads), axis=1).astype(dtype).tobytes()
+        payload = _payload(count, fs, len(leads), dtype)
     return [b"ecg." + stream.encode("ascii"), msgspec.msgpack.encode(header), payload]
+
+
+@cache
+def _payload(count: int, fs: float, leads: int, dtype: str) -> bytes:
+    ecg = np.resize(synthetic_ecg(max(2.0, count / fs), fs), count)
+    return np.repeat(ecg[:, None], leads, axis=1).astype(dtype).tobytes()
 
 
 def corpus(path: Path = CORPUS) -> Iterator[list[bytes]]:

@@ -48,8 +48,9 @@ class RegularStreams:
 
     def run(self) -> None:
         """Send in real time until ``over``."""
-        signal = np.tile(read_recording(SAMPLE).samples[:, :1].astype(np.float32), (4, 1))
+        signal = read_recording(SAMPLE).samples[:, :1].astype(np.float32)
         size = round(FS * FRAME_S)
+        frames = len(signal) // size  # then the recording begins anew
         with zmq.Context() as context, context.socket(zmq.PUB) as socket:
             socket.linger = 0
             socket.connect(self.ingest)
@@ -59,7 +60,7 @@ class RegularStreams:
                 k = len(self.sent)
                 time.sleep(max(0.0, began + k * FRAME_S - time.monotonic()))
                 self.sent.append(time.monotonic())
-                samples = signal[k * size : (k + 1) * size]
+                samples = signal[k % frames * size : (k % frames + 1) * size]
                 for bed in range(self.count):
                     chunk = Chunk(f"bed-{bed}", 1, k, k * size, k * 10**8, FS, ("MLII",), samples)
                     socket.send_multipart(encode_frame(chunk))
