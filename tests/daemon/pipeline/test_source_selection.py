@@ -12,6 +12,7 @@ from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, Status
 from beatgan.types import Chunk, Floats
 from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
+from beatgan_daemon.pipeline.reorder import MAX_FRAMES
 from beatgan_daemon.pipeline.source_selection import MAX_TOTAL, NEAR_S
 from tests.support.chunks import make_chunk
 
@@ -168,6 +169,48 @@ def test_a_frame_of_the_epoch_before_is_refused_unless_the_next_confirms_it(
     bed.receive(chunk(patient[:180], 6 * FS + 180))
     bed.wait(0.5)
     assert bed.states() == ["started", "restarted", "restarted"]
+
+
+def conflict(bed: Bed, patient: Floats) -> int:
+    """Two sources under one name: what is not the first one's is refused. Its samples so far."""
+    half = FS // 2
+    for at in range(0, 4 * FS, half):
+        bed.receive(chunk(patient[at : at + half], at))
+        bed.wait(0.2)
+        bed.receive(chunk(patient[at : at + half], at, epoch=5))
+        bed.wait(0.3)
+    assert ("signal.source-conflict", "start") in bed.alerts()
+    return 4 * FS
+
+
+def test_a_frame_that_is_refused_after_it_waited_is_counted_and_ends_nothing(
+    new_engine: NewEngine, patient: Floats
+) -> None:
+    """It found the sources in conflict only when its time to wait was over."""
+    bed = Bed(new_engine, reorder=0.2)
+    expected = conflict(bed, patient)
+    refused = bed.counts["refused[jump]"]
+    bed.receive(chunk(patient[:36], 200_000))
+    bed.wait(0.5)
+    assert bed.counts["refused[jump]"] == refused + 1
+    bed.receive(chunk(patient[expected : expected + FS], expected))
+    assert bed.engine.state("bed").stream.expected == expected + FS  # type: ignore[union-attr]
+
+
+def test_frames_that_are_refused_once_there_is_no_room_are_counted_each(
+    new_engine: NewEngine, patient: Floats
+) -> None:
+    """Two that follow one another go when one more comes: it is not refused in their place."""
+    bed = Bed(new_engine, reorder=60.0)
+    conflict(bed, patient)
+    refused = bed.counts["refused[jump]"]
+    for first in (200_000, 200_010, *range(200_100, 200_100 + 20 * (MAX_FRAMES - 2), 20)):
+        bed.receive(chunk(patient[:10], first))
+    assert bed.counts["refused[jump]"] == refused
+    samples = bed.counts["refused samples"]
+    bed.receive(chunk(patient[:36], 300_000))
+    assert bed.counts["refused[jump]"] == refused + 2
+    assert bed.counts["refused samples"] == samples + 20
 
 
 @pytest.mark.parametrize("ahead_s", [3, 60, 3000, 10**6, 2**43])
