@@ -198,6 +198,9 @@ class Publisher:
         self._checkpoints.step()
         for topic in self._sink.subscriptions():
             self._late_joiners.subscribed(topic)
+        if self._sink.overfull:
+            log.get().warning("too many subscriptions", why="all connections to publish are ended")
+            self._reopen_sink(poller)
         self._repeat()
         self._requests_wait = self._control.serve(self._journal, ANSWERS_S)
         self._maintain()
@@ -257,6 +260,11 @@ class Publisher:
         self._sink.reopen()
         self._control.reopen()
         self._register(poller)
+
+    def _reopen_sink(self, poller: zmq.Poller) -> None:
+        poller.unregister(self._sink.socket)
+        self._sink.reopen()
+        poller.register(self._sink.socket, zmq.POLLIN)
 
     def _finish(self) -> None:
         """Whatever was put before the end."""

@@ -14,6 +14,9 @@ from beatgan_daemon.sockets.bound_socket import NOBLOCK, SNDMORE, BoundSocket
 
 LONGEST_TOPIC = 1_024  # bytes of a subscription; a longer one costs its sender the connection
 AT_ONCE = 1_000  # subscriptions read in one call
+UNREAD = 10  # of each subscriber: ZeroMQ keeps subscriptions before we hear of them
+MAX_SUBSCRIBED = 2**20  # bytes of all subscriptions, with TOPIC_BYTES for each
+TOPIC_BYTES = 16
 _MORE = SNDMORE | NOBLOCK
 
 
@@ -34,13 +37,16 @@ class PublishSocket(BoundSocket):
         """``high_water``: messages queued for each subscriber; ``linger``: how many seconds
         closing may wait for subscribers to take them. The rest as in `BoundSocket`."""
         self._high_water, self._linger_ms = high_water, round(1000 * linger)
+        self._subscribed = 0
         super().__init__(context, (bind,), (), authenticator)
 
     def _set_options(self, socket: zmq.Socket[bytes]) -> None:
         socket.linger = self._linger_ms
         socket.sndhwm = self._high_water
         socket.maxmsgsize = LONGEST_TOPIC
-        socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # report every subscriber, not a topic's first only
+        socket.rcvhwm = UNREAD
+        socket.setsockopt(zmq.XPUB_VERBOSER, 1)  # each subscriber, not a topic's first only
+        self._subscribed = 0
 
     def send(self, topic: bytes, body: bytes) -> None:
         """Queue the message for every subscriber whose queue has room; never blocks."""
@@ -55,4 +61,15 @@ class PublishSocket(BoundSocket):
             except zmq.Again:
                 return
             if event.startswith(b"\x01"):
+                self._subscribed += len(event) + TOPIC_BYTES
                 yield event[1:]
+            elif event.startswith(b"\x00"):
+                self._subscribed = max(0, self._subscribed - len(event) - TOPIC_BYTES)
+
+    @property
+    def overfull(self) -> bool:
+        """Whether subscriptions take more memory than they may: `reopen` frees it.
+
+        ZeroMQ does not say whose they are, so that everybody has to subscribe again.
+        """
+        return self._subscribed > MAX_SUBSCRIBED

@@ -27,6 +27,7 @@ from beatgan_daemon.pipeline.batcher import Outgoing
 from beatgan_daemon.publishing.late_joiners import EVERY_S, MAX_TOPICS, LateJoiners
 from beatgan_daemon.publishing.outgoing_queue import OutgoingQueue
 from beatgan_daemon.publishing.publisher import Publisher, PublisherError, Retention
+from beatgan_daemon.sockets import publish_socket
 from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
 from beatgan_daemon.storage import journal as journalling
@@ -36,6 +37,7 @@ from tests.support.actions import RecordedActions
 from tests.support.messages import alert_message, beat_message, status_message
 
 ANY = "tcp://127.0.0.1:*"
+Logged = Callable[[], list[dict[str, Any]]]
 Socket = zmq.Socket[bytes]
 
 
@@ -431,6 +433,21 @@ def test_reopened_sockets_take_their_callers_back(bench: Bench) -> None:
         bench.publisher.reopen()
         assert received(socket, 1)[0]["repeat"]  # it has subscribed again
         assert len(client.alerts(0).bodies) == 1
+
+
+def test_too_many_subscriptions_end_and_others_begin_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, logged: Logged
+) -> None:
+    monkeypatch.setattr(publish_socket, "MAX_SUBSCRIBED", 10_000)
+    bench.tell(alert_message(0))
+    patient, rogue = bench.subscriber(), bench.subscriber(b"x")
+    greeted(bench, patient)
+    for k in range(200):
+        rogue.subscribe(b"x%099d" % k)
+    until(lambda: any(each["event"] == "too many subscriptions" for each in logged()))
+    rogue.close()
+    until(lambda: patient.poll(0) > 0)
+    assert received(patient, 1)[0]["repeat"]  # it has subscribed again
 
 
 def test_at_rest_it_moves_and_does_not_spin(bench: Bench) -> None:

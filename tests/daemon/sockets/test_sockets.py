@@ -10,6 +10,7 @@ import zmq
 from beatgan.errors import BeatganError, UsageError
 from beatgan.protocol.messages import encode_message
 from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.sockets import publish_socket
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
 from tests.support.messages import beat_message
@@ -145,6 +146,33 @@ def test_a_sink_hears_of_every_subscription(context: Context) -> None:
         assert received == [b"alert.", b"alert."]
         one.unsubscribe(b"alert.")
         assert not sink.socket.poll(50) or list(sink.subscriptions()) == []
+
+
+def test_subscriptions_have_a_bound_and_reopening_frees_them(
+    context: Context, subscriber: Socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish_socket, "MAX_SUBSCRIBED", 10_000)
+    with PublishSocket(context, ANY) as sink:
+        subscriber.connect(sink.endpoint)
+
+        def told(topics: int, subscribe: bool) -> None:
+            for k in range(topics):
+                (subscriber.subscribe if subscribe else subscriber.unsubscribe)(b"beat.%095d" % k)
+            for _ in range(200):
+                sink.socket.poll(10)
+                list(sink.subscriptions())
+                if sink._subscribed == (topics * 117 if subscribe else 0):
+                    break
+
+        for _ in range(3):  # what ends does not count
+            told(80, subscribe=True)
+            assert not sink.overfull
+            told(80, subscribe=False)
+        told(90, subscribe=True)
+        assert sink.overfull
+        subscriber.close()
+        sink.reopen()
+        assert not sink.overfull
 
 
 def subscribed(sink: PublishSocket, subscriber: Socket) -> list[bytes]:
