@@ -3,11 +3,13 @@
 A daemon takes SIGHUP from its first moment: imports take long enough for one to come.
 """
 
+from beatgan_daemon import standard_streams
 from beatgan_daemon.signals import hold_reload
 
 
 def main() -> None:
     """The entry point."""
+    standard_streams.open_missing()
     hold_reload()
     from beatgan_daemon import cli
 

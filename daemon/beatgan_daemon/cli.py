@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +19,7 @@ from rich.console import Console
 from beatgan.errors import BeatganError, UsageError
 from beatgan.protocol.messages import encode_json
 from beatgan.records import only
-from beatgan_daemon import log
+from beatgan_daemon import log, standard_streams
 from beatgan_daemon.clients.cli import Records, opened
 from beatgan_daemon.clients.cli import app as clients
 from beatgan_daemon.exit_codes import Exit, exit_code, one_line
@@ -46,19 +45,13 @@ app.add_typer(clients)
 def main() -> None:
     """The entry point: errors raised on purpose are one line on stderr and a documented code."""
     for stream in (sys.stdout, sys.stderr):
-        show_anything(stream)
+        standard_streams.show_anything(stream)
     try:
         app()
     except BeatganError as error:
         text = f"beatgan-daemon: {one_line(error)}"
         typer.echo(log.prioritised(text, "error") if log.is_journal(sys.stderr) else text, err=True)
         sys.exit(exit_code(error))
-
-
-def show_anything(stream: object) -> None:
-    """Escape what a terminal's encoding does not have: a name of a lead must not end a command."""
-    if isinstance(stream, TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")
 
 
 def option(key: str, *names: str, metavar: str) -> Any:
@@ -117,6 +110,7 @@ def run(
         "publish.bind": publish_bind,
         "http.listen": http,
     }
+    standard_streams.keep_nobody_waiting()
     warnings: list[str] = []  # there is no log yet
     settings = _settings(config, set_, flags, warnings.append)
     log.configure(settings.log.level, settings.log.format)

@@ -9,7 +9,7 @@ from threading import Event, Thread
 from time import monotonic, time
 from typing import NamedTuple, Self
 
-from beatgan_daemon import log
+from beatgan_daemon import log, log_writer
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.systemd import Notifier
 
@@ -166,6 +166,7 @@ class Watchdog:
         self._every = min(CHECK_S, interval / PINGS) if interval else CHECK_S
         self._reported: set[str] = set()
         self._wall_clock = WallClock()
+        self._lost_lines = 0  # of the log, as far as it says so
         self._stop = Event()
         self._thread = Thread(target=self._run, name="watchdog", daemon=True)
         self._thread.start()
@@ -173,9 +174,17 @@ class Watchdog:
     def _run(self) -> None:
         while not self._stop.wait(self._every):
             self._check()
+            self._report_lost_lines()
             if step := self._wall_clock.stepped():
                 why = "times in messages follow it; beats, alarms and the age of alerts do not"
                 log.get().warning("the machine's clock was set", seconds=round(step, 1), why=why)
+
+    def _report_lost_lines(self) -> None:
+        lost = log_writer.lost_lines()
+        if lost > self._lost_lines:
+            count, self._lost_lines = lost - self._lost_lines, lost
+            why = "nobody reads them fast enough, or they cannot be written"
+            log.get().warning("log lines are lost", count=count, why=why)
 
     def _check(self) -> None:
         """Ping if every thread has moved; say once of each that it hangs, or moves again."""

@@ -26,6 +26,7 @@ from beatgan_daemon.ingest.overload import OverloadPolicy
 from beatgan_daemon.ingest.rejected_streams import RejectedStreams
 from beatgan_daemon.ingest.sender_guard import SenderGuard
 from beatgan_daemon.liveness import Liveness
+from beatgan_daemon.log_writer import lost_lines
 from beatgan_daemon.metrics import AlarmCollector, Metrics
 from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
@@ -84,6 +85,7 @@ def make_engine(
         "Episodes that are over and wait to be acknowledged",
         engine.active_alarms.latched,
     )
+    metrics.ask("log_lines_lost", "Lines of the log that could not be written", lost_lines)
     metrics.registry.register(AlarmCollector(engine.active_alarms.counts))
     return engine
 

@@ -16,10 +16,10 @@ from rich.console import Console
 from beatgan.errors import UsageError
 from beatgan.protocol.control import ReplyHeader
 from beatgan.protocol.messages import AlertMessage, Delay, encode_json
-from beatgan_daemon.cli import show_anything
 from beatgan_daemon.clients.client import Page
 from beatgan_daemon.clients.watch import Listener, describe, marks_for, watch
 from beatgan_daemon.sockets.publish_socket import PublishSocket
+from beatgan_daemon.standard_streams import show_anything
 
 ONSET = 1_790_000_000_250_000_000
 
