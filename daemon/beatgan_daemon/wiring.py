@@ -147,8 +147,10 @@ def open_persistence(directory: Path | None) -> Persistence:
         raise StartError(f"state.dir: cannot make {directory}: {error.strerror}") from None
     journal = Journal(directory / "journal.db", lambda text: logger.error("journal", why=text))
     store = CheckpointStore(directory / "streams.db")
-    if store.aside is not None:
-        logger.error("the streams' checkpoints were damaged: begun anew", kept=str(store.aside))
+    if store.anew is not None:
+        kept = None if store.aside is None else str(store.aside)
+        file = str(directory / "streams.db")
+        logger.error("checkpoints begun anew", file=file, why=store.anew, kept=kept)
     return Persistence(journal, store)
 
 

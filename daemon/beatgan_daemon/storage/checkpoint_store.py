@@ -17,6 +17,7 @@ from beatgan_daemon.storage.sqlite import (
     is_damage,
     open_database,
     set_aside,
+    set_aside_other,
     write_again,
 )
 
@@ -31,11 +32,12 @@ class CheckpointStore:
     def __init__(self, path: Path, clock: Callable[[], int] = time_ns) -> None:
         """Open ``path``, or begin it; ``clock`` gives UNIX time in ns.
 
-        A damaged file is set aside, to ``aside``, and a new one begun. Raises
-        StartError where that cannot be done.
+        What is damaged, of another version or no regular file is set aside, to ``aside``, and a
+        new one begun. Raises StartError where that cannot be done.
         """
         self._path, self._clock = path, clock
         self.aside: Path | None = None
+        self.anew: str | None = None  # why there are no checkpoints, though there was a file
         self.trouble: str | None = None  # why the latest checkpoints are not on disk
         self._identity: tuple[int, int] | None = None
         self._database: sqlite3.Connection | None
@@ -91,15 +93,31 @@ class CheckpointStore:
         return self._database
 
     def _open(self) -> sqlite3.Connection:
+        if aside := set_aside_other(self._path, self._clock()):
+            self.aside, self.anew = aside, "it was no regular file"
+        existed = self._path.exists()
         try:
-            database = _opened(self._path)
+            database = open_database(self._path, synchronous="NORMAL")
+            version = _version(database)
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise
-            self.aside = set_aside(self._path, self._clock())
-            database = _opened(self._path)
+            database, version = self._begin_anew(f"it was damaged ({error})"), 0
+        else:
+            if version not in (0, VERSION):
+                close_database(database)
+                why = f"it was of version {version}, this beatgan reads {VERSION}"
+                database = self._begin_anew(why)
+            elif version == 0 and existed:
+                self.anew = "it was empty"
+        if version != VERSION:
+            _make_table(database)
         self._identity = identity(self._path)
         return database
+
+    def _begin_anew(self, why: str) -> sqlite3.Connection:
+        self.aside, self.anew = set_aside(self._path, self._clock()), why
+        return open_database(self._path, synchronous="NORMAL")
 
     def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> bool:
         if not self.check():
@@ -128,16 +146,21 @@ class CheckpointStore:
             self._database = None  # the next use sets it aside
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    """The database with its table; a checkpoint of another version is of no use to anybody."""
-    database = open_database(path, synchronous="NORMAL")
+def _version(database: sqlite3.Connection) -> int:
+    """That of the table, 0 where there is none."""
     try:
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version != VERSION:
-            database.execute("DROP TABLE IF EXISTS streams")
-            database.execute(_TABLE)
-            database.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:
         close_database(database)
         raise
-    return database
+    return int(version)
+
+
+def _make_table(database: sqlite3.Connection) -> None:
+    try:
+        database.execute("DROP TABLE IF EXISTS streams")
+        database.execute(_TABLE)
+        database.execute(f"PRAGMA user_version = {VERSION}")
+    except BaseException:
+        close_database(database)
+        raise

@@ -8,7 +8,7 @@ nothing of what an alert means.
 
 import sqlite3
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
 from itertools import islice
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from beatgan.protocol.alert_journal import JournalEntry, UnavailableError
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.storage.disk_thread import DiskThread
-from beatgan_daemon.storage.journal_file import JournalFile, Pruned, Written
+from beatgan_daemon.storage.journal_file import Found, JournalFile, Pruned, Written
 from beatgan_daemon.storage.journal_tables import StoredState
 from beatgan_daemon.storage.spool import Spool
 from beatgan_daemon.storage.spool_file import Spooled
@@ -116,11 +116,25 @@ class Journal:
             self.bytes = self._file.size().bytes
         except sqlite3.Error as error:  # out of reach: monitoring begins all the same
             self._fail(error)
+            found = None
         waited = self._spool.read() if self._spool else []
+        if found is not None:
+            self._report_missing(found, waited)
         for spooled in waited:
             self._take_in(spooled)
         if self.trouble is None and waited:
             self._write_spooled()
+
+    def _report_missing(self, found: Found, waited: Iterable[Spooled]) -> None:
+        """Say so where alerts were sent that are in no file: it was emptied or removed, or an
+        older one lies in its place."""
+        sent = 0 if self._file.sequence is None else self._file.sequence.n
+        end = min((entry.n for spooled in waited for entry in spooled.entries), default=sent)
+        if found.next_n < end and (found.new or found.next_n > 0):  # else their time was over
+            self._report(
+                f"{self._path} lacks the alerts {found.next_n} to {end - 1}, which were numbered: "
+                "the disk did not take them, or the file was emptied, removed or replaced"
+            )
 
     def _take_in(self, spooled: Spooled) -> None:
         """What waited for the disk when the daemon was killed, unless it is in the journal."""

@@ -28,6 +28,7 @@ class Found(NamedTuple):
     next_n: int
     active: list[JournalEntry]
     oldest: int | None
+    new: bool  # there was no journal, or an empty file
 
 
 class Written(NamedTuple):
@@ -89,9 +90,11 @@ class JournalFile:
             if not sqlite.is_damage(error):
                 raise StartError(f"{self._path}: cannot open the journal: {error}") from None
             damage = error
+        except OSError as error:
+            raise StartError(f"{self._path}: cannot be set aside: {error.strerror}") from None
         try:
             self._set_aside(damage)
-            return self._resume()
+            return self._resume()._replace(new=False)  # that was said
         except (sqlite3.Error, OSError) as error:
             raise StartError(f"{self._path}: cannot begin a new journal: {error}") from None
 
@@ -104,11 +107,12 @@ class JournalFile:
             raise
         known = [entry.n for entry in active]
         following = max(*known, -1, -1 if span is None else span[1]) + 1
-        return Found(following, active, None if span is None else span[0])
+        return Found(following, active, None if span is None else span[0], tables.new)
 
     def _ready(self) -> JournalTables:
         """The tables, opened if need be."""
         if self.tables is None:
+            self._make_room()
             opened = sqlite.open_database(self._path)
             try:
                 self.tables = JournalTables(opened)
@@ -119,6 +123,11 @@ class JournalFile:
                 raise
             self._identity = None if self._path is None else sqlite.identity(self._path)
         return self.tables
+
+    def _make_room(self) -> None:
+        """Raises OSError where something else lies in the file's place and cannot be moved."""
+        if self._path is not None and (aside := sqlite.set_aside_other(self._path, self._now_ns())):
+            self._report(f"{self._path} was no regular file; set aside as {aside}")
 
     # --- what is written ----------------------------------------------------------------------
 

@@ -45,8 +45,10 @@ class JournalTables:
     def __init__(self, database: sqlite3.Connection) -> None:
         """Makes the tables where there are none. Raises StartError on those of another version."""
         self.database = database
+        self.new = False  # there were none
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version == 0:
+            self.new = True
             with self._transaction():
                 for statement in (*_TABLES, _RUNNING_TIME):
                     database.execute(statement)

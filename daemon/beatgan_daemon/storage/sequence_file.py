@@ -8,9 +8,10 @@ import fcntl
 import os
 from pathlib import Path
 from threading import Lock
+from time import time_ns
 
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.storage.sqlite import identity
+from beatgan_daemon.storage.sqlite import identity, set_aside_other
 
 
 class SequenceFile:
@@ -60,6 +61,7 @@ class SequenceFile:
 def _opened(path: Path) -> tuple[int, tuple[int, int] | None]:
     """The file, locked, and its identity."""
     try:
+        set_aside_other(path, time_ns())
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StartError(f"{path}: cannot be written: {error.strerror}") from None

@@ -84,6 +84,14 @@ def identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def set_aside_other(path: Path, now_ns: int) -> Path | None:
+    """Set aside what lies at ``path`` and can be no file of ours: a directory, a FIFO, a device or
+    a link to one or to nothing. Where it is now; None: there was no such thing. Raises OSError."""
+    if not os.path.lexists(path) or path.is_file():
+        return None
+    return set_aside(path, now_ns, "replaced")
+
+
 def write_again(database: sqlite3.Connection, path: Path, now_ns: int) -> None:
     """Bring to ``path`` what ``database`` holds, whose file was removed from there, and close it.
 
@@ -94,7 +102,7 @@ def write_again(database: sqlite3.Connection, path: Path, now_ns: int) -> None:
     new.unlink(missing_ok=True)
     with closing(sqlite3.connect(new)) as copy:
         database.backup(copy)
-    if path.exists():
+    if os.path.lexists(path):
         set_aside(path, now_ns, "replaced")
     close_database(database)  # before the new one lies there: closing removes the -wal of that name
     new.rename(path)
@@ -110,7 +118,7 @@ def set_aside(path: Path, now_ns: int, why: str = "damaged") -> Path:
     )
     aside = path.with_name(name)
     attempt = 1
-    while aside.exists():
+    while os.path.lexists(aside):
         attempt += 1
         aside = path.with_name(f"{name}-{attempt}")
     for companion in COMPANIONS:

@@ -44,8 +44,26 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, damage: byt
         assert store.aside is not None
         assert store.aside.name == "streams.db.damaged-20231114T221320Z"
         assert store.aside.read_bytes() == damage
+    assert store.anew is not None
+    assert ("damaged" if damage else "empty") in store.anew
     store.save([("a", b"1")])
     assert store.load() == [("a", b"1")]
+    store.close()
+
+
+@pytest.mark.parametrize("what", ["directory", "fifo", "link to nothing", "device"])
+def test_what_is_no_file_is_set_aside(path: Path, what: str) -> None:
+    if what == "directory":
+        path.mkdir()
+    elif what == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/full" if what == "device" else "/nonexistent/file")
+    store = CheckpointStore(path, clock=lambda: NOON_NS)
+    assert store.aside is not None
+    assert store.aside.name == "streams.db.replaced-20231114T221320Z"
+    assert store.anew == "it was no regular file"
+    assert store.save([("a", b"1")])
     store.close()
 
 
@@ -79,13 +97,17 @@ def test_a_full_disk_is_told_and_the_checkpoint_before_is_kept(path: Path) -> No
     store.close()
 
 
-def test_checkpoints_of_another_version_are_dropped(path: Path) -> None:
+def test_checkpoints_of_another_version_are_set_aside_and_told(path: Path) -> None:
     store = CheckpointStore(path)
     store.save([("a", b"1")])
     store._ready().execute("PRAGMA user_version = 99")
     store.close()
     store = CheckpointStore(path)
     assert store.load() == []
+    assert store.anew == "it was of version 99, this beatgan reads 1"
+    assert store.aside is not None
+    with closing(sqlite3.connect(store.aside)) as kept:
+        assert kept.execute("SELECT * FROM streams").fetchall() == [("a", b"1")]
     store.close()
 
 

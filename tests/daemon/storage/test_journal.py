@@ -844,6 +844,79 @@ def test_a_file_that_another_put_in_its_place_is_set_aside(path: Path, reported:
     journal.close()
 
 
+def replace(path: Path, what: str) -> None:
+    path.unlink()
+    if what == "directory":
+        path.mkdir()
+    elif what == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/full" if what == "device" else "/nonexistent/file")
+
+
+@pytest.mark.parametrize("file", ["journal.db", "journal.n"])
+@pytest.mark.parametrize("what", ["directory", "fifo", "link to nothing", "device"])
+@pytest.mark.parametrize("when", ["running", "stopped"])
+def test_what_is_no_file_is_set_aside(
+    path: Path, reported: Reports, file: str, what: str, when: str
+) -> None:
+    journal = new_journal(path, reported)
+    write(journal, entry(0), entry(1))
+    if when == "running":
+        replace(path.with_name(file), what)
+        retry(journal)
+        assert journal.trouble is None
+        assert numbers(journal) == [0, 1]
+        journal.close()
+    else:
+        journal.close()
+        replace(path.with_name(file), what)
+    again = new_journal(path, reported)
+    assert len([*path.parent.glob(f"{file}.replaced-*Z")]) == 1
+    assert again.next_n == 2
+    write(again, entry(2))
+    assert again.trouble is None
+    assert again._file.sequence is not None
+    assert again._file.sequence.trouble is None
+    again.close()
+    assert path.with_suffix(".n").read_text() == f"{3:020d}\n"
+
+
+@pytest.mark.parametrize("how", ["emptied", "removed", "older"])
+def test_alerts_that_are_in_no_file_any_more_are_told_at_the_start(
+    path: Path, reported: Reports, how: str
+) -> None:
+    journal = new_journal(path, reported)
+    write(journal, entry(0), entry(1))
+    journal.close()
+    older = path.read_bytes()
+    journal = new_journal(path, reported)
+    write(journal, *(entry(n) for n in range(2, 10)))
+    journal.close()
+    assert reported == []
+    if how == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(older if how == "older" else b"")
+    again = new_journal(path, reported)
+    first = 2 if how == "older" else 0
+    assert f"{path} lacks the alerts {first} to 9" in reported[0]
+    assert again.next_n == 10
+    again.close()
+
+
+def test_alerts_whose_time_was_over_are_not_missed(
+    path: Path, reported: Reports, running: Running
+) -> None:
+    journal = new_journal(path, reported, running_ns=running)
+    write(journal, entry(0, "a", "end"), entry(1, "b", "end"))
+    pruned(journal, 0.0, 1.0)
+    assert numbers(journal) == []
+    journal.close()
+    new_journal(path, reported).close()
+    assert reported == []
+
+
 def test_where_another_daemon_has_the_directory_by_now_nothing_is_written_into_it(
     path: Path, reported: Reports
 ) -> None:
