@@ -89,7 +89,11 @@ class Unit:
         while not condition():
             assert monotonic() < end, f"{what}: not within {seconds:g} s; {self.state()}"
             sleep(0.05)
-        self.booted.note(f"{self.name}: {what}; {self.state()}")
+        self.note(f"{what}; {self.state()}")
+
+    def note(self, text: str) -> None:
+        """One line about it for who looks on."""
+        self.booted.note(f"{self.name}: {text}")
 
     def state(self) -> str:
         """For whoever looks on."""

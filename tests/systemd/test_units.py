@@ -1,5 +1,6 @@
 """The shipped units under a real systemd: start, reload, stop, and what goes wrong."""
 
+import os
 import re
 from pathlib import Path
 from time import monotonic
@@ -30,21 +31,46 @@ def test_it_starts_as_shipped_by_a_user_without_a_home(started: Unit) -> None:
     assert started.show("NRestarts") == "0"
     user = user_of(started)
     assert user in DYNAMIC
+    started.note(f"READY; {started.state()}")
+    started.note(f"DynamicUser: user {user}, in no list, without a home")
     root = started.booted.root
     for folder in ("var/lib/private/beatgan", "var/cache/private/beatgan"):
         status = (root / folder).stat()
         assert (status.st_uid, status.st_mode & 0o777) == (user, 0o700)
     assert (root / "var/lib/private/beatgan/journal.db").stat().st_uid == user
+    started.note(f"StateDirectory: {', '.join(os.listdir(root / 'var/lib/private/beatgan'))}")
     ready = next(line for line in started.logged() if line["event"] == "ready")
     assert ready["state"] == "/var/lib/beatgan"
     assert "compiled code is not kept" not in started.events()
 
 
+def test_it_can_write_nothing_but_its_own_directories(started: Unit) -> None:
+    """Not even root could, where it is."""
+    where = ("nsenter", "--target", started.show("MainPID"), "--mount", "touch")
+    for folder in ("/etc/beatgan", "/opt/beatgan", "/usr", "/var/lib", "/var/cache"):
+        said = started.booted.run(*where, f"{folder}/new", fails=True)
+        assert "Read-only file system" in said
+        started.note(f"ProtectSystem=strict: {said.strip()}")
+    for folder in ("/var/lib/beatgan", "/var/cache/beatgan"):
+        started.booted.run(*where, f"{folder}/new")
+        started.booted.run(*where[:-1], "rm", f"{folder}/new")
+
+
 def test_compiled_code_is_kept_in_the_cache_directory(started: Unit) -> None:
-    """One function was missing there."""
-    kept = list(started.booted.root.glob("var/cache/private/beatgan/compiled-*/beatgan.beats.rr.*"))
-    assert kept
-    assert {each.stat().st_uid for each in kept} == {user_of(started)}
+    """One function was missing there; a second start compiles nothing."""
+
+    def kept() -> dict[Path, float]:
+        folder = started.booted.root / "var/cache/private/beatgan"
+        assert {each.stat().st_uid for each in folder.rglob("*")} == {user_of(started)}
+        return {each: each.stat().st_mtime for each in folder.glob("compiled-*/*")}
+
+    first = kept()
+    assert any(each.name.startswith("beatgan.beats.rr.") for each in first)
+    started.note(f"CacheDirectory: {len(first)} files of compiled code")
+    started.systemctl("stop")
+    started.systemctl("start")
+    assert kept() == first
+    started.note("CacheDirectory: the same files, none written again")
 
 
 def test_a_reload_is_done_when_systemctl_returns(started: Unit) -> None:
@@ -66,6 +92,8 @@ def test_a_reload_that_is_refused_fails(started: Unit) -> None:
     assert "ready" in started.events()
     assert started.show("ActiveState") == "active"
     assert started.show("MainPID") == process
+    refused = next(line for line in started.logged("err"))
+    started.note(f"reload refused: {refused['why']}; {started.state()}")
 
 
 def test_a_hangup_while_it_starts_does_not_end_it(unit: Unit) -> None:
@@ -105,7 +133,8 @@ def test_the_watchdog_ends_one_that_hangs(unit: Unit) -> None:
     unit.systemctl("kill", "--signal=STOP")
     unit.until("again", lambda: unit.show("NRestarts") == "1")
     unit.until("active", lambda: unit.show("ActiveState") == "active")
-    assert any("Watchdog timeout" in str(line["MESSAGE"]) for line in unit.journal())
+    said = [str(line["MESSAGE"]) for line in unit.journal()]
+    unit.note(next(each for each in said if "Watchdog timeout" in each))
 
 
 def test_what_cannot_start_is_not_started_again(unit: Unit) -> None:
@@ -146,6 +175,9 @@ def test_a_key_comes_as_a_credential(unit: Unit) -> None:
     unit.systemctl("start")
     ready = next(line for line in unit.logged() if line["event"] == "ready")
     assert ready["encrypted"] is True
+    credential = booted.root / "run/credentials/beatgan-daemon.service/beatgan.key_secret"
+    assert credential.read_bytes() == key.read_bytes()
+    unit.note("LoadCredential: encrypted, with the key that root alone can read in /etc")
     keys = ("--key", "/etc/beatgan/reader.key_secret", "--server-key", "/etc/beatgan/daemon.key")
     booted.run(BIN, "alerts", *keys)
     unit.systemctl("reload")
@@ -162,6 +194,7 @@ def test_two_instances_side_by_side(booted: Booted) -> None:
         for unit, name in zip(units, ("east", "west"), strict=True):
             ready = next(line for line in unit.logged() if line["event"] == "ready")
             assert ready["state"] == f"/var/lib/beatgan-{name}"
+            unit.note(f"user {user_of(unit)}, {ready['state']}, {ready['ingest']}")
             unit.systemctl("reload")
         for unit in units:
             booted.run(BIN, "alerts", "--connect", f"tcp://127.0.0.1:{control_port(unit)}")
