@@ -6,6 +6,7 @@ says, or as good as none; what cannot be written is compiled again at the next s
 Knows files and numba's compile results, and nothing of what is compiled.
 """
 
+import os
 import pickle
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 from uuid import uuid4
 
@@ -82,7 +84,8 @@ class CompiledCache(NullCache):
 def _read(path: Path) -> bytes | None:
     """What was written; None if that is not there, or not whole."""
     try:
-        content = path.read_bytes()
+        with open(path, "rb", opener=_without_waiting) as file:
+            content = file.read() if S_ISREG(os.fstat(file.fileno()).st_mode) else b""
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -93,6 +96,11 @@ def _read(path: Path) -> bytes | None:
         return content
     _note(f"{path} is damaged")
     return None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens anything, a FIFO that nobody writes to as well."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -3,6 +3,8 @@
 A daemon takes SIGHUP from its first moment: imports take long enough for one to come.
 """
 
+import os
+
 from beatgan_daemon import standard_streams
 from beatgan_daemon.signals import hold_reload
 
@@ -10,10 +12,19 @@ from beatgan_daemon.signals import hold_reload
 def main() -> None:
     """The entry point."""
     standard_streams.open_missing()
+    _leave_removed_directory()
     hold_reload()
     from beatgan_daemon import cli
 
     cli.main()
+
+
+def _leave_removed_directory() -> None:
+    """Libraries cannot be loaded from a working directory that is no more."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        os.chdir("/")
 
 
 if __name__ == "__main__":

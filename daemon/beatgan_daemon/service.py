@@ -48,7 +48,11 @@ def run(settings: Settings, read: Callable[[], Settings]) -> Exit:
     `Exit.CRASH`, for a supervisor to restart.
     """
     logger = log.get()
-    with stop_signals() as stopping, reload_signal() as reloading, ExitStack() as resources:
+    with (
+        stop_signals(last=True) as stopping,
+        reload_signal(last=True) as reloading,
+        ExitStack() as resources,
+    ):
         notifier = Notifier()
         with notifier.warming_up("loading and testing the model"):
             loaded = load_model(settings.model.path, settings.model.device)

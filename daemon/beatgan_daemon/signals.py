@@ -14,8 +14,11 @@ _terminal: Terminal | None = None  # as it was at the very start
 
 
 @contextmanager
-def stop_signals() -> Iterator[Callable[[], bool]]:
-    """Whether SIGTERM or SIGINT came while the block runs; a second Ctrl-C interrupts as usual."""
+def stop_signals(*, last: bool = False) -> Iterator[Callable[[], bool]]:
+    """Whether SIGTERM or SIGINT came while the block runs; a second Ctrl-C interrupts as usual.
+
+    ``last``: the process ends after the block, and a further SIGTERM must not spoil its exit code.
+    """
     caught: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
@@ -26,6 +29,8 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
     try:
         yield lambda: bool(caught)
     finally:
+        if last:
+            before[signal.SIGTERM] = signal.SIG_IGN
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -38,6 +43,8 @@ def hold_reload() -> None:
     global _terminal
     _terminal = Terminal()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    # Whoever started this process may have left these blocked: it could not be stopped.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
 
 
 def release_reload() -> None:
@@ -46,10 +53,11 @@ def release_reload() -> None:
 
 
 @contextmanager
-def reload_signal() -> Iterator[Callable[[], bool]]:
+def reload_signal(*, last: bool = False) -> Iterator[Callable[[], bool]]:
     """Whether SIGHUP came since this was last asked, while the block runs, or was held before.
 
     One that comes because the terminal closed becomes SIGTERM: nobody is there who wants a reload.
+    ``last``: the process ends after the block, and one that comes then is of no interest.
     """
     terminal = _terminal or Terminal()
     caught: list[int] = []
@@ -72,4 +80,4 @@ def reload_signal() -> Iterator[Callable[[], bool]]:
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if last else before)

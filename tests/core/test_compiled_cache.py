@@ -1,6 +1,7 @@
 """What becomes of files with machine code stops nobody, and damaged code never runs."""
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,18 @@ def file(tmp_path: Path) -> Path:
 def test_what_was_compiled_once_is_loaded(file: Path) -> None:
     assert not was_compiled(started(file.parent))
     assert troubles() == []
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("what", ["fifo", "directory"])
+def test_what_is_no_file_is_not_waited_for(file: Path, what: str) -> None:
+    file.unlink()
+    if what == "fifo":
+        os.mkfifo(file)
+    else:
+        file.mkdir()
+    assert was_compiled(started(file.parent))
+    assert troubles()
 
 
 def shortened(content: bytes) -> bytes:

@@ -51,6 +51,15 @@ def settings(**flags: Any) -> Settings:
     return loopback_settings(**{"log.status_s": "60"} | flags)
 
 
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    """`run` leaves them ignored: its process ends."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[tuple[Notifier, Callable[[], list[str]]]]:
     """A notifier with a watchdog of 4 s, and what its service manager has heard."""
@@ -443,10 +452,10 @@ def test_being_told_to_stop_has_code_0(
         return loaded
 
     monkeypatch.setattr("beatgan_daemon.service.load_model", load_and_be_told)
-    before = signal.getsignal(signal.SIGTERM)
     assert run(settings(), settings) == Exit.DONE
     assert events(logged()) == ["ready", "stopping", "status", "stopped"]
-    assert signal.getsignal(signal.SIGTERM) is before
+    for late in (signal.SIGTERM, signal.SIGHUP):  # they end no process that ends in order
+        signal.raise_signal(late)
 
 
 def test_a_hangup_from_before_it_listens_is_a_reload() -> None:
