@@ -205,8 +205,11 @@ class Reload:
 
 
 def _allow_list(path: Path) -> AllowList:
-    """The list, if it names anybody: one that was cut short must not lock everybody out."""
+    """The list, if it is whole and names anybody: one that was cut short must neither lock
+    everybody out nor give anybody other rights."""
     allow_list = read_clients(path)
+    if allow_list.cut_short:
+        raise StartError(f"{path}: its last line does not end: was it cut short?")
     if not allow_list.clients:
         raise StartError(f"{path}: names no client: nobody could connect any more")
     for text in allow_list.warnings:

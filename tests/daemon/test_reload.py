@@ -231,6 +231,7 @@ def test_the_allow_list_is_read_again_even_where_its_path_stays(
         ("nonsense\n", f"{clients}, line 1"),
         ("", f"{clients}: names no client"),
         ("# all gone\n", f"{clients}: names no client"),
+        (f"{key} ingest bed", "its last line does not end: was it cut short?"),
     ):
         clients.write_text(text)
         assert len(daemon.once()) == 1
@@ -239,7 +240,7 @@ def test_the_allow_list_is_read_again_even_where_its_path_stays(
     clients.chmod(0o666)
     assert len(daemon.once()) == 1
     assert f"{clients}: others may write it" in logged()[-1]["why"]
-    assert daemon.outcomes() == {"applied": 1, "refused": 4}
+    assert daemon.outcomes() == {"applied": 1, "refused": 5}
 
 
 def test_signals_that_come_while_one_runs_make_one_more(daemon: Daemon) -> None:

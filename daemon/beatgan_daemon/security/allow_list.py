@@ -5,7 +5,7 @@ Two text files, read whole or refused. Knows no socket.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import translate
 from pathlib import Path
@@ -24,6 +24,10 @@ NO_STREAMS = (
 NO_ACKNOWLEDGE = (
     "{path}: no client has the role acknowledge, so those with control may acknowledge; the next "
     "release lets them read only"
+)
+CUT_SHORT = (
+    "{path}: its last line does not end: was it cut short, with what it says of a key? A reload "
+    "refuses this, and so does the next release; end the line"
 )
 SAME_NAME = "{place}: {name} is the name of another key, too: no message can tell the two apart"
 _NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
@@ -101,6 +105,7 @@ class AllowList:
 
     clients: Mapping[bytes, Client]
     warnings: tuple[str, ...] = ()
+    cut_short: bool = False  # the last line may be a part of one
 
     def allows(self, key: bytes, role: Role) -> bool:
         """Whether the holder of ``key`` has ``role``."""
@@ -129,7 +134,11 @@ def read_clients(path: Path) -> AllowList:
     """
     clients: dict[bytes, Client] = {}
     warnings: list[str] = []
-    for place, words in _lines(path, 3, "PUBLIC_KEY ROLES NAME [STREAMS]"):
+    text = read_trusted(path)
+    cut_short = bool(text) and not text.endswith("\n")
+    if cut_short:
+        warnings.append(CUT_SHORT.format(path=path))
+    for place, words in _lines(path, text, 3, "PUBLIC_KEY ROLES NAME [STREAMS]"):
         key = _key(words[0], place)
         if key in clients:
             raise StartError(f"{place}: this key is that of {clients[key].name!r} already")
@@ -149,7 +158,7 @@ def read_clients(path: Path) -> AllowList:
         if any(each.name == words[2] for each in clients.values()):
             warnings.append(SAME_NAME.format(place=place, name=words[2]))
         clients[key] = Client(words[2], roles, streams)
-    return _with_acknowledge(path, clients, warnings)
+    return replace(_with_acknowledge(path, clients, warnings), cut_short=cut_short)
 
 
 def _with_acknowledge(path: Path, clients: dict[bytes, Client], warnings: list[str]) -> AllowList:
@@ -170,16 +179,17 @@ def read_servers(path: Path) -> ServerList:
     """Sources to call: lines ``ENDPOINT PUBLIC_KEY [STREAMS]``. Raises StartError as above."""
     servers: dict[str, Server] = {}
     warnings: list[str] = []
-    for place, (endpoint, key, *streams) in _lines(path, 2, "ENDPOINT PUBLIC_KEY [STREAMS]"):
+    lines = _lines(path, read_trusted(path), 2, "ENDPOINT PUBLIC_KEY [STREAMS]")
+    for place, (endpoint, key, *streams) in lines:
         if endpoint in servers:
             raise StartError(f"{place}: {endpoint} has a key already")
         servers[endpoint] = Server(_key(key, place), _streams(streams, place, endpoint, warnings))
     return ServerList(servers, tuple(warnings))
 
 
-def _lines(path: Path, count: int, form: str) -> Iterator[tuple[str, list[str]]]:
+def _lines(path: Path, text: str, count: int, form: str) -> Iterator[tuple[str, list[str]]]:
     """Where a line is, and its ``count`` words or one more; blank lines and comments left out."""
-    for number, line in enumerate(read_trusted(path).splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         words = line.split()
         if not words or words[0].startswith("#"):  # no key begins so: it would exceed Z85's 32 bits
             continue
@@ -192,7 +202,10 @@ def _lines(path: Path, count: int, form: str) -> Iterator[tuple[str, list[str]]]
 def _key(word: str, place: str) -> bytes:
     key = word.encode()
     if not is_key(key):
-        raise StartError(f"{place}: a public key has {KEY_LENGTH} characters of Z85")
+        raise StartError(
+            f"{place}: a public key has {KEY_LENGTH} characters of Z85, this has {len(word)}"
+            + (", or others" if len(word) == KEY_LENGTH else "")
+        )
     return key
 
 

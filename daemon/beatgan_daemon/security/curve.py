@@ -15,6 +15,7 @@ import zmq.auth
 from zmq.utils import z85
 
 from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.regular_file import open_regular
 
 HANDSHAKE_MS = 5_000  # a caller that has not proved itself by then is cut off
 KEY_LENGTH = 40  # characters of Z85 (ZeroMQ RFC 32)
@@ -62,9 +63,8 @@ def load_key(path: Path, environment: Mapping[str, str] = os.environ) -> KeyPair
     holds in $CREDENTIALS_DIRECTORY has permissions of its own.
     """
     try:
-        mode = path.stat().st_mode
-        public, secret = zmq.auth.load_certificate(path)
-    except (OSError, ValueError) as error:
+        public, secret, mode = _certificate(path)
+    except (OSError, ValueError, IndexError) as error:
         raise StartError(f"{path}: no key pair can be read: {_reason(error)}") from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO) and not _is_credential(path, environment):
         raise StartError(
@@ -84,12 +84,22 @@ def load_public(text: str) -> bytes:
     if is_key(key):
         return key
     try:
-        public, _ = zmq.auth.load_certificate(text)
-    except (OSError, ValueError) as error:
+        public, _, _ = _certificate(Path(text))
+    except (OSError, ValueError, IndexError) as error:
         raise StartError(f"{text}: no public key can be read: {_reason(error)}") from None
     if not is_key(public):
         raise StartError(f"{text}: holds no public key of {KEY_LENGTH} characters of Z85")
     return public
+
+
+def _certificate(path: Path) -> tuple[bytes, bytes | None, int]:
+    """Public and secret key of a certificate file, and its mode.
+
+    Raises OSError, ValueError, or IndexError as pyzmq does on a line without a key.
+    """
+    with open_regular(path) as file:
+        mode = os.fstat(file.fileno()).st_mode
+    return (*zmq.auth.load_certificate(path), mode)
 
 
 def is_key(text: bytes) -> bool:

@@ -1,12 +1,15 @@
 """Files that decide who may do what: read only where nobody else can have written them."""
 
+import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.regular_file import open_regular, text_of
 
+MAX_LINKS = 40  # on the way to a file, as for Linux
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -17,16 +20,60 @@ def read_trusted(path: Path) -> str:
     belongs to, or may be written or replaced by, anybody else.
     """
     try:
-        real = path.resolve(strict=True)
-        with open_regular(real) as file:
-            _refuse_others(path, os.fstat(file.fileno()), real.parent.stat())
+        for step in _way(path):
+            _refuse_replaceable(path, step, step.lstat())
+        with open_regular(path) as file:
+            _refuse_writable(path, os.fstat(file.fileno()))
             return text_of(file, path)
-    except (OSError, RuntimeError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise StartError(f"{path}: cannot be read: {error}") from None
 
 
-def _refuse_others(path: Path, file: os.stat_result, folder: os.stat_result) -> None:
-    """Refuse a file or folder that others could have changed."""
+def _way(path: Path) -> Iterator[Path]:
+    """Every folder and link on the way to ``path``, from the root on; those of links' targets too.
+
+    Raises OSError.
+    """
+    here, parts, links = Path("/"), [*reversed(path.absolute().parts[1:])], 0
+    yield here
+    while parts:
+        if (part := parts.pop()) == "..":
+            here = here.parent
+            continue
+        step = here / part
+        if step.is_symlink():
+            links += 1
+            if links > MAX_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+            yield step
+            target = step.readlink()
+            parts += [each for each in reversed(target.parts) if each != "/"]
+            here = Path("/") if target.is_absolute() else here
+        else:
+            here = step
+            if parts:
+                yield here
+
+
+def _refuse_replaceable(path: Path, step: Path, status: os.stat_result) -> None:
+    """Refuse a folder or link on the way to ``path`` that others could have changed."""
+    what = "link" if stat.S_ISLNK(status.st_mode) else "folder"
+    if status.st_uid not in (0, os.geteuid()):
+        raise StartError(
+            f"{path}: others may replace it: the {what} {step} belongs to user {status.st_uid}; "
+            f"expected root or user {os.geteuid()}, who runs the daemon"
+        )
+    open_to_all = status.st_mode & _OTHERS_WRITE and not status.st_mode & stat.S_ISVTX
+    if what == "folder" and open_to_all:
+        mode = f"{stat.S_IMODE(status.st_mode):04o}"
+        raise StartError(
+            f"{path}: others may replace it: they may write the folder {step} (mode {mode}); "
+            f"run `chmod go-w {step}`"
+        )
+
+
+def _refuse_writable(path: Path, file: os.stat_result) -> None:
+    """Refuse a file that others could have changed."""
     if file.st_uid not in (0, os.geteuid()):
         raise StartError(
             f"{path}: it belongs to user {file.st_uid}, who may change it; expected root or user "
@@ -36,10 +83,4 @@ def _refuse_others(path: Path, file: os.stat_result, folder: os.stat_result) -> 
         raise StartError(
             f"{path}: others may write it (mode {stat.S_IMODE(file.st_mode):04o}); "
             f"run `chmod go-w {path}`"
-        )
-    if folder.st_mode & _OTHERS_WRITE and not folder.st_mode & stat.S_ISVTX:
-        mode = f"{stat.S_IMODE(folder.st_mode):04o}"
-        raise StartError(
-            f"{path}: others may replace it: they may write its folder (mode {mode}); "
-            f"run `chmod go-w {path.parent}`"
         )

@@ -208,6 +208,72 @@ def test_a_list_that_others_may_replace_is_refused(tmp_path: Path, mode: int) ->
     read_clients(folder / "clients")
 
 
+def test_a_list_is_refused_if_others_may_replace_a_folder_or_link_on_the_way(
+    tmp_path: Path,
+) -> None:
+    loose = tmp_path / "loose"
+    folder = loose / "sub"
+    folder.mkdir(parents=True)
+    (folder / "clients").write_text("")
+    (tmp_path / "clients").write_text("")
+    (loose / "link").symlink_to(tmp_path / "clients")
+    (loose / "up").symlink_to("../loose/sub/../..")
+    loose.chmod(0o777)
+    ways = (folder / "clients", loose / "link", loose / "up" / "clients")
+    for way in ways:
+        with pytest.raises(StartError, match=f"may write the folder {loose}"):
+            read_clients(way)
+    loose.chmod(0o755)
+    for way in ways:
+        read_clients(way)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away, which only root can")
+def test_a_list_is_refused_if_a_folder_or_link_on_the_way_is_somebody_elses(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "of-nobody"
+    folder.mkdir()
+    (folder / "clients").write_text("")
+    link = tmp_path / "link"
+    link.symlink_to(folder / "clients")
+    os.chown(folder, 65_534, 65_534)
+    for way in (folder / "clients", link):
+        with pytest.raises(StartError, match=f"the folder {folder} belongs to user 65534"):
+            read_clients(way)
+    os.chown(folder, 0, 0)
+    os.chown(link, 65_534, 65_534, follow_symlinks=False)
+    with pytest.raises(StartError, match=f"the link {link} belongs to user 65534"):
+        read_clients(link)
+
+
+def test_links_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "nothing").symlink_to("missing")
+    for name in ("loop", "nothing", "absent"):
+        with pytest.raises(StartError, match="cannot be read"):
+            read_clients(tmp_path / name)
+
+
+def test_only_a_newline_ends_a_line(path: Path) -> None:
+    """Else a comment could hide an entry from whoever looks at the list."""
+    hidden = f"{ONE} ingest evil *"
+    path.write_text("".join(f"# said{end}{hidden}\n" for end in "\u2028\u2029\x85\x0b\x0c\x1c\r"))
+    assert not read_clients(path).clients
+    path.write_bytes(f"{ONE} ingest bed-7 bed-7\r\n".encode())
+    assert read_clients(path).clients[ONE.encode()].streams.patterns == ("bed-7",)
+
+
+def test_a_last_line_that_does_not_end_may_say_something_else_than_was_meant(path: Path) -> None:
+    """Cut at the right place, it is a line of the list, with other rights."""
+    path.write_text(f"{ONE} ingest bed-12 bed-12\n"[:-2])
+    found = read_clients(path)
+    assert found.cut_short
+    assert "its last line does not end" in found.warnings[0]
+    path.write_text(f"{ONE} ingest bed-12 bed-12\n")
+    assert not read_clients(path).cut_short
+
+
 def test_a_list_of_somebody_else_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_text("")
     owner = path.stat().st_uid

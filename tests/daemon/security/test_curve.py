@@ -1,5 +1,6 @@
 """Keys in files: made once, readable by their owner alone, and named when something is wrong."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,7 @@ def broken(folder: Path) -> dict[str, Path]:
         "does not belong": f'curve\n public-key = "{other.public.decode()}"\n'
         f' secret-key = "{pair.secret.decode()}"\n',
         "no key pair can be read: it is no certificate": "nothing\n",
+        "no key pair can be read: it is no": "public-key\n",
         "holds no secret": 'public-key = "short"\nsecret-key = "short"\n',
     }
     found = {}
@@ -64,6 +66,16 @@ def broken(folder: Path) -> dict[str, Path]:
         found[why].touch(0o600)
         found[why].write_text(text)
     return found | {"No such file": folder / "missing"}
+
+
+@pytest.mark.timeout(30)
+def test_a_key_that_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    for place in (tmp_path / "fifo", Path("/dev/zero"), tmp_path):
+        with pytest.raises(StartError, match=r"can be read: Not a regular file"):
+            load_key(place)
+        with pytest.raises(StartError, match=r"can be read: Not a regular file"):
+            load_public(str(place))
 
 
 def test_what_is_no_key_pair_is_said(tmp_path: Path) -> None:
