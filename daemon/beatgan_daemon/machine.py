@@ -8,9 +8,10 @@ import mmap
 import os
 import socket
 
+from beatgan_daemon import descriptors
 from beatgan_daemon.exit_codes import StartError
 
-LEAST_FILES = 64  # libzmq aborts without descriptors for its threads
+LEAST_FILES = 200  # half of them for peers, see sockets/connection_limit.py
 
 
 def require_machine() -> None:
@@ -52,7 +53,8 @@ def _require_executable_memory() -> None:
 
 
 def _require_descriptors() -> None:
-    free = os.sysconf("SC_OPEN_MAX") - len(os.listdir("/proc/self/fd"))
+    descriptors.raise_limit()
+    free = descriptors.free()
     if free < LEAST_FILES:
         raise StartError(
             f"only {free} more files may be opened, {LEAST_FILES} are needed at least; "

@@ -66,7 +66,7 @@ PRESENT: dict[str, list[tuple[str, ...]]] = {
     "connections_refused": list(
         product(
             ("ingest", "subscribe", "control"),
-            ("unknown-key", "not-allowed", "handshake"),
+            ("unknown-key", "not-allowed", "handshake", "too-many"),
         )
     ),
     "journal_deleted": [("age",), ("size",)],

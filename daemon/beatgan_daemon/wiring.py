@@ -36,9 +36,11 @@ from beatgan_daemon.pipeline.engine import Engine, EngineSettings
 from beatgan_daemon.publishing.delivery import Delivery
 from beatgan_daemon.publishing.publisher import Publisher, Retention
 from beatgan_daemon.publishing.stream_actions import StreamActionQueue
+from beatgan_daemon.security.allow_list import Role
 from beatgan_daemon.security.credentials import Credentials, load_credentials
 from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
 from beatgan_daemon.settings import Settings
+from beatgan_daemon.sockets.connection_limit import ConnectionLimit
 from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
@@ -156,11 +158,12 @@ def open_persistence(directory: Path | None) -> Persistence:
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """Every ZeroMQ socket, bound, and who guards them."""
+    """Every ZeroMQ socket, bound, and who guards them: in number, and with keys."""
 
     source: IngestSocket
     sink: PublishSocket
     control: ControlSocket
+    connections: ConnectionLimit
     authenticator: ZapAuthenticator | None
 
 
@@ -221,7 +224,10 @@ def open_sockets(
         queue_bytes=_queue_bytes(settings),
         authenticator=authenticator,
     )
-    return Sockets(resources.enter_context(source), sink, control, authenticator)
+    resources.enter_context(source)
+    taken = {each.ROLE: each.endpoints for each in (sink, control)}
+    limit = ConnectionLimit({Role.INGEST: source.endpoints, **taken}, metrics.refused)
+    return Sockets(source, sink, control, resources.enter_context(limit), authenticator)
 
 
 def _queue_bytes(settings: Settings) -> int:
@@ -348,6 +354,7 @@ def make_liveness(
     liveness = Liveness(metrics, notifier, clock, settings.log.status_s)
     liveness.watch("publisher", publisher.moved)
     liveness.ask(publisher.unready)
+    liveness.watch("connections", sockets.connections.moved)
     if sockets.authenticator is not None:
         liveness.watch("authenticator", sockets.authenticator.moved)
     return liveness

@@ -15,6 +15,7 @@ from time import monotonic, sleep
 import zmq
 
 from beatgan.errors import BeatganError, UsageError
+from beatgan_daemon import descriptors
 from beatgan_daemon.exit_codes import StartError
 
 Binding = Callable[[zmq.Socket[bytes], str, str], str]  # `bind` or `bind_again`
@@ -30,6 +31,7 @@ _NOT_TO_BE_HAD: dict[int | None, str] = {
     ENODEV: "this machine has no such address or network interface",
 }
 
+IPC_DESCRIPTORS = 4_096  # so many that the connection limit is sooner than whoever calls
 KEEPALIVE_S = 2  # of rest until a peer is probed, and from one probe to the next
 KEEPALIVE_PROBES = 2  # unanswered, until it is given up
 
@@ -49,12 +51,25 @@ def bind(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> str:
     return socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
 
 
+def require_descriptors(endpoint: str, purpose: str) -> None:
+    """Raise StartError where libzmq (4.3.5) could run out of descriptors while it takes callers.
+
+    On ipc it ends the process then (``Too many open files (ipc_listener.cpp)``).
+    """
+    if endpoint.startswith("ipc://") and (there := descriptors.limit()) < IPC_DESCRIPTORS:
+        raise StartError(
+            f"the {purpose} endpoint {endpoint!r}: ipc needs a limit of {IPC_DESCRIPTORS} open "
+            f"files at least, not {there}; LimitNOFILE= in a systemd unit, `ulimit -n` in a shell"
+        )
+
+
 def try_bind(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, purpose: str) -> bool:
     """Whether `bind` would succeed, without anybody being able to connect; False: it is in use.
 
     Raises what `bind` would raise for any other reason. An ipc endpoint can be taken over, so only
     whether its file can be made is looked at.
     """
+    require_descriptors(endpoint, purpose)
     what = f"cannot bind the {purpose} endpoint {endpoint!r}"
     scheme, _, path = endpoint.partition("://")
     if scheme == "ipc":

@@ -1,11 +1,11 @@
 """What the machine forbids is refused in one line, before a library ends the process for it."""
 
 import errno
-import os
 from typing import Any
 
 import pytest
 
+from beatgan_daemon import descriptors
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.machine import require_machine
 
@@ -35,6 +35,6 @@ def test_what_is_forbidden_is_named_with_what_allows_it(
 
 
 def test_too_few_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sysconf", lambda _: len(os.listdir("/proc/self/fd")) + 3)
+    monkeypatch.setattr(descriptors, "free", lambda: 3)
     with pytest.raises(StartError, match=r"only 3 more files may be opened.*LimitNOFILE="):
         require_machine()

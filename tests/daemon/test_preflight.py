@@ -8,16 +8,27 @@ from typing import Any
 import pytest
 
 from beatgan.errors import BeatganError
-from beatgan_daemon import preflight
+from beatgan_daemon import descriptors, preflight
+from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.preflight import require_endpoints, require_state, warnings
 from tests.support.settings import loopback_settings
 
 
-def test_free_endpoints_are_no_news(tmp_path: Path) -> None:
+def test_free_endpoints_are_no_news(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(descriptors, "limit", lambda: 65_536)
     assert require_endpoints(loopback_settings()) == []
     endpoints = f"tcp://127.0.0.1:*,ipc://{tmp_path}/socket"
     assert require_endpoints(loopback_settings(**{"ingest.bind": endpoints})) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ipc_needs_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(descriptors, "limit", lambda: 1_024)
+    settings = loopback_settings(**{"ingest.bind": f"ipc://{tmp_path}/socket"})
+    with pytest.raises(
+        StartError, match=r"ipc needs a limit of 4096 open files .* not 1024; .*NOF"
+    ):
+        require_endpoints(settings)
 
 
 @pytest.mark.parametrize("key", ["ingest.bind", "publish.bind", "control.bind", "http.listen"])

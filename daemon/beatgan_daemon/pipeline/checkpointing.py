@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from beatgan.jit import state_digest
 from beatgan.protocol.messages import AlertMessage, Message, StatusMessage
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.pipeline.snapshot import Snapshot, SnapshotError, decode, encode, latest
@@ -57,6 +58,7 @@ class Checkpointer:
 
     def __init__(self, engine: Engine, round_s: float, now: float) -> None:
         """Each stream that goes on has a checkpoint about every ``round_s`` seconds."""
+        state_digest()  # of source files: read now, not when they have changed or cannot be opened
         self._engine = engine
         self._checkpoints = CheckpointSchedule(round_s, now)
         self._next_check = now

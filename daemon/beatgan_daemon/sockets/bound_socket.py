@@ -4,16 +4,21 @@ Knows CURVE only as the authenticator that is passed in, and nothing of what tra
 """
 
 from collections.abc import Sequence
+from time import monotonic, sleep
 from typing import ClassVar, Self
 
 import zmq
 
-from beatgan_daemon import zmq_endpoints
+from beatgan_daemon import descriptors, zmq_endpoints
+from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.security.allow_list import Role
+from beatgan_daemon.security.curve import HANDSHAKE_MS
 from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
 
 NOBLOCK = int(zmq.NOBLOCK)  # as plain numbers: enumerations are slow
 SNDMORE = int(zmq.SNDMORE)
+NEEDED = 16  # descriptors to open a socket anew; without one libzmq ends the process
+PATIENCE_S = 2.0  # for them
 USER_ID = "User-Id"  # of a message, as the ZAP authenticator said it: the sender's key
 
 
@@ -38,11 +43,14 @@ class BoundSocket:
         reach the endpoints. Raises UsageError or StartError."""
         self._context, self._authenticator = context, authenticator
         self._connect = tuple(connect)
+        for each in bind:
+            zmq_endpoints.require_descriptors(each, self.PURPOSE)
         self._open(bind, zmq_endpoints.bind)
 
     def _open(self, endpoints: Sequence[str], bind: zmq_endpoints.Binding) -> None:
         self.socket = self._context.socket(self.KIND)
         zmq_endpoints.keep_alive(self.socket)
+        self.socket.handshake_ivl = HANDSHAKE_MS  # who does not speak by then is cut off
         self._set_options(self.socket)
         try:
             if self._authenticator is not None:
@@ -69,10 +77,19 @@ class BoundSocket:
         """End every connection; peers that are still allowed connect again within about a second.
 
         What is queued, either way, is dropped. Raises StartError if another process has taken an
-        endpoint meanwhile.
+        endpoint meanwhile, or where no descriptors are left.
         """
         self.socket.close(linger=0)
+        self._await_descriptors()
         self._open(self.endpoints, zmq_endpoints.bind_again)
+
+    def _await_descriptors(self) -> None:
+        """Raise StartError where the connection limit does not free any in time."""
+        end = monotonic() + PATIENCE_S
+        while descriptors.free() < NEEDED:
+            if monotonic() > end:
+                raise StartError(f"cannot open the {self.PURPOSE} socket: no descriptors are left")
+            sleep(0.001)
 
     def close(self) -> None:
         """Free the endpoints. Messages still queued go out within the socket's linger time."""

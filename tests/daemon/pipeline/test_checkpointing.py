@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from beatgan import frontend, jit
 from beatgan.protocol.messages import AlertMessage, Delay, Message, StatusMessage
 from beatgan.types import Chunk, Floats
 from beatgan_daemon.pipeline.batcher import messages_of
@@ -107,6 +108,18 @@ def troubled(patient: Floats) -> Floats:
     samples[12_000:13_500] = 0.25
     samples[16_000:18_500, 0] = np.random.default_rng(0).normal(scale=0.01, size=2500)
     return samples
+
+
+def test_the_source_is_not_read_while_it_runs(
+    troubled: Floats, new_engine: NewEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have changed by then, or no descriptor be left."""
+    jit.state_digest.cache_clear()
+    frontend._named.cache_clear()
+    daemon = Daemon(new_engine()[0])
+    monkeypatch.setattr(jit, "_under", lambda _: pytest.fail("too late"))
+    daemon.stop(daemon.receive(pieces(troubled, 0, 720), 0.0))
+    assert daemon.checkpoints.keys() == {"bed", "cot"}
 
 
 @settings(max_examples=15, deadline=None)

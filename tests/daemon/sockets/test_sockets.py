@@ -3,14 +3,16 @@
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import zmq
 
 from beatgan.errors import BeatganError, UsageError
 from beatgan.protocol.messages import encode_message
+from beatgan_daemon import descriptors
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.sockets import publish_socket
+from beatgan_daemon.sockets import bound_socket, publish_socket
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
 from tests.support.messages import beat_message
@@ -210,6 +212,30 @@ def test_a_reopened_sink_is_where_it_was(context: Context, subscriber: Socket) -
         assert subscribed(sink, subscriber) == [b"beat."]
         sink.send(*encode_message(beat_message(0)))
         assert subscriber.poll(5000)
+
+
+def test_reopening_waits_for_descriptors(
+    context: Context, subscriber: Socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libzmq ends the process where it binds without one."""
+    free = iter([0, 3, 100])
+    with PublishSocket(context, ANY) as sink:
+        monkeypatch.setattr(descriptors, "free", lambda: next(free))
+        sink.reopen()
+        assert next(free, None) is None
+        monkeypatch.setattr(descriptors, "free", lambda: 3)
+        monkeypatch.setattr(bound_socket, "PATIENCE_S", 0.1)
+        with pytest.raises(StartError, match="publish socket: no descriptors are left"):
+            sink.reopen()
+
+
+def test_ipc_is_refused_where_callers_could_take_all_descriptors(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libzmq ends the process where it cannot accept another one on ipc."""
+    monkeypatch.setattr(descriptors, "limit", lambda: 256)
+    with pytest.raises(StartError, match="ipc needs a limit of 4096 open files at least, not 256"):
+        PublishSocket(context, f"ipc://{tmp_path}/socket")
 
 
 def test_a_failed_start_leaves_no_endpoint_behind() -> None:

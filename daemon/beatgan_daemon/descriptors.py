@@ -1,0 +1,31 @@
+"""The descriptors of this process: how many there may be, and how many are used."""
+
+import os
+import resource
+
+MOST = 65_536  # more are of no use: what takes them takes memory, too
+
+
+def raise_limit() -> None:
+    """Raise the soft limit as far as the hard one and MOST allow; many shells give 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < (wanted := min(hard, MOST)):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def limit() -> int:
+    """How many there may be; MOST where there may be more."""
+    return min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], MOST)
+
+
+def used() -> int:
+    """How many there are."""
+    try:
+        return len(os.listdir("/proc/self/fd")) - 1  # that of the directory itself
+    except OSError:  # none is left for it
+        return limit()
+
+
+def free() -> int:
+    """How many more there may be."""
+    return limit() - used()
