@@ -10,7 +10,7 @@ from beatgan.records import csv_file, edf_file, sample, wfdb_file
 from beatgan.records.recording import Recording, only
 from beatgan.records.sample import SAMPLE
 
-__all__ = ["SAMPLE", "RecordError", "Recording", "only", "read_recording"]
+__all__ = ["SAMPLE", "RecordError", "Recording", "files_of", "only", "read_recording"]
 
 
 def read_recording(path: str | Path) -> Recording:
@@ -35,3 +35,12 @@ def read_recording(path: str | Path) -> Recording:
     path = Path(path)
     readers = {".edf": edf_file.read, ".csv": csv_file.read}
     return readers.get(path.suffix.lower(), wfdb_file.read)(path)
+
+
+def files_of(path: str | Path) -> list[Path]:
+    """The files that `read_recording` reads for ``path``, as far as they are there; none is opened
+    but a WFDB record's headers. Raises nothing."""
+    path = Path(path)
+    if str(path) == SAMPLE:
+        return []
+    return [path] if path.suffix.lower() in (".edf", ".csv") else wfdb_file.files_of(path)

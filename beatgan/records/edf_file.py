@@ -1,6 +1,8 @@
 """EDF and EDF+ files. Knows nothing of the other formats."""
 
+from dataclasses import replace
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +20,12 @@ def read(path: Path) -> Recording:
     """The EDF file at ``path``; a discontinuous EDF+ (EDF+D) is refused, not joined up."""
     if not path.is_file():
         raise RecordError(f"{path}: no such file")
-    _refuse_cut_short(path)
+    surplus = _surplus(path)
     with faults_of(path, "edfio"):
         from edfio import read_edf
 
-        edf = read_edf(path)
+        # Without what is too much, which edfio takes for data records.
+        edf = read_edf(BytesIO(path.read_bytes()[:-surplus]) if surplus else path)
         signals = [Signal(s.label, s.physical_dimension, s.sampling_frequency) for s in edf.signals]
         if not edf.is_continuous:
             raise RecordError(f"{path}: discontinuous EDF+ (EDF+D) is not supported")
@@ -32,14 +35,18 @@ def read(path: Path) -> Recording:
         with faults_of(path, "edfio"):
             return [edf.signals[i].data.astype(np.float32) for i in chosen]
 
-    return assemble(path, signals, samples, nanoseconds(start) if start else 0)
+    recording = assemble(path, signals, samples, nanoseconds(start) if start else 0)
+    if not surplus:
+        return recording
+    junk = f"{surplus} bytes behind the last data record"
+    return replace(recording, left_out=(*recording.left_out, junk))
 
 
-def _refuse_cut_short(path: Path) -> None:
-    """Raise RecordError where the file ends before the last sample that its header promises.
+def _surplus(path: Path) -> int:
+    """Bytes behind the last data record that the header promises.
 
-    edfio reads what there is, which would pass for the whole recording. A header that makes no
-    sense is left to it.
+    Raises RecordError where the file ends before that one's last sample: edfio reads what there is,
+    which would pass for the whole recording. A header that makes no sense is left to it.
     """
     try:
         with path.open("rb") as file:
@@ -48,9 +55,9 @@ def _refuse_cut_short(path: Path) -> None:
             file.seek(256 + 216 * signals)
             counts = [int(file.read(8)) for _ in range(signals)]  # samples of each in a record
     except (ValueError, OSError):
-        return
+        return 0
     if (length := 2 * sum(counts)) <= 0:
-        return
+        return 0
     whole, rest = divmod(max(0, size - 256 * (1 + signals)), length)
     if records >= 0 and whole < records:
         missing = (records - whole) * max(counts) - rest * max(counts) // length
@@ -62,6 +69,9 @@ def _refuse_cut_short(path: Path) -> None:
         raise RecordError(
             f"{path}: cut short within data record {whole + 1}: {length - rest} bytes are missing"
         )
+    if records < 0:
+        return 0
+    return (whole - records) * length + rest
 
 
 def _start(edf: "Edf") -> datetime | None:

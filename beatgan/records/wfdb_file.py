@@ -19,8 +19,7 @@ def read(path: Path) -> Recording:
 
     A gain of 0 or none means, by WFDB's convention, 200 steps a millivolt.
     """
-    base = path.with_suffix("") if path.suffix == ".hea" else path
-    header_file = base.with_name(base.name + ".hea")
+    base, header_file = _place(path)
     if not header_file.is_file():
         raise RecordError(f"{base}: no such record (there is no {header_file.name} beside it)")
     with faults_of(header_file, "wfdb"):
@@ -34,6 +33,31 @@ def read(path: Path) -> Recording:
             return _samples(base, header, chosen)
 
     return assemble(header_file, signals, samples, nanoseconds(start) if start else 0)
+
+
+def files_of(path: Path) -> list[Path]:
+    """The headers and signal files of the record at ``path`` that are there. Raises nothing."""
+    header_file = _place(path)[1]
+    found, headers = [], [header_file]
+    for header in headers:  # grows by those of the segments
+        try:
+            lines = header.read_text("utf-8", "replace").splitlines()
+        except OSError:
+            continue
+        found.append(header)
+        names = {words[0] for words in map(str.split, lines) if words and words[0][0] != "#"}
+        for file in (header.parent / name for name in names):
+            if file.is_file():
+                found.append(file)
+            elif (segment := _place(file)[1]).is_file() and segment not in headers:
+                headers.append(segment)
+    return found
+
+
+def _place(path: Path) -> tuple[Path, Path]:
+    """The record's name, with its folder, and its header."""
+    base = path.with_suffix("") if path.suffix == ".hea" else path
+    return base, base.with_name(base.name + ".hea")
 
 
 def _header(base: Path) -> Any:

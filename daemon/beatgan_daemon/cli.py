@@ -8,6 +8,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, EFBIG, EIO, ENOSPC, EPIPE
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +29,7 @@ from beatgan_daemon.reload_socket import ask_for_reload
 from beatgan_daemon.settings import Settings, keys, load
 from beatgan_daemon.signals import release_reload
 
+UNWRITABLE = {EPIPE, ENOSPC, EIO, EFBIG, EDQUOT}  # what stdout says where nothing can go there
 SHIPPED = Path("models/student.pt")  # in the project's folder
 
 app = typer.Typer(
@@ -47,11 +49,21 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         standard_streams.show_anything(stream)
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where it can be told
     except BeatganError as error:
         text = f"beatgan-daemon: {one_line(error)}"
         typer.echo(log.prioritised(text, "error") if log.is_journal(sys.stderr) else text, err=True)
         sys.exit(exit_code(error))
+    except OSError as error:
+        if error.errno not in UNWRITABLE or error.filename is not None:
+            raise
+        standard_streams.forget_output()
+        if error.errno != EPIPE:  # `| head -1` is no error
+            typer.echo(f"beatgan-daemon: cannot write the output: {error.strerror}", err=True)
+        sys.exit(Exit.USAGE)
 
 
 def option(key: str, *names: str, metavar: str) -> Any:

@@ -6,7 +6,8 @@ what somebody writes to stderr would go there.
 
 import os
 import sys
-from io import TextIOWrapper
+from contextlib import suppress
+from io import TextIOWrapper, UnsupportedOperation
 
 from beatgan_daemon import log_writer
 
@@ -29,6 +30,17 @@ def show_anything(stream: object) -> None:
         stream.reconfigure(errors="backslashreplace")
 
 
+def forget_output() -> None:
+    """Let what is still to be written to stdout go nowhere: where it should go, it cannot."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
 def keep_nobody_waiting() -> None:
-    """Let stderr keep nobody waiting who writes to it, and never be an error: see log_writer.py."""
-    sys.stderr = log_writer.open_writer(sys.stderr)
+    """Let stderr keep nobody waiting who writes to it, and never be an error: see log_writer.py.
+
+    One that is no file keeps nobody.
+    """
+    with suppress(UnsupportedOperation):
+        sys.stderr = log_writer.open_writer(sys.stderr)

@@ -1,6 +1,8 @@
 """The command line: names, codes and one-line messages. What commands do is tested elsewhere."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import version
@@ -206,6 +208,39 @@ def test_a_recording_is_no_output(
     assert outcome(monkeypatch, "score", "--model", "m.pt", str(file), "--out", str(file)) == 2
     assert "is one of the recordings to be read" in capsys.readouterr().err
     assert file.read_text() == before
+
+
+@pytest.mark.parametrize("out", ["rec.dat", "rec.hea", "link"])
+def test_no_file_of_a_record_is_an_output(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    model: None,
+    capsys: pytest.CaptureFixture[str],
+    out: str,
+) -> None:
+    """A WFDB record is named without an ending: its files are others than its name."""
+    (tmp_path / "rec.hea").write_text("rec 1 360 4\n# 80 M\nrec.dat 16 200 16 0 0 0 0 II\n")
+    (tmp_path / "rec.dat").write_bytes(b"12345678")
+    (tmp_path / "link").symlink_to("rec.dat")
+    for name in ("rec", "rec.hea"):
+        arguments = ["score", "--model", "m.pt", str(tmp_path / name)]
+        assert outcome(monkeypatch, *arguments, "--out", str(tmp_path / out)) == 2
+        assert "is one of the recordings to be read" in capsys.readouterr().err
+    assert (tmp_path / "rec.dat").read_bytes() == b"12345678"
+
+
+@pytest.mark.parametrize("command", ["--help", "--version"])
+def test_an_output_that_cannot_be_written_is_one_line(command: str) -> None:
+    with open("/dev/full", "wb") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "beatgan_daemon", command],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    text = "beatgan-daemon: cannot write the output: No space left on device\n"
+    assert (run.returncode, run.stderr) == (2, text)
 
 
 def test_score_takes_one_lead_if_told_which(

@@ -10,6 +10,7 @@ from tempfile import mkstemp
 from typing import IO
 
 from beatgan.errors import UsageError
+from beatgan.records import files_of
 
 NEW_MODE = 0o666  # of a new file, less the umask
 
@@ -25,8 +26,10 @@ def writing(out: Path | None, inputs: Sequence[str] = ()) -> Iterator[IO[bytes]]
         yield sys.stdout.buffer
         return
     target = Path(os.path.realpath(out))  # a link stays one
-    if any(Path(each).exists() and target.exists() and target.samefile(each) for each in inputs):
-        raise UsageError(f"--out {out}: is one of the recordings to be read")
+    if target.exists():
+        for each in inputs:
+            if any(target.samefile(part) for part in files_of(each) if part.exists()):
+                raise UsageError(f"--out {out}: is one of the recordings to be read, {each}")
     try:
         if target.exists() and not target.is_file():
             with target.open("wb") as file:

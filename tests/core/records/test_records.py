@@ -1,6 +1,7 @@
 """Recordings in three formats: what is read, in which units, and what is said when it cannot be."""
 
 import sys
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import wfdb
-from edfio import Edf, EdfSignal
+from edfio import Edf, EdfAnnotation, EdfSignal
 
 from beatgan.errors import RecordError
 from beatgan.lead_names import lead_name
@@ -299,6 +300,24 @@ def test_an_edf_that_was_never_finished_ends_with_a_whole_record(tmp_path: Path)
     path.write_bytes(content[:236] + b"-1      " + content[244:-100])
     with pytest.raises(RecordError, match=r"crashed\.edf: cut short within data record"):
         read_recording(path)
+
+
+@pytest.mark.parametrize("records", [0.1, 3])
+def test_what_follows_an_edfs_last_record_is_not_taken_for_ecg(
+    tmp_path: Path, records: float
+) -> None:
+    signal = EdfSignal(np.tile(WAVE, 10), 250, label="ECG", physical_dimension="mV")
+    path = tmp_path / "more.edf"
+    Edf([signal], annotations=[EdfAnnotation(0, None, "before the ECG")]).write(path)
+    whole = read_recording(path)
+    assert whole.left_out == ()
+    content = path.read_bytes()
+    junk = round((len(content) - 768) // int(content[236:244]) * records)
+    path.write_bytes(content + bytes(junk))
+    with warnings.catch_warnings(action="error"):
+        again = read_recording(path)
+    assert np.array_equal(again.samples, whole.samples)
+    assert again.left_out == (f"{junk} bytes behind the last data record",)
 
 
 def test_missing_edf_and_csv(tmp_path: Path) -> None:
