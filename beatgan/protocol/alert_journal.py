@@ -31,7 +31,7 @@ class AlertJournal(Protocol):
     def since(self, n: int, limit: int) -> Iterator[tuple[int, bytes]]:
         """Numbers and JSON of at most ``limit`` alerts from number ``n`` on, in order.
 
-        Raises UnavailableError.
+        Raises JournalUnavailableError.
         """
 
     def active(self) -> Sequence[JournalEntry]:
@@ -41,5 +41,5 @@ class AlertJournal(Protocol):
         """The last alert of one episode under way."""
 
 
-class UnavailableError(Exception):
+class JournalUnavailableError(Exception):
     """The journal cannot be read now; its text says why."""

@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 import msgspec
 from msgspec import UNSET
 
-from beatgan.protocol.alert_journal import AlertJournal, JournalEntry, UnavailableError
+from beatgan.protocol.alert_journal import AlertJournal, JournalEntry, JournalUnavailableError
 from beatgan.protocol.control import (
     MAX_ALERTS,
     MAX_REPLY_BYTES,
@@ -100,7 +100,7 @@ def answer(
         if kind == "discharge":
             return _discharge(_decode(request, DischargeRequest), journal, actions, caller)
         return _acknowledge(_decode(request, AcknowledgeRequest), journal, actions, caller)
-    except UnavailableError as error:
+    except JournalUnavailableError as error:
         word, text = "unavailable", str(error)
     except _RefusedError as refusal:
         word, text = refusal.args

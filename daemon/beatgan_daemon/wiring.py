@@ -182,23 +182,35 @@ def credentials(settings: Settings) -> Credentials | None:
     )
 
 
+def open_authenticator(
+    settings: Settings,
+    context: zmq.Context[zmq.Socket[bytes]],
+    resources: ExitStack,
+    metrics: Metrics,
+) -> ZapAuthenticator | None:
+    """Who checks keys; None: there are none. Before all sockets of ``context``."""
+    known = credentials(settings)
+    if known is None:
+        return None
+    for text in known.warnings:
+        log.get().warning("allow-list", why=text)
+    return resources.enter_context(
+        ZapAuthenticator(context, known.key, known.allow_list, known.servers, metrics.refused)
+    )
+
+
 def open_sockets(
-    settings: Settings, resources: ExitStack, metrics: Metrics, actions: StreamActions
+    settings: Settings,
+    context: zmq.Context[zmq.Socket[bytes]],
+    authenticator: ZapAuthenticator | None,
+    resources: ExitStack,
+    metrics: Metrics,
+    actions: StreamActions,
 ) -> Sockets:
     """All sockets; on leaving ``resources``, subscribers may take what is queued.
 
     Sink and control are to be handed to a publisher, which closes them. Raises StartError.
     """
-    known = credentials(settings)
-    for text in () if known is None else known.warnings:
-        log.get().warning("allow-list", why=text)
-    context = resources.enter_context(zmq.Context[zmq.Socket[bytes]]())
-    authenticator: ZapAuthenticator | None = None
-    if known is not None:
-        authenticator = ZapAuthenticator(
-            context, known.key, known.allow_list, known.servers, metrics.refused
-        )
-        resources.enter_context(authenticator)
     sink = PublishSocket(
         context,
         settings.publish.bind,
@@ -294,12 +306,13 @@ def open_parts(
     metrics = Metrics(version("beatgan"), loaded.digest)
     engine = make_engine(settings, loaded, metrics, clock)
     overload = OverloadPolicy(*overload_limits(settings), clock())
-    actions = StreamActionQueue(engine, lambda: overload.shed, clock)
     persistence = open_persistence(settings.state.dir)
     resources.callback(persistence.close)
-    sockets = open_sockets(settings, resources, metrics, actions)
-    if sockets.authenticator is not None:
-        actions.who = sockets.authenticator.sender
+    context = resources.enter_context(zmq.Context[zmq.Socket[bytes]]())
+    authenticator = open_authenticator(settings, context, resources, metrics)
+    who = (lambda _: None) if authenticator is None else authenticator.sender
+    actions = StreamActionQueue(engine, lambda: overload.shed, who, clock)
+    sockets = open_sockets(settings, context, authenticator, resources, metrics, actions)
     ended = persistence.restore(engine, clock())
     publisher = start_publisher(settings, sockets, persistence, metrics)
     resources.callback(publisher.close, GIVE_UP_S)
@@ -312,8 +325,7 @@ def open_parts(
     rejected = RejectedStreams(engine.watches)
     refusals = FrameRefusals(metrics, log.get(), rejected)
     check = None
-    if sockets.authenticator is not None:
-        who = sockets.authenticator.sender
+    if authenticator is not None:
         check = SenderGuard(sockets.source, who, engine, refusals.add).check
     queue = FrameQueue(
         sockets.source, settings.ingest.high_water, clock, check, _queue_bytes(settings)

@@ -33,7 +33,7 @@ class NoAnswerError(UsageError):
     """Nobody answered, or not with what was asked for."""
 
 
-class UnavailableError(UsageError):
+class AnswerUnavailableError(UsageError):
     """The daemon cannot answer this now, and asks to be asked again."""
 
 
@@ -53,8 +53,8 @@ class Client:
         """``configure`` is called with the socket before it connects; ``timeout``: seconds that an
         answer may take. Nobody need be there yet. Raises UsageError on an impossible endpoint.
 
-        Each question is asked once: raises NoAnswerError where nobody answers, UnavailableError
-        where the daemon cannot now, and UsageError where it refuses."""
+        Each question is asked once: raises NoAnswerError where nobody answers,
+        AnswerUnavailableError where the daemon cannot now, and UsageError where it refuses."""
         self._endpoint, self._timeout_ms = endpoint, round(1000 * timeout)
         self._configure = configure
         self._context = zmq.Context[zmq.Socket[bytes]]()
@@ -134,7 +134,9 @@ class Client:
             raise NoAnswerError(f"{self._endpoint}: not an answer: {error}") from None
         if header.type == "error":
             text = f"{self._endpoint}: {header.error}: {header.text}"
-            raise UnavailableError(text) if header.error == "unavailable" else UsageError(text)
+            raise (
+                AnswerUnavailableError(text) if header.error == "unavailable" else UsageError(text)
+            )
         if header.v != VERSION or header.type != kind:
             text = f"expected {kind} of version {VERSION}, got {header.type} of {header.v}"
             raise NoAnswerError(f"{self._endpoint}: {text}")
@@ -183,9 +185,9 @@ def _patiently(ask: Callable[[int], Page], since: int, patience: float) -> Page:
     while True:
         try:
             return ask(since)
-        except UnavailableError as error:
+        except AnswerUnavailableError as error:
             if monotonic() >= end:
-                raise UnavailableError(f"{error} (asked for {patience:g} s)") from None
+                raise AnswerUnavailableError(f"{error} (asked for {patience:g} s)") from None
         sleep(min(AGAIN_S, max(0.0, end - monotonic())))
 
 
@@ -216,7 +218,7 @@ def follow_alerts(
                 header, bodies = client.alerts(since)
             except NoAnswerError:
                 continue
-            except UnavailableError:
+            except AnswerUnavailableError:
                 _rest(stopping)
                 continue
             if header.next < since:

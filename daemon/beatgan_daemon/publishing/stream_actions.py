@@ -37,13 +37,13 @@ class StreamActionQueue:
         self,
         engine: Engine,
         shed: Callable[[], Collection[str]],
+        who: Callable[[str], Client | Server | None],
         clock: Callable[[], float],
         unix_ns: Callable[[], int] = time_ns,
     ) -> None:
-        """``shed``: the streams not served for overload; any thread may ask. ``clock`` is the
-        engine's."""
-        self.who: Callable[[str], Client | Server | None] = lambda _: None  # knows a sender
-        self._engine, self._shed = engine, shed
+        """``shed``: the streams not served for overload; ``who`` knows a sender; any thread may
+        ask both. ``clock`` is the engine's."""
+        self._engine, self._shed, self._who = engine, shed, who
         self._clock, self._unix_ns = clock, unix_ns
         self._waiting: SimpleQueue[Action] = SimpleQueue()
 
@@ -71,7 +71,7 @@ class StreamActionQueue:
         stream, segment = state.stream, state.stream.segment
         last, shed = stream.expected - 1, name in self._shed()
         since = state.received if shed and state.received is not None else state.since
-        who = None if stream.sender is None else self.who(stream.sender)
+        who = None if stream.sender is None else self._who(stream.sender)
         return StreamEntry(
             stream=name,
             state="shed" if shed else "silent" if state.silent else "watched",

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic, monotonic_ns, time_ns
 from typing import Any, NamedTuple
 
-from beatgan.protocol.alert_journal import JournalEntry, UnavailableError
+from beatgan.protocol.alert_journal import JournalEntry, JournalUnavailableError
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.storage.disk_thread import DiskThread
 from beatgan_daemon.storage.journal_file import Found, JournalFile, Pruned, Written
@@ -299,8 +299,8 @@ class Journal:
     def since(self, n: int, limit: int) -> Iterator[tuple[int, bytes]]:
         """Numbers and JSON of the alerts from ``n`` on, in order, at most ``limit``.
 
-        To be used up before the journal is written to. Raises UnavailableError where the disk
-        does not answer in time, or the file is found to be damaged.
+        To be used up before the journal is written to. Raises JournalUnavailableError where the
+        disk does not answer in time, or the file is found to be damaged.
         """
         return islice(self._since(n, monotonic() + self._wait_s), limit)
 
@@ -323,7 +323,7 @@ class Journal:
             if self._at_rest(end) and self.failures == failures:
                 return found
         why = self.trouble or "the disk is slow"
-        raise UnavailableError(f"the journal cannot be read now: {why}")
+        raise JournalUnavailableError(f"the journal cannot be read now: {why}")
 
     def _at_rest(self, end: float) -> bool:
         """Whether the disk's thread is; waits for it unless it hangs."""

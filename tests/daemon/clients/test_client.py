@@ -16,9 +16,9 @@ from beatgan.protocol.alert_journal import JournalEntry
 from beatgan_daemon.cli import app
 from beatgan_daemon.clients import client as client_module
 from beatgan_daemon.clients.client import (
+    AnswerUnavailableError,
     Client,
     NoAnswerError,
-    UnavailableError,
     acknowledge,
     active,
     fetch_alerts,
@@ -188,7 +188,9 @@ def test_a_daemon_whose_disk_is_slow_is_asked_again(monkeypatch: pytest.MonkeyPa
 def test_a_daemon_whose_disk_stays_slow_is_given_up() -> None:
     with (
         scripted([UNAVAILABLE]) as endpoint,
-        pytest.raises(UnavailableError, match=r"unavailable: the disk is slow \(asked for 0 s\)$"),
+        pytest.raises(
+            AnswerUnavailableError, match=r"unavailable: the disk is slow \(asked for 0 s\)$"
+        ),
     ):
         list(fetch_alerts(endpoint, patience=0))
 

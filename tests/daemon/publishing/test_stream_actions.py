@@ -38,8 +38,13 @@ class Ward:
     def __init__(self, engine: Engine, patient: Floats) -> None:
         self.engine, self._patient = engine, patient
         self.now, self.shed = 100.0, list[str]()
+        self.known: dict[str, Client | Server] = {}
         self.actions = StreamActionQueue(
-            engine, self._shed, lambda: self.now, lambda: NOW_NS + round(self.now * 1e9)
+            engine,
+            self._shed,
+            lambda sender: self.known.get(sender),
+            lambda: self.now,
+            lambda: NOW_NS + round(self.now * 1e9),
         )
 
     def _shed(self) -> Collection[str]:
@@ -68,11 +73,10 @@ def alerts(messages: list[Message]) -> list[AlertMessage]:
 
 def test_a_stream_is_listed_with_all_that_is_known(ward: Ward) -> None:
     key, server = "k" * 40, b"s" * 40
-    known: dict[str, Client | Server] = {
+    ward.known = {
         key: Client("gate-1", frozenset()),
         "tcp://10.0.0.7:1": Server(server),
     }
-    ward.actions.who = lambda sender: known.get(sender)
     ward.send("bed-2", key="tcp://10.0.0.7:1")
     ward.now += 1.0
     ward.send("bed-1", key=key)

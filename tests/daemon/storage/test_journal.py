@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from beatgan.protocol.alert_journal import JournalEntry, UnavailableError
+from beatgan.protocol.alert_journal import JournalEntry, JournalUnavailableError
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.storage import journal as journalling
 from beatgan_daemon.storage import sqlite
@@ -195,7 +195,7 @@ APPEND = """
 import sys
 from pathlib import Path
 from beatgan_daemon.storage.journal import Journal
-from beatgan.protocol.alert_journal import JournalEntry, UnavailableError
+from beatgan.protocol.alert_journal import JournalEntry, JournalUnavailableError
 journal = Journal(Path(sys.argv[1]), lambda text: None, wait_s=20.0)
 for n in range(journal.next_n, 10**9):
     body = b'{"n":%d}' % n
@@ -389,7 +389,7 @@ def test_damage_while_running_loses_no_episode_under_way(
     scratch(path, 4096, path.stat().st_size - 4096)
     assert journal._file.tables is not None
     journal._file.tables.database.execute("PRAGMA shrink_memory")  # what was read before
-    with pytest.raises(UnavailableError, match="malformed"):
+    with pytest.raises(JournalUnavailableError, match="malformed"):
         list(journal.since(0, 1000))  # somebody asks, and the damage is found
     assert "malformed" in str(journal.trouble)
     write(journal, entry(300, "late"), bed=b"state")
@@ -415,7 +415,7 @@ def test_what_waits_when_damage_is_found_is_kept_at_the_end(path: Path, reported
     scratch(path, 4096, path.stat().st_size - 4096)
     assert journal._file.tables is not None
     journal._file.tables.database.execute("PRAGMA shrink_memory")
-    with pytest.raises(UnavailableError):
+    with pytest.raises(JournalUnavailableError):
         list(journal.since(0, 1000))
     write(journal, entry(300))
     journal.close()
@@ -606,7 +606,7 @@ def test_a_disk_that_hangs_is_told_and_what_waits_is_written_once_it_goes_on(
     write(journal, entry(0, "a", "update"))
     slow = Slow(journal)
     write(journal, entry(1, "a", "update"), bed=b"state")
-    with pytest.raises(UnavailableError):
+    with pytest.raises(JournalUnavailableError):
         numbers(journal)
     assert journal.retry_backlog(NOW)
     assert "has not answered" in str(journal.trouble)
