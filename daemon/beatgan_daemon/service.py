@@ -299,10 +299,11 @@ class Service:
                 why=f"they were sent, but not written: {why}",
             )
         if self._publisher.unsaved:
+            why = self._publisher.checkpoint_trouble or "there was no time to write them"
             self._log.error(
                 "checkpoints are lost",
                 count=self._publisher.unsaved,
-                why=f"{self._publisher.checkpoint_trouble}; streams go on from older ones, or anew",
+                why=f"{why}; streams go on from older ones, or anew",
             )
 
 

@@ -15,6 +15,7 @@ from beatgan_daemon.storage.sqlite import (
     close_database,
     identity,
     is_damage,
+    is_out_of_reach,
     open_database,
     set_aside,
     set_aside_other,
@@ -33,18 +34,21 @@ class CheckpointStore:
         """Open ``path``, or begin it; ``clock`` gives UNIX time in ns.
 
         What is damaged, of another version or no regular file is set aside, to ``aside``, and a
-        new one begun. Raises StartError where that cannot be done.
+        new one begun. Where the disk is full, or somebody locks the file, that is ``trouble``
+        until it is over. Raises StartError where it cannot be had for another reason.
         """
         self._path, self._clock = path, clock
         self.aside: Path | None = None
         self.anew: str | None = None  # why there are no checkpoints, though there was a file
         self.trouble: str | None = None  # why the latest checkpoints are not on disk
         self._identity: tuple[int, int] | None = None
-        self._database: sqlite3.Connection | None
+        self._database: sqlite3.Connection | None = None
         try:
             self._database = self._open()
         except (sqlite3.Error, OSError) as error:
-            raise StartError(f"state.dir: cannot open {path}: {error}") from None
+            if not (isinstance(error, sqlite3.Error) and is_out_of_reach(error)):
+                raise StartError(f"state.dir: cannot open {path}: {error}") from None
+            self.trouble, self.anew = str(error), f"it cannot be read: {error}"
 
     def save(self, checkpoints: Sequence[tuple[str, bytes]]) -> bool:
         """Replace these streams' checkpoints, all or none; whether they are on the disk, and

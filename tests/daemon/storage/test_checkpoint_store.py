@@ -67,6 +67,31 @@ def test_what_is_no_file_is_set_aside(path: Path, what: str) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_lock_of_somebody_else_at_the_start_is_trouble_until_it_is_gone(
+    path: Path, there: bool
+) -> None:
+    """A daemon that does not start watches nobody."""
+    if there:
+        store = CheckpointStore(path)
+        assert store.save([("a", b"1")])
+        store.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as somebody:
+        somebody.execute("PRAGMA locking_mode = EXCLUSIVE")
+        somebody.execute("BEGIN EXCLUSIVE")
+        somebody.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        store = CheckpointStore(path)
+        assert store.trouble == "database is locked"
+        assert store.anew == "it cannot be read: database is locked"
+        assert store.load() == []
+        assert not store.save([("b", b"2")])
+        somebody.execute("ROLLBACK")
+    assert store.save([("b", b"2")])
+    assert store.trouble is None
+    assert dict(store.load()) == ({"a": b"1"} if there else {}) | {"b": b"2"}
+    store.close()
+
+
 def test_damage_while_running_costs_the_checkpoints_and_no_more(path: Path) -> None:
     store = CheckpointStore(path)
     store.save([(f"bed-{n}", os.urandom(40_000)) for n in range(200)])  # beyond any cache
