@@ -8,13 +8,13 @@ Knows files and numba's compile results, and nothing of what is compiled.
 
 import os
 import pickle
+import stat
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 from uuid import uuid4
 
@@ -55,7 +55,7 @@ class CompiledCache(NullCache):
         content = None if path is None else _read(path)
         if content is None:
             return None
-        # As in numba's own cache: whoever may write to the folder may also decide what is run.
+        # As in numba's own cache: whoever may write the file may also decide what is run.
         reduced = pickle.loads(content)  # noqa: S301
         result: Any = CompileResult
         return result._rebuild(target_context, *reduced)
@@ -85,7 +85,11 @@ def _read(path: Path) -> bytes | None:
     """What was written; None if that is not there, or not whole."""
     try:
         with open(path, "rb", opener=_without_waiting) as file:
-            content = file.read() if S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+            status = os.fstat(file.fileno())
+            if _is_strangers(status):
+                _note(f"{path} belongs to, or may be written by, other users")
+                return None
+            content = file.read() if stat.S_ISREG(status.st_mode) else b""
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -98,6 +102,13 @@ def _read(path: Path) -> bytes | None:
     return None
 
 
+def _is_strangers(status: os.stat_result) -> bool:
+    """Whether somebody else decides what is in the file, and so what would be run: not root, not
+    this user, not whoever installed this package."""
+    trusted = {0, os.geteuid(), os.stat(__file__).st_uid}
+    return status.st_uid not in trusted or bool(status.st_mode & stat.S_IWOTH)
+
+
 def _without_waiting(path: str, flags: int) -> int:
     """Opens anything, a FIFO that nobody writes to as well."""
     return os.open(path, flags | os.O_NONBLOCK)
@@ -108,12 +119,18 @@ def _write(path: Path, content: bytes) -> None:
     unfinished = path.with_name(f".{uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(sha256(content).digest() + content)
+        with open(unfinished, "xb", opener=_for_owner) as file:
+            file.write(sha256(content).digest() + content)
         unfinished.replace(path)
     except OSError as error:
         _note(f"cannot write to {path.parent}: {error.strerror}")
         with suppress(OSError):
             unfinished.unlink()
+
+
+def _for_owner(path: str, flags: int) -> int:
+    """Opens a file that nobody else may write, whatever the umask."""
+    return os.open(path, flags, 0o644)
 
 
 def _note(text: str) -> None:

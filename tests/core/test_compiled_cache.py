@@ -61,6 +61,30 @@ def test_what_is_no_file_is_not_waited_for(file: Path, what: str) -> None:
     assert troubles()
 
 
+@pytest.mark.parametrize("how", ["written", "given"])
+def test_what_others_may_have_written_is_not_run(file: Path, how: str) -> None:
+    """Machine code is unpickled and called."""
+    if how == "written":
+        file.chmod(0o666)
+    elif os.geteuid() != 0:
+        pytest.skip("gives a file away, which only root can")
+    else:
+        os.chown(file, 65_534, 65_534)
+    assert was_compiled(started(file.parent))
+    assert troubles() == [f"{file} belongs to, or may be written by, other users"]
+    assert not was_compiled(started(file.parent))  # it was replaced
+
+
+def test_nobody_else_may_write_the_file_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        assert was_compiled(started(tmp_path))
+    finally:
+        os.umask(before)
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
 def shortened(content: bytes) -> bytes:
     return content[: len(content) // 2]
 

@@ -14,10 +14,11 @@ from beatgan.protocol.alert_journal import JournalEntry
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.storage import sqlite
 from beatgan_daemon.storage.journal_tables import JournalTables, StoredState
-from beatgan_daemon.storage.sequence_file import SequenceFile
+from beatgan_daemon.storage.sequence_file import MAX_NUMBER, SequenceFile
 
 STEP = 500  # alerts deleted in one transaction
 PAGES = 500  # given back to the file system at a time
+LONGEST_NS = 2**62  # that a daemon has run: 146 years
 HOUR_NS = 3_600 * 10**9  # between two times that the running time is put down, at the most
 SHARE = 50  # of the time that alerts are kept: likewise
 
@@ -107,6 +108,10 @@ class JournalFile:
             raise
         known = [entry.n for entry in active]
         following = max(*known, -1, -1 if span is None else span[1]) + 1
+        if following > MAX_NUMBER or not 0 <= self.ran_ns <= LONGEST_NS:
+            self._close_tables()
+            self.ran_ns = 0
+            raise sqlite3.DatabaseError("malformed: its numbers are out of range")
         return Found(following, active, None if span is None else span[0], tables.new)
 
     def _ready(self) -> JournalTables:

@@ -13,6 +13,8 @@ from time import time_ns
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.storage.sqlite import identity, set_aside_other
 
+MAX_NUMBER = 2**53  # no daemon lives to number so many alerts; JSON takes no larger ones
+
 
 class SequenceFile:
     """The file, open and locked; any thread may write to it."""
@@ -24,6 +26,8 @@ class SequenceFile:
         self._file, self._identity = _opened(path)
         text = os.pread(self._file, 32, 0).strip()
         self.n = int(text) if text.isdigit() else 0  # the number last written; 0: none
+        if self.n > MAX_NUMBER:
+            self.n = 0  # no daemon wrote that
         # Now, as long as there is room: later it is overwritten in place, which takes none.
         self._write()
 

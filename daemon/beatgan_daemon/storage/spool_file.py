@@ -7,6 +7,7 @@ it into the journal. Knows nothing of what alerts say.
 
 import errno
 import os
+import stat
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,8 +18,11 @@ from typing import NamedTuple
 import msgspec
 
 from beatgan.protocol.alert_journal import JournalEntry
+from beatgan_daemon.regular_file import open_regular
 
 MAX_BYTES = 64 * 2**20
+# A FIFO in its place keeps nobody waiting.
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
 _HEAD = Struct("<II")  # length and CRC-32 of what follows
 
 
@@ -52,8 +56,10 @@ class SpoolFile:
         """Append, all or nothing. Raises OSError, also where it would be too long."""
         body = _encode((list(map(tuple, spooled.entries)), dict(spooled.states)))
         record = _HEAD.pack(len(body), zlib.crc32(body)) + body
-        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        file = os.open(self._path, _APPEND, 0o600)
         try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
             before = os.fstat(file).st_size
             if before + len(record) > MAX_BYTES:
                 raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
@@ -66,7 +72,8 @@ class SpoolFile:
     def read(self) -> list[Spooled]:
         """What was added, in order; a record that a kill cut short ends it. Raises nothing."""
         try:
-            content = self._path.read_bytes()
+            with open_regular(self._path) as opened:
+                content = opened.read()
         except OSError:
             return []
         found: list[Spooled] = []

@@ -5,6 +5,7 @@ Knows how SQLite fails; knows no table.
 """
 
 import os
+import re
 import sqlite3
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -62,6 +63,8 @@ def close_database(database: sqlite3.Connection) -> None:
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether the file is not what it should be."""
     code = _code(error)
+    if code == sqlite3.SQLITE_ERROR:  # our statements are right: the tables are not
+        return re.match("no such (table|column)|table .* has ", str(error)) is not None
     return code in _DAMAGE if code is not None else type(error) is sqlite3.DatabaseError  # _check
 
 
@@ -85,11 +88,15 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def set_aside_other(path: Path, now_ns: int) -> Path | None:
-    """Set aside what lies at ``path`` and can be no file of ours: a directory, a FIFO, a device or
-    a link to one or to nothing. Where it is now; None: there was no such thing. Raises OSError."""
-    if not os.path.lexists(path) or path.is_file():
-        return None
-    return set_aside(path, now_ns, "replaced")
+    """Set aside what lies at ``path``, or beside it, and can be no file of ours: a directory, a
+    FIFO, a device or a link to one or to nothing.
+
+    Where it is now; None: there was no such thing. Raises OSError.
+    """
+    for companion in (path.with_name(path.name + each) for each in COMPANIONS):
+        if os.path.lexists(companion) and not companion.is_file():
+            return set_aside(path, now_ns, "replaced")
+    return None
 
 
 def write_again(database: sqlite3.Connection, path: Path, now_ns: int) -> None:

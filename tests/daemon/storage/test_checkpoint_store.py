@@ -58,7 +58,7 @@ def test_what_is_no_file_is_set_aside(path: Path, what: str) -> None:
     elif what == "fifo":
         os.mkfifo(path)
     else:
-        path.symlink_to("/dev/full" if what == "device" else "/nonexistent/file")
+        path.symlink_to("/dev/full" if what == "device" else path.parent / "nowhere" / "file")
     store = CheckpointStore(path, clock=lambda: NOON_NS)
     assert store.aside is not None
     assert store.aside.name == "streams.db.replaced-20231114T221320Z"

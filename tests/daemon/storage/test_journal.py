@@ -374,6 +374,81 @@ def test_a_damaged_file_is_set_aside_and_numbers_go_on(
     journal.close()
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE alerts",
+        "DROP TABLE active",
+        "ALTER TABLE alerts DROP COLUMN body",
+        "UPDATE alerts SET n = 9223372036854775807 WHERE n = 299",
+        "UPDATE active SET n = 9223372036854775807 WHERE n = 299",
+        "INSERT INTO running_time VALUES (9223372036854775807, 0)",
+    ],
+)
+def test_a_file_that_sqlite_takes_and_we_cannot_is_set_aside(
+    path: Path, reported: Reports, statement: str
+) -> None:
+    """Bits change unseen, and others have SQLite, too."""
+    filled(path, reported)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(statement)
+        database.commit()
+    journal = new_journal(path, reported)
+    write(journal, entry(300))
+    retry(journal)
+    retry(journal)
+    journal.retain(30.0, 256.0)
+    assert len([*path.parent.glob("journal.db.damaged-*Z")]) == 1
+    assert journal.trouble is None
+    assert numbers(journal) == [300]
+    journal.close()
+
+
+@pytest.mark.parametrize("text", ["99999999999999999999\n", "9007199254740993", "junk", "-5", ""])
+def test_a_number_that_nobody_wrote_is_not_counted_on(
+    path: Path, reported: Reports, text: str
+) -> None:
+    filled(path, reported)
+    path.with_suffix(".n").write_text(text)
+    journal = new_journal(path, reported)
+    assert journal.next_n == 300
+    write(journal, entry(300))
+    assert journal.trouble is None
+    journal.close()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("what", ["directory", "fifo", "link to nothing", "device"])
+def test_what_lies_in_place_of_the_file_that_waits_keeps_nobody_waiting(
+    path: Path, reported: Reports, what: str
+) -> None:
+    spool = path.with_suffix(".spool")
+    spool.touch()
+    replace(spool, what)
+    journal = new_journal(path, reported)
+    fill_up(journal)
+    for n in range(3):
+        write(journal, entry(n, size=9000))
+    assert numbers(journal) == [0, 1, 2]
+    make_room(journal)
+    retry(journal)
+    assert journal.trouble is None
+    journal.close()
+
+
+@pytest.mark.parametrize("companion", ["-wal", "-shm"])
+def test_what_is_no_file_beside_the_database_is_set_aside(
+    path: Path, reported: Reports, companion: str
+) -> None:
+    filled(path, reported)
+    path.with_name(path.name + companion).mkdir()
+    journal = new_journal(path, reported)
+    assert journal.next_n == 300
+    write(journal, entry(300))
+    assert journal.trouble is None
+    journal.close()
+
+
 def test_damage_after_damage_keeps_both_files(path: Path, reported: Reports) -> None:
     for _ in range(2):
         path.write_bytes(b"no database" * 100)
@@ -851,7 +926,7 @@ def replace(path: Path, what: str) -> None:
     elif what == "fifo":
         os.mkfifo(path)
     else:
-        path.symlink_to("/dev/full" if what == "device" else "/nonexistent/file")
+        path.symlink_to("/dev/full" if what == "device" else path.parent / "nowhere" / "file")
 
 
 @pytest.mark.parametrize("file", ["journal.db", "journal.n"])
