@@ -34,7 +34,9 @@ LOST_I2: Final = -32_768
 
 _INT64 = 2**63
 _LATE_NS = MAX_TIME_NS - int(MAX_SAMPLES / MIN_FS * 1e9)  # until then any frame's times fit
-_MAX_CACHED = 65_536  # topics, or sets of leads, checked before; when full, all are forgotten
+# Checked before; when full, all are forgotten.
+_MAX_TOPICS = 65_536  # 20 MB
+_MAX_LEAD_SETS = 4_096  # 26 MB, of the longest names
 
 
 class Header(msgspec.Struct, frozen=True, gc=False):
@@ -115,7 +117,7 @@ def _check_topic(part: bytes) -> str:
             f"the topic is `ecg.` and 1-{MAX_NAME} characters of A-Z a-z 0-9 _ - :, "
             f"got {brief(part[:80])}",
         )
-    if len(_topics) >= _MAX_CACHED:
+    if len(_topics) >= _MAX_TOPICS:
         _topics.clear()
     return _topics.setdefault(part, stream)
 
@@ -192,7 +194,7 @@ def _check_each(header: Header) -> tuple[str, ...]:
     if header.dtype not in _DTYPES:
         raise StreamError("dtype", f"header: dtype must be <i2 or <f4, got {brief(header.dtype)}")
     check_leads(header.leads)
-    if len(_leads) >= _MAX_CACHED:
+    if len(_leads) >= _MAX_LEAD_SETS:
         _leads.clear()
     return _leads.setdefault(header.leads, header.leads)
 

@@ -1,5 +1,6 @@
 """The wire: what goes in comes out, and everything malformed has its own reason."""
 
+import sys
 from typing import Any
 
 import msgspec
@@ -87,7 +88,8 @@ def test_any_bits_become_millivolt_in_double_precision(
 
 
 def test_names_without_end_are_not_all_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "_MAX_CACHED", 10)
+    monkeypatch.setattr(frames, "_MAX_TOPICS", 10)
+    monkeypatch.setattr(frames, "_MAX_LEAD_SETS", 10)
     for k in range(100):
         chunk = decode_frame(frame(topic=b"ecg.bed-%d" % k, leads=[f"lead {k}", "II"]))
         assert (chunk.stream, chunk.leads) == (f"bed-{k}", (f"lead {k}", "II"))
@@ -245,3 +247,8 @@ def test_integers_survive_the_wire_to_half_a_unit() -> None:
 def test_what_does_not_fit_is_refused_not_clipped(dtype: str, value: float, text: str) -> None:
     with pytest.raises(UsageError, match=text):
         encode_frame(chunk_of([[value]]), dtype, scale=0.001)
+
+
+def test_what_is_remembered_of_lead_names_is_little() -> None:
+    longest = sys.getsizeof("\N{ANATOMICAL HEART}" * 64) * 16
+    assert longest * frames._MAX_LEAD_SETS < 30 * 2**20
