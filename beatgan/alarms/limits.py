@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from beatgan.errors import UsageError
 
-# Whether a beat could be hidden is decided by the range of the latest 3 s of signal (vf_features),
+# Whether a beat could be hidden is decided by the range of the latest 3 s of signal (latest_beat),
 # in which the beat before must not lie: an asystole is known half a second later at the earliest.
 MIN_ASYSTOLE_S = 3.5
 

@@ -12,7 +12,7 @@ from beatgan.beats import beat_quality, lead_pipeline, lead_switching, rr
 from beatgan.beats.lead_pipeline import Lead, Plan
 from beatgan.beats.window import by_patient, patient_scale, to_unit_range
 from beatgan.jit import compiled
-from beatgan.signal import resample, signal_quality, vf_features
+from beatgan.signal import latest_beat, resample, rhythm_status, signal_quality, vf_features
 from beatgan.spec import PreprocessSpec
 from beatgan.types import MAX_LEADS, Doubles, Floats, Ints, Records
 
@@ -256,12 +256,20 @@ def emit_change(
 
 
 @compiled
-def _lowest_log_odds(statuses: Records[vf_features.Status]) -> float:
+def _lowest_log_odds(statuses: Records[rhythm_status.Status]) -> float:
     """The lowest of the leads that have signal; LOWEST where none has."""
     least = np.inf
     for status in statuses:
         least = min(least, status.vf_log_odds)  # a comparison with NaN leaves it
     return vf_features.LOWEST if np.isinf(least) else least
+
+
+@compiled
+def _beat_could_be_hidden(lead: Lead, status: rhythm_status.Status) -> bool:
+    """Whether a beat could be hidden on the lead: in hum, where there is nothing else."""
+    if lead.conditions & signal_quality.IN_HUM:
+        return bool(lead.hum_range >= latest_beat.HIDDEN_SHARE * status.beat_height)
+    return bool(status.beat_could_be_hidden)
 
 
 @compiled
@@ -277,7 +285,7 @@ def emit_status(
     s: Stream,
     leads: Records[Lead],
     plan: Plan,
-    statuses: Records[vf_features.Status],
+    statuses: Records[rhythm_status.Status],
     sample: int,
     known_at: int,
     events: Records[Event],
@@ -288,7 +296,7 @@ def emit_status(
         s.last_beat = max(s.last_beat, statuses[which].last_beat)
         if not leads[which].conditions & (signal_quality.IN_GAP | signal_quality.IN_SATURATED):
             has_signal = True
-            signal_ok = signal_ok or not statuses[which].beat_could_be_hidden
+            signal_ok = signal_ok or not _beat_could_be_hidden(leads[which], statuses[which])
     if not has_signal:
         s.no_signal_since = sample
     if (sample + 1) % vf_features.VF_INTERVAL == 0:

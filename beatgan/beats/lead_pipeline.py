@@ -15,7 +15,15 @@ from beatgan.beats.template import excess_distance, update_template
 from beatgan.beats.window import best_lag, copy, distance
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.jit import compiled
-from beatgan.signal import filters, qrs_detector, resample, signal_quality, vf_features
+from beatgan.signal import (
+    filters,
+    latest_beat,
+    pacing_spikes,
+    qrs_detector,
+    resample,
+    rhythm_status,
+    signal_quality,
+)
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles, Ints, Records
 
@@ -110,6 +118,7 @@ def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
             ("resampler", "f8", (resample.MAX_TAPS,)),
             ("gate", signal_quality.STATE),
             ("filter", "f8", (2, 2)),
+            ("spikes", pacing_spikes.STATE),
             ("band", "f8", (2, 2)),
             ("detector", qrs_detector.STATE),
             ("history", "f8", (back,)),
@@ -117,10 +126,11 @@ def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
             ("beat_count", "i8"),  # that it has taken in
             ("recent_distances", "f8", (spec.template_beats,)),  # latest distances, the newest last
             ("noise", beat_quality.STATE),
-            ("rhythm", vf_features.STATE),
+            ("rhythm", rhythm_status.STATE),
             ("reported", "i8"),  # conditions whose beginning was reported, as bits
             ("conditions", "i8"),  # those that hold, as bits of `signal_quality`, with noise ...
             ("usable_since", "i8"),  # ... and since when just these
+            ("hum_range", "f8"),  # of the hum that it carries alone, peak to peak in millivolt
             ("offset", "f8"),  # how much later its R peaks lie than those of the active lead
             ("previous", "i8"),  # the R peak before those that wait
             ("waiting", "i8"),  # how many R peaks wait for their windows
@@ -136,6 +146,7 @@ class Lead(Protocol):
     resampler: Doubles
     gate: signal_quality.State
     filter: Doubles
+    spikes: pacing_spikes.State
     band: Doubles
     detector: qrs_detector.State
     history: Doubles
@@ -143,10 +154,11 @@ class Lead(Protocol):
     beat_count: int
     recent_distances: Doubles
     noise: beat_quality.State
-    rhythm: vf_features.State
+    rhythm: rhythm_status.State
     reported: int
     conditions: int
     usable_since: int
+    hum_range: float
     offset: float
     previous: int
     waiting: int
@@ -160,7 +172,7 @@ def begin(lead: Lead, column: int) -> None:
     signal_quality.begin(lead.gate)
     qrs_detector.begin(lead.detector)
     beat_quality.begin(lead.noise)
-    vf_features.begin(lead.rhythm)
+    rhythm_status.begin(lead.rhythm)
     lead.recent_distances[:] = np.nan
     lead.filter[:] = np.nan
     lead.band[:] = np.nan
@@ -173,7 +185,8 @@ def forget_signal(lead: Lead) -> None:
     """All signal so far counts as lost."""
     lead.resampler[:] = np.nan
     lead.history[:] = np.nan
-    vf_features.forget_signal(lead.rhythm)
+    pacing_spikes.clear(lead.spikes)
+    rhythm_status.forget_signal(lead.rhythm)
 
 
 @compiled
@@ -196,28 +209,60 @@ def push(
     n_out: int,
     changes: Records[signal_quality.Change],
     no_change_run: Ints,
-    statuses: Records[vf_features.Status],
+    statuses: Records[rhythm_status.Status],
 ) -> tuple[int, int]:
     """Take in ``x``; how many outputs there are then, and how many changes of the signal come.
 
     ``n_in``, ``n_out``: see `resample.run`. Writes ``changes`` and
-    ``no_change_run`` (see `signal_quality.run`), and ``statuses`` (see `vf_features.run`).
+    ``no_change_run`` (see `signal_quality.run`), and ``statuses`` (see `rhythm_status.run`).
     """
     room = np.empty(BLOCK)
     count = resample.run(x, room, lead.resampler, taps, n_in, n_out, plan.num, plan.den)
     signal = room[:count]
     changed = signal_quality.run(signal, n_out, lead.gate, changes, no_change_run)
-    vf_features.push_unfiltered(lead.rhythm, signal)
+    without_spikes = np.empty(count)
+    pacing_spikes.run(signal, without_spikes, n_out, lead.spikes)
+    latest_beat.push(lead.rhythm.beats, without_spikes)
     filters.run(signal, signal, plan.sos, plan.steady, lead.filter)
     _remember(lead.history, signal)
     band = np.empty(count)
     filters.run(signal, band, plan.band_sos, plan.band_steady, lead.band)
     found = lead.found[lead.waiting :]
     confirmed = qrs_detector.run(band, signal, n_out, lead.detector, found)
-    end, found = n_out + count, found[:confirmed]
-    vf_features.run(lead.rhythm, plan.vf, lead.history, n_out, end, found, plan.late, statuses)
+    end = n_out + count
+    confirmed = _drop_not_captured(lead, plan, found, confirmed, end)
+    found = found[:confirmed]
+    rhythm_status.run(
+        lead.rhythm, lead.spikes, plan.vf, lead.history, n_out, end, found, plan.late, statuses
+    )
     lead.waiting += confirmed
-    return n_out + count, changed
+    return end, changed
+
+
+@compiled
+def _drop_not_captured(
+    lead: Lead, plan: Plan, found: Records[qrs_detector.Detection], count: int, end: int
+) -> int:
+    """Drop the R peaks that are pacing spikes with no beat after them; return how many are left.
+
+    ``end``: index after the latest sample pushed.
+    """
+    kept, contiguous = 0, True
+    for k in range(count):
+        each = found[k]
+        contiguous = contiguous and each.contiguous != 0
+        r_peak = each.r_peak - plan.late
+        spike = pacing_spikes.spike_near(lead.spikes, r_peak)
+        if spike >= 0 and not latest_beat.is_captured(
+            lead.rhythm.beats, spike, each.confirmed, end
+        ):
+            continue
+        found[kept].r_peak = each.r_peak
+        found[kept].confirmed = each.confirmed
+        found[kept].contiguous = contiguous
+        contiguous = True
+        kept += 1
+    return kept
 
 
 @compiled

@@ -10,12 +10,13 @@ import numpy as np
 
 from beatgan.beats.lead_pipeline import NEAR, Lead
 from beatgan.jit import compiled
-from beatgan.signal.signal_quality import IN_FLAT, IN_GAP, IN_SATURATED
+from beatgan.signal.signal_quality import IN_FLAT, IN_GAP, IN_HUM, IN_SATURATED
 from beatgan.types import Records
 
 RETURN = 3600  # samples (10 s) that a better lead must be usable before it is active again
 REFRACTORY = 72  # samples (0.2 s) in which no second beat begins
 DETACHED_AFTER = 1080  # samples (3 s) without signal before an unused lead is tried
+STUCK = IN_FLAT | IN_SATURATED | IN_HUM  # what an electrode that is off brings about
 FORGET = 0.2  # weight of the newest value in the running offset between two leads
 
 
@@ -37,11 +38,11 @@ def suspended(leads: Records[Lead]) -> bool:
 
 @compiled
 def is_detached(leads: Records[Lead], which: int, now: int) -> bool:
-    """Whether lead ``which`` has long carried nothing, while the stream itself goes on."""
+    """Whether lead ``which`` has long carried nothing, or hum, while the stream itself goes on."""
     has_signal = 0
     for each in leads:
         has_signal += each.conditions & IN_GAP == 0
-    stuck: bool = leads[which].conditions & (IN_FLAT | IN_SATURATED) != 0
+    stuck: bool = leads[which].conditions & STUCK != 0
     alone: bool = leads[which].conditions & IN_GAP != 0 and has_signal > 0
     long: bool = now - leads[which].usable_since >= DETACHED_AFTER
     return (stuck or alone) and long

@@ -10,11 +10,12 @@ from beatgan.beats import beat_quality, emit, lead_pipeline, lead_switching
 from beatgan.beats.emit import Event, Stream
 from beatgan.beats.lead_pipeline import Lead, Plan
 from beatgan.jit import compiled
-from beatgan.signal import qrs_detector, resample, signal_quality, vf_features
+from beatgan.signal import qrs_detector, resample, rhythm_status, signal_quality, vf_features
 from beatgan.signal.signal_quality import Change
 from beatgan.types import Doubles, Floats, Ints, Records
 
 NOTHING = -1  # beside emit.BEAT, emit.CHANGE and emit.STATUS
+NOISY = signal_quality.IN_NOISE | signal_quality.IN_HUM  # both are reported as noise
 ELSEWHERE = -1  # the latest beat was another lead's than those that there are
 
 
@@ -109,9 +110,31 @@ def _take_change(
     events: Records[Event],
 ) -> None:
     """A condition of a lead begins or ends."""
-    lead_switching.set_condition(leads[which], change.condition, change.begins, change.known)
     sample, known_at = emit.source(s, plan, change.sample), _arrival(plan, change.known)
-    emit.emit_change(s, leads, which, change.condition, change.begins, sample, known_at, events)
+    noisy = leads[which].conditions & NOISY != 0
+    lead_switching.set_condition(leads[which], change.condition, change.begins, change.known)
+    if change.condition != signal_quality.IN_HUM:
+        emit.emit_change(s, leads, which, change.condition, change.begins, sample, known_at, events)
+        return
+    if change.begins:
+        leads[which].hum_range = change.range_mv
+    _emit_noise(s, leads, which, noisy, sample, known_at, events)
+
+
+@compiled
+def _emit_noise(
+    s: Stream,
+    leads: Records[Lead],
+    which: int,
+    before: bool,
+    sample: int,
+    known_at: int,
+    events: Records[Event],
+) -> None:
+    """Write that noise begins or ends on a lead, unless it is as it was ``before``."""
+    noisy = leads[which].conditions & NOISY != 0
+    if noisy != before:
+        emit.emit_change(s, leads, which, signal_quality.IN_NOISE, noisy, sample, known_at, events)
 
 
 @compiled
@@ -122,10 +145,9 @@ def _take_noise(
     for which in range(leads.size):
         noisy = leads[which].noise.quality == beat_quality.UNUSABLE
         if noisy != (leads[which].conditions & signal_quality.IN_NOISE != 0):
+            before = leads[which].conditions & NOISY != 0
             lead_switching.set_condition(leads[which], signal_quality.IN_NOISE, noisy, now)
-            emit.emit_change(
-                s, leads, which, signal_quality.IN_NOISE, noisy, beat.sample, beat.known_at, events
-            )
+            _emit_noise(s, leads, which, before, beat.sample, beat.known_at, events)
 
 
 @compiled
@@ -171,7 +193,10 @@ def _block(
     changes = np.empty((leads.size, signal_quality.MAX_CHANGES), signal_quality.CHANGE)
     no_change_run = np.empty((leads.size, lead_pipeline.BLOCK), np.int64)
     taken, changed = np.zeros(leads.size, np.int64), np.empty(leads.size, np.int64)
-    statuses, status_index = np.empty((vf_features.MAX_STATUSES, leads.size), vf_features.STATUS), 0
+    statuses, status_index = (
+        np.empty((rhythm_status.MAX_STATUSES, leads.size), rhythm_status.STATUS),
+        0,
+    )
     x = np.empty(samples.shape[0])
     start = n_out = s.n_out
     for k in range(leads.size):
@@ -182,7 +207,7 @@ def _block(
         )
     s.n_out = n_out
     s.n_in += x.size
-    sample = vf_features.next_status(start)
+    sample = rhythm_status.next_status(start)
     what, which, now = _next(leads, plan, changes, taken, changed, sample, n_out)
     while what != NOTHING:
         if what == emit.CHANGE:
@@ -194,7 +219,7 @@ def _block(
                     s, leads, plan, statuses[status_index], now, _arrival(plan, now), events
                 )
             status_index += 1
-            sample += vf_features.STATUS_INTERVAL
+            sample += rhythm_status.STATUS_INTERVAL
         else:
             at = max(0, now - start)  # a lead's running offset may have moved it out of this block
             _take_beat(s, leads, plan, which, now, no_change_run[:, at], events, windows)
@@ -216,6 +241,8 @@ def _replace_detached(s: Stream, leads: Records[Lead], unused_leads: Ints) -> No
             unused_leads[i] = unused_leads[i + 1]
         unused_leads[unused_leads.size - 1] = old
         s.standby_conditions[old] = leads[k].conditions
+        if leads[k].conditions & NOISY:  # as it was reported
+            s.standby_conditions[old] = leads[k].conditions | signal_quality.IN_NOISE
         leads[k] = np.zeros(1, leads.dtype)[0]
         lead_pipeline.begin(leads[k], new)
         leads[k].conditions = s.standby_conditions[new]

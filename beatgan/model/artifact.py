@@ -90,7 +90,7 @@ def load(file: IO[bytes], name: str) -> Artifact:
     version, lacks a part, or if a part is not what was written; the text says which.
     """
     try:
-        return _assemble(read_sections(file, VERSION))
+        return assemble(read_sections(file, VERSION))
     except BeatganError as error:
         raise ArtifactError(f"{name}: {error}") from None
 
@@ -104,9 +104,16 @@ def read_sections(file: IO[bytes], version: int) -> dict[str, Any]:
     if (found := content.get("version")) == version:
         return _verified(content, SECTIONS[version])
     text = f"format version {found}; this beatgan reads version {version}"
-    if found == 2:
+    if found in SECTIONS:
         text += ": beatgan-train convert OLD.pt --out NEW.pt"
     raise ArtifactError(text)
+
+
+def format_of(file: IO[bytes]) -> Any:
+    """The format version that a model file says it has; raises ArtifactError if it is none."""
+    version = _content(file).get("version")
+    file.seek(0)
+    return version
 
 
 def self_test(artifact: Artifact, device: torch.device | str = "cpu") -> Model:
@@ -202,7 +209,7 @@ def _verified(content: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return sections
 
 
-def _assemble(sections: dict[str, Any]) -> Artifact:
+def assemble(sections: dict[str, Any]) -> Artifact:
     """The artifact of verified sections."""
     spec = PreprocessSpec.from_dict(table_of(sections, "spec"))
     network = network_of(table_of(sections, "network"))

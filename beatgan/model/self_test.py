@@ -115,6 +115,21 @@ class SelfTest:
             *([] if self.alerts is None else _alert_difference(alerts, self.alerts)),
         ]
 
+    def beats_found_again(
+        self, spec: PreprocessSpec, coefficients: AlarmCoefficients, model: Model
+    ) -> float:
+        """The share of the recorded beats that ``model`` scores as recorded.
+
+        Another release may find some others, and the score of a beat goes by those before it, too.
+        """
+        r_peaks, scores, _ = self.run(spec, coefficients, model)
+        found = dict(zip(r_peaks, scores, strict=True))
+        again = sum(
+            abs(found.get(r_peak, np.inf) - wanted) <= TOLERANCE
+            for r_peak, wanted in zip(self.r_peaks, self.scores, strict=True)
+        )
+        return again / max(1, len(self.r_peaks))
+
 
 def _beat_difference(
     r_peaks: Sequence[int], scores: Sequence[float], test: SelfTest

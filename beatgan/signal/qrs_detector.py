@@ -30,16 +30,28 @@ ALIKE = 0.5  # from this share of the larger on, an earlier opposite extreme mov
 T_WAVE = 130  # a peak this soon after a QRS may be its T wave ...
 T_SHARPNESS = 0.22  # ... and is, where its steepness is less than this share of its extent
 T_STEEPNESS = 0.3  # ... or than this share of that QRS's steepness
+T_LESS_SHARP = 0.80  # One as steep as a QRS is less sharp than the QRS before, by this, ...
+CURVATURE = 4  # samples (11 ms) before and after a place, by which its curvature is taken
+T_JITTER = 24  # ... follows it so constantly, in samples, ...
+T_SHORTER = 1.25  # ... sooner by this than that QRS followed what was before it, ...
+T_TIMES = 3  # ... and did so this often in a row
 T_END = 160  # until here T waves, late ones of slow hearts too, set a threshold of their own
 SHARE = 0.27  # of the way from noise to QRS level: the threshold while no beat is overdue
 OVERDUE_SHARE = 0.10  # and when one has been overdue for half an interval
 EARLY_NOISE = 3.0  # noise levels added for each interval that a peak comes before EARLY of one:
 EARLY = 0.7  # where there is noise, most of what comes that early is noise
 FLOOR_MV = 0.005  # no mean below this is a QRS
+PROMINENCE = 1.25  # nor one that is not this far above the least mean near it: hum is even
+PROMINENT = 5.0  # a rejected peak this far above it may have been a QRS, ...
+OUTLIER = 8.0  # ... where a beat was the first, or so many times the level: an artefact, ...
+DOUBTFUL = 1800  # ... after which the level is in doubt for so long (5 s);
+RECOVERY = 330  # after so long without a beat then, rejected peaks show how high a QRS is, ...
+RECOVERY_SHARE = 0.5  # ... of which this is the threshold
 FORGET = 0.125  # weight of the newest value in running estimates
 FIRST_BEATS, QUICK_FORGET = 8, 0.5  # the same for the first beats: the very first may be a P wave
 FAR_BELOW, FAR_BELOW_FORGET = 0.25, 0.9  # and below this share of the estimate: a burst is over
 
+TINY = 1e-9  # keeps ratios finite
 STEP = 3  # samples between those that a second difference is taken of
 LEAD_IN = (
     matched_filter.LENGTH + matched_filter.REACH + 2 * STEP
@@ -62,6 +74,13 @@ STATE = np.dtype(
         ("rr_interval", "f8"),  # running, in samples
         ("last_peak", "i8"),  # the previous QRS peak, -1 for none since a gap
         ("qrs_steepness", "f8"),  # of the previous QRS
+        ("qrs_sharpness", "f8"),  # its largest curvature as a share of its extent
+        ("previous_interval", "i8"),  # samples from the QRS peak before the previous one to that
+        ("doubtful_until", "i8"),  # a QRS from this index on ends doubt about the level, 0 for none
+        ("rejected", "f8"),  # the highest prominent peak since, T waves apart, 0 for none
+        ("t_interval", "f8"),  # running, from a QRS to the T wave that is as steep
+        ("t_count", "i8"),  # QRS complexes in a row that had one
+        ("t_seen", "i8"),  # 1 where the previous one had
         ("beat_count", "i8"),
         ("matched", matched_filter.STATE),
         ("signal", "f4", (RING,)),
@@ -92,6 +111,13 @@ class State(Protocol):
     rr_interval: float
     last_peak: int
     qrs_steepness: float
+    qrs_sharpness: float
+    previous_interval: int
+    doubtful_until: int
+    rejected: float
+    t_interval: float
+    t_count: int
+    t_seen: int
     beat_count: int
     matched: matched_filter.State
     signal: Floats
@@ -124,6 +150,9 @@ def _clear_signal(s: State) -> None:
     s.peak = 0.0
     s.peak_index = -1
     s.last_peak = -1
+    s.previous_interval = 0
+    s.rejected = 0.0
+    s.t_seen = 0
     s.rectified[:] = 0.0
     matched_filter.clear(s.matched)
 
@@ -142,6 +171,8 @@ def _threshold(s: State, since: int) -> float:
     )
     if s.last_peak >= 0 and since < T_END and s.matched.mf_weight < 0.5:
         level = max(level, s.t_wave_level + share * max(0.0, s.qrs_level - s.t_wave_level))
+    if s.doubtful_until > 0 and since > RECOVERY and s.rejected > 0:
+        level = min(level, RECOVERY_SHARE * s.rejected)
     return max(FLOOR_MV, level)
 
 
@@ -169,13 +200,68 @@ def _extremes(s: State, start: int, stop: int) -> tuple[int, int]:
 
 
 @compiled
-def _is_t_wave(s: State, start: int, since: int, steepness: float) -> bool:
+def _extent(s: State, start: int) -> float:
+    """The largest sample less the smallest, from ``start`` to the peak."""
+    top, bottom = _extremes(s, start, s.peak_index + 1)
+    return float(s.signal[top & RING_MASK] - s.signal[bottom & RING_MASK])
+
+
+@compiled
+def _sharpness(s: State, start: int, extent: float) -> float:
+    """The largest curvature from ``start`` to the peak, as a share of its ``extent``."""
+    largest = 0.0
+    for i in range(start + 2 * CURVATURE, s.peak_index + 1):
+        before, after = s.signal[(i - 2 * CURVATURE) & RING_MASK], s.signal[i & RING_MASK]
+        largest = max(largest, abs(before - 2 * s.signal[(i - CURVATURE) & RING_MASK] + after))
+    return largest / max(extent, FLOOR_MV)
+
+
+@compiled
+def _is_t_wave(s: State, since: int, steepness: float, extent: float) -> bool:
     """Whether the peak, ``since`` after a QRS, is too little steep for one, be it broad."""
     if s.last_peak < 0 or since >= T_WAVE:
         return False
-    top, bottom = _extremes(s, start, s.peak_index + 1)
-    extent = s.signal[top & RING_MASK] - s.signal[bottom & RING_MASK]
     return bool(steepness < max(T_SHARPNESS * extent, T_STEEPNESS * s.qrs_steepness))
+
+
+@compiled
+def _is_steep_t_wave(s: State, since: int, sharpness: float) -> bool:
+    """Whether the peak, steep as it is, is what every QRS has had after it lately: a T wave.
+
+    One by itself may be a ventricular beat. So is the second of each pair in bigeminy, but it comes
+    later than T_WAVE. In a tachycardia each beat is as sharp as the one before.
+    """
+    if s.last_peak < 0 or since >= T_WAVE or sharpness >= T_LESS_SHARP * s.qrs_sharpness:
+        return False
+    if s.previous_interval > 0 and s.previous_interval < T_SHORTER * since:
+        return False
+    if abs(since - s.t_interval) <= T_JITTER:
+        s.t_count = min(s.t_count + 1, 2 * T_TIMES)
+        s.t_interval += FORGET * (since - s.t_interval)
+    else:
+        s.t_count = 1
+        s.t_interval = since
+    s.t_seen = 1
+    return s.t_count > T_TIMES
+
+
+@compiled
+def _update_t_count(s: State, since: int) -> None:
+    """A QRS was found ``since`` after the one before: had that a T wave as steep?"""
+    if since < T_WAVE:
+        return
+    if not s.t_seen:
+        s.t_count = max(0, s.t_count - 1)
+    s.t_seen = 0
+
+
+@compiled
+def _least_mean(s: State, first: int, now: int) -> float:
+    """The least mean from half a second before the peak to before ``now``."""
+    least = np.inf
+    for i in range(max(first, s.peak_index - RATE // 2), now):
+        least = min(least, s.means[i & RING_MASK])
+    return least
 
 
 @compiled
@@ -226,6 +312,12 @@ def _update_qrs_level(s: State, steepness: float, since: int, height: float) -> 
         s.rr_interval += FORGET * (
             min(max(since, 0.5 * s.rr_interval), 1.6 * s.rr_interval) - s.rr_interval
         )
+    if s.beat_count < FIRST_BEATS and height > OUTLIER * s.qrs_level:
+        s.doubtful_until = s.peak_index + DOUBTFUL
+    elif s.peak_index < s.doubtful_until:
+        s.noise_level = min(s.noise_level, RECOVERY_SHARE * height)
+    else:
+        s.doubtful_until = 0
     if s.beat_count == 0:
         s.qrs_level = height
     weight = (
@@ -237,8 +329,11 @@ def _update_qrs_level(s: State, steepness: float, since: int, height: float) -> 
     )
     s.qrs_level += weight * (min(height, 2.5 * s.qrs_level) - s.qrs_level)
     s.beat_count += 1
+    if s.last_peak >= 0:
+        s.previous_interval = s.peak_index - s.last_peak
     s.last_peak = s.peak_index
     s.qrs_steepness = steepness
+    s.rejected = 0.0
 
 
 @compiled
@@ -257,19 +352,26 @@ def _classify_peak(s: State, first: int, now: int, found: Records[Detection], co
     """Decide whether the candidate peak is a QRS, from the samples ``first`` to before ``now``."""
     start = max(first, s.peak_index - QRS_BEFORE_PEAK)
     since = s.peak_index - s.last_peak
-    steepness = _steepness(s, start)
-    t_wave = _is_t_wave(s, start, since, steepness)
-    if s.peak > _threshold(s, since) and not t_wave:
+    steepness, extent = _steepness(s, start), _extent(s, start)
+    sharpness = _sharpness(s, start, extent)
+    t_wave = _is_t_wave(s, since, steepness, extent)
+    height = _mean_peak(s, first, now) if s.matched.mf_weight > 0 else s.peak
+    prominence = height / max(_least_mean(s, first, now), TINY)
+    high = s.peak > _threshold(s, since) and prominence >= PROMINENCE
+    if high and not t_wave and not _is_steep_t_wave(s, since, sharpness):
         found[count].r_peak = _locate_r_peak(s, first)
         found[count].confirmed = now
         found[count].contiguous = s.last_peak >= 0
         count += 1
         if first + LEAD_IN <= s.peak_index < now - matched_filter.REACH:
             matched_filter.update_template(s.matched, s.peak_index)
-        height = _mean_peak(s, first, now) if s.matched.mf_weight > 0 else s.peak
+        _update_t_count(s, since)
         _update_qrs_level(s, steepness, since, height)
+        s.qrs_sharpness = sharpness
     else:
         _update_noise_level(s, since, t_wave)
+        if prominence >= PROMINENT and since >= T_END and not t_wave:
+            s.rejected = max(s.rejected, s.peak)
     s.peak = 0.0
     s.peak_index = -1
     return count

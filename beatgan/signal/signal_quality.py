@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from beatgan.jit import compiled
+from beatgan.signal import mains_hum
 from beatgan.types import Condition, Doubles, Ints, Records
 
 GAP = 90  # samples (0.25 s at 360 Hz) lost in a row before a gap is announced
@@ -20,6 +21,7 @@ RECOVERY = 180  # samples (0.5 s) in a row without a condition before it is over
 
 CONDITIONS = (Condition.GAP, Condition.FLAT, Condition.SATURATED, Condition.NOISE)
 IN_GAP, IN_FLAT, IN_SATURATED, IN_NOISE = 1, 2, 4, 8  # the same as bits
+IN_HUM = 16  # nothing but the mains' hum, which is reported as noise
 
 STATE = np.dtype(
     [
@@ -31,6 +33,7 @@ STATE = np.dtype(
         ("lowest", "f8"),  # extremes of all samples
         ("highest", "f8"),
         ("moving_run", "i8"),  # samples since a flat line first moved, 0 while it does not
+        ("hum", mains_hum.STATE),
         ("conditions", "i8"),  # bits of the conditions announced and not over
     ]
 )
@@ -40,9 +43,10 @@ CHANGE = np.dtype(
         ("begins", "i8"),  # 1 where it begins, 0 where it ends
         ("sample", "i8"),  # where it did
         ("known", "i8"),  # the sample with which that was known
+        ("range_mv", "f8"),  # of the hum that begins, peak to peak
     ]
 )
-MAX_CHANGES = 8  # in one block: each takes SATURATION samples or more, or ends another
+MAX_CHANGES = 12  # in one block: each takes mains_hum.BLOCK samples or more, or ends another
 
 
 class State(Protocol):
@@ -56,6 +60,7 @@ class State(Protocol):
     lowest: float
     highest: float
     moving_run: int
+    hum: mains_hum.State
     conditions: int
 
 
@@ -66,6 +71,7 @@ class Change(Protocol):
     begins: int
     sample: int
     known: int
+    range_mv: float
 
 
 @compiled
@@ -76,6 +82,7 @@ def begin(s: State) -> None:
     s.flat_run = 0
     s.moving_run = 0
     s.conditions = 0
+    mains_hum.begin(s.hum, False)
     s.lowest = np.inf
     s.highest = -np.inf
 
@@ -88,6 +95,7 @@ def go_on(s: State, conditions: int) -> None:
         s.flat_run = 1
         s.low = np.inf
         s.high = -np.inf
+    mains_hum.begin(s.hum, conditions & IN_HUM != 0)
 
 
 @compiled
@@ -117,7 +125,8 @@ def _lost_sample(s: State, i: int, changes: Records[Change], count: int) -> int:
     s.present_run = 0
     s.flat_run = 0
     s.moving_run = 0
-    flat = s.conditions & (IN_FLAT | IN_SATURATED)
+    mains_hum.begin(s.hum, False)
+    flat = s.conditions & (IN_FLAT | IN_SATURATED | IN_HUM)
     if flat:  # a line that is lost is not known to be flat
         count = _announce(s, changes, count, flat, False, i, i)
     if s.lost_run == GAP and not s.conditions & IN_GAP:
@@ -175,6 +184,18 @@ def _leave_flat(s: State, i: int, changes: Records[Change], count: int) -> int:
 
 
 @compiled
+def _hum_changed(s: State, i: int, changes: Records[Change], count: int) -> int:
+    """With sample ``i`` hum has become all there is, or has stopped being so."""
+    if s.hum.only_hum:
+        changes[count].range_mv = 2 * np.sqrt(2) * s.hum.rms
+        first = i - mains_hum.AFTER * mains_hum.BLOCK + 1
+        return _announce(s, changes, count, IN_HUM, True, first, i)
+    if s.conditions & IN_HUM:
+        return _announce(s, changes, count, IN_HUM, False, i, i)
+    return count
+
+
+@compiled
 def run(x: Doubles, start: int, s: State, changes: Records[Change], no_change_run: Ints) -> int:
     """Make what is unusable of ``x`` NaN; write changes, return how many.
 
@@ -199,6 +220,8 @@ def run(x: Doubles, start: int, s: State, changes: Records[Change], no_change_ru
             count = _leave_flat(s, i, changes, count)
         else:
             count = _enter_flat(s, i, changes, count)
-        if s.conditions & (IN_FLAT | IN_SATURATED):
+        if mains_hum.push(s.hum, x[k]):
+            count = _hum_changed(s, i, changes, count)
+        if s.conditions & (IN_FLAT | IN_SATURATED | IN_HUM):
             x[k] = np.nan
     return count

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from beatgan.beats import beat_quality, emit, lead_pipeline
-from beatgan.signal import matched_filter, qrs_detector, signal_quality, vf_features
+from beatgan.signal import (
+    latest_beat,
+    mains_hum,
+    matched_filter,
+    pacing_spikes,
+    qrs_detector,
+    rhythm_status,
+    signal_quality,
+    vf_features,
+)
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Records
 
@@ -18,7 +27,11 @@ PAIRS = [
     (qrs_detector.STATE, qrs_detector.State),
     (qrs_detector.DETECTION, qrs_detector.Detection),
     (vf_features.STATE, vf_features.State),
-    (vf_features.STATUS, vf_features.Status),
+    (latest_beat.STATE, latest_beat.State),
+    (mains_hum.STATE, mains_hum.State),
+    (pacing_spikes.STATE, pacing_spikes.State),
+    (rhythm_status.STATE, rhythm_status.State),
+    (rhythm_status.STATUS, rhythm_status.Status),
     (beat_quality.STATE, beat_quality.State),
     (beat_quality.COEFFICIENTS, beat_quality.Coefficients),
     (lead_pipeline.PLAN, lead_pipeline.Plan),

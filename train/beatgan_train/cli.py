@@ -25,11 +25,11 @@ from beatgan_train.ec57.beat_matching import WINDOW_S
 from beatgan_train.progress import TerminalProgress
 from beatgan_train.report.model_card import fill_in
 from beatgan_train.training.calibrate import FLAGGED
-from beatgan_train.training.coefficients import coefficients_of, read_coefficients
+from beatgan_train.training.coefficients import read_coefficients
 from beatgan_train.training.distillation import DistillationOptions
 from beatgan_train.training.gan import TeacherOptions
 from beatgan_train.training.model_file import convert as convert_model
-from beatgan_train.training.model_file import with_coefficients, write
+from beatgan_train.training.model_file import write
 from beatgan_train.training.options import Flag
 
 USAGE, REFUSED = 2, 3  # exit codes; 0 is done, 1 a crash
@@ -268,7 +268,7 @@ def convert(
     old: Annotated[
         Path,
         typer.Argument(
-            help="A model file of format 2; with --coefficients, of the present one.",
+            help="A model file of this release or of an earlier one.",
             dir_okay=False,
         ),
     ],
@@ -278,15 +278,13 @@ def convert(
         typer.Option(
             help="What `coefficients` wrote, instead of the model's own.",
             dir_okay=False,
-            show_default="those that ship",
         ),
     ] = None,
 ) -> None:
-    """Write a model file of the present format, or one with other alarm coefficients."""
-    if coefficients is None:
-        write(convert_model(old, coefficients_of("full")), out)
-    else:
-        write(with_coefficients(old, read_coefficients(coefficients)), out)
+    """Bring a model file to this release, or give it other alarm coefficients: its self-test is
+    made anew, once most of its beats had the scores that it was written with."""
+    others = None if coefficients is None else read_coefficients(coefficients)
+    write(convert_model(old, others), out)
     typer.echo(f"wrote {out}")
 
 

@@ -21,6 +21,7 @@ from beatgan.errors import UsageError
 from beatgan_daemon.model_loading import load_model
 from benchmarks.clinical.alarms import (
     asystole,
+    hand_held,
     noise,
     normal_records,
     ventricular_fibrillation,
@@ -29,7 +30,7 @@ from benchmarks.clinical.alarms import (
 from benchmarks.clinical.alarms.alarm_episodes import RecordSet
 from benchmarks.clinical.alarms.report import Section
 
-SECTIONS = ("runs", "normal", "vf", "asystole", "noise")
+SECTIONS = ("runs", "normal", "vf", "asystole", "noise", "hand-held")
 
 
 def limits_of(settings: Sequence[str]) -> AlarmLimits:
@@ -76,6 +77,7 @@ def main(
         "vf": lambda: ventricular_fibrillation.evaluate(chosen_records, half),
         "asystole": lambda: asystole.evaluate(chosen_records),
         "noise": lambda: noise.evaluate(chosen_records),
+        "hand-held": lambda: hand_held.evaluate(chosen_records),
     }
     found: dict[str, Section] = {}
     for name in chosen:

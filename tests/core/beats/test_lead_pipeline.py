@@ -9,7 +9,7 @@ import pytest
 from beatgan.beats import beat_quality, lead_pipeline
 from beatgan.beats.lead_pipeline import BLOCK, SETTLE
 from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
-from beatgan.signal import filters, signal_quality, vf_features
+from beatgan.signal import filters, rhythm_status, signal_quality
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles
 from beatgan_train.training.coefficients import coefficients_of
@@ -50,7 +50,7 @@ class Lead:
     def block(self, x: Doubles) -> list[int]:
         changes = np.empty(signal_quality.MAX_CHANGES, signal_quality.CHANGE)
         no_change_run, taps = np.empty(x.size, np.int64), np.zeros((1, 1))
-        statuses = np.empty(vf_features.MAX_STATUSES, vf_features.STATUS)
+        statuses = np.empty(rhythm_status.MAX_STATUSES, rhythm_status.STATUS)
         made, _ = lead_pipeline.push(
             self.record, self.plan, taps, x, self.end, self.end, changes, no_change_run, statuses
         )

@@ -46,7 +46,7 @@ class Gated:
         count = signal_quality.run(y, start, record, changes, idle)
         self.signal += y.tolist()
         self.idle += idle.tolist()
-        self.changes += [(c, bool(begins), a, k) for c, begins, a, k in changes[:count].tolist()]
+        self.changes += [(c, bool(begins), a, k) for c, begins, a, k, _ in changes[:count].tolist()]
         return count
 
 

@@ -26,7 +26,7 @@ from beatgan_train.training.coefficients.regression import (
     folds,
     logistic_regression,
 )
-from beatgan_train.training.model_file import read, with_coefficients, write
+from beatgan_train.training.model_file import convert, read, write
 
 SPEC, PRESENT = PreprocessSpec(), coefficients_of("full")
 FS = 360.0
@@ -113,9 +113,9 @@ def test_a_model_is_given_other_coefficients_from_a_file(tmp_path: Path) -> None
     changed = replace(PRESENT, vf=replace(PRESENT.vf, leakage=-10.0))
     file = tmp_path / "coefficients.json"
     file.write_text(json.dumps(changed.to_dict()))
-    made = with_coefficients(old, read_coefficients(file))
+    made = convert(old, read_coefficients(file))
     assert made.coefficients == changed
-    assert made.provenance["other_coefficients"] == {"digest": read(old).digest}
+    assert made.provenance["converted_from"] == {"format": 3, "digest": read(old).digest}
     assert made.digest != read(old).digest
 
 

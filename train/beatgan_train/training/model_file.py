@@ -1,10 +1,10 @@
 """Finished networks on disk: a model file, written whole, that says what it was made of.
 
-Files of format 2 had no alarm coefficients; `convert` gives them some.
+Files of other releases are brought to this one by `convert`.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,27 +12,33 @@ from typing import Any
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError, BeatganError
 from beatgan.model.artifact import (
+    VERSION,
     Artifact,
+    assemble,
     build,
+    format_of,
     leaf_digests,
     load,
     network_of,
     read_sections,
     save,
-    self_test,
     short_digest,
     table_of,
 )
 from beatgan.model.calibration import Calibration
+from beatgan.model.model import Model
 from beatgan.model.self_test import SelfTest
 from beatgan.spec import PreprocessSpec
 from beatgan_train.atomic_write import atomic_write
 from beatgan_train.data.source import Source
+from beatgan_train.training.coefficients import coefficients_of
 
-FORMER_KEYS = {  # of format 2, by part; those of the spec are known to `PreprocessSpec`
+FORMER = 2  # the format that is still converted
+FORMER_KEYS = {  # its keys, by part; those of the spec are known to `PreprocessSpec`
     "calibration": {"usual": "normal_sq_diff"},
     "self_test": {"peaks": "r_peaks"},
 }
+FOUND_AGAIN = 0.5  # of the self-test's beats: what another release must score alike
 PACKAGES = ("beatgan", "numpy", "scipy", "torch", "wfdb")
 
 
@@ -58,44 +64,61 @@ def read(path: Path) -> Artifact:
         raise ArtifactError(f"{path}: {error.strerror}") from error
 
 
-def convert(path: Path, coefficients: AlarmCoefficients) -> Artifact:
-    """The model file of format 2 at ``path`` as one of this format, with alarm ``coefficients``.
+def convert(path: Path, coefficients: AlarmCoefficients | None = None) -> Artifact:
+    """The model file at ``path``, of any release, as this one writes it, its self-test made anew.
 
-    Its provenance says what it was. Raises ArtifactError, naming the file, where it is none, where
-    the coefficients do not fit it, or where it does not give the scores it was written with.
+    ``coefficients``: other ones than its own for the alarms. Its provenance says what it was.
+    Raises ArtifactError, naming the file, where it is none, where the coefficients do not fit it,
+    or where too few beats of its self-test have the scores it was written with.
     """
     try:
-        with path.open("rb") as file:
-            sections = read_sections(file, 2)
-        origin = {"format": 2, "digest": short_digest(leaf_digests(sections))}
-        converted = build(
-            sections["kind"],
-            PreprocessSpec.from_dict(sections["spec"]),
-            network_of(sections["network"]).eval(),
-            Calibration.from_dict(_renamed(sections, "calibration")),
-            coefficients,
-            sections["provenance"] | {"converted_from": origin},
+        old, version = _read_any(path)
+        model = Model(old.spec, old.network, old.calibration, "cpu")
+        again = old.test.beats_found_again(old.spec, old.coefficients, model)
+        if again < FOUND_AGAIN:
+            raise ArtifactError(
+                f"self-test: {again:.0%} of its beats have the R peak and the score that were "
+                f"written, expected {FOUND_AGAIN:.0%}"
+            )
+        origin = {"converted_from": {"format": version, "digest": old.digest}}
+        return build(
+            old.kind,
+            old.spec,
+            old.network,
+            old.calibration,
+            coefficients or old.coefficients,
+            old.provenance | origin,
         )
-        recorded = _renamed(sections, "self_test") | {"alerts": None}  # none were recorded
-        self_test(replace(converted, test=SelfTest.from_dict(recorded)))
-        return converted
     except OSError as error:
         raise ArtifactError(f"{path}: {error.strerror}") from error
     except BeatganError as error:
         raise ArtifactError(f"{path}: {error}") from error
 
 
+def _read_any(path: Path) -> tuple[Artifact, int]:
+    """The model file at ``path``, with its format."""
+    with path.open("rb") as file:
+        version = format_of(file)
+        if version == FORMER:
+            return _of_former_format(read_sections(file, FORMER)), FORMER
+        return assemble(read_sections(file, VERSION)), VERSION
+
+
+def _of_former_format(sections: Mapping[str, Any]) -> Artifact:
+    """Of format 2: with the alarm coefficients that ship; no alerts were recorded."""
+    return Artifact(
+        sections["kind"],
+        PreprocessSpec.from_dict(sections["spec"]),
+        network_of(sections["network"]).eval(),
+        Calibration.from_dict(_renamed(sections, "calibration")),
+        coefficients_of("full"),
+        sections["provenance"],
+        SelfTest.from_dict(_renamed(sections, "self_test") | {"alerts": None}),
+        short_digest(leaf_digests(sections)),
+    )
+
+
 def _renamed(sections: Mapping[str, Any], part: str) -> dict[str, Any]:
     """A part of a file of format 2, with today's keys."""
     former = FORMER_KEYS[part]
     return {former.get(key, key): value for key, value in table_of(sections, part).items()}
-
-
-def with_coefficients(path: Path, coefficients: AlarmCoefficients) -> Artifact:
-    """The model file at ``path`` with other alarm ``coefficients``, and its self-test made anew.
-
-    Its provenance says what it was. Raises ArtifactError where it is none or they do not fit it.
-    """
-    old = read(path)
-    origin = old.provenance | {"other_coefficients": {"digest": old.digest}}
-    return build(old.kind, old.spec, old.network, old.calibration, coefficients, origin)

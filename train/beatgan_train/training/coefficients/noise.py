@@ -18,7 +18,7 @@ from beatgan.coefficients import AlarmCoefficients, NoiseCoefficients, NoiseWeig
 from beatgan.frontend import choose_leads
 from beatgan.jit import compiled
 from beatgan.records import Recording, read_recording
-from beatgan.signal import resample, signal_quality, vf_features
+from beatgan.signal import resample, rhythm_status, signal_quality
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Bools, Doubles, Ints
 from beatgan_train.data.beat_set import beats_of, label_beats, locate
@@ -90,7 +90,7 @@ def _measure(
     """
     changes = np.empty(signal_quality.MAX_CHANGES, signal_quality.CHANGE)
     idle = np.empty(lead_pipeline.BLOCK, np.int64)
-    looks = np.empty(vf_features.MAX_STATUSES, vf_features.STATUS)
+    looks = np.empty(rhythm_status.MAX_STATUSES, rhythm_status.STATUS)
     window, template = np.empty(plan.length), np.empty(plan.length)
     state = np.zeros(1, beat_quality.STATE)
     made, count = 0, 0
