@@ -133,6 +133,8 @@ def run(
     with _without_collection():
         from beatgan_daemon import service
 
+    for text in _distrusted(settings, config):
+        log.get().warning("others may change what it does", why=text)
     raise typer.Exit(service.run(settings, read))
 
 
@@ -152,6 +154,7 @@ def check(
     preflight.require_state(settings.state.dir)
     warnings = [] if known is None else list(known.warnings)
     warnings += preflight.require_endpoints(settings)
+    warnings += _distrusted(settings, config)
     loaded = load_model(settings.model.path, settings.model.device)
     security = settings.security
     files = (settings.model.path, config, security.clients, security.servers)
@@ -235,6 +238,17 @@ def _without_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def _distrusted(settings: Settings, config: Path | None) -> list[str]:
+    """What others than root and this user may write, of what decides whom the daemon watches.
+
+    Asked where there are keys: without, who is on this machine may do everything.
+    """
+    from beatgan_daemon.security.trusted_file import distrusted
+
+    key = settings.security.key
+    return [] if key is None else [*distrusted((config, settings.model.path, key))]
 
 
 def _print_warning(text: str) -> None:

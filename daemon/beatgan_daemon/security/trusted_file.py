@@ -3,8 +3,9 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.regular_file import open_regular, text_of
@@ -20,13 +21,36 @@ def read_trusted(path: Path) -> str:
     belongs to, or may be written or replaced by, anybody else.
     """
     try:
-        for step in _way(path):
-            _refuse_replaceable(path, step, step.lstat())
-        with open_regular(path) as file:
-            _refuse_writable(path, os.fstat(file.fileno()))
+        with _opened(path) as file:
             return text_of(file, path)
     except (OSError, UnicodeDecodeError) as error:
         raise StartError(f"{path}: cannot be read: {error}") from None
+
+
+def distrusted(files: Iterable[Path | None]) -> Iterator[str]:
+    """Why `read_trusted` would refuse some of the ``files``, for others that may be read all the
+    same; None: there is none."""
+    for path in files:
+        try:
+            if path is not None:
+                _opened(path).close()
+        except StartError as error:
+            yield str(error)
+        except OSError:  # whoever reads it says so
+            continue
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """Raises OSError, and StartError where others may have changed it."""
+    for step in _way(path):
+        _refuse_replaceable(path, step, step.lstat())
+    file = open_regular(path)
+    try:
+        _refuse_writable(path, os.fstat(file.fileno()))
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def _way(path: Path) -> Iterator[Path]:

@@ -112,6 +112,8 @@ def write_again(database: sqlite3.Connection, path: Path, now_ns: int) -> None:
     if os.path.lexists(path):
         set_aside(path, now_ns, "replaced")
     close_database(database)  # before the new one lies there: closing removes the -wal of that name
+    for companion in COMPANIONS[1:]:  # unless the file was moved; it is in the copy
+        path.with_name(path.name + companion).unlink(missing_ok=True)
     new.rename(path)
 
 

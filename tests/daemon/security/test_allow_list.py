@@ -16,6 +16,7 @@ from beatgan_daemon.security.allow_list import (
 )
 from beatgan_daemon.security.credentials import Credentials, load_credentials
 from beatgan_daemon.security.curve import is_key, keygen
+from beatgan_daemon.security.trusted_file import distrusted
 
 ONE, TWO = (zmq.curve_keypair()[0].decode() for _ in range(2))
 LOOPBACK = {
@@ -226,6 +227,15 @@ def test_a_list_is_refused_if_others_may_replace_a_folder_or_link_on_the_way(
     loose.chmod(0o755)
     for way in ways:
         read_clients(way)
+
+
+def test_other_files_that_others_may_change_are_told(tmp_path: Path) -> None:
+    good, loose = tmp_path / "good", tmp_path / "loose"
+    for file in (good, loose):
+        file.write_text("")
+    loose.chmod(0o666)
+    (told,) = distrusted((None, good, loose, tmp_path / "missing", tmp_path))
+    assert told.startswith(f"{loose}: others may write it")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files away, which only root can")

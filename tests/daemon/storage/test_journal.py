@@ -907,6 +907,24 @@ def test_what_is_removed_while_in_use_is_there_again_with_all_that_it_held(
     again.close()
 
 
+def test_a_file_that_was_moved_leaves_no_log_for_another(path: Path, reported: Reports) -> None:
+    """SQLite takes a -wal for that of the database beside it, whosever it is."""
+    journal = new_journal(path, reported)
+    write(journal, *(entry(n) for n in range(300)))
+    path.rename(path.parent / "elsewhere")
+    log = path.with_name("journal.db-wal")
+    before = log.stat().st_ino
+    kept = os.open(log, os.O_RDONLY)  # so that no other file gets its number
+    retry(journal)
+    write(journal, entry(300))
+    assert log.stat().st_ino != before
+    os.close(kept)
+    journal.close()
+    again = new_journal(path, reported)
+    assert numbers(again) == list(range(301))
+    again.close()
+
+
 def test_a_file_that_another_put_in_its_place_is_set_aside(path: Path, reported: Reports) -> None:
     journal = new_journal(path, reported)
     write(journal, entry(0))
