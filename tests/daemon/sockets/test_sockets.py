@@ -214,6 +214,16 @@ def test_a_reopened_sink_is_where_it_was(context: Context, subscriber: Socket) -
         assert subscriber.poll(5000)
 
 
+def test_who_does_not_speak_is_cut_off(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without keys, too: ZeroMQ itself waits for 30 s."""
+    monkeypatch.setattr(bound_socket, "HANDSHAKE_MS", 200)
+    with IngestSocket(context, [ANY]) as source:
+        host, _, port = source.endpoint.removeprefix("tcp://").rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=15) as mute:
+            while mute.recv(100):
+                pass
+
+
 def test_reopening_waits_for_descriptors(
     context: Context, subscriber: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
