@@ -9,13 +9,17 @@ MOST = 65_536  # more are of no use: what takes them takes memory, too
 def raise_limit() -> None:
     """Raise the soft limit as far as the hard one and MOST allow; many shells give 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < (wanted := min(hard, MOST)):
+    if _at_most(soft) < (wanted := _at_most(hard)):
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def limit() -> int:
     """How many there may be; MOST where there may be more."""
-    return min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], MOST)
+    return _at_most(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def _at_most(limit: int) -> int:
+    return MOST if limit == resource.RLIM_INFINITY else min(limit, MOST)
 
 
 def used() -> int:

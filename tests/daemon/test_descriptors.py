@@ -23,6 +23,8 @@ def test_what_is_open_is_counted() -> None:
         (1_024, 4_096, 4_096, 4_096),
         (256, 256, 256, 256),
         (524_288, 524_288, 524_288, 65_536),
+        (1_024, resource.RLIM_INFINITY, 65_536, 65_536),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, resource.RLIM_INFINITY, 65_536),
     ],
 )
 def test_the_soft_limit_is_raised(
