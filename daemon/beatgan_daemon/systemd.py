@@ -6,7 +6,7 @@ Knows the notification socket only: what is reported is decided by the service.
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from time import CLOCK_MONOTONIC, clock_gettime_ns
 
@@ -28,12 +28,10 @@ class Notifier:
         """Send ``KEY=VALUE`` lines; a service manager gone or stuck is no reason to fail."""
         if not self._address:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
+        with suppress(OSError), socket.socket(socket.AF_UNIX, kind) as channel:
             channel.settimeout(SEND_TIMEOUT_S)  # a full queue blocks a datagram too
-            try:
-                channel.sendto("\n".join(lines).encode(), self._address)
-            except OSError:
-                return
+            channel.sendto("\n".join(lines).encode(), self._address)
 
     def reloading(self) -> None:
         """Say that a reload begins. Its end is reported by ``READY=1``, whatever came of it."""

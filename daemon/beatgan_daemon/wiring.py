@@ -16,7 +16,7 @@ import zmq
 from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.control_answers import StreamActions
 from beatgan.protocol.messages import AlertMessage, decode_alert
-from beatgan_daemon import log
+from beatgan_daemon import log, zmq_endpoints
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.http_server import HttpServer
 from beatgan_daemon.ingest.frame_queue import FrameQueue
@@ -308,7 +308,10 @@ def open_parts(
     overload = OverloadPolicy(*overload_limits(settings), clock())
     persistence = open_persistence(settings.state.dir)
     resources.callback(persistence.close)
-    context = resources.enter_context(zmq.Context[zmq.Socket[bytes]]())
+    context = zmq.Context[zmq.Socket[bytes]](
+        io_threads=zmq_endpoints.io_threads(settings.ingest.connect)
+    )
+    resources.callback(zmq_endpoints.terminate, context, LINGER_S + GIVE_UP_S)
     authenticator = open_authenticator(settings, context, resources, metrics)
     who = (lambda _: None) if authenticator is None else authenticator.sender
     actions = StreamActionQueue(engine, lambda: overload.shed, who, clock)

@@ -4,12 +4,14 @@ Knows what libzmq's error numbers mean; knows nothing of what travels through a 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from errno import EADDRINUSE, ENODEV
 from ipaddress import ip_address
+from itertools import count
 from pathlib import Path
 from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET
 from socket import socket as tcp_socket
+from threading import Thread
 from time import monotonic, sleep
 
 import zmq
@@ -32,6 +34,9 @@ _NOT_TO_BE_HAD: dict[int | None, str] = {
 }
 
 IPC_DESCRIPTORS = 4_096  # so many that the connection limit is sooner than whoever calls
+MAX_IO_THREADS = 64  # as many bits has ZMQ_AFFINITY
+_FIRST = 1  # the thread of everything but names
+_named = count()  # connections to names take turns with the threads
 KEEPALIVE_S = 2  # of rest until a peer is probed, and from one probe to the next
 KEEPALIVE_PROBES = 2  # unanswered, until it is given up
 
@@ -44,6 +49,7 @@ def bind(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> str:
     """
     what = f"cannot bind the {purpose} endpoint {endpoint!r}"
     _prepare(socket, endpoint, what)
+    socket.affinity = _FIRST
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
@@ -120,10 +126,46 @@ def connect(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> None:
     """Connect; raises as `bind` does. That nobody listens there yet is no error in ZeroMQ."""
     what = f"cannot connect the {purpose} endpoint {endpoint!r}"
     _prepare(socket, endpoint, what)
+    socket.affinity = _affinity(socket, endpoint)
     try:
         socket.connect(endpoint)
     except zmq.ZMQError as error:
         raise _explained(error, what) from None
+
+
+def io_threads(called: Iterable[str]) -> int:
+    """How many threads ZeroMQ needs for I/O, so that no name server keeps anybody waiting but the
+    one whose name it does not know: ``called`` are all endpoints to connect to.
+
+    libzmq looks names up in the thread that serves the connection, and waits for the answer.
+    """
+    return min(MAX_IO_THREADS, 1 + sum(map(_has_name, called)))
+
+
+def terminate(context: zmq.Context[zmq.Socket[bytes]], seconds: float) -> None:
+    """Terminate ``context``, whose sockets are closed; what hangs by then, as a thread that waits
+    for a name server, is left to the end of the process."""
+    ending = Thread(target=context.term, name="terminate", daemon=True)
+    ending.start()
+    ending.join(seconds)
+
+
+def _has_name(endpoint: str) -> bool:
+    """Whether somebody has to be asked for the address."""
+    scheme, _, rest = endpoint.partition("://")
+    try:
+        ip_address(rest.rpartition(":")[0].strip("[]").partition("%")[0])
+    except ValueError:
+        return scheme == "tcp"
+    return False
+
+
+def _affinity(socket: zmq.Socket[bytes], endpoint: str) -> int:
+    """ZMQ_AFFINITY: the I/O threads that may serve a connection to ``endpoint``, as bits."""
+    threads = socket.context.get(zmq.IO_THREADS)
+    if threads == 1 or not _has_name(endpoint):
+        return _FIRST
+    return 1 << (1 + next(_named) % (threads - 1))
 
 
 def is_local(endpoint: str) -> bool:
