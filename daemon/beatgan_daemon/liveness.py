@@ -166,7 +166,7 @@ class Watchdog:
         self._every = min(CHECK_S, interval / PINGS) if interval else CHECK_S
         self._reported: set[str] = set()
         self._wall_clock = WallClock()
-        self._lost_lines = 0  # of the log, as far as it says so
+        self._lost_lines = self._told_lines = 0  # of the log: known of, and said in it
         self._stop = Event()
         self._thread = Thread(target=self._run, name="watchdog", daemon=True)
         self._thread.start()
@@ -180,11 +180,14 @@ class Watchdog:
                 log.get().warning("the machine's clock was set", seconds=round(step, 1), why=why)
 
     def _report_lost_lines(self) -> None:
+        """Say how many, again and again until that line itself is not lost."""
         lost = log_writer.lost_lines()
-        if lost > self._lost_lines:
-            count, self._lost_lines = lost - self._lost_lines, lost
-            why = "nobody reads them fast enough, or they cannot be written"
-            log.get().warning("log lines are lost", count=count, why=why)
+        if lost == self._lost_lines:
+            self._told_lines = lost
+            return
+        self._lost_lines = lost
+        count, why = lost - self._told_lines, "nobody reads them, or they cannot be written"
+        log.get().warning("log lines are lost", count=count, why=why)
 
     def _check(self) -> None:
         """Ping if every thread has moved; say once of each that it hangs, or moves again."""

@@ -98,15 +98,15 @@ def try_bind(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, purpose: st
 def is_free(host: str, port: int, purpose: str) -> bool:
     """Whether a server could listen there; False: another does. Raises StartError otherwise."""
     family = AF_INET6 if ":" in host else AF_INET
-    with tcp_socket(family) as trial:  # bound, but not listening: nobody can connect
-        trial.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-        try:
+    try:
+        with tcp_socket(family) as trial:  # bound, but not listening: nobody can connect
+            trial.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
             trial.bind((host, port))
-        except OSError as error:
-            if error.errno == EADDRINUSE:
-                return False
-            why = error.strerror or error
-            raise StartError(f"{purpose}: cannot listen on {host}:{port}: {why}") from None
+    except OSError as error:
+        if error.errno == EADDRINUSE:
+            return False
+        why = error.strerror or error
+        raise StartError(f"{purpose}: cannot listen on {host}:{port}: {why}") from None
     return True
 
 

@@ -193,3 +193,18 @@ def test_a_clock_that_is_set_is_noticed_and_one_that_drifts_is_not() -> None:
         running[0] += 1.0
         assert clock.stepped() == pytest.approx(expected)
     assert clock.stepped() == 0.0  # told once
+
+
+def test_lost_lines_of_the_log_are_told_until_that_is_not_lost(
+    clock: Clock,
+    logged: Callable[[], list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lost = iter((0, 5, 6, 7, 7, 7, 9))
+    monkeypatch.setattr("beatgan_daemon.log_writer.lost_lines", lambda: next(lost, 9))
+    monkeypatch.setattr("beatgan_daemon.liveness.CHECK_S", 0.001)
+    with Watchdog(Liveness(Metrics("1", "2"), Notifier({}), clock, 0), Notifier({})):
+        end = monotonic() + 30
+        while len(logged()) < 4 and monotonic() < end:
+            sleep(0.01)
+    assert [line["count"] for line in logged()] == [5, 6, 7, 2]

@@ -1,5 +1,6 @@
 """Names of machines: a name server that does not answer keeps nobody else waiting."""
 
+import errno
 from collections.abc import Iterator
 from time import monotonic
 
@@ -7,6 +8,7 @@ import pytest
 import zmq
 
 from beatgan_daemon import zmq_endpoints
+from beatgan_daemon.exit_codes import StartError
 
 ANY = "tcp://127.0.0.1:*"
 NAMED = ["tcp://localhost:5555", "tcp://ip6-localhost:5556"]
@@ -58,3 +60,12 @@ def test_the_end_does_not_wait_for_what_hangs() -> None:
     assert monotonic() - began < 5.0
     assert not context.closed
     socket.close()
+
+
+def test_a_machine_without_ipv6_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr("beatgan_daemon.zmq_endpoints.tcp_socket", none)
+    with pytest.raises(StartError, match="cannot listen on ::1:80: Address family"):
+        zmq_endpoints.is_free("::1", 80, "http.listen")
