@@ -19,8 +19,9 @@ import zmq
 from beatgan.errors import BeatganError, UsageError
 from beatgan_daemon import descriptors
 from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.tcp_listener import tcp_listener
 
-Binding = Callable[[zmq.Socket[bytes], str, str], str]  # `bind` or `bind_again`
+Binding = Callable[[zmq.Socket[bytes], str, str], str]  # `listen` or `listen_again`
 REBIND_S = 2.0  # in which libzmq gives an endpoint free that was just closed
 _MALFORMED: dict[int | None, str] = {
     zmq.EINVAL: "is not of the form tcp://HOST:PORT or ipc://PATH",
@@ -37,8 +38,9 @@ IPC_DESCRIPTORS = 4_096  # so many that the connection limit is sooner than whoe
 MAX_IO_THREADS = 64  # as many bits has ZMQ_AFFINITY
 _FIRST = 1  # the thread of everything but names
 _named = count()  # connections to names take turns with the threads
-KEEPALIVE_S = 2  # of rest until a peer is probed, and from one probe to the next
+KEEPALIVE_S = 2  # of rest until who is called is probed, and from one probe to the next
 KEEPALIVE_PROBES = 2  # unanswered, until it is given up
+PEER_GONE_S = 120  # without an answer, until a caller is given up: see `tcp_listener`
 
 
 def bind(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> str:
@@ -69,6 +71,29 @@ def require_descriptors(endpoint: str, purpose: str) -> None:
         )
 
 
+def listen(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> str:
+    """As `bind`, for a daemon: no caller's connection breaks at once, see `tcp_listener`.
+
+    One that is gone is given up after PEER_GONE_S.
+    """
+    _keep_alive(socket, PEER_GONE_S // (1 + KEEPALIVE_PROBES))
+    socket.setsockopt(zmq.TCP_MAXRT, 1000 * PEER_GONE_S)  # if it does not take what is sent
+    if not endpoint.startswith("tcp://"):
+        return bind(socket, endpoint, purpose)
+    what = f"cannot bind the {purpose} endpoint {endpoint!r}"
+    host, port = _address(socket.context, endpoint, what), endpoint.rpartition(":")[2]
+    try:
+        listener = tcp_listener(host, 0 if port == "*" else int(port))
+    except OSError as error:
+        raise _explained(zmq.ZMQError(error.errno), what) from None
+    with listener:
+        socket.setsockopt(zmq.USE_FD, listener.fileno())
+        bound = bind(socket, endpoint, purpose)
+        socket.setsockopt(zmq.USE_FD, -1)
+        listener.detach()  # it is ZeroMQ's now
+    return bound
+
+
 def try_bind(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, purpose: str) -> bool:
     """Whether `bind` would succeed, without anybody being able to connect; False: it is in use.
 
@@ -83,16 +108,25 @@ def try_bind(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, purpose: st
         if not os.access(folder, os.W_OK | os.X_OK):
             raise StartError(f"{what}: cannot write to {folder}")
         return True
-    host, _, port = endpoint.rpartition(":")
-    with context.socket(zmq.PAIR) as socket:
-        if scheme == "tcp":
-            _prepare(socket, endpoint, what)
-            endpoint = f"{host}:*"
-        resolved = bind(socket, endpoint, purpose)
-    if scheme != "tcp" or port in ("*", "0"):
+    if scheme != "tcp":
+        with context.socket(zmq.PAIR) as socket:
+            bind(socket, endpoint, purpose)
         return True
-    host = resolved.removeprefix("tcp://").rpartition(":")[0].strip("[]")
-    return is_free(host, int(port), f"the {purpose} endpoint")
+    host, port = _address(context, endpoint, what), endpoint.rpartition(":")[2]
+    return port in ("*", "0") or is_free(host, int(port), f"the {purpose} endpoint")
+
+
+def _address(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, what: str) -> str:
+    """The host of a TCP endpoint in figures; raises as `bind` does where it is none of ours."""
+    with context.socket(zmq.PAIR) as socket:
+        _prepare(socket, endpoint, what)
+        socket.affinity = _FIRST
+        try:
+            socket.bind(f"{endpoint.rpartition(':')[0]}:*")
+        except zmq.ZMQError as error:
+            raise _explained(error, what) from None
+        resolved = socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+    return resolved.removeprefix("tcp://").rpartition(":")[0].strip("[]")
 
 
 def is_free(host: str, port: int, purpose: str) -> bool:
@@ -110,12 +144,12 @@ def is_free(host: str, port: int, purpose: str) -> bool:
     return True
 
 
-def bind_again(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> str:
-    """As `bind`, for an endpoint that this process has just closed."""
+def listen_again(socket: zmq.Socket[bytes], endpoint: str, purpose: str) -> str:
+    """As `listen`, for an endpoint that this process has just closed."""
     end = monotonic() + REBIND_S
     while True:
         try:
-            return bind(socket, endpoint, purpose)
+            return listen(socket, endpoint, purpose)
         except StartError:
             if monotonic() > end:
                 raise
@@ -197,12 +231,16 @@ def _explained(error: zmq.ZMQError, what: str) -> BeatganError:
 
 
 def keep_alive(socket: zmq.Socket[bytes]) -> None:
-    """TCP keepalive, so that a peer that vanished without a word is given up within seconds.
+    """TCP keepalive for a socket that calls: who vanished without a word is given up in seconds.
 
     Not ZeroMQ's heartbeats: libzmq (4.3.5) aborts the process when one is due on a connection
     that its peer has closed while the queue was full (``Assertion failed: !_io_error``).
     """
+    _keep_alive(socket, KEEPALIVE_S)
+    socket.setsockopt(zmq.TCP_MAXRT, 0)  # the system's own
+
+
+def _keep_alive(socket: zmq.Socket[bytes], seconds: int) -> None:
     socket.tcp_keepalive = 1
-    socket.tcp_keepalive_idle = KEEPALIVE_S
-    socket.tcp_keepalive_intvl = KEEPALIVE_S
+    socket.tcp_keepalive_idle = socket.tcp_keepalive_intvl = seconds
     socket.tcp_keepalive_cnt = KEEPALIVE_PROBES

@@ -45,17 +45,17 @@ class BoundSocket:
         self._connect = tuple(connect)
         for each in bind:
             zmq_endpoints.require_descriptors(each, self.PURPOSE)
-        self._open(bind, zmq_endpoints.bind)
+        self._open(bind, zmq_endpoints.listen)
 
     def _open(self, endpoints: Sequence[str], bind: zmq_endpoints.Binding) -> None:
         self.socket = self._context.socket(self.KIND)
-        zmq_endpoints.keep_alive(self.socket)
         self.socket.handshake_ivl = HANDSHAKE_MS  # who does not speak by then is cut off
         self._set_options(self.socket)
         try:
             if self._authenticator is not None:
                 self._authenticator.as_server(self.socket, self.ROLE)
             self.endpoints = tuple(bind(self.socket, each, self.PURPOSE) for each in endpoints)
+            zmq_endpoints.keep_alive(self.socket)
             for each in self._connect:
                 if self._authenticator is not None:
                     self._authenticator.as_client(self.socket, each)
@@ -81,7 +81,7 @@ class BoundSocket:
         """
         self.socket.close(linger=0)
         self._await_descriptors()
-        self._open(self.endpoints, zmq_endpoints.bind_again)
+        self._open(self.endpoints, zmq_endpoints.listen_again)
 
     def _await_descriptors(self) -> None:
         """Raise StartError where the connection limit does not free any in time."""

@@ -86,7 +86,7 @@ class ConnectionLimit:
         before, cut = self._cut, there[: len(there) - round(KEPT * room)]
         for each in cut:
             with suppress(OSError), _Borrowed(each.descriptor) as connection:
-                connection.shutdown(sockets.SHUT_RDWR)
+                connection.shutdown(sockets.SHUT_RD)  # both would break it: see `tcp_listener`
             if each.inode not in before:
                 self._count(each)
         self._cut = frozenset(each.inode for each in cut)
