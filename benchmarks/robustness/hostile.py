@@ -9,87 +9,28 @@ what became of the hostile frames, and the daemon's memory.
 With the second, every frame is decoded.
 """
 
-import json
 import os
 import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
+from threading import Thread
 from typing import Annotated
 
 import numpy as np
 import typer
 import zmq
 
-from beatgan.protocol.frames import encode_frame
 from beatgan.records import SAMPLE, read_recording
-from beatgan.types import Chunk
 from benchmarks.performance.load.processes import ready, started
 from benchmarks.robustness.fuzzer import Fuzzer
+from benchmarks.robustness.regular_streams import Listener, RegularStreams, latency
 
-FS, FRAME_S = 360.0, 0.1
 DISTINCT = 50_000  # hostile frames that are made; then the same ones again
 PEAK = "VmHWM"
 REJECTED = "beatgan_frames_rejected_total{"
-
-
-@dataclass
-class RegularStreams:
-    """Regular streams, and when each of their frames was sent."""
-
-    ingest: str
-    count: int
-    over: Event = field(default_factory=Event)
-    sent: list[float] = field(default_factory=list)
-
-    def run(self) -> None:
-        """Send in real time until ``over``."""
-        signal = read_recording(SAMPLE).samples[:, :1].astype(np.float32)
-        size = round(FS * FRAME_S)
-        frames = len(signal) // size  # then the recording begins anew
-        with zmq.Context() as context, context.socket(zmq.PUB) as socket:
-            socket.linger = 0
-            socket.connect(self.ingest)
-            time.sleep(1.0)
-            began = time.monotonic()
-            while not self.over.is_set():
-                k = len(self.sent)
-                time.sleep(max(0.0, began + k * FRAME_S - time.monotonic()))
-                self.sent.append(time.monotonic())
-                samples = signal[k % frames * size : (k % frames + 1) * size]
-                for bed in range(self.count):
-                    chunk = Chunk(f"bed-{bed}", 1, k, k * size, k * 10**8, FS, ("MLII",), samples)
-                    socket.send_multipart(encode_frame(chunk))
-
-
-@dataclass
-class Listener:
-    """When each beat was received (stream, sample, monotonic seconds), and gaps in their signal."""
-
-    publish: str
-    over: Event = field(default_factory=Event)
-    received: list[tuple[str, int, float]] = field(default_factory=list)
-    gaps: int = 0
-
-    def run(self) -> None:
-        """Listen until ``over``."""
-        with zmq.Context() as context, context.socket(zmq.SUB) as socket:
-            socket.linger = 0
-            socket.subscribe(b"beat.bed-")
-            socket.subscribe(b"status.bed-")
-            socket.connect(self.publish)
-            while not self.over.is_set():
-                if socket.poll(100):
-                    message = json.loads(socket.recv_multipart()[1])
-                    self.gaps += message.get("state") in ("gap", "shed")
-                    if message["type"] == "beat":
-                        self.received.append(
-                            (message["stream"], message["sample"], time.monotonic())
-                        )
 
 
 def attack(ingest: str, frames: int) -> None:
@@ -105,18 +46,6 @@ def attack(ingest: str, frames: int) -> None:
             parts = mutated[k % len(mutated)]
             name = b"ecg.mad-%d" % k if k % 4 == 0 else b"ecg.mad"
             socket.send_multipart([name, *parts[1:]])
-
-
-def latency(streams: RegularStreams, listener: Listener, since: float, until: float) -> str:
-    """From the frame with the R peak sent to the beat received, ms; the detector waits, too."""
-    size = round(FS * FRAME_S)
-    waits = [
-        1000 * (at - streams.sent[sample // size])
-        for _, sample, at in listener.received
-        if since <= streams.sent[sample // size] < until
-    ]
-    low, middle, high, most = np.percentile(waits, [1, 50, 99, 100])
-    return f"{len(waits)} beats, ms: p1 {low:.0f}, p50 {middle:.0f}, p99 {high:.0f}, max {most:.0f}"
 
 
 def megabytes(process: int, name: str) -> int:
@@ -164,8 +93,9 @@ def main(
             each.over.set()
         for thread in threads:
             thread.join()
-        print(f"before: {latency(sender, listener, attack_began - before_s + 8.0, attack_began)}")
-        print(f"during: {latency(sender, listener, attack_began, over)}")
+        before_it = (attack_began - before_s + 8.0, attack_began)
+        print(f"before, ms: {latency(sender, listener, [before_it])}")
+        print(f"during, ms: {latency(sender, listener, [(attack_began, over)])}")
         print(f"gaps in the regular streams: {listener.gaps}")
         print(f"{frames:,} frames in {over - attack_began:.1f} s")
         counts = daemon.metrics()

@@ -35,14 +35,13 @@ from beatgan.types import Beat
 from beatgan_daemon.model_loading import load_model
 from benchmarks.performance.load.processes import Daemon, ready, started
 from benchmarks.robustness.extremes import Extremes, corpus
-from benchmarks.robustness.hostile import (
+from benchmarks.robustness.hostile import PEAK, REJECTED, megabytes
+from benchmarks.robustness.regular_streams import (
     FRAME_S,
     FS,
-    PEAK,
-    REJECTED,
     Listener,
     RegularStreams,
-    megabytes,
+    latency,
 )
 
 SETTLED_S = 8.0  # from the first frame until latencies count
@@ -166,17 +165,7 @@ class Turns:
 
     def latencies(self, kind: str) -> dict[str, float]:
         """From the frame with the R peak sent to the beat received."""
-        size = round(FS * FRAME_S)
-        spans = self.spans[kind]
-        waits = []
-        for _, sample, at in tuple(self.listener.received):
-            sent = self.streams.sent[sample // size]
-            if any(since <= sent < until for since, until in spans):
-                waits.append(1000 * (at - sent))
-        if not waits:
-            return {"beats": 0}
-        p50, p99, most = np.percentile(waits, [50, 99, 100]).round(1)
-        return {"beats": len(waits), "p50": p50, "p99": p99, "max": most}
+        return latency(self.streams, self.listener, self.spans[kind])
 
 
 @dataclass

@@ -11,12 +11,12 @@ from importlib.metadata import version
 from time import monotonic, time_ns
 
 from beatgan.errors import StreamError
-from beatgan.protocol.frames import decode_frame, decode_topic
+from beatgan.protocol.frames import decode_frame
 from beatgan.protocol.messages import AlertMessage
 from beatgan.protocol.names import stream_of_topic
 from beatgan_daemon import log
 from beatgan_daemon.exit_codes import Exit
-from beatgan_daemon.ingest.frame_queue import Frame
+from beatgan_daemon.ingest.fair_queue import Frame
 from beatgan_daemon.liveness import Watchdog
 from beatgan_daemon.model_loading import Loaded, load_model
 from beatgan_daemon.pipeline.batcher import Outgoing
@@ -34,6 +34,7 @@ from beatgan_daemon.zmq_endpoints import is_local
 
 FRAMES_PER_ITERATION = 32  # then beats that are due are scored, even if more frames wait
 ITERATION_S = 0.02  # likewise, where frames are so large that fewer take as long
+FRAME_S, EVENT_S = 5e-5, 2e-4  # what a frame costs besides, to be read; an event, to be told
 LONGEST_WAIT_S = 0.2  # for a frame: how soon a signal is seen
 # A signal to stop is obeyed within 5 s, with those of wiring.py and reload.JOIN_S.
 MAX_IDS_LOGGED = 5  # of episodes acknowledged at once
@@ -178,10 +179,15 @@ class Service:
         Seconds, up to ``wait``, in which there was nothing to be done.
         """
         idle = self._queue.pull(wait)
-        end = self._clock() + ITERATION_S
+        now = self._clock()
+        end = now + ITERATION_S
         for _ in range(FRAMES_PER_ITERATION):
-            if (frame := self._queue.take()) is None or self._take(frame) > end:
+            if now > end or (frame := self._queue.take()) is None:
                 break
+            before, events = now, self._engine.events()
+            now = self._take(frame)
+            later = EVENT_S * (self._engine.events() - events)
+            self._queue.charge(FRAME_S + now - before + later, now)
         now = self._clock()
         self._delivery.publish(self._engine.poll(now, self._queue.received_until()))
         self._refusals.flush(now)
@@ -192,10 +198,7 @@ class Service:
         """Take in one frame; the time when that is done."""
         parts = frame.parts
         try:
-            if self._shedding.active() and self._shedding.refuses(name := decode_topic(parts[0])):
-                self._rejected.add("overload", name, "more ECG comes than can be", frame.arrived)
-            else:
-                self._engine.receive(decode_frame(parts), frame.arrived, frame.sender)
+            self._engine.receive(decode_frame(parts), frame.arrived, frame.sender)
         except StreamError as error:  # the peer's fault: the daemon goes on
             stream, why = stream_of_topic(parts[0]), f"{_topic(parts)}: {error}"
             self._refusals.add(error.reason, stream, why, frame.arrived)

@@ -16,6 +16,7 @@ import zmq
 from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.control_answers import StreamActions
 from beatgan.protocol.messages import AlertMessage, decode_alert
+from beatgan.protocol.names import stream_of_topic
 from beatgan_daemon import log, zmq_endpoints
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.http_server import HttpServer
@@ -331,10 +332,15 @@ def open_parts(
     if authenticator is not None:
         check = SenderGuard(sockets.source, who, engine, refusals.add).check
     queue = FrameQueue(
-        sockets.source, settings.ingest.high_water, clock, check, _queue_bytes(settings)
+        sockets.source,
+        settings.ingest.high_water,
+        clock,
+        check,
+        _queue_bytes(settings),
+        known=lambda topic: engine.knows(stream_of_topic(topic) or ""),
     )
     shedder = LoadShedder(
-        overload, engine, metrics, liveness, log.get(), settings.ingest.frames_per_s
+        overload, engine, metrics, liveness, log.get(), rejected, settings.ingest.frames_per_s
     )
     http = HttpServer(
         settings.http.listen, metrics.exposition, alive=liveness.stalled, ready=liveness.unready

@@ -54,6 +54,10 @@ class BeatBatcher:
             self._waiting.append((event, arrived))
             self._beats += isinstance(event.what, Beat)
 
+    def __len__(self) -> int:
+        """How many events wait."""
+        return len(self._waiting)
+
     def empty(self) -> bool:
         """Whether no event waits."""
         return not self._waiting

@@ -294,6 +294,10 @@ class Engine:
         fell_silent = self._detect_silence(until)
         return self._batcher.drain_batch(now) if fell_silent or self._batcher.due(now) else []
 
+    def events(self) -> int:
+        """How many events of streams, most of them beats, wait for `poll`."""
+        return len(self._batcher)
+
     def deadline(self) -> float | None:
         """When `poll` next has something to do, if no chunk arrives; None if never."""
         known = (self._batcher.deadline(), self._reorder.deadline(), self._selector.deadline())

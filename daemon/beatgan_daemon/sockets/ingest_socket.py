@@ -27,6 +27,9 @@ REFILL_S = 1e-4  # in which ZeroMQ's thread reads on, once there is room in a co
 TURN = 64  # frames taken from one socket before the next one is asked
 
 
+SOURCE = int(zmq.SRCFD)  # of a message: the descriptor of the connection that it came by
+
+
 class _EcgSocket(BoundSocket):
     """One SUB socket for topics ``ecg.``."""
 
@@ -43,6 +46,9 @@ class _EcgSocket(BoundSocket):
     ) -> None:
         self._queued, self._max_part = queued, max_part
         self.sender: str | None = None  # of the frame received last
+        self.connection: str | int | None = (
+            None  # likewise: the sender, or without keys a descriptor
+        )
         self._asks = authenticator is not None and bool(bind)
         if authenticator is not None and not bind:
             self.sender = connect[0]
@@ -61,6 +67,7 @@ class _EcgSocket(BoundSocket):
             return None
         if self._asks:
             self.sender = str(part.get(USER_ID))
+        self.connection = self.sender or int(part.get(SOURCE))
         parts = [part.bytes]
         while part.more:  # recv_multipart asks the socket instead, which costs more than a part
             part = self.socket.recv(copy=False)
@@ -110,6 +117,7 @@ class IngestSocket:
         self._room = ceil(queued / 2)  # from so many read on ZeroMQ makes use of it
         self._in_a_row = 0
         self.sender: str | None = None  # of the frame received last: a key, or a called endpoint
+        self.connection: str | int | None = None  # likewise: `sender`, or without keys a connection
 
     def _register(self) -> None:
         for each in self._sockets:
@@ -151,7 +159,7 @@ class IngestSocket:
             if parts is None or self._taken >= TURN:
                 self._turn, self._taken = (self._turn + 1) % len(self._sockets), 0
             if parts is not None:
-                self.sender = socket.sender
+                self.sender, self.connection = socket.sender, socket.connection
                 return parts
         return None
 

@@ -87,6 +87,16 @@ def test_new_ones_stand_in_line_behind_those_that_are_shed() -> None:
     assert back == [*BEDS[2:4], *new]
 
 
+def test_new_ones_of_a_sender_without_part_in_it_are_served() -> None:
+    overload = OverloadPolicy(0.5, len(BEDS) + 1, now=0.0)
+    overload.shed_more(BEDS, 0.0, spared=BEDS[15:])
+    assert list(overload.shed) == BEDS[11:15]
+    assert not overload.refuses("new", new_ones=False)
+    assert not overload.refuses("new")
+    assert overload.refuses(BEDS[11], new_ones=False)
+    assert overload.refuses("one too many", new_ones=False)
+
+
 def test_of_names_without_end_no_more_are_kept_than_there_may_be_streams() -> None:
     overload = OverloadPolicy(0.5, 100, now=0.0)
     overload.shed_more(BEDS, 0.0)

@@ -252,6 +252,8 @@ def test_a_frame_that_is_refused_is_no_load_of_the_stream(new_engine: NewEngine)
     flood: Any = iter([encode_frame(chunk("bed-7", k)) for k in range(100)])
 
     class Flood:
+        connection: str | int | None = None
+
         def wait(self, seconds: float | None) -> bool:
             return True
 
