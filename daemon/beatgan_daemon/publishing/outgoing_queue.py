@@ -76,8 +76,10 @@ class OutgoingQueue:
         return lost
 
     def wake(self) -> None:
-        """Wake the taker, whatever waits."""
-        os.eventfd_write(self.wakeup_fd, 1)
+        """Wake the taker, whatever waits, unless there is none any more."""
+        with self._lock:
+            if self.wakeup_fd >= 0:
+                os.eventfd_write(self.wakeup_fd, 1)
 
     def take(self) -> Batch:
         """Everything that waits; `wakeup_fd` is not readable afterwards."""
@@ -89,7 +91,8 @@ class OutgoingQueue:
         return batch
 
     def close(self) -> None:
-        """Nobody will put, wake or take any more."""
-        if self.wakeup_fd >= 0:
-            os.close(self.wakeup_fd)
-            self.wakeup_fd = -1
+        """Nobody will put or take any more; a thread that is still at work may `wake`."""
+        with self._lock:
+            if self.wakeup_fd >= 0:
+                os.close(self.wakeup_fd)
+                self.wakeup_fd = -1

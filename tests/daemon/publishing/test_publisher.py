@@ -557,3 +557,10 @@ def test_a_flood_of_topics_is_bounded() -> None:
         joiners.subscribed(b"alert.%d" % n)
     assert len(joiners._topics) <= MAX_TOPICS + 1
     assert joiners.episodes([episode(0)], 0.0, 9) == ["e0"]
+
+
+def test_a_disk_that_is_done_after_the_end_wakes_nobody() -> None:
+    queue = OutgoingQueue(lambda kind, count: None)
+    queue.close()
+    queue.wake()
+    queue.close()
