@@ -27,7 +27,7 @@ from beatgan_daemon.exit_codes import Exit, exit_code, one_line
 from beatgan_daemon.machine import require_machine
 from beatgan_daemon.reload_socket import ask_for_reload
 from beatgan_daemon.settings import Settings, keys, load
-from beatgan_daemon.signals import release_reload
+from beatgan_daemon.signals import release_reload, tidy_end
 
 UNWRITABLE = {EPIPE, ENOSPC, EIO, EFBIG, EDQUOT}  # what stdout says where nothing can go there
 SHIPPED = Path("models/student.pt")  # in the project's folder
@@ -210,7 +210,7 @@ def score(
     messages = score_recordings(
         recordings, loaded.spec, loaded.coefficients, loaded.scorer, settings.alarms
     )
-    with writing(out, records) as file:
+    with tidy_end(), writing(out, records) as file:
         for message in messages:
             file.write(encode_json(message) + b"\n")
 

@@ -35,6 +35,24 @@ def stop_signals(*, last: bool = False) -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def tidy_end() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that what it began is tidied up.
+
+    The process ends with 128 and the signal's number, as a shell reports it.
+    """
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def hold_reload() -> None:
     """Let SIGHUP wait, instead of ending the process, until `reload_signal` or `release_reload`.
 
