@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
@@ -90,6 +91,15 @@ class CountingObserver(Observer):
 
     def streams(self, active: int) -> None:
         self._counts["streams"] = active
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    """The command `run` leaves them ignored: its process ends."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,7 @@ def used() -> Metrics:
     metrics.registry.register(AlarmCollector(lambda: {("rhythm.asystole", "high"): 2}))
     metrics.ask("alerts_latched", "Latched", lambda: 1)
     metrics.ask("clock_drift_ratio", "Drift", lambda: 0)
+    metrics.ask("log_lines_lost", "Lost", lambda: 0)
     metrics.ask("ready", "Ready", lambda: False)
     return metrics
 

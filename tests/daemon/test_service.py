@@ -51,15 +51,6 @@ def settings(**flags: Any) -> Settings:
     return loopback_settings(**{"log.status_s": "60"} | flags)
 
 
-@pytest.fixture(autouse=True)
-def _signals_as_before() -> Iterator[None]:
-    """`run` leaves them ignored: its process ends."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[tuple[Notifier, Callable[[], list[str]]]]:
     """A notifier with a watchdog of 4 s, and what its service manager has heard."""

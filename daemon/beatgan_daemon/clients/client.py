@@ -26,6 +26,7 @@ TIMEOUT_S = 5.0  # without an answer: nobody is there
 FOLLOW_S = 0.5  # between questions for newer alerts
 STEP_S = 0.1  # how soon a signal to stop is seen
 PATIENCE_S = 30.0  # with a daemon that cannot read its journal now
+END_S = 1.0  # for the connection to end: a name server may not answer
 AGAIN_S = 0.5  # between questions to it
 
 
@@ -145,7 +146,7 @@ class Client:
     def close(self) -> None:
         """End the connection."""
         self._socket.close()
-        self._context.term()
+        zmq_endpoints.terminate(self._context, END_S)
 
     def __enter__(self) -> Self:
         return self

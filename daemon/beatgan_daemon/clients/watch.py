@@ -18,7 +18,7 @@ from beatgan.errors import UsageError
 from beatgan.protocol.messages import AlertMessage, decode_alert
 from beatgan.protocol.names import ALERTS
 from beatgan_daemon import zmq_endpoints
-from beatgan_daemon.clients.client import Client, Page
+from beatgan_daemon.clients.client import END_S, Client, Page
 from beatgan_daemon.security.curve import ConfigureSocket
 
 POLL_MS = 200  # how soon a signal to stop is seen
@@ -51,7 +51,8 @@ def watch(
     daemon that is not there yet is waited for. Raises UsageError on an impossible endpoint.
     """
     with ExitStack() as resources:
-        context = resources.enter_context(zmq.Context[zmq.Socket[bytes]]())
+        context = zmq.Context[zmq.Socket[bytes]]()
+        resources.callback(zmq_endpoints.terminate, context, END_S)
         socket = resources.enter_context(context.socket(zmq.SUB))
         socket.linger = 0
         zmq_endpoints.keep_alive(socket)

@@ -109,6 +109,16 @@ def test_silence_is_an_error_in_time() -> None:
         list(fetch_alerts("nonsense"))
 
 
+def test_the_end_does_not_wait_for_a_name_server() -> None:
+    """libzmq waits for it in the thread that has to end. Here an open socket stands for that."""
+    client = Client("tcp://127.0.0.1:9")
+    left = client._context.socket(zmq.PAIR)
+    began = time.monotonic()
+    client.close()
+    assert time.monotonic() - began < 5.0
+    left.close()
+
+
 def test_a_late_answer_is_not_taken_for_the_next_ones() -> None:
     with zmq.Context[Socket]() as context, context.socket(zmq.ROUTER) as slow:
         slow.linger = 0
