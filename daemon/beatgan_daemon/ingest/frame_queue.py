@@ -13,7 +13,6 @@ from beatgan_daemon.sockets.ingest_socket import QUEUE_BYTES
 
 FRAMES_PER_PULL = 256  # then frames are decoded, even if more have arrived
 BYTES_PER_PULL = 2**24  # likewise, where frames are so large
-FRAMES_PER_TURN = 64  # likewise, if so many wait that those who send may wait, too
 FRAMES_PER_CHECK = 8  # likewise under backpressure, to find other senders
 DISCARD_S = 1.0  # at most, for discarding all that waits
 
@@ -178,9 +177,8 @@ class FrameQueue:
 
     def _room(self) -> int:
         """How many frames may be let in now."""
-        many = FRAMES_PER_PULL
-        if len(self._waiting) >= FRAMES_PER_PULL:
-            many = FRAMES_PER_TURN if self._backpressure_topics is None else FRAMES_PER_CHECK
+        busy = self._backpressure_topics is not None and len(self._waiting) >= FRAMES_PER_PULL
+        many = FRAMES_PER_CHECK if busy else FRAMES_PER_PULL
         return min(many, self._most - len(self._waiting))
 
     def _pull(self) -> int:
