@@ -15,6 +15,7 @@ from beatgan import compiled_cache
 from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.settings import Settings
+from beatgan_daemon.tcp_listener import drops_resets
 
 HIDDEN = ("/root", "/home", "/run/user")  # from a unit with ProtectHome=yes
 
@@ -61,6 +62,7 @@ def warnings(files: Iterable[Path | None]) -> Iterator[str]:
     ``files``: those that the daemon reads.
     """
     yield from cache_warnings()
+    yield from connection_warnings()
     if os.geteuid() == 0:
         yield from _unreadable(files)
 
@@ -72,6 +74,15 @@ def cache_warnings() -> Iterator[str]:
         yield (
             f"compiled code is not kept, and every start compiles it: {troubles[0]}{more}; "
             "NUMBA_CACHE_DIR names another directory"
+        )
+
+
+def connection_warnings() -> Iterator[str]:
+    """Why a peer that was let in could end the daemon."""
+    if not drops_resets():
+        yield (
+            "a peer that was let in can end the daemon by breaking its connection: this kernel lets "
+            "only who has CAP_NET_ADMIN drop resets (SO_ATTACH_FILTER)"
         )
 
 

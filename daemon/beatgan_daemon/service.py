@@ -21,7 +21,7 @@ from beatgan_daemon.liveness import Watchdog
 from beatgan_daemon.model_loading import Loaded, load_model
 from beatgan_daemon.pipeline.batcher import Outgoing
 from beatgan_daemon.pipeline.message_builder import journal_alert
-from beatgan_daemon.preflight import cache_warnings
+from beatgan_daemon.preflight import cache_warnings, connection_warnings
 from beatgan_daemon.publishing.stream_actions import Acknowledgement, Discharge
 from beatgan_daemon.reload import Prepared, Reload
 from beatgan_daemon.reload_socket import Answer, ReloadSocket
@@ -59,6 +59,8 @@ def run(settings: Settings, read: Callable[[], Settings]) -> Exit:
             loaded = load_model(settings.model.path, settings.model.device)
             for text in cache_warnings():
                 logger.warning("compiled code is not kept", why=text)
+            for text in connection_warnings():
+                logger.warning("a broken connection can end it", why=text)
             service = start(settings, loaded, resources, notifier, read)
         requests = resources.enter_context(ReloadSocket()).requests
         service.announce()

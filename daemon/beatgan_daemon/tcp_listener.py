@@ -5,11 +5,14 @@ messages wait as may, and a ZMTP ``PING`` is among what was read of it (``Assert
 !_io_error``: it wants to answer). So a connection must not break at once: the kernel drops segments
 with RST before TCP sees them. A peer that is gone is then found by timeouts, which are longer than
 the daemon ever leaves a connection unread; one that closes in order (FIN) is read to its end.
+
+Some kernels let nobody without CAP_NET_ADMIN attach a filter: `drops_resets` says so.
 """
 
 import ctypes
 import socket as sockets
 import struct
+from contextlib import suppress
 
 BACKLOG = 100  # connections that may wait to be accepted, as in libzmq
 _SO_ATTACH_FILTER = 26  # of Linux: asm-generic/socket.h
@@ -27,14 +30,15 @@ _DROP_RESETS = (
 def tcp_listener(host: str, port: int) -> sockets.socket:
     """Listen on an address in figures, 0 for any port. Raises OSError.
 
-    Connections that it accepts inherit the filter.
+    Connections that it accepts inherit the filter, where there may be one.
     """
     listener = sockets.socket(sockets.AF_INET6 if ":" in host else sockets.AF_INET)
     try:
         listener.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
         if listener.family == sockets.AF_INET6:
             listener.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 0)
-        _drop_resets(listener)
+        with suppress(PermissionError):
+            _drop_resets(listener)
         listener.bind((host, port))
         listener.listen(BACKLOG)
         listener.setblocking(False)
@@ -42,6 +46,16 @@ def tcp_listener(host: str, port: int) -> sockets.socket:
         listener.close()
         raise
     return listener
+
+
+def drops_resets() -> bool:
+    """Whether this process may attach the filter."""
+    with sockets.socket() as trial:
+        try:
+            _drop_resets(trial)
+        except PermissionError:
+            return False
+    return True
 
 
 def _drop_resets(listener: sockets.socket) -> None:

@@ -63,7 +63,8 @@ def test_names_without_end_take_no_memory_without_end(
     new_engine: Callable[..., Any], patient: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Topics, leads and streams, each name new."""
-    monkeypatch.setattr(frames, "_MAX_CACHED", 500)
+    monkeypatch.setattr(frames, "_MAX_TOPICS", 500)
+    monkeypatch.setattr(frames, "_MAX_LEAD_SETS", 500)
     engine, _ = new_engine(max_streams=50)
     refused: Counter[str] = Counter()
     for k in range(2000):

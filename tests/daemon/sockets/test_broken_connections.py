@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from beatgan_daemon import preflight, tcp_listener
+
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
 NOW = struct.pack("ii", 1, 0)  # for SO_LINGER: closing sends RST
 DAEMON = """
@@ -63,6 +65,21 @@ MESSAGES = {
 }
 
 
+def test_where_no_filter_may_be_attached_it_listens_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def forbidden(_: socket.socket) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(tcp_listener, "_drop_resets", forbidden)
+    assert not tcp_listener.drops_resets()
+    (text,) = preflight.connection_warnings()
+    assert "CAP_NET_ADMIN" in text
+    with tcp_listener.tcp_listener("127.0.0.1", 0) as listener:
+        socket.create_connection(listener.getsockname()).close()
+
+
+@pytest.mark.skipif(not tcp_listener.drops_resets(), reason="no CAP_NET_ADMIN on this kernel")
 @pytest.mark.parametrize("name", list(MESSAGES))
 def test_a_connection_that_breaks_with_a_ping_unread(name: str) -> None:
     kind, message = MESSAGES[name]
