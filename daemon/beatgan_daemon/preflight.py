@@ -81,8 +81,8 @@ def connection_warnings() -> Iterator[str]:
     """Why a peer that was let in could end the daemon."""
     if not drops_resets():
         yield (
-            "a peer that was let in can end the daemon by breaking its connection: this kernel lets "
-            "only who has CAP_NET_ADMIN drop resets (SO_ATTACH_FILTER)"
+            "a peer that was let in can end the daemon by breaking its connection: this kernel "
+            "lets only who has CAP_NET_ADMIN drop resets (SO_ATTACH_FILTER)"
         )
 
 
