@@ -112,8 +112,11 @@ def run(x: Doubles, y: Doubles, start: int, s: State) -> None:
         known[SPAN + k] = x[k]
         peak = SPAN + k - REACH
         beside = known[peak - HALF_WIDTH - 1] + known[peak + HALF_WIDTH + 1]
-        high = abs(2 * known[peak] - beside) > MIN_MV  # most samples are not
-        s.is_spike[(start + k - REACH) & RING_MASK] = high and _take_out(known, peak)
+        high = abs(2 * known[peak] - beside) > MIN_MV
+        # Most samples are neither high nor an extreme; of one that is not, `_take_out` is not asked.
+        extreme = (known[peak] - known[peak - 1]) * (known[peak] - known[peak + 1]) >= 0.0
+        is_spike = high and extreme and _take_out(known, peak)
+        s.is_spike[(start + k - REACH) & RING_MASK] = is_spike
         y[k] = known[SPAN + k - DELAY]
     for i in range(SPAN):
         s.recent[i] = known[x.size + i]
