@@ -113,7 +113,7 @@ def run(x: Doubles, y: Doubles, start: int, s: State) -> None:
         peak = SPAN + k - REACH
         beside = known[peak - HALF_WIDTH - 1] + known[peak + HALF_WIDTH + 1]
         high = abs(2 * known[peak] - beside) > MIN_MV
-        # Most samples are neither high nor an extreme; of one that is not, `_take_out` is not asked.
+        # `_take_out` costs much, and of most samples it need not be asked: no spike's peak is less.
         extreme = (known[peak] - known[peak - 1]) * (known[peak] - known[peak + 1]) >= 0.0
         is_spike = high and extreme and _take_out(known, peak)
         s.is_spike[(start + k - REACH) & RING_MASK] = is_spike

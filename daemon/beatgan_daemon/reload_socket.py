@@ -9,11 +9,13 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Self
 
 from beatgan.errors import UsageError
 from beatgan_daemon import log
 
+EVERY_S = 0.1  # so often it is looked whether somebody asks
 WAITING = 16  # requests that may wait to be taken in
 REPLY_BYTES = 4_096
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
@@ -29,6 +31,7 @@ class ReloadSocket:
         says."""
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.setblocking(False)
+        self._next = 0.0
         try:
             self._listener.bind(_address(os.getpid()))
             self._listener.listen(WAITING)
@@ -39,6 +42,9 @@ class ReloadSocket:
     def requests(self) -> Sequence[Answer]:
         """Those who asked since the last call; each is to be told one line."""
         found: list[Answer] = []
+        if (now := monotonic()) < self._next:
+            return found
+        self._next = now + EVERY_S
         while len(found) < WAITING:
             try:
                 peer, _ = self._listener.accept()
