@@ -22,12 +22,17 @@ def _at_most(limit: int) -> int:
     return MOST if limit == resource.RLIM_INFINITY else min(limit, MOST)
 
 
+def present() -> list[int]:
+    """Those that there are, with one for looking; all that there may be, where none is left to."""
+    try:
+        return [int(each) for each in os.listdir("/proc/self/fd")]
+    except OSError:
+        return list(range(limit() + 1))
+
+
 def used() -> int:
     """How many there are."""
-    try:
-        return len(os.listdir("/proc/self/fd")) - 1  # that of the directory itself
-    except OSError:  # none is left for it
-        return limit()
+    return len(present()) - 1
 
 
 def free() -> int:

@@ -126,7 +126,7 @@ def _address(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, what: str) 
         except zmq.ZMQError as error:
             raise _explained(error, what) from None
         resolved = socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
-    return resolved.removeprefix("tcp://").rpartition(":")[0].strip("[]")
+    return _host(resolved)
 
 
 def is_free(host: str, port: int, purpose: str) -> bool:
@@ -186,11 +186,10 @@ def terminate(context: zmq.Context[zmq.Socket[bytes]], seconds: float) -> None:
 
 def _has_name(endpoint: str) -> bool:
     """Whether somebody has to be asked for the address."""
-    scheme, _, rest = endpoint.partition("://")
     try:
-        ip_address(rest.rpartition(":")[0].strip("[]").partition("%")[0])
+        ip_address(_host(endpoint).partition("%")[0])
     except ValueError:
-        return scheme == "tcp"
+        return endpoint.startswith("tcp://")
     return False
 
 
@@ -204,14 +203,18 @@ def _affinity(socket: zmq.Socket[bytes], endpoint: str) -> int:
 
 def is_local(endpoint: str) -> bool:
     """Whether nothing but this machine can be at the other end of ``endpoint``."""
-    scheme, _, rest = endpoint.partition("://")
-    host = rest.rpartition(":")[0].strip("[]")
+    scheme, host = endpoint.partition("://")[0], _host(endpoint)
     if scheme in ("ipc", "inproc") or host in ("localhost", "lo"):
         return True
     try:
         return ip_address(host).is_loopback
     except ValueError:  # a name or *: it may be any machine's
         return False
+
+
+def _host(endpoint: str) -> str:
+    """The host of ``tcp://HOST:PORT``, an IPv6 address without its brackets."""
+    return endpoint.partition("://")[2].rpartition(":")[0].strip("[]")
 
 
 def _prepare(socket: zmq.Socket[bytes], endpoint: str, what: str) -> None:

@@ -64,7 +64,8 @@ class FairQueue:
     def __init__(self, known: Callable[[bytes], bool]) -> None:
         """``known``: whether a topic is a stream's."""
         self._known = known
-        self._lines = {OTHERS: _Line(0.0, 0.0, NOBODY)}
+        self._others = _Line(0.0, 0.0, NOBODY)
+        self._lines = {OTHERS: self._others}
         self._among_others: Counter[bytes] = Counter()  # that wait, by topic
         self._streams_of: Counter[str | int | None] = Counter()  # how many lines a sender has
         self._heap: list[tuple[float, int, _Line]] = []  # of lines in which frames wait
@@ -86,7 +87,7 @@ class FairQueue:
     def append(self, frame: Frame) -> None:
         """``frame`` waits from now on, behind the others of its line."""
         line = self._lines.get(frame.parts[0]) or self._find_line(frame)
-        if line.sender != frame.connection and line is not self._lines[OTHERS]:
+        if line.sender != frame.connection and line is not self._others:
             self._moves(line, frame.connection)
         self._number += 1
         if not line.frames and line is not self._served:
@@ -108,7 +109,7 @@ class FairQueue:
         self._served = line
         self._length -= 1
         frame = line.frames.popleft()[1]
-        if line is self._lines[OTHERS]:
+        if line is self._others:
             self._leaves_others(frame.parts[0])
         return frame
 
@@ -185,7 +186,7 @@ class FairQueue:
         )
         self._arrivals = deque(kept)
         self._length = len(kept)
-        others = self._lines[OTHERS].frames
+        others = self._others.frames
         self._among_others = Counter(frame.parts[0] for _, frame in others)
         return before - self._length
 
@@ -194,7 +195,7 @@ class FairQueue:
         topic = frame.parts[0]
         if topic in self._among_others or not self._known(topic):
             self._among_others[topic] += 1
-            return self._lines[OTHERS]
+            return self._others
         if len(self._lines) >= self._look_through:
             self._forget_idle(frame.arrived)
         line = self._lines[topic] = _Line(self._virtual, frame.arrived, frame.connection)

@@ -5,7 +5,7 @@ Reads nothing of a frame but its topic.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Protocol
 
 from beatgan_daemon.ingest.fair_queue import FairQueue, Frame
@@ -92,21 +92,10 @@ class FrameQueue:
         oldest = self._waiting.oldest()
         return self._emptied if oldest is None else oldest[1]
 
-    def greedy(self, now: float, waited: float) -> frozenset[bytes]:
-        """See `FairQueue.greedy`."""
-        return self._waiting.greedy(now, waited)
-
-    def senders(self) -> frozenset[str | int | None]:
-        """See `FairQueue.senders`."""
-        return self._waiting.senders()
-
-    def late_senders(self, now: float, waited: float) -> frozenset[str | int | None]:
-        """See `FairQueue.late_senders`."""
-        return self._waiting.late_senders(now, waited)
-
-    def lines_of(self, senders: Collection[str | int | None]) -> frozenset[bytes]:
-        """See `FairQueue.lines_of`."""
-        return self._waiting.lines_of(senders)
+    @property
+    def lines(self) -> FairQueue:
+        """What waits here, to ask whose it is; to be changed here alone."""
+        return self._waiting
 
     def __len__(self) -> int:
         """How many frames wait here."""

@@ -148,7 +148,7 @@ class LoadShedder:
         """Drop what has waited too long. Who takes less than his share never waits so long."""
         if self._overload.paused:
             self._drop(queue.discard())
-        elif greedy := queue.greedy(now, self._overload.limit / 2):
+        elif greedy := queue.lines.greedy(now, self._overload.limit / 2):
             self._hold(now, queue, greedy)
         else:
             self._shed(now, behind, queue)
@@ -165,14 +165,14 @@ class LoadShedder:
             self._log_rate_limits("held to a share", new, HELD_WHY)
 
     def _shed(self, now: float, behind: float, queue: FrameQueue) -> None:
-        late = queue.late_senders(now, self._overload.limit / 2)
+        late = queue.lines.late_senders(now, self._overload.limit / 2)
         self._late_senders = late | self._late_senders if self._overload.shed else late
-        lines, streams = queue.lines_of(late), self._engine.streams()
+        lines, streams = queue.lines.lines_of(late), self._engine.streams()
         spared = {each for each in streams if topic_of("ecg", each) not in lines}
         text = f"not served: more ECG comes than can be; the daemon was {behind:.1f} s behind"
         for stream in self._overload.shed_more(streams, now, spared):
             self._engine.report_status(stream, "shed", text, now)
-        everybody = queue.senders() <= late
+        everybody = queue.lines.senders() <= late
         self._drop(queue.discard() if everybody else queue.drop(lines.__contains__))
 
     def _readmit(self, now: float) -> None:

@@ -58,10 +58,6 @@ class BeatBatcher:
         """How many events wait."""
         return len(self._waiting)
 
-    def empty(self) -> bool:
-        """Whether no event waits."""
-        return not self._waiting
-
     def due(self, now: float) -> bool:
         """Whether a batch is full, or its first event old enough."""
         if self._beats >= self.batch_size:

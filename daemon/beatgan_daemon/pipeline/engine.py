@@ -386,7 +386,7 @@ class Engine:
 
     def idle(self) -> bool:
         """Whether all that became known is in a message, so that `save` leaves nothing out."""
-        return self._batcher.empty()
+        return not len(self._batcher)
 
     def changed(self, stream: str) -> bool:
         """Whether ``stream`` is known, and has gone on since its latest checkpoint."""

@@ -117,7 +117,6 @@ def as_server(socket: zmq.Socket[bytes], key: KeyPair, domain: str) -> None:
     """
     socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
     socket.zap_domain = domain.encode()
-    socket.handshake_ivl = HANDSHAKE_MS
     _set_keys(socket, key)
     socket.curve_server = True
 

@@ -99,7 +99,7 @@ class ConnectionLimit:
 
     def _connections(self) -> Iterator[_Connection]:
         """Those that peers opened."""
-        for descriptor in _descriptors():
+        for descriptor in descriptors.present():
             with suppress(OSError), _Borrowed(descriptor) as connection:
                 here = connection.getsockname()
                 role = self._roles.get(_key(here))
@@ -134,13 +134,6 @@ class _Borrowed:
 
     def __exit__(self, *_: object) -> None:
         self._socket.detach()
-
-
-def _descriptors() -> list[int]:
-    try:
-        return [int(each) for each in os.listdir("/proc/self/fd")]
-    except OSError:  # none is left to look there
-        return list(range(descriptors.limit()))
 
 
 def _place(endpoint: str) -> int | str:

@@ -14,6 +14,7 @@ import pytest
 
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.storage.checkpoint_store import CheckpointStore
+from tests.support.files import NO_FILES, make
 
 NOON_NS = 1_700_000_000_000_000_000
 
@@ -51,14 +52,9 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, damage: byt
     store.close()
 
 
-@pytest.mark.parametrize("what", ["directory", "fifo", "link to nothing", "device"])
+@pytest.mark.parametrize("what", NO_FILES)
 def test_what_is_no_file_is_set_aside(path: Path, what: str) -> None:
-    if what == "directory":
-        path.mkdir()
-    elif what == "fifo":
-        os.mkfifo(path)
-    else:
-        path.symlink_to("/dev/full" if what == "device" else path.parent / "nowhere" / "file")
+    make(path, what)
     store = CheckpointStore(path, clock=lambda: NOON_NS)
     assert store.aside is not None
     assert store.aside.name == "streams.db.replaced-20231114T221320Z"

@@ -23,6 +23,7 @@ from beatgan_daemon.storage import journal as journalling
 from beatgan_daemon.storage import sqlite
 from beatgan_daemon.storage.journal import DAY_NS, Journal
 from beatgan_daemon.storage.spool_file import Spooled, SpoolFile
+from tests.support.files import NO_FILES, make
 
 NOW = 1_790_000_000 * 10**9
 
@@ -418,7 +419,7 @@ def test_a_number_that_nobody_wrote_is_not_counted_on(
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("what", ["directory", "fifo", "link to nothing", "device"])
+@pytest.mark.parametrize("what", NO_FILES)
 def test_what_lies_in_place_of_the_file_that_waits_keeps_nobody_waiting(
     path: Path, reported: Reports, what: str
 ) -> None:
@@ -939,16 +940,11 @@ def test_a_file_that_another_put_in_its_place_is_set_aside(path: Path, reported:
 
 def replace(path: Path, what: str) -> None:
     path.unlink()
-    if what == "directory":
-        path.mkdir()
-    elif what == "fifo":
-        os.mkfifo(path)
-    else:
-        path.symlink_to("/dev/full" if what == "device" else path.parent / "nowhere" / "file")
+    make(path, what)
 
 
 @pytest.mark.parametrize("file", ["journal.db", "journal.n"])
-@pytest.mark.parametrize("what", ["directory", "fifo", "link to nothing", "device"])
+@pytest.mark.parametrize("what", NO_FILES)
 @pytest.mark.parametrize("when", ["running", "stopped"])
 def test_what_is_no_file_is_set_aside(
     path: Path, reported: Reports, file: str, what: str, when: str
