@@ -112,7 +112,8 @@ class Service:
         self.liveness = parts.liveness
         self._engine, self._actions = parts.engine, parts.actions
         self._publisher, self._delivery = parts.publisher, parts.delivery
-        self._queue, self._overload, self._shedding = parts.queue, parts.overload, parts.shedder
+        self._queue, self._work = parts.queue, parts.work
+        self._overload, self._shedding = parts.overload, parts.shedder
         self._refusals, self._rejected = parts.refusals, parts.rejected
         self._journal_alert: AlertMessage | None = None
         self.lost_alerts = 0  # at the end: sent, but not on the disk
@@ -182,14 +183,15 @@ class Service:
         """
         idle = self._queue.pull(wait)
         now = self._clock()
-        end = now + ITERATION_S
+        end, worked = now + ITERATION_S, self._work()
         for _ in range(FRAMES_PER_ITERATION):
             if now > end or (frame := self._queue.take()) is None:
                 break
-            before, events = now, self._engine.events()
+            before, events = worked, self._engine.events()
             now = self._take(frame)
+            worked = self._work()
             later = EVENT_S * (self._engine.events() - events)
-            self._queue.charge(FRAME_S + now - before + later, now)
+            self._queue.charge(FRAME_S + worked - before + later, now)
         now = self._clock()
         self._delivery.publish(self._engine.poll(now, self._queue.received_until()))
         self._refusals.flush(now)

@@ -26,6 +26,7 @@ from beatgan_daemon.ingest.load_shedding import LoadShedder
 from beatgan_daemon.ingest.overload import OverloadPolicy
 from beatgan_daemon.ingest.rejected_streams import RejectedStreams
 from beatgan_daemon.ingest.sender_guard import SenderGuard
+from beatgan_daemon.ingest.work_clock import WorkClock
 from beatgan_daemon.liveness import Liveness
 from beatgan_daemon.log_writer import lost_lines
 from beatgan_daemon.metrics import AlarmCollector, Metrics
@@ -285,6 +286,7 @@ class Parts:
     actions: StreamActionQueue
     liveness: Liveness
     queue: FrameQueue
+    work: WorkClock
     refusals: FrameRefusals
     rejected: RejectedStreams
     overload: OverloadPolicy
@@ -355,6 +357,7 @@ def open_parts(
         actions=actions,
         liveness=liveness,
         queue=queue,
+        work=resources.enter_context(WorkClock()),
         refusals=refusals,
         rejected=rejected,
         overload=overload,

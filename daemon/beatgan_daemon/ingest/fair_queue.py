@@ -2,23 +2,24 @@
 
 Start-time fair queueing (Goyal, Vin & Cheng 1996), by the time that frames took, not by their
 number, so that shares are max-min fair: who needs less than a fair share of the time never waits
-behind the frames of those who would need more, and what is left over goes to them. A sender of n
+behind the frames of those who would need more, and what is left over goes to them. Up to GREEDY
+times the usual time counts as the usual: a fast heart is not held back for it. A sender of n
 streams has the weight of sqrt(n) senders of one: neither many streams nor a large gateway's right
 to its many crowds the others out. Where nobody took any time it is first come, first served.
-Topics that are no stream's, malformed or new ones, share a line. No clock: times (monotonic
-seconds) come in.
+Topics that are no stream's, malformed or new ones, share a line, which counts as a sender of as
+many streams as topics wait in it. No clock: times (monotonic seconds) come in.
 """
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
 from heapq import heapify, heappop, heappush
 from math import exp, inf, sqrt
-from statistics import median
+from statistics import median, median_low
 from typing import NamedTuple
 
 MEMORY_S = 5.0  # over which the time that a topic took is forgotten
-LONGEST_S = 0.5  # that one frame counts for: a longer one was a pause of the machine
 GREEDY = 4.0  # times the time that a stream usually takes: who takes more is greedy
+USUAL_S = 1.0  # for which it is known how much that is
 OTHERS = b""  # the line of topics that are no stream's; no real topic is empty
 NOBODY = -1  # whose line that is; no connection has this number
 MAX_LINES = 4096  # then empty ones are looked through
@@ -43,13 +44,14 @@ class Frame(NamedTuple):
 class _Line:
     """The frames of one stream, each with its number, and the time that it has had."""
 
-    __slots__ = ("at", "frames", "sender", "spent", "start")
+    __slots__ = ("at", "frames", "sender", "spent", "start", "wanted")
 
     def __init__(self, start: float, now: float, sender: str | int | None) -> None:
         self.start = start  # virtual time, when its next frame may be taken
         self.sender = sender
         self.frames: deque[tuple[int, Frame]] = deque()
         self.spent, self.at = 0.0, now  # seconds that it took lately, as of then
+        self.wanted = 0.0  # likewise, had all that waits been taken
 
     def waits(self, now: float) -> float:
         return now - self.frames[0][1].arrived if self.frames else 0.0
@@ -73,6 +75,10 @@ class FairQueue:
         self._number = 0
         self._length = 0
         self._virtual, self._latest = 0.0, 0.0  # time, and the latest that a line has reached
+        self._usual, self._usual_until = (
+            0.0,
+            -inf,
+        )  # what a line wants; until when known
         self._served: _Line | None = None  # whose frame was taken last: not in the heap
         self._look_through = MAX_LINES
 
@@ -114,16 +120,30 @@ class FairQueue:
         return frame
 
     def charge(self, seconds: float, now: float) -> None:
-        """The frame that was taken last took so long."""
+        """The frame that was taken last took so many seconds of work."""
         line = self._served
-        if line is not None:
-            if seconds > LONGEST_S:
-                seconds = LONGEST_S
-            line.start += seconds * sqrt(self._streams_of[line.sender] or 1)
-            if line.start > self._latest:
-                self._latest = line.start
-            line.spent = line.spent * exp(min(0.0, line.at - now) / MEMORY_S) + seconds
-            line.at = now
+        if line is None:
+            return
+        if now >= self._usual_until:
+            self._find_usual(now)
+        line.spent = line.spent * exp(min(0.0, line.at - now) / MEMORY_S) + seconds
+        line.at = now
+        line.wanted = line.spent + seconds * len(line.frames)
+        line.start += seconds * self._counts(line)
+        if line.start > self._latest:
+            self._latest = line.start
+
+    def _counts(self, line: _Line) -> float:
+        """What a second of ``line`` counts for."""
+        if line is self._others:
+            return 1 / sqrt(len(self._among_others) or 1)
+        tolerated = min(line.wanted / self._usual, GREEDY) if self._usual else 1.0
+        return sqrt(self._streams_of[line.sender]) / max(tolerated, 1.0)
+
+    def _find_usual(self, now: float) -> None:
+        wanted = [each.wanted for each in self._lines.values() if now - each.at < MEMORY_S]
+        self._usual = median_low(wanted) if wanted else 0.0
+        self._usual_until = now + USUAL_S
 
     def oldest(self) -> tuple[float, float] | None:
         """``arrived`` and ``since`` of the frame that has waited longest."""
@@ -158,8 +178,10 @@ class FairQueue:
         others do."""
         late = [key for key, line in self._lines.items() if line.waits(now) > waited]
         usual = [self._lines[key].spent_lately(now) for key in self.active(now)]
-        much = GREEDY * median(usual) if usual else inf
-        return frozenset(key for key in late if self._lines[key].spent_lately(now) > much)
+        much = dict.fromkeys(late, GREEDY * median(usual) if usual else inf)
+        if OTHERS in much:
+            much[OTHERS] *= len(self._among_others)
+        return frozenset(key for key in late if self._lines[key].spent_lately(now) > much[key])
 
     def senders(self) -> frozenset[str | int | None]:
         """Who sends streams."""

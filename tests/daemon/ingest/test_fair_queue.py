@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from beatgan_daemon.ingest import fair_queue
-from beatgan_daemon.ingest.fair_queue import OTHERS, FairQueue, Frame
+from beatgan_daemon.ingest.fair_queue import GREEDY, OTHERS, FairQueue, Frame
 
 
 def frame(topic: bytes, arrived: float = 0.0, connection: int = 1) -> Frame:
@@ -75,7 +75,33 @@ def test_many_streams_of_one_sender_do_not_crowd_out_another() -> None:
         fill(queue, names)
     cost = dict.fromkeys([b"bed", *names], 0.01)
     had = served(queue, cost, 10.0)
-    assert had[b"bed"] == pytest.approx(1000 / 11, rel=0.2), "as 1 to the root of 100"
+    share = 1000 / 11  # as 1 to the root of 100
+    assert 0.8 * share < had[b"bed"] < GREEDY * share
+
+
+def test_many_new_streams_have_as_many_turns_as_those_that_are_known() -> None:
+    """A ward that is switched on while there is hardly time enough."""
+    known, new = [b"bed-%d" % k for k in range(100)], [b"new-%d" % k for k in range(100)]
+    queue = FairQueue(set(known).__contains__)
+    for _ in range(10):
+        fill(queue, [*known, *new])
+    had = served(queue, dict.fromkeys([*known, *new], 0.01), 10.0)
+    assert sum(had[each] for each in new) == pytest.approx(500, rel=0.2)
+
+
+def test_who_takes_somewhat_more_than_others_waits_no_longer() -> None:
+    """A fast heart; a burst of events: of many streams none is held back for that."""
+    names = [b"bed-%d" % k for k in range(50)]
+    cost = {name: 0.01 if k % 2 else 0.025 for k, name in enumerate(names)}
+    queue, now = FairQueue(everybody), 0.0
+    for second in range(100):
+        fill(queue, names, arrived=float(second))
+        while now < second + 0.8 and (taken := queue.take()) is not None:  # 0.875 are wanted
+            now += cost[taken.parts[0]]
+            queue.charge(cost[taken.parts[0]], now)
+        now = max(now, second + 1.0)
+    longest = max(Counter(frame.parts[0] for frame in queue).values())
+    assert longest <= 1.5 * len(queue) / len(names), "all wait alike"
 
 
 def test_a_time_in_which_nobody_waits_makes_all_equal() -> None:
@@ -90,16 +116,6 @@ def test_a_time_in_which_nobody_waits_makes_all_equal() -> None:
     first = queue.take()
     assert first is not None
     assert first.parts[0] == b"a"
-
-
-def test_one_frame_counts_for_a_bounded_time() -> None:
-    """The machine was stopped meanwhile: it is not the stream's fault."""
-    queue = FairQueue(everybody)
-    fill(queue, [b"a", b"a"] + 100 * [b"b"])
-    queue.take()
-    queue.charge(3600.0, 0.0)
-    had = served(queue, {b"a": 0.01, b"b": 0.01}, 0.6)
-    assert had[b"a"] == 1
 
 
 def test_topics_that_are_no_streams_share_a_line_until_they_are() -> None:

@@ -58,6 +58,7 @@ class World:
         self.now = 0.0
         self.taken = 0
         self.connection: str | int | None = None
+        self.drained = True
         self.used: list[tuple[float, str]] = []  # delays and streams
         self.said: list[tuple[float, Message]] = []
         self._connections = deque(deque(each) for each in (coming, *others))
@@ -66,7 +67,7 @@ class World:
     def __call__(self) -> float:
         return self.now
 
-    def receive(self) -> list[bytes] | None:
+    def receive(self, refill: bool = True) -> list[bytes] | None:
         for _ in range(len(self._connections)):
             self._connections.rotate(-1)
             queue = self._connections[-1]
@@ -119,6 +120,7 @@ def serve(
         ) -> Service:
             settings = loopback_settings(**flags | other)
             service = start(settings, loaded, resources, Notifier({}), lambda: settings, world)
+            monkeypatch.setattr(service, "_work", world)
             monkeypatch.setattr(service._queue, "_source", world)
             monkeypatch.setattr(service._publisher, "put", world.put)
             monkeypatch.setattr("beatgan_daemon.service.decode_frame", world.decode)
@@ -346,7 +348,8 @@ def test_many_streams_of_one_sender_cost_another_nothing(
     assert len(delays) >= len(beds) - 50
     holes = [now for now, stream in world.states("gap") if stream.startswith("bed")]
     assert max(holes, default=0.0) < 2.0, "new ones come in together"
-    assert max(delays[20:]) < BEHIND_S / 5
+    assert np.quantile(delays, 0.95) < BEHIND_S / 5
+    assert max(delays) < BEHIND_S / 2, "a hundred new names are a crowd, too"
     assert not [stream for _, stream in world.states("shed") if stream.startswith("bed")]
     assert [stream for _, stream in world.states("shed")]
 
