@@ -2,7 +2,7 @@
 
 Start-time fair queueing (Goyal, Vin & Cheng 1996), by the time that frames took, not by their
 number, so that shares are max-min fair: who needs less than a fair share of the time never waits
-behind the frames of those who would need more, and what is left over goes to them. Up to GREEDY
+behind the frames of those who would need more, and what is left over goes to them. Up to TOLERATED
 times the usual time counts as the usual: a fast heart is not held back for it. A sender of n
 streams has the weight of sqrt(n) senders of one: neither many streams nor a large gateway's right
 to its many crowds the others out. Where nobody took any time it is first come, first served.
@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 MEMORY_S = 5.0  # over which the time that a topic took is forgotten
 GREEDY = 4.0  # times the time that a stream usually takes: who takes more is greedy
+TOLERATED = 2.0  # times that: who wants so much counts as wanting what is usual
 USUAL_S = 1.0  # for which it is known how much that is
 OTHERS = b""  # the line of topics that are no stream's; no real topic is empty
 NOBODY = -1  # whose line that is; no connection has this number
@@ -137,7 +138,7 @@ class FairQueue:
         """What a second of ``line`` counts for."""
         if line is self._others:
             return 1 / sqrt(len(self._among_others) or 1)
-        tolerated = min(line.wanted / self._usual, GREEDY) if self._usual else 1.0
+        tolerated = min(line.wanted / self._usual, TOLERATED) if self._usual else 1.0
         return sqrt(self._streams_of[line.sender]) / max(tolerated, 1.0)
 
     def _find_usual(self, now: float) -> None:
