@@ -21,6 +21,7 @@ MEMORY_S = 5.0  # over which the time that a topic took is forgotten
 GREEDY = 4.0  # times the time that a stream usually takes: who takes more is greedy
 TOLERATED = 2.0  # times that: who wants so much counts as wanting what is usual
 USUAL_S = 1.0  # for which it is known how much that is
+MOST_NEW = 100  # topics that are no stream's count: a crowd of junk must not crowd out streams
 OTHERS = b""  # the line of topics that are no stream's; no real topic is empty
 NOBODY = -1  # whose line that is; no connection has this number
 MAX_LINES = 4096  # then empty ones are looked through
@@ -137,7 +138,7 @@ class FairQueue:
     def _counts(self, line: _Line) -> float:
         """What a second of ``line`` counts for."""
         if line is self._others:
-            return 1 / sqrt(len(self._among_others) or 1)
+            return 1 / sqrt(min(max(len(self._among_others), 1), MOST_NEW))
         tolerated = min(line.wanted / self._usual, TOLERATED) if self._usual else 1.0
         return sqrt(self._streams_of[line.sender]) / max(tolerated, 1.0)
 

@@ -14,7 +14,6 @@ from beatgan_daemon.sockets.ingest_socket import QUEUE_BYTES
 FRAMES_PER_PULL = 256  # then frames are decoded, even if more have arrived
 BYTES_PER_PULL = 2**24  # likewise, where frames are so large
 FRAMES_PER_CHECK = 8  # likewise under backpressure, to find other senders
-REFILL_EVERY_S = 0.05  # at least, between two pauses for the source to refill
 DISCARD_S = 1.0  # at most, for discarding all that waits
 
 
@@ -22,14 +21,12 @@ class FrameSource(Protocol):
     """Where frames come from."""
 
     connection: str | int | None  # that the frame received last came by
-    drained: bool  # whether nothing was left when None was received last
 
     def wait(self, seconds: float | None) -> bool:
         """Whether a frame is there, within so many seconds."""
 
-    def receive(self, refill: bool = True) -> list[bytes] | None:
-        """The next frame's parts, or None if none is there; ``refill``: pause for more if need be,
-        never for long."""
+    def receive(self) -> list[bytes] | None:
+        """The next frame's parts, or None if none is there; never blocks."""
 
 
 FrameFilter = Callable[[Frame], bool]  # may it be read?
@@ -176,13 +173,12 @@ class FrameQueue:
     def _pull(self) -> int:
         """Take in what has come, up to a limit; how many frames that is."""
         now, since = self._clock(), self._emptied
-        refill = now - since > REFILL_EVERY_S
         left = min(BYTES_PER_PULL, self._most_bytes - self._bytes)
         pulled, full = 0, len(self._waiting) + self._room()
         while pulled < FRAMES_PER_PULL and len(self._waiting) < full and left > 0:
-            parts = self._source.receive(refill)
+            parts = self._source.receive()
             if parts is None:
-                self._emptied = now if self._source.drained else since
+                self._emptied = now
                 break
             pulled += 1
             left -= self._take_in(parts, now, since)

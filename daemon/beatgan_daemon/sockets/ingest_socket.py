@@ -116,7 +116,6 @@ class IngestSocket:
         self._turn = self._taken = 0
         self._room = ceil(queued / 2)  # from so many read on ZeroMQ makes use of it
         self._in_a_row = 0
-        self.drained = False  # whether nothing was left when None was received last
         self.sender: str | None = None  # of the frame received last: a key, or a called endpoint
         self.connection: str | int | None = None  # likewise: `sender`, or without keys a connection
 
@@ -139,23 +138,17 @@ class IngestSocket:
         timeout = None if seconds is None else max(0, ceil(1000 * seconds))
         return bool(self._poller.poll(timeout))
 
-    def receive(self, refill: bool = True) -> list[bytes] | None:
+    def receive(self) -> list[bytes] | None:
         """The next frame's parts, at most MAX_PARTS, or None if none is there, at once.
 
-        `sender` says who sent it. Where a connection's queue may have been full, its peer may have
-        sent more by then: with ``refill`` that is given REFILL_S to follow; without, `drained` is
-        False until there was time for it.
+        `sender` says who sent it. Where a connection's queue may have been full, what its peer had
+        sent by then is given REFILL_S to follow.
         """
         parts = self._next()
-        full = self._in_a_row >= self._room
-        if parts is None and full and refill:
+        if parts is None and self._in_a_row >= self._room:
             sleep(REFILL_S)
-            parts, full = self._next(), False
-        if parts is not None:
-            self._in_a_row += 1
-        elif not full:
-            self._in_a_row = 0
-        self.drained = not full
+            parts = self._next()
+        self._in_a_row = 0 if parts is None else self._in_a_row + 1
         return parts
 
     def _next(self) -> list[bytes] | None:

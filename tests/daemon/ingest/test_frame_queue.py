@@ -22,9 +22,8 @@ class Scripted:
         self.waited: list[float] = []
         self.cost = 0.0  # seconds that receiving takes
         self.connection: str | int | None = None
-        self.drained = True
 
-    def receive(self, refill: bool = True) -> list[bytes] | None:
+    def receive(self) -> list[bytes] | None:
         self.now += self.cost
         return self.queue.popleft() if self.queue else None
 

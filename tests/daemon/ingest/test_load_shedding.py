@@ -58,7 +58,6 @@ class World:
         self.now = 0.0
         self.taken = 0
         self.connection: str | int | None = None
-        self.drained = True
         self.used: list[tuple[float, str]] = []  # delays and streams
         self.said: list[tuple[float, Message]] = []
         self._connections = deque(deque(each) for each in (coming, *others))
@@ -67,7 +66,7 @@ class World:
     def __call__(self) -> float:
         return self.now
 
-    def receive(self, refill: bool = True) -> list[bytes] | None:
+    def receive(self) -> list[bytes] | None:
         for _ in range(len(self._connections)):
             self._connections.rotate(-1)
             queue = self._connections[-1]

@@ -253,12 +253,11 @@ def test_a_frame_that_is_refused_is_no_load_of_the_stream(new_engine: NewEngine)
 
     class Flood:
         connection: str | int | None = None
-        drained = True
 
         def wait(self, seconds: float | None) -> bool:
             return True
 
-        def receive(self, refill: bool = True) -> list[bytes] | None:
+        def receive(self) -> list[bytes] | None:
             return next(flood, None)
 
     ward = Ward(new_engine()[0], clients(eight="bed-8"))
