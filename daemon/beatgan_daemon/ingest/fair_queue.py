@@ -7,7 +7,7 @@ times the usual time counts as the usual: a fast heart is not held back for it. 
 streams has the weight of sqrt(n) senders of one: neither many streams nor a large gateway's right
 to its many crowds the others out. Where nobody took any time it is first come, first served.
 Topics that are no stream's, malformed or new ones, share a line, which counts as a sender of as
-many streams as topics wait in it. No clock: times (monotonic seconds) come in.
+many streams as topics wait in it, up to MOST_NEW. No clock: times (monotonic seconds) come in.
 """
 
 from collections import Counter, deque
@@ -77,10 +77,8 @@ class FairQueue:
         self._number = 0
         self._length = 0
         self._virtual, self._latest = 0.0, 0.0  # time, and the latest that a line has reached
-        self._usual, self._usual_until = (
-            0.0,
-            -inf,
-        )  # what a line wants; until when known
+        self._usual = 0.0  # seconds that a line wants
+        self._usual_until = -inf  # when it is to be found anew
         self._served: _Line | None = None  # whose frame was taken last: not in the heap
         self._look_through = MAX_LINES
 
