@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import wfdb
 
+from beatgan.beat_classes import CLASS_OF
 from beatgan.errors import RecordError
 from beatgan_train.data.mitdb import DS1, DS2, PACED
-from beatgan_train.ec57.annotations import CLASS_OF, flutter_spans, read_reference
+from beatgan_train.ec57.annotations import flutter_spans, read_reference
 from beatgan_train.evaluation.metrics import class_counts
 
 # From the description of the databases: beats by class.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from beatgan.beat_classes import ABNORMAL
 from beatgan.errors import UsageError
 from beatgan.types import Ints
 from beatgan_train.data.beat_set import BeatSet
@@ -86,5 +87,5 @@ def _shuffled(beats: BeatSet, fold: int, seed: int) -> Split:
 
 
 def _abnormal_classes(beats: BeatSet) -> Iterator[Ints]:
-    for label in ("S", "V", "F", "Q"):
+    for label in ABNORMAL:
         yield np.flatnonzero(beats.usable & (beats.label == label)).astype(np.int64)

@@ -10,23 +10,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from beatgan.beat_classes import CLASS_OF
 from beatgan.errors import RecordError
 from beatgan.records.recording import faults_of
 from beatgan.types import Ints
 
 Labels = NDArray[np.str_]
 
-# The AAMI classes (ANSI/AAMI EC57) of the beat symbols of PhysioNet's annotation files. The escape
-# beats e and j count as N; the published BeatGAN code has them in S. B, n, r and ? do not occur in
-# the MIT-BIH database.
-CLASS_OF = {
-    **dict.fromkeys("NLRBejn", "N"),
-    **dict.fromkeys("AaJS", "S"),
-    **dict.fromkeys("VEr", "V"),
-    "F": "F",
-    **dict.fromkeys("/fQ?", "Q"),
-}
-ABNORMAL = ("S", "V", "F", "Q")
 ANNOTATOR = "atr"  # the usual suffix of WFDB annotation files
 
 

@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 
-from beatgan_train.ec57.annotations import CLASS_OF, flutter_spans
+from beatgan.beat_classes import CLASS_OF, BeatClass
+from beatgan_train.ec57.annotations import flutter_spans
 
 RUN_BEATS = 3  # consecutive beats annotated V
 RUN_TOLERANCE_S = 1.0  # by which an episode may miss the run that it detects
@@ -128,7 +129,7 @@ class RhythmReference:
 
     def abnormal_share(self) -> float:
         """The share of beats of another AAMI class than N; 0 without beats."""
-        abnormal = sum(CLASS_OF[symbol] != "N" for symbol in self.symbol)
+        abnormal = sum(CLASS_OF[symbol] is not BeatClass.NORMAL for symbol in self.symbol)
         return abnormal / len(self.symbol) if self.symbol else 0.0
 
     def around(self, span: Span) -> str:

@@ -11,9 +11,10 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from beatgan.beat_classes import ABNORMAL, CLASSES
 from beatgan.types import Doubles, Ints
 from beatgan_train.data.mitdb import PATIENT_OF
-from beatgan_train.ec57.annotations import ABNORMAL, Labels
+from beatgan_train.ec57.annotations import Labels
 from beatgan_train.evaluation.bootstrap import (
     Interval,
     aucs,
@@ -203,7 +204,7 @@ def by_record(beats: Scored, threshold: float, beside: Scored | None = None) -> 
     ]
 
 
-def class_counts(label: Labels, classes: Sequence[str] = ("N", *ABNORMAL)) -> dict[str, int]:
+def class_counts(label: Labels, classes: Sequence[str] = CLASSES) -> dict[str, int]:
     """How many beats there are of each class."""
     return {name: int(np.count_nonzero(label == name)) for name in classes}
 

@@ -17,9 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
+from beatgan.beat_classes import ABNORMAL, CLASSES
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles, Score
-from beatgan_train.ec57.annotations import ABNORMAL
 from beatgan_train.evaluation.metrics import Scored
 from beatgan_train.evaluation.ranking import flagged, precision_recall, roc
 
@@ -91,7 +91,7 @@ def classes(model: Scored, threshold: float) -> str:
 def distributions(model: Scored, threshold: float) -> str:
     """The score's distribution in each class; beats without a score count, but are not drawn."""
     known = model.where(np.isfinite(model.score))
-    labels = [label for label in ("N", *ABNORMAL) if label in known.label]
+    labels = [label for label in CLASSES if label in known.label]
     edges = np.linspace(*_range(known, labels, threshold), BINS + 1)
     height = 62 * len(labels) + 42
 
