@@ -14,6 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from beatgan.beat_classes import CLASSES, BeatClass
+
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -148,7 +150,8 @@ class Score(Struct, frozen=True, eq=False, gc=False):
     ``saliency`` says where the beat is unusual: for each sample, the squared difference from the
     patient's template, in units of what is usual for that sample in normal beats; where there is no
     template yet, and with ``scale="beat"``, the squared difference from ``reconstruction``. Both
-    are empty when ``value`` is None.
+    are empty when ``value`` is None. ``probabilities``: of each of `CLASSES`, in their order, with
+    sum 1; None where the model knows no classes, and when ``value`` is None.
     """
 
     beat: Beat
@@ -156,6 +159,14 @@ class Score(Struct, frozen=True, eq=False, gc=False):
     threshold: float
     reconstruction: Floats
     saliency: Floats
+    probabilities: tuple[float, float, float, float, float] | None = None
+
+    @property
+    def beat_class(self) -> BeatClass | None:
+        """The most probable class, of several the first; None without probabilities."""
+        if self.probabilities is None:
+            return None
+        return CLASSES[self.probabilities.index(max(self.probabilities))]
 
     @property
     def anomalous(self) -> bool:

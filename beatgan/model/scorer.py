@@ -10,7 +10,8 @@ class Scorer(Protocol):
     """Scores beats; stateless, so one scorer serves every stream.
 
     Laws: higher is more anomalous; a value is finite, or None exactly when the beat's quality is
-    unusable; it depends on that beat alone, not on what else is in the batch, to the bit.
+    unusable; it depends on that beat alone, not on what else is in the batch, to the bit. So do the
+    probabilities of its classes, where the model has such.
     """
 
     @property

@@ -14,8 +14,22 @@ VERSION: Final = 1  # of the protocol, both ways
 _encoder = msgspec.json.Encoder()
 
 
+class Probabilities(msgspec.Struct, frozen=True):
+    """How probable each class of a beat is; the keys are the classes' letters."""
+
+    N: float
+    S: float
+    V: float
+    F: float
+    Q: float
+
+
 class BeatMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One beat: where it is and its score."""
+    """One beat: where it is, its score and its class.
+
+    ``beat_class``, ``class`` in the JSON: the most probable. ``revised``: it replaces the message
+    before of the same ``n``. A field that is UNSET is not in the JSON.
+    """
 
     v: int = VERSION
     type: Literal["beat"] = "beat"
@@ -30,6 +44,9 @@ class BeatMessage(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float | None
     anomalous: bool
     quality: str
+    beat_class: str | UnsetType = msgspec.field(default=UNSET, name="class")
+    probabilities: Probabilities | UnsetType = UNSET
+    revised: bool | UnsetType = UNSET
 
 
 class Delay(msgspec.Struct, frozen=True):
@@ -52,6 +69,7 @@ class Explanation(msgspec.Struct, frozen=True):
 class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One phase of one episode.
 
+    ``beat_class``, ``class`` in the JSON: of the beat that ``score`` belongs to.
     ``text``: the same for people, where the code alone does not say it.
     ``former_code``: what ``code`` was called in the release before, where it was renamed.
     ``by``: the client who acknowledged the episode, or discharged its stream; ``acknowledged_ns``
@@ -84,6 +102,7 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     beats: tuple[int, ...]
     delay_ms: Delay
     explanation: Explanation | None
+    beat_class: str | UnsetType = msgspec.field(default=UNSET, name="class")
     former_code: str | UnsetType = UNSET
     by: str | UnsetType = UNSET
     acknowledged_ns: int | UnsetType = UNSET
@@ -156,6 +175,7 @@ class BeatLine(msgspec.Struct, frozen=True, tag_field="type", tag="beat"):
     time_ns: int = 0
     score: float | UnsetType | None = UNSET
     quality: str | UnsetType = UNSET
+    revised: bool = False
 
 
 class AlertLine(msgspec.Struct, frozen=True, tag_field="type", tag="alert"):

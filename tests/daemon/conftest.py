@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import structlog
+from msgspec.structs import replace
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.model.scorer import Scorer
@@ -44,6 +45,18 @@ class DistanceScorer:
         value = None if beat.quality is Quality.UNUSABLE else apart + 0.1 * beat.prematurity
         error = (beat.window - beat.template) ** 2
         return Score(beat, value, self.threshold, beat.template, error)
+
+
+class ClassifyingScorer(DistanceScorer):
+    """The same, and the beat's class: S where it comes early, V where it is far from the usual."""
+
+    def _score(self, beat: Beat) -> Score:
+        score = super()._score(beat)
+        if score.value is None:
+            return score
+        odds = np.exp([0.0, 3 * beat.prematurity - 3, 4 * (score.value + 1), -4.0, -6.0])
+        n, s, v, f, q = (odds / odds.sum()).tolist()
+        return replace(score, probabilities=(n, s, v, f, q))
 
 
 class CountingObserver(Observer):
@@ -106,6 +119,12 @@ def _signals_as_before() -> Iterator[None]:
 def new_scorer() -> Callable[[], Scorer]:
     """A factory of scorers that need no network."""
     return DistanceScorer
+
+
+@pytest.fixture(scope="session")
+def new_classifying_scorer() -> Callable[[], Scorer]:
+    """A factory of scorers that give classes, too, and need no network."""
+    return ClassifyingScorer
 
 
 @pytest.fixture(scope="session")

@@ -164,6 +164,21 @@ def test_score_writes_beats_and_alerts_as_json_lines(
     assert found["beat"] > 400
 
 
+def test_score_writes_each_beats_class(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, new_classifying_scorer: Callable[[], Scorer]
+) -> None:
+    scorer = new_classifying_scorer()
+    loaded = Loaded("student", "d1gest", PreprocessSpec(), COEFFICIENTS, scorer, "cpu")
+    monkeypatch.setattr("beatgan_daemon.model_loading.load_model", lambda *_: loaded)
+    out = tmp_path / "x.jsonl"
+    assert outcome(monkeypatch, "score", "--model", "m.pt", SAMPLE, "--out", str(out)) == 0
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    classes = Counter(line.get("class") for line in lines if line["type"] == "beat")
+    assert classes["N"] > 200
+    assert classes["V"] > 20
+    assert any(line.get("class") == "V" for line in lines if line["type"] == "alert")
+
+
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch, new_scorer: Callable[[], Scorer]) -> None:
     loaded = Loaded("student", "d1gest", PreprocessSpec(), COEFFICIENTS, new_scorer(), "cpu")

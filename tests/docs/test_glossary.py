@@ -35,6 +35,7 @@ def settings() -> set[str]:
 def message_keys() -> set[str]:
     kinds: list[type[msgspec.Struct]] = [
         messages.BeatMessage,
+        messages.Probabilities,
         messages.AlertMessage,
         messages.StatusMessage,
         messages.Delay,

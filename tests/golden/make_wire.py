@@ -122,6 +122,9 @@ def messages() -> list[dict[str, str]]:
     beat = {"v": 1, "type": "beat", **head, "n": 17, "sample": 5673, "time_ns": EPOCH + 15758333333}
     beat |= {"lead": "MLII", "rr_ms": 527.5, "score": 3.25, "threshold": 2.5, "anomalous": True}
     beat |= {"quality": "good"}
+    chances = {"N": 0.0213, "S": 0.0102, "V": 0.9512, "F": 0.0169, "Q": 0.0004}
+    classified = beat | {"class": "V", "probabilities": chances}
+    revised = classified | {"score": 3.5, "revised": True}
     alert: dict[str, Any] = {"v": 1, "type": "alert", "id": f"bed-7/{EPOCH}/0/beat.anomalous/0"}
     alert |= {"n": 0, **head, "kind": "physiological", "code": "beat.anomalous"}
     alert |= {"priority": "medium", "phase": "start", "onset_sample": 5673}
@@ -131,6 +134,7 @@ def messages() -> list[dict[str, str]]:
     alert |= {"beats": [5673, 5855, 6250], "delay_ms": {"condition": 2125.0, "signal": 120.667}}
     ticks = {"window": [0.1, 2.05], "expected": [0.1, 1.05], "error": [0.0, 1.0]}
     alert |= {"explanation": {"sample": 5673, "fs": 360.0, **ticks}}
+    worst = alert | {"phase": "update", "explanation": None, "class": "V"}
     status: dict[str, Any] = {"v": 1, "type": "status", **head, "state": "gap", "sample": 7200}
     status |= {"time_ns": EPOCH + 20000000000, "fs": 360.0, "leads": ["MLII", "V5"]}
     status |= {"lead": "MLII", "lost": 3600}
@@ -138,7 +142,14 @@ def messages() -> list[dict[str, str]]:
     status |= {"text": "3600 samples (10 s) never arrived"}
     return [
         {"topic": f"{kind}.bed-7", "json": json.dumps(message, separators=(",", ":"))}
-        for kind, message in (("beat", beat), ("alert", alert), ("status", status))
+        for kind, message in (
+            ("beat", beat),
+            ("alert", alert),
+            ("status", status),
+            ("beat", classified),
+            ("beat", revised),
+            ("alert", worst),
+        )
     ]
 
 

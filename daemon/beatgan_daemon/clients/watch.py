@@ -253,8 +253,8 @@ def marks_for(encoding: str) -> Mapping[str, str]:
 
 
 def describe(alert: AlertMessage, marks: Mapping[str, str] = MARKS) -> Text:
-    """One line: when said, of which stream and lead, how urgent, what, how sure, since when, how
-    late, and its id. ``marks``: for each phase, and for a repeat."""
+    """One line: when said, of which stream and lead, how urgent, what, how sure, of which class,
+    since when, how late, and its id. ``marks``: for each phase, and for a repeat."""
     mark = marks["repeat"] if alert.repeat else marks.get(alert.phase, "?")
     line = Text(f"{mark} {_clock(alert.raised_ns)}  ")
     line.append(f"{alert.stream:<10}  ")
@@ -265,6 +265,8 @@ def describe(alert: AlertMessage, marks: Mapping[str, str] = MARKS) -> Text:
     if alert.score is not None and alert.threshold is not None:
         sign = ">" if alert.score > alert.threshold else "<="
         line.append(f"  score {alert.score:.3f} {sign} {alert.threshold:.3f}")
+    if alert.beat_class:
+        line.append(f"  class {alert.beat_class}")
     if alert.beats:
         line.append(f"  {len(alert.beats)} beat{'s' if len(alert.beats) > 1 else ''}")
     for word in _standing(alert):

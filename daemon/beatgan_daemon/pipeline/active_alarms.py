@@ -125,5 +125,13 @@ def _key(message: AlertMessage) -> tuple[str, str]:
 
 
 def _summary(message: AlertMessage) -> AlertMessage:
-    """Without what belongs to that message alone: beats, and what explains them."""
-    return replace(message, beats=(), score=None, threshold=None, explanation=None, suppressed=0)
+    """Without what belongs to that message alone: beats, and what is said of them."""
+    return replace(
+        message,
+        beats=(),
+        score=None,
+        threshold=None,
+        explanation=None,
+        beat_class=UNSET,
+        suppressed=0,
+    )

@@ -3,9 +3,12 @@
 import json
 
 import pytest
+from msgspec import UNSET
+from msgspec.structs import replace
 
+from beatgan.beat_classes import CLASSES
 from beatgan.protocol import messages
-from beatgan.protocol.messages import encode_message
+from beatgan.protocol.messages import decode_alert, decode_line, encode_message
 
 BEAT = messages.BeatMessage(
     stream="bed-1",
@@ -59,6 +62,38 @@ def test_messages_have_the_protocols_fields_in_its_order(
     assert topic == f"{message.type}.bed-1".encode()
     assert list(fields) == KEYS[message.type].split()
     assert (fields["v"], fields["type"]) == (1, message.type)
+
+
+def test_what_is_known_of_a_beats_class_comes_behind_the_keys_that_were_there_before() -> None:
+    beat = replace(
+        BEAT,
+        beat_class="V",
+        probabilities=messages.Probabilities(0.1, 0.0, 0.85, 0.04, 0.01),
+        revised=True,
+    )
+    fields = json.loads(encode_message(beat)[1])
+    assert list(fields) == [*KEYS["beat"].split(), "class", "probabilities", "revised"]
+    assert fields["class"] == "V"
+    assert fields["probabilities"] == {"N": 0.1, "S": 0.0, "V": 0.85, "F": 0.04, "Q": 0.01}
+    assert list(fields["probabilities"]) == list(CLASSES)
+    fields = json.loads(encode_message(replace(ALERT, beat_class="F"))[1])
+    assert list(fields) == [*KEYS["alert"].split(), "class"]
+    assert fields["class"] == "F"
+
+
+def test_messages_of_before_there_were_classes_are_read() -> None:
+    body = encode_message(ALERT)[1]
+    assert b"class" not in body
+    assert decode_alert(body) == ALERT
+    assert decode_alert(body).beat_class is UNSET
+    line = decode_line(encode_message(BEAT)[1])
+    assert isinstance(line, messages.BeatLine)
+    assert not line.revised
+
+
+def test_an_alert_survives_the_journal_with_its_class() -> None:
+    alert = replace(ALERT, beat_class="V")
+    assert decode_alert(encode_message(alert)[1]) == alert
 
 
 def test_an_alerts_inner_objects_have_the_protocols_fields() -> None:

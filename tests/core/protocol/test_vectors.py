@@ -92,7 +92,9 @@ def test_the_page_explains_every_key() -> None:
         text = section(title)
         first_column = "".join(re.findall(r"^\|([^|]*)\|", text, re.MULTILINE))
         for field in msgspec.structs.fields(kind):
-            assert f"`{field.name}`" in first_column, (title, field.name)
+            assert f"`{field.encode_name}`" in first_column, (title, field.name)
+    for field in msgspec.structs.fields(messages.Probabilities):
+        assert f'"{field.encode_name}"' in section("beat")
     for inner in (messages.Explanation, messages.Delay, messages.Totals):
         for field in msgspec.structs.fields(inner):
             assert re.search(rf'[`"]{field.name}[`"]', section("alert") + section("status"))

@@ -62,6 +62,11 @@ def test_a_line_says_when_who_what_how_sure_and_how_late() -> None:
     assert "delay 1500 ms" in line
 
 
+def test_a_line_says_the_class_of_the_worst_beat_where_there_is_one() -> None:
+    assert "score 5.250 > 3.500  class V  2 beats" in describe(alert(beat_class="V")).plain
+    assert "class" not in describe(alert()).plain
+
+
 def test_a_technical_alert_needs_no_score() -> None:
     line = describe(alert(phase="end", score=None)).plain
     assert line.startswith("○ ")

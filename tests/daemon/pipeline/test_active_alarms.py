@@ -1,9 +1,10 @@
 """What is numbered, latched, acknowledged, and known again after a restart."""
 
 import pytest
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from beatgan.protocol.messages import AlertMessage, Delay, encode_json
+from beatgan.protocol.messages import AlertMessage, Delay, decode_alert, encode_json
 from beatgan_daemon.pipeline import active_alarms as desks
 from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
 
@@ -44,6 +45,19 @@ def message(
 
 def published(messages: list[AlertMessage]) -> list[tuple[int, str, bool, bool]]:
     return [(m.n, m.phase, m.latched, m.acknowledged) for m in messages]
+
+
+def test_a_class_is_that_of_the_messages_own_beats() -> None:
+    """Not of an end that comes later, also where the daemon was started again in between."""
+    start = replace(message(), beat_class="V")
+    (told,) = ActiveAlarms(latch=True).take(start)
+    assert told.beat_class == "V"
+    assert decode_alert(encode_json(told)) == told
+    again = ActiveAlarms(latch=True)
+    again.restore([decode_alert(encode_json(told))], 1)
+    (seen,) = again.acknowledge(told.id)
+    assert seen.beat_class is UNSET
+    assert b'"class"' not in encode_json(seen)
 
 
 def test_messages_are_numbered_without_holes() -> None:

@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 from zlib import crc32
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,9 +16,17 @@ from msgspec.structs import replace
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Alert, Beat, Chunk, Floats, Phase
+from beatgan.types import Alert, Beat, Chunk, Floats, Phase, Score
 from beatgan_daemon.pipeline.observer import Observer
-from beatgan_daemon.pipeline.snapshot import HEAD, Snapshot, SnapshotError, decode, encode, latest
+from beatgan_daemon.pipeline.snapshot import (
+    HEAD,
+    VERSION,
+    Snapshot,
+    SnapshotError,
+    decode,
+    encode,
+    latest,
+)
 from beatgan_daemon.pipeline.stream import SegmentEnd, StatusChange, Stream, StreamEvent
 from beatgan_train.training.coefficients import coefficients_of
 from tests.support.chunks import make_chunk
@@ -268,6 +278,36 @@ def test_only_what_has_gone_on_needs_a_new_checkpoint(
 @pytest.fixture(scope="module")
 def saved(patient: Floats, new_scorer: NewScorer) -> bytes:
     return Bed(new_scorer(), chunk(patient[:15_000], 0)).save()
+
+
+def scores_in(snapshot: Snapshot) -> list[Score]:
+    """Those that `beat.anomalous` remembers."""
+    return [score for score in snapshot.policy.detectors[0].recent if score is not None]
+
+
+def test_what_is_remembered_of_an_episode_keeps_its_beats_classes(
+    patient: Floats, new_classifying_scorer: NewScorer
+) -> None:
+    bed = Bed(new_classifying_scorer(), chunk(patient[:15_000], 0))
+    snapshot = bed.stream.save(silent=False, checkpoint=False)
+    remembered = [score.probabilities for score in scores_in(snapshot)]
+    assert [score.probabilities for score in scores_in(decode(encode(snapshot)))] == remembered
+    assert remembered
+    assert None not in remembered
+
+
+def test_a_snapshot_of_before_there_were_classes_is_read(saved: bytes) -> None:
+    def without(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: without(each) for key, each in value.items() if key != "probabilities"}
+        return [without(each) for each in value] if isinstance(value, list) else value
+
+    body = saved[HEAD.size :]
+    old = msgspec.msgpack.encode(without(msgspec.msgpack.decode(body)))
+    assert len(old) < len(body)
+    read = decode(HEAD.pack(saved[:4], VERSION, crc32(old)) + old)
+    assert {score.probabilities for score in scores_in(read)} == {None}
+    assert read.revision == decode(saved).revision
 
 
 def test_an_alarm_state_is_small(patient: Floats, new_scorer: NewScorer, saved: bytes) -> None:

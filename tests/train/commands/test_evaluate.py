@@ -301,6 +301,7 @@ def test_under_the_beatgan_protocol_no_normal_beat_is_added() -> None:
     [
         (lambda lines: lines[:-1], "no beat at sample"),
         (lambda lines: [*lines, lines[-1].replace('"sample": ', '"sample": 9')], "1 beats that"),
+        (lambda lines: [*lines, lines[-1]], "a second score of this beat"),
         (lambda lines: [*lines, "{not json"], "is no message"),
         (lambda lines: [*lines, '{"type":"beat"}'], "missing required field"),
         (lambda lines: [*lines, '{"type":"beat","stream":"1","epoch":0,"sample":1,'
@@ -315,6 +316,22 @@ def test_scores_that_do_not_fit_are_refused(
     file.write_text("\n".join(change(list(daemon_lines(model, beats)))))
     with pytest.raises(UsageError, match=reason):
         read_scores(file, beats)
+
+
+def test_a_revised_score_takes_the_place_of_the_first(
+    model: Path, toy_data: Path, tmp_path: Path
+) -> None:
+    beats = beats_of(toy_data, "100")
+    lines = list(daemon_lines(model, beats))
+    row = int(np.flatnonzero(beats.usable)[0])
+    (first,) = (line for line in lines if json.loads(line).get("sample") == beats.sample[row])
+    revision = json.dumps(json.loads(first) | {"score": 77.0, "class": "V", "revised": True})
+    file = tmp_path / "beats.jsonl"
+    file.write_text("\n".join(lines))
+    scores = read_scores(file, beats)
+    file.write_text("\n".join([*lines, revision]))
+    scores[row] = 77.0
+    np.testing.assert_array_equal(read_scores(file, beats), scores)
 
 
 def test_no_file_of_scores(toy_data: Path, tmp_path: Path) -> None:

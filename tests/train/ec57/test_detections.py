@@ -16,7 +16,7 @@ from beatgan_train.ec57.detections import END, read_annotations, read_streams
 FS = 250.0
 
 
-def beat(sample: int, stream: str = "100", epoch: int = 0) -> str:
+def beat(sample: int, stream: str = "100", epoch: int = 0, **more: Any) -> str:
     message = BeatMessage(
         stream=stream,
         epoch=epoch,
@@ -29,6 +29,7 @@ def beat(sample: int, stream: str = "100", epoch: int = 0) -> str:
         threshold=None,
         anomalous=False,
         quality="unusable",
+        **more,
     )
     return encode_json(message).decode()
 
@@ -55,6 +56,13 @@ def test_beats_of_several_streams_and_their_rate(tmp_path: Path) -> None:
     assert found["100"].shutdowns == ()
     assert found["p_7"].sample.tolist() == [5]
     assert found["p_7"].fs is None
+
+
+def test_a_beat_that_is_revised_is_one_beat(tmp_path: Path) -> None:
+    """Its revision may come when the next beat is known already."""
+    lines = [beat(10, beat_class="N"), beat(400), beat(10, beat_class="S", revised=True), beat(800)]
+    found = read_streams(written(tmp_path, lines))
+    assert found["100"].sample.tolist() == [10, 400, 800]
 
 
 def test_a_status_message_may_stand_between(tmp_path: Path) -> None:

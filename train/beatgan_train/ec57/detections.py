@@ -47,6 +47,8 @@ class _Stream:
                 "can be compared"
             )
         if isinstance(message, BeatLine):
+            if message.revised:  # of a beat that is known already
+                return
             if self.beats and message.sample < self.beats[-1].sample:
                 raise ValueError(
                     f"stream {message.stream} goes back to sample {message.sample}: are there two "

@@ -3,7 +3,6 @@
 Knows the beat message's public fields (docs/protocol.md) and nothing else of the daemon.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ def read_scores(file: Path, beats: BeatSet) -> Doubles:
     so they find the same beats; where they do not, the file is of another model or signal.
     Raises UsageError saying where the two differ.
     """
-    found = dict(_scores(file))
+    found = _scores(file)
     scores = np.full(len(beats), -np.inf)
     for row in range(len(beats)):
         name, sample = beats.records[beats.record[row]], int(beats.sample[row])
@@ -39,8 +38,9 @@ def read_scores(file: Path, beats: BeatSet) -> Doubles:
     return scores
 
 
-def _scores(file: Path) -> Iterator[tuple[tuple[str, int], float]]:
-    """((stream, sample), score) of each beat message in the file; -inf for null."""
+def _scores(file: Path) -> dict[tuple[str, int], float]:
+    """The score of each beat in the file by stream and sample; the latest where it was revised."""
+    scores: dict[tuple[str, int], float] = {}
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -49,14 +49,19 @@ def _scores(file: Path) -> Iterator[tuple[tuple[str, int], float]]:
         try:
             message = decode_line(line)
             if isinstance(message, BeatLine):
-                yield (message.stream, message.sample), _value(message)
+                place = message.stream, message.sample
+                if place in scores and not message.revised:
+                    raise ValueError("a second score of this beat, which does not revise the first")
+                scores[place] = _value(message)
         except ValueError as error:  # msgspec's errors are such, too
             raise UsageError(
                 f"{file}: line {number} is no message of beatgan-daemon score ({error})"
             ) from error
+    return scores
 
 
 def _value(beat: BeatLine) -> float:
+    """Its score; -inf for null."""
     if beat.score is UNSET:
         raise ValueError("a beat without a score")
     if beat.score is None:
