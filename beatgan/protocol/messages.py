@@ -176,6 +176,7 @@ class BeatLine(msgspec.Struct, frozen=True, tag_field="type", tag="beat"):
     score: float | UnsetType | None = UNSET
     quality: str | UnsetType = UNSET
     revised: bool = False
+    beat_class: str | UnsetType | None = msgspec.field(default=UNSET, name="class")
 
 
 class AlertLine(msgspec.Struct, frozen=True, tag_field="type", tag="alert"):

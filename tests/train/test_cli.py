@@ -251,3 +251,21 @@ def test_a_retired_flag_still_works_and_says_so(
     assert "--kl-temperature goes with the next release" in capsys.readouterr().err
     assert command("distill", *words, "--run", folder / "x") == 3
     assert "next release" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--database", "svdb", "--protocol", "beatgan"), "--database goes without --protocol"),
+        (("--database", "svdb", "--card", "card.md"), "--database goes without --protocol"),
+        (("--include-seen",), "go with --database"),
+        (("--annotator", "ecg"), "go with --database"),
+        (("--database", "nowhere"), "there is no folder"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], reason: str
+) -> None:
+    model = tmp_path / "none.pt"
+    assert command("evaluate", "--model", model, "--data", tmp_path, *words) == 2
+    assert reason in capsys.readouterr().err

@@ -12,13 +12,14 @@ import typer
 from rich.console import Console
 
 from beatgan.device import resolve_device
-from beatgan.errors import ArtifactError, BeatganError
+from beatgan.errors import ArtifactError, BeatganError, UsageError
 from beatgan_train.commands import bxb as comparison
 from beatgan_train.commands import coefficients as fitting
 from beatgan_train.commands import evaluate as evaluation
 from beatgan_train.commands.student import make_student
 from beatgan_train.commands.teacher import TrainingPaths, make_teacher
 from beatgan_train.data import physionet as fetching
+from beatgan_train.data.evaluation_set import Database
 from beatgan_train.data.source import Mode, Protocol
 from beatgan_train.ec57.annotations import ANNOTATOR
 from beatgan_train.ec57.beat_matching import WINDOW_S
@@ -177,7 +178,29 @@ def distill(
 def evaluate(
     model: Annotated[Path, typer.Option(help="The model file.")],
     data: Data,
-    protocol: Annotated[Protocol, typer.Option(help="What to test on.")] = "interpatient",
+    protocol: Annotated[
+        Protocol | None, typer.Option(help="What to test on.", show_default="interpatient")
+    ] = None,
+    database: Annotated[
+        Path | None,
+        typer.Option(
+            help="Test on every annotated recording of this folder of DATA (or anywhere), "
+            "such as svdb, instead."
+        ),
+    ] = None,
+    annotator: Annotated[
+        str, typer.Option(help="Suffix of the WFDB annotations, for --database.")
+    ] = ANNOTATOR,
+    include_seen: Annotated[
+        bool,
+        typer.Option(
+            "--include-seen", help="With --database: also patients that the model has seen."
+        ),
+    ] = False,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(help="The --json of another database's evaluation, for one table of all."),
+    ] = None,
     scores: Annotated[
         Path | None,
         typer.Option(help="Evaluate what `beatgan-daemon score` wrote."),
@@ -191,11 +214,19 @@ def evaluate(
     threads: Threads = None,
 ) -> None:
     """Measure a model on beats of patients it never saw, the trivial baselines beside it."""
+    if database is None and (include_seen or annotator != ANNOTATOR):
+        raise UsageError("--include-seen and --annotator go with --database")
+    if database is not None and (protocol or card):
+        raise UsageError("--database goes without --protocol and --card, which are of mitdb's sets")
     _use(threads)
     found = evaluation.run(
         model,
         data,
-        protocol,
+        protocol or "interpatient",
+        database=None
+        if database is None
+        else Database(_folder(data, database), annotator, include_seen),
+        beside=beside or (),
         json_file=json,
         report_dir=report,
         scores=scores,
@@ -301,6 +332,15 @@ def main() -> None:
 def _complain(error: BeatganError, code: int) -> int:
     typer.echo(f"beatgan-train: {error}", err=True)
     return code
+
+
+def _folder(data: Path, name: Path) -> Path:
+    """The folder ``name`` in ``data`` or, if there is none, as it stands."""
+    places = (data / name, name)
+    for place in places:
+        if place.is_dir():
+            return place
+    raise UsageError(f"--database: there is no folder {' or '.join(map(str, places))}")
 
 
 def _console() -> Console:

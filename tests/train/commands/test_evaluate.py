@@ -3,7 +3,8 @@
 import io
 import json
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import wfdb
 from rich.console import Console
 
 from beatgan.errors import ArtifactError, UsageError
@@ -22,16 +24,20 @@ from beatgan.spec import PreprocessSpec
 from beatgan_train.commands import evaluate
 from beatgan_train.commands.evaluate import refuse_leak, score_test_beats
 from beatgan_train.data.beat_set import BeatSet, Missed, load
+from beatgan_train.data.evaluation_set import Database, EvaluationSet, of_database
 from beatgan_train.data.mitdb import DS1, DS2
 from beatgan_train.data.source import Protocol
 from beatgan_train.data.splits import RECORDS_OF
+from beatgan_train.ec57.annotations import NO_BEATS
 from beatgan_train.evaluation import timing
 from beatgan_train.evaluation.metrics import measure
 from beatgan_train.evaluation.result import as_json
 from beatgan_train.evaluation.score_file import read_scores
 from beatgan_train.report.model_card import fill_in, write_card
+from beatgan_train.report.tables import remarks
 from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.model_file import read
+from tests.train.conftest import write_patient
 
 COEFFICIENTS = coefficients_of("full")
 
@@ -256,11 +262,11 @@ def test_no_model_file(tmp_path: Path) -> None:
         evaluate.run(tmp_path / "none.pt", tmp_path, "interpatient", console=silent_console())
 
 
-def small_set() -> BeatSet:
+def small_set(test: list[int], *, whole: bool = True) -> EvaluationSet:
     """Records 101 (DS1) and 100 (DS2): found, unusable, unmatched and missed beats."""
     n = 6
     wave = np.zeros((n, 320), np.float32)
-    return BeatSet(
+    beats = BeatSet(
         ("101", "100"),
         np.array([0, 1, 1, 1, 1, 1]),
         np.arange(n),
@@ -272,11 +278,14 @@ def small_set() -> BeatSet:
         np.array(["good", "good", "good", "unusable", "good", "unusable"]),
         Missed(np.array([0, 1, 1]), np.array([50, 60, 70]), np.array(["V", "F", "N"])),
     )
+    names = ("100",) if whole else ("100", "101")
+    references = dict.fromkeys(names, NO_BEATS)
+    return EvaluationSet(beats, references, np.array(test), np.empty(0, np.int64), whole=whole)
 
 
 def test_missed_and_unusable_beats_count_as_the_lowest_score() -> None:
     values = np.array([9.0, 0.0, 5.0, -np.inf, 3.0, -np.inf])
-    found = score_test_beats(small_set(), np.array([1, 2]), values, "interpatient")
+    found = score_test_beats(small_set([1, 2]), values)
     assert sorted(zip(found.label.tolist(), found.score.tolist(), strict=True)) == [
         ("F", -np.inf),
         ("N", -np.inf),
@@ -292,8 +301,143 @@ def test_missed_and_unusable_beats_count_as_the_lowest_score() -> None:
 
 def test_under_the_beatgan_protocol_no_normal_beat_is_added() -> None:
     values = np.array([9.0, 0.0, 5.0, -np.inf, 3.0, -np.inf])
-    found = score_test_beats(small_set(), np.array([0, 2]), values, "beatgan")
+    found = score_test_beats(small_set([0, 2], whole=False), values)
     assert sorted(found.label.tolist()) == ["F", "N", "S", "V", "V"]
+
+
+# --- any annotated database ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Annotated: two records, one of DS1's patients, a paced one; and one without annotation."""
+    folder = tmp_path_factory.mktemp("hospital")
+    for seed, name in enumerate(("x1", "x2", "101", "pacemaker", "bare")):
+        write_patient(folder, name, seed)
+    (folder / "bare.atr").unlink()
+    mark(folder, "pacemaker", "/")
+    return folder
+
+
+def mark(folder: Path, name: str, symbol: str) -> None:
+    """Give all the beats of a record one symbol."""
+    sample = wfdb.rdann(str(folder / name), "atr").sample
+    symbols = [symbol] * len(sample)
+    wfdb.wrann(name, "atr", sample=sample, symbol=symbols, write_dir=str(folder))
+
+
+def classified_lines(model: Path, folder: Path, names: Sequence[str]) -> Iterator[str]:
+    """The daemon's lines with classes: what the reference says, but every third V is called N."""
+    beats = load(folder, names, PreprocessSpec(), COEFFICIENTS)
+    _, *lines = daemon_lines(model, beats)
+    thirds = np.flatnonzero(beats.label == "V")[::3].tolist()
+    for row, line in enumerate(lines):
+        message = json.loads(line)
+        if message["score"] is not None:
+            message["class"] = "N" if row in thirds else str(beats.label[row]) or "Q"
+        yield json.dumps(message)
+
+
+def test_any_folder_of_annotated_records_is_tested(
+    model: Path, hospital: Path, tmp_path: Path
+) -> None:
+    console = silent_console()
+    found = evaluate.run(
+        model, tmp_path, database=Database(hospital), report_dir=tmp_path / "r", console=console
+    )
+    assert found.tested_on == hospital.name
+    assert [row.record for row in found.records] == ["x1", "x2"]
+    assert found.left_out == ("101",)
+    assert found.paced == ("pacemaker",)
+    assert found.patients == 2
+    assert found.classification is None  # the model has no class head
+    assert found.rows[0].auc > 0.5
+    assert found.detection[0].f1 > 0.98
+    stored = json.loads((tmp_path / "r" / "evaluation.json").read_text())
+    assert stored["protocol"] is stored["classification"] is None
+    page = (tmp_path / "r" / "index.html").read_text()
+    assert_whole(page)
+    assert "Not tested, the model has seen their patients: 101." in page
+    assert "The model gives beats no classes" in page
+
+
+def test_classes_become_veb_and_sveb_and_a_table_of_databases(
+    model: Path, hospital: Path, tmp_path: Path
+) -> None:
+    lines, first, console = tmp_path / "beats.jsonl", tmp_path / "first.json", silent_console()
+    lines.write_text("\n".join(classified_lines(model, hospital, ["x1", "x2"])))
+    evaluate.run(model, tmp_path, database=Database(hospital), json_file=first, console=console)
+    found = evaluate.run(
+        model, tmp_path, database=Database(hospital), beside=[first], report_dir=tmp_path / "r",
+        scores=lines, console=console,
+    )  # fmt: skip
+    assert found.classification is not None
+    veb, sveb = found.classification.ectopics
+    labels = load(hospital, ["x1", "x2"], PreprocessSpec(), COEFFICIENTS)
+    called_n = -(-int((labels.label == "V").sum()) // 3)
+    assert (veb.fp, veb.fn) == (0, called_n + int((labels.missed.label == "V").sum()))
+    assert veb.tp > veb.fn > 0
+    assert veb.sensitivity.value == veb.tp / (veb.tp + veb.fn)
+    assert sveb.ppv.value == 1
+    page = (tmp_path / "r" / "index.html").read_text()
+    assert_whole(page)
+    assert "Confusion matrix" in page
+    assert "Each database, with the model that was tested on it" in page
+    stored = json.loads((tmp_path / "r" / "evaluation.json").read_text())
+    assert stored["classification"]["ectopics"][0]["tp"] == veb.tp
+
+
+def test_patients_that_the_model_has_seen_are_tested_only_on_request(
+    model: Path, hospital: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(hospital, tmp_path / "seen", ignore=shutil.ignore_patterns("x*", "pace*"))
+    only_seen = Database(tmp_path / "seen")
+    with pytest.raises(UsageError, match=r"has seen every patient there \(101\); --include-seen"):
+        evaluate.run(model, tmp_path, database=only_seen, console=silent_console())
+    asked = replace(only_seen, include_seen=True)
+    found = evaluate.run(model, tmp_path, database=asked, console=silent_console())
+    assert found.seen == ("101",)
+    assert "SEEN, not new ones: 101" in " ".join(remarks(found))
+
+
+@pytest.mark.parametrize("label", ["N", "V"])
+def test_a_database_of_one_class_is_no_crash(model: Path, tmp_path: Path, label: str) -> None:
+    write_patient(tmp_path, "only", 3)
+    mark(tmp_path, "only", label)
+    console = silent_console()
+    found = evaluate.run(
+        model, tmp_path, database=Database(tmp_path), report_dir=tmp_path / "r", console=console
+    )
+    assert np.isnan(found.rows[0].auc)
+    stored = json.loads((tmp_path / "r" / "evaluation.json").read_text())
+    assert stored["rows"][0]["auc"] is None
+    assert stored["records"][0]["auc"] is None
+    page = (tmp_path / "r" / "index.html").read_text()
+    assert_whole(page)
+    assert "<b>none</b>AUC, all abnormal beats" in page
+
+
+def test_a_folder_without_annotations_is_refused(
+    model: Path, hospital: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"no recording has an annotation file \.qrs"):
+        evaluate.run(model, tmp_path, database=Database(hospital, "qrs"), console=silent_console())
+
+
+def test_paced_patients_alone_are_refused(model: Path, tmp_path: Path) -> None:
+    write_patient(tmp_path, "pacemaker", 0)
+    mark(tmp_path, "pacemaker", "f")
+    with pytest.raises(UsageError, match="all that is not paced"):
+        evaluate.run(model, tmp_path, database=Database(tmp_path), console=silent_console())
+
+
+def test_names_of_seen_records_may_have_their_folder_before_them(hospital: Path) -> None:
+    def tested(*seen: str) -> set[str]:
+        found = of_database(Database(hospital), seen, PreprocessSpec(), COEFFICIENTS)
+        return set(found.references)
+
+    assert tested("mitdb/101", "svdb/804") == {"x1", "x2"}
+    assert tested("x2.edf") == {"x1", "101"}
 
 
 @pytest.mark.parametrize(
@@ -303,6 +447,7 @@ def test_under_the_beatgan_protocol_no_normal_beat_is_added() -> None:
         (lambda lines: [*lines, lines[-1].replace('"sample": ', '"sample": 9')], "1 beats that"),
         (lambda lines: [*lines, lines[-1]], "a second score of this beat"),
         (lambda lines: [*lines, "{not json"], "is no message"),
+        (lambda lines: [*lines[:-1], lines[-1].replace("{", '{"class": "X", ')], "one of N S V F"),
         (lambda lines: [*lines, '{"type":"beat"}'], "missing required field"),
         (lambda lines: [*lines, '{"type":"beat","stream":"1","epoch":0,"sample":1,'
                         '"time_ns":1,"score":null,"quality":"good"}'], "null score"),
@@ -330,8 +475,10 @@ def test_a_revised_score_takes_the_place_of_the_first(
     file.write_text("\n".join(lines))
     scores = read_scores(file, beats)
     file.write_text("\n".join([*lines, revision]))
-    scores[row] = 77.0
-    np.testing.assert_array_equal(read_scores(file, beats), scores)
+    scores.value[row], scores.called[row] = 77.0, "V"
+    revised = read_scores(file, beats)
+    np.testing.assert_array_equal(revised.value, scores.value)
+    np.testing.assert_array_equal(revised.called, scores.called)
 
 
 def test_no_file_of_scores(toy_data: Path, tmp_path: Path) -> None:

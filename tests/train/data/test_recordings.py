@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from beatgan.errors import UsageError
-from beatgan_train.data.recordings import find, patient_of
+from beatgan_train.data.recordings import find, patient_in_database, patient_of
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -43,3 +43,9 @@ def test_nothing_found_says_what_was_sought(tmp_path: Path) -> None:
 )
 def test_a_file_is_a_patient_unless_it_lies_in_a_folder(name: str, patient: str) -> None:
     assert patient_of(name) == patient
+
+
+def test_records_of_the_databases_that_are_of_one_patient() -> None:
+    names = ("201", "202", "118", "118e24", "118e_6", "119e06", "x.edf", "p1/202")
+    patients = ["201", "201", "118", "118", "118", "119", "x", "p1"]
+    assert [patient_in_database(name) for name in names] == patients

@@ -1,7 +1,7 @@
-"""The figures of a model under a protocol, with the trivial baselines beside it.
+"""The figures of a model under a protocol or on a database, the trivial baselines beside it.
 
 Brings the rooms together: beats from the dataset, scores from the model or from the daemon's own
-output, measures, pictures. It decides what counts as tested; it computes no figure itself.
+output, measures, pictures. It refuses what the model has seen; it computes no figure itself.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,17 +15,24 @@ from rich.progress import Progress
 
 from beatgan.errors import UsageError
 from beatgan.model.artifact import self_test
-from beatgan.model.model import Model
-from beatgan.types import Doubles, Ints
+from beatgan.types import Doubles
 from beatgan_train.atomic_write import write_text
-from beatgan_train.data import beat_set, splits
-from beatgan_train.data.beat_set import BeatSet
+from beatgan_train.data.evaluation_set import (
+    TESTED,
+    Database,
+    EvaluationSet,
+    of_database,
+    of_protocol,
+)
 from beatgan_train.data.mitdb import DS2, HARD
 from beatgan_train.data.source import Protocol
 from beatgan_train.ec57 import beat_matching
-from beatgan_train.ec57.annotations import read_reference
+from beatgan_train.ec57.class_matching import compare_classes
 from beatgan_train.evaluation import examples, result, timing
-from beatgan_train.evaluation.baselines import BASELINES
+from beatgan_train.evaluation.baselines import BASELINES, LEAST_FITTED
+from beatgan_train.evaluation.beat_scores import BeatScores, scores_of_model
+from beatgan_train.evaluation.classification import Classification, classification
+from beatgan_train.evaluation.databases import read_rows, row_of
 from beatgan_train.evaluation.examples import RankedBeats
 from beatgan_train.evaluation.metrics import Row, Scored, by_record, gains, measure
 from beatgan_train.evaluation.ranking import flagged
@@ -35,18 +42,16 @@ from beatgan_train.report.page import PageContent, page
 from beatgan_train.report.tables import show
 from beatgan_train.training.model_file import read
 
-BLOCK = 4096  # beats scored at a time: a score carries its pictures, which take memory
-TESTED: dict[Protocol, tuple[str, ...]] = {
-    "beatgan": splits.RECORDS_OF["beatgan"],
-    "interpatient": DS2,
-}
+UNSAID = "the model does not say what it was trained on: it cannot be tested"
 
 
 def run(
     model: Path,
     data: Path,
-    protocol: Protocol,
+    protocol: Protocol = "interpatient",
     *,
+    database: Database | None = None,
+    beside: Sequence[Path] = (),
     json_file: Path | None = None,
     report_dir: Path | None = None,
     scores: Path | None = None,
@@ -55,69 +60,79 @@ def run(
 ) -> Evaluation:
     """Evaluate the model file ``model`` on the databases under ``data`` and show the figures.
 
-    With ``scores``, the JSON Lines of ``beatgan-daemon score``, the scores are the daemon's and
-    the model file only says what it was trained on. ``json_file`` receives all figures,
-    ``report_dir`` an ``index.html`` with pictures and the same JSON. With ``one_lead`` the second
-    lead of a recording is not looked at.
+    With ``database`` all its annotated recordings are tested, and ``data`` and ``protocol`` are not
+    looked at. With ``scores``, the JSON Lines of ``beatgan-daemon score``, the scores are the
+    daemon's and the model file only says what it was trained on. ``json_file`` receives all
+    figures, ``report_dir`` an ``index.html`` with pictures and the same JSON. ``beside`` are such
+    JSON files of other databases, for one table of all. With ``one_lead`` the second lead of a
+    recording is not looked at.
 
-    Raises UsageError if the model has seen the protocol's test set, or if the scores are of
-    another model or signal; ArtifactError or RecordError on files that cannot be used.
+    Raises UsageError if the model has seen the protocol's test set or all of the database, or if
+    the scores are of another model or signal; ArtifactError or RecordError on files that cannot be
+    used.
     """
     console = console or Console()
-    if protocol not in TESTED:
-        raise UsageError(f"protocol {protocol}: there is nothing to test on, only to learn from")
+    others = read_rows(beside)
     artifact = read(model)
-    fold, seed = refuse_leak(artifact.provenance, protocol)
+    spec = replace(artifact.spec, second_lead=0.0) if one_lead else artifact.spec
     with Progress(console=console, transient=True) as progress:
-        spec = replace(artifact.spec, second_lead=0.0) if one_lead else artifact.spec
-        beats = beat_set.load(
-            data, splits.RECORDS_OF[protocol], spec, artifact.coefficients, progress
-        )
-    tested = beats.of(TESTED[protocol])
+        if database:
+            seen = seen_records(artifact.provenance)
+            tested = of_database(database, seen, spec, artifact.coefficients, progress)
+        elif protocol not in TESTED:
+            raise UsageError(f"protocol {protocol}: nothing to test on, only to learn from")
+        else:
+            fold, seed = refuse_leak(artifact.provenance, protocol)
+            tested = of_protocol(data, protocol, fold, seed, spec, artifact.coefficients, progress)
+    beats, rows = tested.beats, np.flatnonzero(tested.rows)
     scorer = self_test(artifact)
-    values = np.full(len(beats), -np.inf)
-    if scores:
-        values[tested] = read_scores(scores, beats.take(tested))
-    else:
-        values[tested] = model_scores(scorer, beats, np.flatnonzero(tested))
-    rows = splits.split(protocol, beats, fold, seed)
+    said = BeatScores.empty(len(beats))
+    said.put(
+        rows,
+        read_scores(scores, beats.take(rows)) if scores else scores_of_model(scorer, beats, rows),
+    )
     source = f"{artifact.kind} {artifact.digest}" + (" as the daemon scored it" if scores else "")
     source += ", one lead" if one_lead else ""
-    everything = {source: values, **_baselines(beats, rows)}
-    scored = {
-        name: score_test_beats(beats, rows.test, x, protocol) for name, x in everything.items()
-    }
+    everything = {source: said.value, **_baselines(tested)}
+    scored = {name: score_test_beats(tested, x) for name, x in everything.items()}
     easier = {name: x.without(HARD) for name, x in scored.items()}
     threshold = artifact.calibration.threshold
     measured = _measured(scored, source, threshold)
-    best_baseline = max(measured[1:], key=lambda row: row.auc).name
+    best_baseline = _best_baseline(measured)
     found = Evaluation(
         model=source,
-        protocol=protocol,
+        tested_on=database.name if database else f"{protocol} protocol",
+        protocol=None if database else protocol,
+        left_out=tested.left_out,
+        seen=tested.seen,
+        paced=tested.paced,
         one_lead=one_lead,
         threshold=threshold,
         provenance=artifact.provenance,
         patients=scored[source].patients,
-        detection=detection(data, beats, TESTED[protocol]),
+        detection=detection(tested),
         rows=measured,
         rows_without_hard=_measured(easier, source, threshold),
         gains=gains(scored),
         gains_without_hard=gains(easier),
         records=by_record(scored[source], threshold, scored[best_baseline]),
+        classification=_classification(tested, said) if tested.whole and said.classified else None,
         compared_with=best_baseline,
         worst=examples.worst_records(scored[source], threshold),
-        false_detections=_false_detections(beats, values, tested, threshold),
-        speed=timing.compare(artifact, [beats.beat(i) for i in rows.test[:64].tolist()]),
+        false_detections=_false_detections(tested, said.value, threshold),
+        speed=timing.compare(
+            artifact, [beats.beat(i) for i in np.resize(tested.test, 64).tolist()]
+        ),
     )
-    show(found, console)
+    databases = [row_of(found), *others] if others else []
+    show(found, databases, console)
     if json_file:
         write_text(json_file, as_json(found))
     if report_dir:
-        choice = RankedBeats(beats, rows.test, values, threshold)
+        choice = RankedBeats(beats, tested.test, said.value, threshold)
         galleries = examples.galleries(scorer, choice, found.worst)
-        write_text(
-            report_dir / "index.html", page(PageContent(found, scored, galleries, artifact.spec))
-        )
+        content = PageContent(found, scored, galleries, artifact.spec, databases)
+        write_text(report_dir / "index.html", page(content))
         write_text(report_dir / "evaluation.json", as_json(found))
         console.print(f"report: {report_dir / 'index.html'}")
     return found
@@ -129,12 +144,10 @@ def refuse_leak(provenance: Mapping[str, Any], protocol: Protocol) -> tuple[int,
     Raises UsageError where the model, or the teacher it was distilled from, was trained on what
     the protocol tests on, or does not say what it was trained on.
     """
+    seen = seen_records(provenance)
     trainings = list(_trainings(provenance))
-    if "records" not in provenance or any(
-        t.get("protocol") not in get_args(Protocol) for t in trainings
-    ):
-        raise UsageError("the model does not say what it was trained on: it cannot be tested")
-    seen = {str(name) for training in trainings for name in training["records"]}
+    if any(t.get("protocol") not in get_args(Protocol) for t in trainings):
+        raise UsageError(UNSAID)
     if protocol == "interpatient":
         if leaked := sorted(seen & set(DS2)):
             raise UsageError(f"the model was trained on the test set: {', '.join(leaked)}")
@@ -150,19 +163,30 @@ def refuse_leak(provenance: Mapping[str, Any], protocol: Protocol) -> tuple[int,
     return drawn.pop()
 
 
-def score_test_beats(beats: BeatSet, rows: Ints, values: Doubles, protocol: Protocol) -> Scored:
+def seen_records(provenance: Mapping[str, Any]) -> set[str]:
+    """The records that the model, or a teacher it was distilled from, was fitted to or chosen by.
+
+    Raises UsageError where it does not say.
+    """
+    if "records" not in provenance:
+        raise UsageError(UNSAID)
+    return {str(name) for training in _trainings(provenance) for name in training["records"]}
+
+
+def score_test_beats(tested: EvaluationSet, values: Doubles) -> Scored:
     """The tested beats and their scores, with those added that have none, as the lowest.
 
-    ``rows`` were detected and scored. Added are reference beats never detected, and those whose
-    signal was unusable: under ``interpatient`` all of DS2's; under ``beatgan`` the abnormal ones,
-    since an undetected normal beat is in no fold (it would only flatter the ranking).
+    Added are reference beats never detected, and those whose signal was unusable: where whole
+    records are tested, all of them; else the abnormal ones, since an undetected normal beat is in
+    no fold (it would only flatter the ranking).
     """
+    beats, rows = tested.beats, tested.test
     blank = ~beats.usable & np.not_equal(beats.label, "")
     record = np.concatenate([beats.missed.record, beats.record[blank]])
     label = np.concatenate([beats.missed.label, beats.label[blank]])
-    tested = [i for i, name in enumerate(beats.records) if name in TESTED[protocol]]
-    counted = np.isin(record, tested)
-    if protocol == "beatgan":
+    numbers = [i for i, name in enumerate(beats.records) if name in tested.references]
+    counted = np.isin(record, numbers)
+    if not tested.whole:
         counted &= label != "N"
     return Scored(
         beats.records,
@@ -172,23 +196,14 @@ def score_test_beats(beats: BeatSet, rows: Ints, values: Doubles, protocol: Prot
     )
 
 
-def model_scores(model: Model, beats: BeatSet, rows: Ints) -> Doubles:
-    """The model's score of each of ``rows``; -inf where it gives none."""
-    values: list[float] = []
-    for first in range(0, len(rows), BLOCK):
-        block = [beats.beat(i) for i in rows[first : first + BLOCK].tolist()]
-        values += [-np.inf if s.value is None else s.value for s in model.score(block)]
-    return np.array(values, dtype=np.float64)
-
-
-def detection(data: Path, beats: BeatSet, names: Sequence[str]) -> list[DetectionRow]:
-    """How well the front end finds beats, gross over the records ``names``, flutter excluded."""
-    references = {name: read_reference(beat_set.locate(data, name)) for name in names}
+def detection(tested: EvaluationSet) -> list[DetectionRow]:
+    """How well the front end finds beats, gross over the tested records, flutter excluded."""
     rows: list[DetectionRow] = []
     for window_s in (beat_matching.WINDOW_S, beat_matching.NARROW_S):
         total = beat_matching.BeatCounts()
-        for name, reference in references.items():
-            total += beat_matching.compare(reference, beats.sample[beats.of([name])], window_s)
+        for name, reference in tested.references.items():
+            found = tested.beats.sample[tested.beats.of([name])]
+            total += beat_matching.compare(reference, found, window_s)
         rows.append(result.detection_row(total, window_s))
     return rows
 
@@ -214,25 +229,37 @@ def _drawn(training: Mapping[str, Any]) -> tuple[int, int]:
         ) from None
 
 
-def _baselines(beats: BeatSet, rows: splits.Split) -> dict[str, Doubles]:
-    """Each baseline's scores of the tested rows, fitted on the normal beats not tested."""
-    held = rows.validation[beats.label[rows.validation] == "N"]
-    train, test = beats.take(np.union1d(rows.train, held)), beats.take(rows.test)
+def _classification(tested: EvaluationSet, said: BeatScores) -> Classification:
+    """The classes that were given, record by record, against the references."""
+    counts = {}
+    for name, reference in tested.references.items():
+        rows = tested.beats.of([name])
+        counts[name] = compare_classes(reference, tested.beats.sample[rows], said.called[rows])
+    return classification(counts)
+
+
+def _baselines(tested: EvaluationSet) -> dict[str, Doubles]:
+    """Each baseline's scores of the tested rows; none of one that has too few beats to fit to."""
+    train, test = tested.beats.take(tested.fit), tested.beats.take(tested.test)
     scores: dict[str, Doubles] = {}
     for name, baseline in BASELINES.items():
-        scores[name] = np.full(len(beats), -np.inf)
-        scores[name][rows.test] = baseline(train, test)
+        if len(train) >= LEAST_FITTED:
+            scores[name] = np.full(len(tested.beats), -np.inf)
+            scores[name][tested.test] = baseline(train, test)
     return scores
+
+
+def _best_baseline(measured: Sequence[Row]) -> str:
+    """The baseline with the highest AUC; the model itself where there is none."""
+    return max(measured[1:] or measured, key=lambda row: np.nan_to_num(row.auc)).name
 
 
 def _measured(scored: Mapping[str, Scored], source: str, threshold: float) -> list[Row]:
     return [measure(name, x, threshold if name == source else None) for name, x in scored.items()]
 
 
-def _false_detections(
-    beats: BeatSet, values: Doubles, tested: np.ndarray[Any, np.dtype[np.bool_]], threshold: float
-) -> FalseDetections:
+def _false_detections(tested: EvaluationSet, values: Doubles, threshold: float) -> FalseDetections:
     """What was detected where the reference has no beat, and is in no ranking therefore."""
-    nowhere = values[tested & np.equal(beats.label, "")]
+    nowhere = values[tested.rows & np.equal(tested.beats.label, "")]
     share = flagged(nowhere, threshold)
     return FalseDetections(len(nowhere), round(share * len(nowhere)) if len(nowhere) else 0)

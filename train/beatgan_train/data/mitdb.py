@@ -15,5 +15,10 @@ DS2 = (
 # fmt: on
 PACED = ("102", "104", "107", "217")
 
-PATIENT_OF = {"202": "201"}  # the only patient of the database with two records
+# The only patient with two records; and nstdb's records, which are two of these with noise added.
+PATIENT_OF = {"202": "201"} | {
+    f"{record}e{snr}": record
+    for record in ("118", "119")
+    for snr in ("24", "18", "12", "06", "00", "_6")
+}
 HARD = "232"  # has three quarters of DS2's S beats, most of its own: reported with and without

@@ -4,8 +4,7 @@ What nobody annotated is taken as normal unless its signal is bad or the beat li
 patient's own reference. No label, no model and no figure of a test decides.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,27 +12,19 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from beatgan.coefficients import AlarmCoefficients
-from beatgan.errors import BeatganError, RecordError, UsageError
-from beatgan.records import Recording, read_recording
+from beatgan.errors import UsageError
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Ints, Quality
-from beatgan_train.data.beat_set import BeatSet, beat_set, beats_of, join
+from beatgan.types import Ints, Quality
+from beatgan_train.data.beat_set import BeatSet, join
+from beatgan_train.data.labelled_recordings import open_all
 from beatgan_train.data.recordings import find, patient_of
 from beatgan_train.data.splits import FOLDS
-from beatgan_train.ec57.annotations import ANNOTATOR, NO_BEATS, Reference, read_reference
+from beatgan_train.ec57.annotations import ANNOTATOR
 
 # Robust standard deviations above the median distance, over all beats that nobody annotated. On DS1
 # (benchmarks/ablations/own_recordings_limit.py) the share of abnormal beats falls from 10 % to 3 %
 # for 5 % of the normal ones; a limit of each recording's own lets through twice as many.
 FARTHEST = 2.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LabelledRecording:
-    """One recording's beats, and whether a reference annotation gave them their labels."""
-
-    beats: BeatSet
-    annotated: bool
 
 
 def load(
@@ -50,15 +41,15 @@ def load(
     ``progress`` what became of the beats. Raises RecordError naming every file that is unreadable,
     UsageError where there is no recording, or an annotator was asked for that no recording has.
     """
-    opened = _open_all(find(data), spec, coefficients, annotator, progress)
-    if annotator != ANNOTATOR and not any(each.annotated for each in opened):
+    opened = open_all(find(data), spec, coefficients, annotator, progress)
+    if annotator != ANNOTATOR and not any(each.reference for each in opened):
         raise UsageError(f"{data}: no recording has beats annotated in a file .{annotator}")
     beats = join([each.beats for each in opened])
-    bare = np.concatenate([np.full(len(o.beats), not o.annotated) for o in opened])
+    bare = np.concatenate([np.full(len(o.beats), o.reference is None) for o in opened])
     normal = presumed_normal(beats, bare)
     beats = replace(beats, label=np.where(bare, np.where(normal, "N", ""), beats.label))
     if progress:
-        count = sum(each.annotated for each in opened)
+        count = sum(each.reference is not None for each in opened)
         text = f"{count} recordings are annotated; {describe_patients(beats)}"
         progress.console.print(text, highlight=False, soft_wrap=True)
     return beats
@@ -110,45 +101,3 @@ def describe_patients(beats: BeatSet) -> str:
         f"{int(beats.normal.sum())} beats taken as normal; put aside: {bad[0]} unusable, "
         f"{bad[1]} poor, {rest} of another class or too far from their patient's own"
     )
-
-
-def _open_all(
-    files: Mapping[str, Path],
-    spec: PreprocessSpec,
-    coefficients: AlarmCoefficients,
-    annotator: str,
-    progress: Progress | None,
-) -> Sequence[LabelledRecording]:
-    task = progress.add_task("reading recordings", total=len(files)) if progress else None
-    opened: list[LabelledRecording] = []
-    faults: list[str] = []
-    for name, file in files.items():
-        try:
-            opened.append(_open(name, file, spec, coefficients, annotator))
-        except BeatganError as error:
-            faults.append(str(error) if str(file.parent) in str(error) else f"{file}: {error}")
-        if progress and task is not None:
-            progress.advance(task)
-    if faults:
-        raise RecordError(f"{len(faults)} of {len(files)} are unreadable:\n" + "\n".join(faults))
-    return opened
-
-
-def _open(
-    name: str, file: Path, spec: PreprocessSpec, coefficients: AlarmCoefficients, annotator: str
-) -> LabelledRecording:
-    recording = read_recording(file)
-    beats: list[Beat] = beats_of(recording, spec, coefficients)
-    reference = _reference(file, recording, annotator)
-    return LabelledRecording(
-        beat_set(name, beats, reference or NO_BEATS, spec), reference is not None
-    )
-
-
-def _reference(file: Path, recording: Recording, annotator: str) -> Reference | None:
-    """The annotation beside ``file``, in the recording's samples; None if it has no beats."""
-    base = file.with_suffix("")
-    if not base.with_name(f"{base.name}.{annotator}").is_file():
-        return None
-    found = read_reference(base, annotator, None if file.suffix == ".hea" else recording.fs)
-    return found.at(recording.fs) if len(found.sample) else None

@@ -3,6 +3,7 @@
 from pathlib import Path, PurePosixPath
 
 from beatgan.errors import RecordError, UsageError
+from beatgan_train.data.mitdb import PATIENT_OF
 
 SUFFIXES = (".hea", ".edf", ".csv")
 
@@ -28,6 +29,16 @@ def patient_of(name: str) -> str:
     if len(path.parts) > 1:
         return path.parts[0]
     return path.stem if path.suffix.lower() in SUFFIXES else name
+
+
+def patient_in_database(name: str) -> str:
+    """The same, where the record may be one of the MIT-BIH databases', some of one patient.
+
+    A record from elsewhere with such a name counts as theirs: whom a model has seen is never taken
+    for new.
+    """
+    patient = patient_of(name)
+    return PATIENT_OF.get(patient, patient)
 
 
 def _name(path: Path) -> str:

@@ -17,6 +17,7 @@ from beatgan.types import Ints
 
 Labels = NDArray[np.str_]
 
+PACED = ("/", "f")  # symbols of a paced beat, and of one fused with a normal one
 ANNOTATOR = "atr"  # the usual suffix of WFDB annotation files
 
 
@@ -26,12 +27,14 @@ class Reference:
 
     ``sample`` and ``label`` (an AAMI class each) are the beats in order, flutter left out, as EC57
     asks. ``flutter`` are the spans of ventricular flutter or fibrillation, [first, last).
+    ``paced``: whether any beat is paced; EC57 reports no such record.
     """
 
     fs: float
     sample: Ints
     label: Labels
     flutter: tuple[tuple[int, int], ...]
+    paced: bool = False
 
     def at(self, fs: float) -> Self:
         """The same beats counted in samples at ``fs`` Hz."""
@@ -43,7 +46,7 @@ class Reference:
             for first, last in self.flutter
         )
         sample = np.round(self.sample * ratio).astype(np.int64)
-        return type(self)(fs, sample, self.label, flutter)
+        return type(self)(fs, sample, self.label, flutter, self.paced)
 
     def in_flutter(self, sample: Ints) -> NDArray[np.bool_]:
         """Which of ``sample`` lie in a flutter span."""
@@ -78,7 +81,8 @@ def read_reference(
     label = np.array([CLASS_OF.get(s, "") for s in symbol], dtype="<U1")
     whole = Reference(rate, sample, label, flutter_spans(sample, symbol))
     beats = (label != "") & ~whole.in_flutter(sample)
-    return Reference(rate, sample[beats], label[beats], whole.flutter)
+    paced = bool(np.isin(symbol, PACED).any())
+    return Reference(rate, sample[beats], label[beats], whole.flutter, paced)
 
 
 def flutter_spans(sample: Ints, symbol: Labels) -> tuple[tuple[int, int], ...]:

@@ -15,6 +15,8 @@ from beatgan.errors import UsageError
 from beatgan.types import Doubles, Floats
 from beatgan_train.data.beat_set import BeatSet
 
+LEAST_FITTED = 31  # training beats that each of BASELINES can be fitted to
+
 Baseline = Callable[[BeatSet, BeatSet], Doubles]
 
 

@@ -74,6 +74,11 @@ def shares(chosen: Mask, patient: Ints, times: Ints) -> Doubles:
     return _ratio(_count(times, patient[chosen]), _count(times, patient))
 
 
+def ratios(part: Doubles, whole: Doubles, times: Ints) -> Doubles:
+    """The sum of ``part`` over that of ``whole``, both (patients,), in each draw; nan for 0 / 0."""
+    return _ratio(np.asarray(times @ part, np.float64), np.asarray(times @ whole, np.float64))
+
+
 def _averages(tp: Doubles, fp: Doubles, weight: Doubles) -> Doubles:
     """Average precision of the draws ``weight`` (patients, draws), from counts at each value."""
     hits = tp @ weight

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from beatgan.beat_classes import ABNORMAL, CLASSES
 from beatgan.types import Doubles, Ints
-from beatgan_train.data.mitdb import PATIENT_OF
+from beatgan_train.data.recordings import patient_in_database
 from beatgan_train.ec57.annotations import Labels
 from beatgan_train.evaluation.bootstrap import (
     Interval,
@@ -51,7 +51,7 @@ class Scored:
     @property
     def patient(self) -> Ints:
         """Whose beat each is: a number from 0 for each patient that has beats."""
-        names = np.array([PATIENT_OF.get(name, name) for name in self.records])
+        names = np.array([patient_in_database(name) for name in self.records])
         return np.unique(names[self.record], return_inverse=True)[1].astype(np.int64)
 
     @property
@@ -179,8 +179,10 @@ def ranked(figure: Figure, beats: Scored, times: Ints, label: str = "all") -> Me
 
 
 def gains(scored: Mapping[str, Scored]) -> list[Gain]:
-    """What the first of ``scored`` has before the best of the others, figure by figure."""
+    """What the first of ``scored`` has before the best of the others, if any, figure by figure."""
     model, *others = scored
+    if not others:
+        return []
     times = _times(scored[model])
     labels = [label for label in ABNORMAL if label in scored[model].label]
     return [

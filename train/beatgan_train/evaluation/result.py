@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Any
 
 from beatgan_train.ec57.beat_matching import BeatCounts
+from beatgan_train.evaluation.classification import Classification
 from beatgan_train.evaluation.examples import WorstRecord
 from beatgan_train.evaluation.metrics import Gain, RecordRow, Row
 from beatgan_train.evaluation.timing import Speed
@@ -42,10 +43,18 @@ class Evaluation:
     """Everything one run found; the first of ``rows`` is the model, the others baselines.
 
     What is named ``without_hard`` leaves record HARD out. Intervals are over ``patients``.
+    ``protocol`` is None where a whole database was tested on. Of its records, ``left_out`` are of
+    patients that the model has seen; ``seen`` are such that were tested all the same; ``paced``
+    were not tested, as EC57 asks.
+    ``classification`` is None for a model that gives no classes.
     """
 
     model: str
-    protocol: str
+    tested_on: str
+    protocol: str | None
+    left_out: Sequence[str]
+    seen: Sequence[str]
+    paced: Sequence[str]
     one_lead: bool  # though the recordings may have more
     threshold: float
     provenance: Mapping[str, Any]
@@ -56,6 +65,7 @@ class Evaluation:
     gains: Sequence[Gain]
     gains_without_hard: Sequence[Gain]
     records: Sequence[RecordRow]
+    classification: Classification | None
     compared_with: str  # the baseline beside each record
     worst: Sequence[WorstRecord]
     false_detections: FalseDetections

@@ -3,44 +3,64 @@
 Knows the beat message's public fields (docs/protocol.md) and nothing else of the daemon.
 """
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from msgspec import UNSET
 
+from beatgan.beat_classes import CLASSES
 from beatgan.errors import UsageError
 from beatgan.protocol.messages import BeatLine, decode_line
-from beatgan.types import Doubles, Quality
+from beatgan.protocol.names import stream_of_record
+from beatgan.types import Quality
 from beatgan_train.data.beat_set import BeatSet
+from beatgan_train.data.recordings import SUFFIXES
+from beatgan_train.evaluation.beat_scores import BeatScores
 
 
-def read_scores(file: Path, beats: BeatSet) -> Doubles:
-    """The score of each row of ``beats``, by its record (the stream's name) and sample.
+def read_scores(file: Path, beats: BeatSet) -> BeatScores:
+    """The score and the class of each row of ``beats``, by its record's stream and its sample.
 
-    -inf where the daemon did not score. The daemon and the training shell run the same front end,
-    so they find the same beats; where they do not, the file is of another model or signal.
-    Raises UsageError saying where the two differ.
+    The daemon and the training shell run the same front end, so they find the same beats; where
+    they do not, the file is of another model or signal. Of a beat that was revised the last word
+    counts. Raises UsageError saying where the two differ.
     """
+    streams = _streams(beats)
     found = _scores(file)
-    scores = np.full(len(beats), -np.inf)
+    scores = BeatScores.empty(len(beats))
     for row in range(len(beats)):
         name, sample = beats.records[beats.record[row]], int(beats.sample[row])
-        if (name, sample) not in found:
+        if (streams[name], sample) not in found:
             raise UsageError(f"{file}: no beat at sample {sample} of {name}; {_ours(beats, name)}")
-        scores[row] = found.pop((name, sample))
-    known = set(beats.records)
-    if extra := [key for key in found if key[0] in known]:
-        name, sample = extra[0]
+        scores.value[row], scores.called[row] = found.pop((streams[name], sample))
+    names = {stream: name for name, stream in streams.items()}
+    if extra := [key for key in found if key[0] in names]:
+        stream, sample = extra[0]
         raise UsageError(
             f"{file}: {len(extra)} beats that the front end does not find, the first at sample "
-            f"{sample} of {name}; {_ours(beats, name)}"
+            f"{sample} of {names[stream]}; {_ours(beats, names[stream])}"
         )
     return scores
 
 
-def _scores(file: Path) -> dict[tuple[str, int], float]:
-    """The score of each beat in the file by stream and sample; the latest where it was revised."""
-    scores: dict[tuple[str, int], float] = {}
+def _streams(beats: BeatSet) -> dict[str, str]:
+    """What the stream of each record with beats is called.
+
+    Raises UsageError where two are called the same: it would have to be guessed which is which.
+    """
+    streams: dict[str, str] = {}
+    for name in (beats.records[i] for i in np.unique(beats.record).tolist()):
+        path = PurePosixPath(name)
+        file = path.stem if path.suffix.lower() in SUFFIXES else path.name
+        streams[name] = stream = stream_of_record(file)
+        if other := [n for n, s in streams.items() if s == stream and n != name]:
+            raise UsageError(f"the streams of {other[0]} and {name} are both called {stream}")
+    return streams
+
+
+def _scores(file: Path) -> dict[tuple[str, int], tuple[float, str]]:
+    """Score and class of each beat in the file by stream and sample; the latest if revised."""
+    scores: dict[tuple[str, int], tuple[float, str]] = {}
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -52,7 +72,7 @@ def _scores(file: Path) -> dict[tuple[str, int], float]:
                 place = message.stream, message.sample
                 if place in scores and not message.revised:
                     raise ValueError("a second score of this beat, which does not revise the first")
-                scores[place] = _value(message)
+                scores[place] = _value(message), _class(message)
         except ValueError as error:  # msgspec's errors are such, too
             raise UsageError(
                 f"{file}: line {number} is no message of beatgan-daemon score ({error})"
@@ -69,6 +89,15 @@ def _value(beat: BeatLine) -> float:
             raise ValueError("a null score on a beat that is not unusable")
         return -np.inf
     return beat.score
+
+
+def _class(beat: BeatLine) -> str:
+    """The class that the beat was given; empty where it was given none."""
+    if beat.beat_class is UNSET or beat.beat_class is None:
+        return ""
+    if beat.beat_class not in CLASSES:
+        raise ValueError(f"class {beat.beat_class!r}: expected one of {' '.join(CLASSES)}")
+    return beat.beat_class
 
 
 def _ours(beats: BeatSet, name: str) -> str:

@@ -74,8 +74,11 @@ def card(artifact: Artifact) -> str:
 def fill_in(path: Path, found: Evaluation) -> None:
     """Write the figures of ``found`` into the card at ``path``, in place of those there.
 
-    Raises UsageError if ``path`` is not the card of the model that was evaluated.
+    Raises UsageError if ``path`` is not the card of the model that was evaluated, or if that was
+    on no protocol's test set.
     """
+    if found.protocol is None:
+        raise UsageError(f"{path}: a card has the figures of a protocol, not of {found.tested_on}")
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     before, heading, rest = text.partition(f"## {FIGURES[found.one_lead]}\n\n")
     _, following, after = rest.partition("\n## ")

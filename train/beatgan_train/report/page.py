@@ -4,13 +4,14 @@ Knows figures, pictures and words; computes nothing.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from beatgan.spec import PreprocessSpec
 from beatgan_train.data.mitdb import HARD
+from beatgan_train.evaluation.databases import DatabaseRow
 from beatgan_train.evaluation.examples import SHOWN, Gallery
 from beatgan_train.evaluation.metrics import Scored
 from beatgan_train.evaluation.result import Evaluation
@@ -27,29 +28,35 @@ TEMPLATES = Environment(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PageContent:
-    """What a page is made of. The first of ``scored`` is the model, the others are baselines."""
+    """What a page is made of. The first of ``scored`` is the model, the others are baselines.
+
+    ``databases``: this evaluation beside those of other databases, if there are any.
+    """
 
     found: Evaluation
     scored: Mapping[str, Scored]
     galleries: Mapping[str, Gallery]
     spec: PreprocessSpec
+    databases: Sequence[DatabaseRow] = ()
 
 
 def page(content: PageContent) -> str:
     """The whole page."""
     found, threshold = content.found, content.found.threshold
     model = next(iter(content.scored.values()))
+    ranked = 0 < model.abnormal.sum() < len(model.label)
     return TEMPLATES.get_template("page.html.j2").render(
         found=found,
         spec=content.spec,
         galleries=content.galleries,
+        databases=content.databases,
         tables=tables,
         hard=HARD,
         shown=[*SHOWN],
         facts=_facts(found),
         provenance=json.dumps(dict(found.provenance), indent=2, default=str),
-        rankings=charts.rankings(content.scored, threshold),
-        classes=charts.classes(model, threshold),
+        rankings=charts.rankings(content.scored, threshold) if ranked else [],
+        classes=charts.classes(model, threshold) if ranked else "",
         distributions=charts.distributions(model, threshold),
         beat=charts.beat,
         palette=charts.PALETTE,

@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from math import isnan
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from beatgan_train.data.mitdb import HARD
+from beatgan_train.ec57.class_matching import ECTOPICS, MISSED, NO_BEAT
 from beatgan_train.evaluation.bootstrap import DRAWS, LEVEL, Interval
-from beatgan_train.evaluation.metrics import ClassFigures, Gain, RecordRow, Row
+from beatgan_train.evaluation.classification import RATES, Classification, EctopicFigures
+from beatgan_train.evaluation.databases import NOTHING, DatabaseRow
+from beatgan_train.evaluation.metrics import ClassFigures, Gain, Measured, RecordRow, Row
 from beatgan_train.evaluation.result import Evaluation
+
+NONE = "none"  # where there is nothing to measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +37,12 @@ class Grid:
     sortable: bool = False
 
 
-def show(found: Evaluation, console: Console) -> None:
-    """Print the tables."""
-    console.print(f"[bold]{found.model}[/bold], {found.protocol} protocol")
-    console.print(f"Square brackets: {intervals_are(found)}")
-    for grid in grids(found):
+def show(found: Evaluation, databases: Sequence[DatabaseRow], console: Console) -> None:
+    """Print the tables; that of ``databases`` last, if there are any."""
+    console.print(f"[bold]{found.model}[/bold], {escape(found.tested_on)}")
+    for line in (*remarks(found), f"Square brackets: {intervals_are(found)}"):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for grid in [*grids(found), *beside(databases)]:
         table = Table(title=grid.title, caption=grid.note, title_justify="left")
         for number, name in enumerate(grid.header):
             table.add_column(name, justify="right" if number else "left", no_wrap=number > 0)
@@ -52,10 +59,30 @@ def grids(found: Evaluation) -> list[Grid]:
         *rankings_without_hard(found),
         at_threshold(found),
         records(found),
+        *classes(found.classification),
         worst(found),
         detection(found),
         cost(found),
     ]
+
+
+def remarks(found: Evaluation) -> list[str]:
+    """What one has to know of the tested records before any figure."""
+    lines = []
+    if found.left_out:
+        lines.append(f"Not tested, the model has seen their patients: {', '.join(found.left_out)}.")
+    if found.paced:
+        lines.append(f"Not tested, for they have paced beats: {', '.join(found.paced)}.")
+    if found.seen:
+        lines.append(f"Patients that the model has SEEN, not new ones: {', '.join(found.seen)}.")
+    if found.protocol is None:
+        lines.append(
+            "The baselines are fitted to this database's own normal beats, which favours them."
+        )
+    present = [each.label for each in found.rows[0].classes]
+    if lacking := [label for label in "SVFQ" if label not in present]:
+        lines.append(f"Beats of class {', '.join(lacking)}: {NONE}.")
+    return lines
 
 
 def intervals_are(found: Evaluation) -> str:
@@ -126,6 +153,29 @@ def records(found: Evaluation) -> Grid:
     )  # fmt: skip
 
 
+def classes(found: Classification | None) -> list[Grid]:
+    """The ectopic beats, the confusion matrix, each record; nothing without classes."""
+    if found is None:
+        return []
+    return [_ectopics(found.ectopics), _confusion(found), _ectopics_by_record(found)]
+
+
+def beside(databases: Sequence[DatabaseRow]) -> list[Grid]:
+    """One database beside the other; nothing where there is no other."""
+    if not databases:
+        return []
+    rates = [f"{name} {rate}" for name in ECTOPICS for rate in ("Se", "PPV")]
+    return [
+        Grid(
+            "Each database, with the model that was tested on it",
+            "Meant for models that were made without the database in their row. AUC and AP of all "
+            "abnormal beats, of V and of S against N; VEB and SVEB as EC57 counts them, gross.",
+            ("database", "patients", "AUC", "AP", "V, AP", "S, AUC", *rates, "model"),
+            [_database_cells(row) for row in databases],
+        )
+    ]
+
+
 def worst(found: Evaluation) -> Grid:
     """The records with the most errors of each kind."""
     return Grid(
@@ -153,7 +203,7 @@ def detection(found: Evaluation) -> Grid:
             (
                 f"±{row.window_ms:.0f} ms", f"{row.tp:,}", f"{row.fp:,}", f"{row.fn:,}",
                 percent(row.sensitivity, 2), percent(row.ppv, 2), percent(row.f1, 2),
-                f"{row.median_error_ms:.1f} ms",
+                NONE if isnan(row.median_error_ms) else f"{row.median_error_ms:.1f} ms",
             )
             for row in found.detection
         ],
@@ -184,7 +234,7 @@ def cost(found: Evaluation) -> Grid:
 def figure(value: float, around: Interval | None = None) -> str:
     """Three decimals, and the interval if there is one."""
     if isnan(value):
-        return "-"
+        return NONE
     if around is None or isnan(around.low):
         return f"{value:.3f}"
     return f"{value:.3f} [{around.low:.3f}, {around.high:.3f}]"
@@ -193,7 +243,7 @@ def figure(value: float, around: Interval | None = None) -> str:
 def percent(value: float | None, digits: int = 1, around: Interval | None = None) -> str:
     """Per cent, and the interval if there is one."""
     if value is None or isnan(value):
-        return "-"
+        return NONE
     if around is None or isnan(around.low):
         return f"{100 * value:.{digits}f} %"
     ends = f"{100 * around.low:.{digits}f}, {100 * around.high:.{digits}f}"
@@ -207,7 +257,9 @@ def _gain_cells(gain: Gain, suffix: str) -> tuple[str, ...]:
         f"{gain.figure}, {what}{suffix}",
         figure(gain.model.value, gain.model.interval),
         figure(gain.best.value, gain.best.interval),
-        f"{_signed(gain.difference.value)} [{_signed(ends.low)}, {_signed(ends.high)}]",
+        NONE
+        if isnan(gain.difference.value)
+        else f"{_signed(gain.difference.value)} [{_signed(ends.low)}, {_signed(ends.high)}]",
         gain.baseline,
     )
 
@@ -273,3 +325,73 @@ def _record_cells(row: RecordRow) -> tuple[str, ...]:
         row.record, *(cell for label in "NSVF" for cell in cells(label)), f"{row.beats['Q']:,}",
         f"{row.unscored:,}", figure(row.auc), figure(row.ap), figure(row.baseline_auc),
     )  # fmt: skip
+
+
+def _ectopics(rows: Sequence[EctopicFigures]) -> Grid:
+    return Grid(
+        "Ventricular (VEB) and supraventricular (SVEB) ectopic beats, as EC57 counts them",
+        "Gross: every beat counted alike; average: the mean over the records that have the figure. "
+        "A missed beat is a miss, a false detection called so a false positive; F and Q called V, "
+        "and Q called S, count neither way.",
+        ("", "TP", "FP", "FN", "Se", "PPV", "F1", "average Se", "average PPV", "average F1"),
+        [
+            (
+                row.name, f"{row.tp:,}", f"{row.fp:,}", f"{row.fn:,}",
+                *(_share(each) for each in (row.sensitivity, row.ppv, row.f1)),
+                *(f"{percent(row.average[r])} of {row.averaged[r]}" if row.averaged[r] else NONE
+                  for r in RATES),
+            )
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def _confusion(found: Classification) -> Grid:
+    return Grid(
+        "Confusion matrix",
+        "Rows: the reference; columns: what was found. No beat: a false detection; no class: a "
+        "beat that was not scored.",
+        ("", *found.columns),
+        [
+            (name, *(
+                "" if (name, column) == (NO_BEAT, MISSED) else f"{count:,}"
+                for column, count in zip(found.columns, counts, strict=True)
+            ))
+            for name, counts in zip(found.rows, found.matrix, strict=True)
+        ],
+    )  # fmt: skip
+
+
+def _ectopics_by_record(found: Classification) -> Grid:
+    return Grid(
+        "VEB and SVEB of each record",
+        "",
+        ("record", *(f"{name}{what}" for name in ECTOPICS for what in ("", " Se", " PPV", " F1"))),
+        [
+            (
+                row.record,
+                *(
+                    cell
+                    for name in ECTOPICS
+                    for cell in (
+                        f"{row.beats[name]:,}",
+                        *(percent(row.rates[name][rate]) for rate in RATES),
+                    )
+                ),
+            )
+            for row in found.records
+        ],
+        sortable=True,
+    )
+
+
+def _database_cells(row: DatabaseRow) -> tuple[str, ...]:
+    ranks = (figure(each.value, each.interval) for each in (row.auc, row.ap, row.v_ap, row.s_auc))
+    shares = (
+        _share(each) for name in ECTOPICS for each in row.ectopics.get(name, (NOTHING, NOTHING))
+    )
+    return row.database, str(row.patients), *ranks, *shares, row.model
+
+
+def _share(of: Measured) -> str:
+    return percent(of.value, 1, of.interval)

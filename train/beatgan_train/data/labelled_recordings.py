@@ -1,0 +1,77 @@
+"""Recordings of any format as beats, labelled by the annotation that lies beside each, if any."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import Progress
+
+from beatgan.coefficients import AlarmCoefficients
+from beatgan.errors import BeatganError, RecordError
+from beatgan.records import Recording, read_recording
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Beat
+from beatgan_train.data.beat_set import BeatSet, beat_set, beats_of
+from beatgan_train.ec57.annotations import NO_BEATS, Reference, read_reference
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledRecording:
+    """One recording's beats, and the reference that labelled them, in the recording's samples.
+
+    Without a reference, which must have beats, all labels are empty.
+    """
+
+    beats: BeatSet
+    reference: Reference | None
+
+
+def open_all(
+    files: Mapping[str, Path],
+    spec: PreprocessSpec,
+    coefficients: AlarmCoefficients,
+    annotator: str,
+    progress: Progress | None = None,
+) -> Sequence[LabelledRecording]:
+    """The recordings ``files``, by name, with the annotations that lie beside them.
+
+    ``annotator`` is the annotations' suffix. Raises RecordError naming every file that is
+    unreadable.
+    """
+    task = progress.add_task("reading recordings", total=len(files)) if progress else None
+    opened: list[LabelledRecording] = []
+    faults: list[str] = []
+    for name, file in files.items():
+        try:
+            opened.append(_open(name, file, spec, coefficients, annotator))
+        except BeatganError as error:
+            faults.append(str(error) if str(file.parent) in str(error) else f"{file}: {error}")
+        if progress and task is not None:
+            progress.advance(task)
+    if faults:
+        raise RecordError(f"{len(faults)} of {len(files)} are unreadable:\n" + "\n".join(faults))
+    return opened
+
+
+def is_annotated(file: Path, annotator: str) -> bool:
+    """Whether an annotation file lies beside the recording ``file``."""
+    base = file.with_suffix("")
+    return base.with_name(f"{base.name}.{annotator}").is_file()
+
+
+def _open(
+    name: str, file: Path, spec: PreprocessSpec, coefficients: AlarmCoefficients, annotator: str
+) -> LabelledRecording:
+    recording = read_recording(file)
+    beats: list[Beat] = beats_of(recording, spec, coefficients)
+    reference = _reference(file, recording, annotator)
+    return LabelledRecording(beat_set(name, beats, reference or NO_BEATS, spec), reference)
+
+
+def _reference(file: Path, recording: Recording, annotator: str) -> Reference | None:
+    """The annotation beside ``file``, in the recording's samples; None if it has no beats."""
+    if not is_annotated(file, annotator):
+        return None
+    base = file.with_suffix("")
+    found = read_reference(base, annotator, None if file.suffix == ".hea" else recording.fs)
+    return found.at(recording.fs) if len(found.sample) else None
