@@ -1,5 +1,6 @@
 """The `bxb` command: what is paired, what is counted, what is reported."""
 
+import io
 import json
 from math import isnan
 from pathlib import Path
@@ -121,6 +122,52 @@ def test_annotations_against_annotations(tmp_path: Path) -> None:
     assert found.left_out == {"reference": [], "test": ["b"]}
     assert found.gross.wide.f1 == 1.0
     assert quietly(record, record.with_suffix(".qrs"), test_annotator="qrs").gross.wide.f1 == 1.0
+
+
+def classified(folder: Path) -> tuple[Path, Path, Path]:
+    """A record with a V and two S; lines with a false V and a revision; the same as WFDB."""
+    symbols = [*"NNVSNSNNNNN"]
+    places = np.arange(1, 1 + len(symbols)) * 360
+    for suffix, marks in (("atr", symbols), ("bgn", [*"NNVSVSNNNN"])):
+        at = places[: len(marks)]
+        wfdb.wrann("a", suffix, at, marks, fs=FS, write_dir=str(folder))
+    messages = [json.loads(line) for line in lines("a", places[:10].tolist()).splitlines()]
+    for message, letter in zip(messages, "NNVSVNNNNN", strict=True):
+        message["class"] = letter
+    messages.insert(8, messages[5] | {"class": "S", "revised": True})
+    test = folder / "out.jsonl"
+    test.write_text("".join(json.dumps(each) + "\n" for each in messages))
+    return folder / "a", test, folder / "a.bgn"
+
+
+def test_classes_are_compared_where_beats_are_told_from_normal_ones(tmp_path: Path) -> None:
+    record, test, annotations = classified(tmp_path)
+    console = Console(record=True, width=160, file=io.StringIO())
+    found = run(record, test, json_file=tmp_path / "f.json", console=console).classification
+    assert found is not None
+    assert [(e.name, e.tp, e.fp, e.fn) for e in found.ectopics] == [
+        ("VEB", 1, 1, 0),
+        ("SVEB", 2, 0, 0),
+    ]
+    written = json.loads((tmp_path / "f.json").read_text())["classification"]
+    assert written["ectopics"][0]["ppv"]["value"] == 0.5
+    said = console.export_text()
+    assert "Confusion matrix" in said
+    assert "SVEB" in said
+    assert quietly(record, annotations, test_annotator="bgn").classification == found
+    late = quietly(record, test, start_s=4.5).classification
+    assert late is not None
+    assert [(e.tp, e.fp, e.fn) for e in late.ectopics] == [(0, 1, 0), (1, 0, 0)]
+
+
+def test_of_beats_that_were_found_only_no_class_is_told(tmp_path: Path) -> None:
+    record = annotated(tmp_path, "a")
+    annotated(tmp_path, "a", suffix="qrs")
+    test = tmp_path / "out.jsonl"
+    test.write_text(lines("a", BEATS.tolist()))
+    assert quietly(record, test, json_file=tmp_path / "f.json").classification is None
+    assert json.loads((tmp_path / "f.json").read_text())["classification"] is None
+    assert quietly(record, tmp_path, test_annotator="qrs").classification is None
 
 
 def test_the_table_and_the_file_tell_the_same(tmp_path: Path) -> None:

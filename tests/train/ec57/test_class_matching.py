@@ -55,6 +55,16 @@ def test_flutter_is_left_out_and_order_does_not_matter() -> None:
     assert cell(counts, NO_BEAT, "N") == 1
 
 
+def test_beats_before_the_start_are_matched_but_not_counted() -> None:
+    """A pair is where the reference has it, though it may have been found earlier."""
+    sample, label = called("VSVVN")
+    counts = compare(reference("VVVV"), sample - 10, label, start_s=3.0)
+    assert (counts.of("V").tp, counts.of("V").fn) == (2, 0)
+    assert cell(counts, NO_BEAT, "N") == 1
+    assert counts.matrix.sum() == 3
+    assert compare(reference("VVVV"), *called("V"), start_s=3.0).of("V").fn == 2
+
+
 def test_nothing_at_all() -> None:
     counts = compare(reference(""), *called("")) + ClassCounts()
     assert not counts.matrix.any()

@@ -61,8 +61,29 @@ def test_beats_of_several_streams_and_their_rate(tmp_path: Path) -> None:
 def test_a_beat_that_is_revised_is_one_beat(tmp_path: Path) -> None:
     """Its revision may come when the next beat is known already."""
     lines = [beat(10, beat_class="N"), beat(400), beat(10, beat_class="S", revised=True), beat(800)]
-    found = read_streams(written(tmp_path, lines))
-    assert found["100"].sample.tolist() == [10, 400, 800]
+    found = read_streams(written(tmp_path, lines))["100"]
+    assert found.sample.tolist() == [10, 400, 800]
+    assert found.label.tolist() == ["S", "", ""]
+    assert found.classified
+
+
+def test_who_finds_beats_alone_has_not_classified_them(tmp_path: Path) -> None:
+    lines = [beat(10, beat_class="N"), beat(400)]
+    assert not read_streams(written(tmp_path, lines))["100"].classified
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"beat_class": "X"}, r"line 2 .*class 'X': expected one of N S V F Q"),
+        ({"beat_class": "V", "revised": True}, r"revises a beat at sample 400 that is not there"),
+    ],
+)
+def test_what_is_said_of_a_class_must_be_understood(
+    more: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=reason):
+        read_streams(written(tmp_path, [beat(10), beat(400, **more)]))
 
 
 def test_a_status_message_may_stand_between(tmp_path: Path) -> None:

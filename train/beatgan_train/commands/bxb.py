@@ -1,6 +1,7 @@
-"""`beatgan-train bxb`: compare detected beats with reference annotations; a table and JSON.
+"""`beatgan-train bxb`: compare detected beats with reference annotations; tables and JSON.
 
-Finds the records and what was detected in each; `ec57.beat_matching` compares. Knows no waveform.
+Finds the records and what was detected in each; `ec57` compares beats and their classes. Knows no
+waveform.
 """
 
 import json
@@ -19,7 +20,11 @@ from beatgan.records.recording import faults_of
 from beatgan_train.atomic_write import write_text
 from beatgan_train.ec57.annotations import ANNOTATOR, Reference, read_reference
 from beatgan_train.ec57.beat_matching import NARROW_S, WINDOW_S, BeatFigures, compare_record
+from beatgan_train.ec57.class_matching import compare_classes
 from beatgan_train.ec57.detections import Detections, read_annotations, read_streams
+from beatgan_train.evaluation.classification import Classification, classification
+from beatgan_train.evaluation.result import plain
+from beatgan_train.report import tables
 
 SAME_RATE = 1e-3  # rates that differ by less, relatively, are one rate measured by two clocks
 
@@ -42,12 +47,16 @@ RATES: Mapping[str, Callable[[BeatFigures], float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All figures of one run; ``left_out`` names what is in "reference" or in "test" alone."""
+    """All figures of one run; ``left_out`` names what is in "reference" or in "test" alone.
+
+    ``classification`` is None where the test tells no beat from a normal one.
+    """
 
     window_s: float
     start_s: float
     records: Mapping[str, BeatFigures]
     left_out: Mapping[str, Sequence[str]]
+    classification: Classification | None
 
     @property
     def gross(self) -> BeatFigures:
@@ -94,10 +103,17 @@ def run(
         raise UsageError(
             f"no record is in both {reference} ({_some(bases)}) and {test} ({_some(found)})"
         )
-    records = {
-        name: _compare(bases[name], annotator, found[both[name]], window_s, start_s)
+    pairs = {
+        name: (_reference(bases[name], annotator, found[both[name]]), found[both[name]])
         for name in sorted(both)
     }
+    records = {
+        name: compare_record(
+            reference_of, of.sample, _length_s(bases[name], reference_of, of), window_s,
+            start_s=start_s, shutdowns=of.shutdowns,
+        )
+        for name, (reference_of, of) in pairs.items()
+    }  # fmt: skip
     if not any(each.wide.tp + each.wide.fn for each in records.values()):
         raise UsageError(f"{reference}: no reference beat after {start_s:g} s")
     comparison = Comparison(
@@ -108,6 +124,7 @@ def run(
             "reference": sorted(bases.keys() - both.keys()),
             "test": sorted(found.keys() - both.values()),
         },
+        _classification(pairs, window_s, start_s),
     )
     show(comparison, console or Console())
     if json_file:
@@ -116,8 +133,10 @@ def run(
 
 
 def show(comparison: Comparison, console: Console) -> None:
-    """Print the table, and what is not in it."""
+    """Print the tables, and what is not in them."""
     console.print(table(comparison))
+    for grid in tables.classes(comparison.classification):
+        tables.show_grid(grid, console)
     for place, names in comparison.left_out.items():
         if names:
             text = f"not compared, in the {place} only: {len(names)} ({', '.join(names)})"
@@ -157,6 +176,7 @@ def as_json(comparison: Comparison) -> str:
         "gross": _plain(gross),
         "average": _finite(comparison.average),
         "left_out": comparison.left_out,
+        "classification": plain(comparison.classification),
     }
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
@@ -172,17 +192,26 @@ def _records(path: Path, annotator: str) -> dict[str, Path]:
     return {base.name: base}
 
 
-def _compare(
-    base: Path, annotator: str, found: Detections, window_s: float, start_s: float
-) -> BeatFigures:
-    """One record's figures; what was found in it counts samples of the recording that was read."""
-    reference = read_reference(base, annotator, found.fs)
-    seconds = _length_s(base, reference, found)
-    if found.fs is not None and abs(found.fs / reference.fs - 1) > SAME_RATE:
-        reference = reference.at(found.fs)
-    return compare_record(
-        reference, found.sample, seconds, window_s, start_s=start_s, shutdowns=found.shutdowns
+def _classification(
+    pairs: Mapping[str, tuple[Reference, Detections]], window_s: float, start_s: float
+) -> Classification | None:
+    """How right the classes are of those that were found, where any says more than a beat."""
+    if not any(of.classified for _, of in pairs.values()):
+        return None
+    return classification(
+        {
+            name: compare_classes(reference, of.sample, of.label, window_s, start_s=start_s)
+            for name, (reference, of) in pairs.items()
+        }
     )
+
+
+def _reference(base: Path, annotator: str, found: Detections) -> Reference:
+    """One record's reference, in the samples of the recording in which beats were ``found``."""
+    reference = read_reference(base, annotator, found.fs)
+    if found.fs is not None and abs(found.fs / reference.fs - 1) > SAME_RATE:
+        return reference.at(found.fs)
+    return reference
 
 
 def _length_s(base: Path, reference: Reference, found: Detections) -> float:

@@ -57,21 +57,31 @@ class ClassCounts:
 
 
 def compare_classes(
-    reference: Reference, detected: Ints, called: Labels, window_s: float = WINDOW_S
+    reference: Reference,
+    detected: Ints,
+    called: Labels,
+    window_s: float = WINDOW_S,
+    *,
+    start_s: float = 0.0,
 ) -> ClassCounts:
     """Compare detections of class ``called`` with the reference beats of the same record.
 
     ``called`` has an AAMI class for each of ``detected``, or is empty where none was given. Beats
-    are matched as `beat_matching.compare` matches them; what lies in flutter is not counted.
+    are matched as `beat_matching.compare` matches them; what lies in flutter is not counted, nor
+    are beats before ``start_s`` (seconds): those of a pair are where the reference has them.
     """
     outside = np.flatnonzero(~reference.in_flutter(detected))
     order = outside[np.argsort(detected[outside], kind="stable")]
     pairs = match(reference.sample, detected[order], window_s * reference.fs)
     row = np.full(len(order), ROWS.index(NO_BEAT))
     row[pairs.detected] = _indices(reference.label[pairs.reference], ROWS)
+    place, start = detected[order].copy(), start_s * reference.fs
+    place[pairs.detected] = reference.sample[pairs.reference]
+    counted = place >= start
     counts = ClassCounts()
-    np.add.at(counts.matrix, (row, _indices(called[order], COLUMNS)), 1)
-    missed = np.delete(reference.label, pairs.reference)
+    np.add.at(counts.matrix, (row[counted], _indices(called[order][counted], COLUMNS)), 1)
+    alone = np.delete(np.arange(len(reference.sample)), pairs.reference)
+    missed = reference.label[alone[reference.sample[alone] >= start]]
     counts.matrix[:, COLUMNS.index(MISSED)] += np.bincount(
         _indices(missed, ROWS), minlength=len(ROWS)
     )

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from msgspec import UNSET
 
+from beatgan.beat_classes import ABNORMAL, CLASSES
 from beatgan.errors import UsageError
 from beatgan.protocol.messages import AlertLine, BeatLine, Line, decode_line
 from beatgan.types import Ints
-from beatgan_train.ec57.annotations import read_reference
+from beatgan_train.ec57.annotations import Labels, read_reference
 
 END = int(np.iinfo(np.int64).max)  # of a shutdown that nobody ended
 
@@ -21,13 +23,20 @@ END = int(np.iinfo(np.int64).max)  # of a shutdown that nobody ended
 class Detections:
     """The beats that were found in one record, in order, and its declared shutdowns.
 
-    All in samples at ``fs`` Hz, which is None where too few beats define it. Shutdowns are [first,
-    last); they may overlap.
+    ``label``: the AAMI class that each beat was given, empty where it was given none. All in
+    samples at ``fs`` Hz, which is None where too few beats define it. Shutdowns are [first, last);
+    they may overlap.
     """
 
     fs: float | None
     sample: Ints
+    label: Labels
     shutdowns: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def classified(self) -> bool:
+        """Whether any beat is told from a normal one: who finds beats alone calls them all N."""
+        return bool(np.isin(self.label, ABNORMAL).any())
 
 
 @dataclass(slots=True)
@@ -36,6 +45,7 @@ class _Stream:
 
     epoch: int
     beats: list[BeatLine] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)  # of the beats
     open: dict[str, int] = field(default_factory=dict)  # alert's id -> where its shutdown begins
     shutdowns: list[tuple[int, int]] = field(default_factory=list)
 
@@ -47,7 +57,8 @@ class _Stream:
                 "can be compared"
             )
         if isinstance(message, BeatLine):
-            if message.revised:  # of a beat that is known already
+            if message.revised:
+                self._revise(message)
                 return
             if self.beats and message.sample < self.beats[-1].sample:
                 raise ValueError(
@@ -55,8 +66,19 @@ class _Stream:
                     "runs in one file?"
                 )
             self.beats.append(message)
+            self.labels.append(class_of(message))
         elif isinstance(message, AlertLine) and message.kind == "technical":
             self._push_technical(message)
+
+    def _revise(self, message: BeatLine) -> None:
+        """The beat, one of the latest, has the class that this message gives it."""
+        for i in reversed(range(len(self.beats))):
+            if self.beats[i].sample == message.sample:
+                self.labels[i] = class_of(message)
+                return
+        raise ValueError(
+            f"stream {message.stream} revises a beat at sample {message.sample} that is not there"
+        )
 
     def _push_technical(self, alert: AlertLine) -> None:
         """A shutdown begins with an alert that starts or becomes suspended, and ends likewise."""
@@ -73,7 +95,8 @@ class _Stream:
         """The stream as a whole."""
         still = [(first, END) for first in self.open.values()]
         sample = np.array([beat.sample for beat in self.beats], dtype=np.int64)
-        return Detections(_rate(self.beats), sample, tuple(self.shutdowns + still))
+        label = np.array(self.labels, "<U1")
+        return Detections(_rate(self.beats), sample, label, tuple(self.shutdowns + still))
 
 
 def read_streams(file: Path) -> dict[str, Detections]:
@@ -101,7 +124,16 @@ def read_annotations(records: Mapping[str, Path], annotator: str) -> dict[str, D
     Only beat annotations count. Raises RecordError naming the file.
     """
     found = {name: read_reference(base, annotator) for name, base in records.items()}
-    return {name: Detections(each.fs, each.sample) for name, each in found.items()}
+    return {name: Detections(each.fs, each.sample, each.label) for name, each in found.items()}
+
+
+def class_of(beat: BeatLine) -> str:
+    """The class that the beat was given, empty where it was given none. Raises ValueError."""
+    if beat.beat_class is UNSET or beat.beat_class is None:
+        return ""
+    if beat.beat_class not in CLASSES:
+        raise ValueError(f"class {beat.beat_class!r}: expected one of {' '.join(CLASSES)}")
+    return beat.beat_class
 
 
 def _lines(file: Path) -> Iterator[str]:

@@ -93,17 +93,17 @@ def detection_row(found: BeatCounts, window_s: float) -> DetectionRow:
 
 def as_json(found: Evaluation) -> str:
     """All figures as JSON; what could not be measured is null."""
-    return json.dumps(_plain(found), indent=2, allow_nan=False) + "\n"
+    return json.dumps(plain(found), indent=2, allow_nan=False) + "\n"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Values as JSON has them."""
     if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
+        return plain(asdict(value))
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return value if isfinite(value) else None
     return value

@@ -8,13 +8,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from msgspec import UNSET
 
-from beatgan.beat_classes import CLASSES
 from beatgan.errors import UsageError
 from beatgan.protocol.messages import BeatLine, decode_line
 from beatgan.protocol.names import stream_of_record
 from beatgan.types import Quality
 from beatgan_train.data.beat_set import BeatSet
 from beatgan_train.data.recordings import SUFFIXES
+from beatgan_train.ec57.detections import class_of
 from beatgan_train.evaluation.beat_scores import BeatScores
 
 
@@ -72,7 +72,7 @@ def _scores(file: Path) -> dict[tuple[str, int], tuple[float, str]]:
                 place = message.stream, message.sample
                 if place in scores and not message.revised:
                     raise ValueError("a second score of this beat, which does not revise the first")
-                scores[place] = _value(message), _class(message)
+                scores[place] = _value(message), class_of(message)
         except ValueError as error:  # msgspec's errors are such, too
             raise UsageError(
                 f"{file}: line {number} is no message of beatgan-daemon score ({error})"
@@ -89,15 +89,6 @@ def _value(beat: BeatLine) -> float:
             raise ValueError("a null score on a beat that is not unusable")
         return -np.inf
     return beat.score
-
-
-def _class(beat: BeatLine) -> str:
-    """The class that the beat was given; empty where it was given none."""
-    if beat.beat_class is UNSET or beat.beat_class is None:
-        return ""
-    if beat.beat_class not in CLASSES:
-        raise ValueError(f"class {beat.beat_class!r}: expected one of {' '.join(CLASSES)}")
-    return beat.beat_class
 
 
 def _ours(beats: BeatSet, name: str) -> str:

@@ -43,12 +43,17 @@ def show(found: Evaluation, databases: Sequence[DatabaseRow], console: Console) 
     for line in (*remarks(found), f"Square brackets: {intervals_are(found)}"):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for grid in [*grids(found), *beside(databases)]:
-        table = Table(title=grid.title, caption=grid.note, title_justify="left")
-        for number, name in enumerate(grid.header):
-            table.add_column(name, justify="right" if number else "left", no_wrap=number > 0)
-        for row in grid.rows:
-            table.add_row(*(cell.replace("[", "\\[") for cell in row))
-        console.print(table)
+        show_grid(grid, console)
+
+
+def show_grid(grid: Grid, console: Console) -> None:
+    """Print one table."""
+    table = Table(title=grid.title, caption=grid.note, title_justify="left")
+    for number, name in enumerate(grid.header):
+        table.add_column(name, justify="right" if number else "left", no_wrap=number > 0)
+    for row in grid.rows:
+        table.add_row(*(cell.replace("[", "\\[") for cell in row))
+    console.print(table)
 
 
 def grids(found: Evaluation) -> list[Grid]:
