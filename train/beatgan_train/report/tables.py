@@ -19,6 +19,7 @@ from beatgan_train.evaluation.databases import NOTHING, DatabaseRow
 from beatgan_train.evaluation.metrics import ClassFigures, Gain, Measured, RecordRow, Row
 from beatgan_train.evaluation.result import Evaluation
 
+NAME_WIDTH = 8  # at least, of a row's name, however narrow the terminal
 NONE = "none"  # where there is nothing to measure
 
 
@@ -50,7 +51,10 @@ def show_grid(grid: Grid, console: Console) -> None:
     """Print one table."""
     table = Table(title=grid.title, caption=grid.note, title_justify="left")
     for number, name in enumerate(grid.header):
-        table.add_column(name, justify="right" if number else "left", no_wrap=number > 0)
+        if number:
+            table.add_column(name, justify="right", no_wrap=True)
+        else:
+            table.add_column(name, min_width=NAME_WIDTH)
     for row in grid.rows:
         table.add_row(*(cell.replace("[", "\\[") for cell in row))
     console.print(table)
