@@ -11,7 +11,7 @@ class Scorer(Protocol):
 
     Laws: higher is more anomalous; a value is finite, or None exactly when the beat's quality is
     unusable; it depends on that beat alone, not on what else is in the batch, to the bit. So do the
-    probabilities of its classes, where the model has such.
+    probabilities of its classes, where the model has such: finite numbers, Python's own.
     """
 
     @property
