@@ -8,6 +8,7 @@ is done by ``stream.py``; this file chooses leads and makes values of what comes
 from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from beatgan.types import (
     MAX_LEADS,
     MAX_SAMPLE,
     MIN_FS,
+    RHYTHM_SIZE,
     Beat,
     Condition,
     Floats,
@@ -39,7 +41,6 @@ Event = Beat | SignalChange | RhythmStatus
 FORGOTTEN_S = 4.0  # of lost signal: after this, more of it changes nothing but the counts
 FRAME = 400  # model-rate samples taken in at once: bounds the events that one call can make
 CONDITIONS = {1 << place: condition for place, condition in enumerate(signal_quality.CONDITIONS)}
-EMPTY: Floats = np.empty(0, np.float32)
 
 
 def choose_leads(leads: Sequence[str], preferred: Sequence[str], count: int) -> list[int]:
@@ -91,6 +92,8 @@ class Frontend:
         used = 1 + (spec.second_lead > 0)
         self._coefficients = coefficients
         self._spec, self._rate, self._length, self._fs = spec, spec.rate, spec.length, fs
+        ends = [0, *range(RHYTHM_SIZE, emit.row_size(2, spec.length) + 1, spec.length)]
+        self._parts = [slice(*part) for part in pairwise(ends)]  # the arrays in a beat's row
         self._width = len(leads)
         self._names = tuple(leads)
         self._unused_leads = np.array(columns[used:], np.int64)
@@ -155,9 +158,9 @@ class Frontend:
 
     def close(self) -> list[Event]:
         """End of the stream: beats whose windows are not complete come out as unusable."""
-        events, windows = self._room()
-        count = stream.close(self._state, self._leads, self._plan, events, windows)
-        return self._values(events[:count], windows)
+        events, rows = self._room()
+        count = stream.close(self._state, self._leads, self._plan, events, rows)
+        return self._values(events[:count], rows)
 
     def save(self) -> FrontendState:
         """All that it remembers, for another front end of the same stream to go on with."""
@@ -187,7 +190,7 @@ class Frontend:
         return _named(self._spec, self._coefficients, self._fs, self._names, *layouts)
 
     def _push(self, samples: Floats) -> list[Event]:
-        events, windows = self._room()
+        events, rows = self._room()
         count = stream.push(
             self._state,
             self._leads,
@@ -196,24 +199,24 @@ class Frontend:
             samples,
             self._unused_leads,
             events,
-            windows,
+            rows,
         )
-        return self._values(events[:count], windows) if count else []
+        return self._values(events[:count], rows) if count else []
 
     def _room(self) -> tuple[NDArray[np.void], Floats]:
-        """Room for the events of one call."""
-        windows = np.empty((emit.MAX_BEATS, 2, self._length), np.float32)
-        return np.empty(emit.MAX_EVENTS, emit.EVENT), windows
+        """Room for the events of one call, and for the arrays of their beats."""
+        rows = np.empty((emit.MAX_BEATS, emit.row_size(self._leads.size, self._length)), np.float32)
+        return np.empty(emit.MAX_EVENTS, emit.EVENT), rows
 
     def _ready(self, seen: int) -> int:
         return resample.ready(seen, self._ratio.num, self._ratio.den, self._ratio.delay)
 
-    def _values(self, events: NDArray[np.void], windows: Floats) -> list[Event]:
+    def _values(self, events: NDArray[np.void], rows: Floats) -> list[Event]:
         """The events as values of the core."""
         values: list[Event] = []
-        pairs = iter(windows)
+        following = iter(rows)
         for kind, column, sample, known_at, suspended, *rest in events.tolist():
-            beat, change, status = rest[:5], rest[5:7], rest[7:]  # see emit.EVENT
+            beat, change, status = rest[:7], rest[7:9], rest[9:]  # see emit.EVENT
             lead = self._names[column]
             if kind == emit.CHANGE:
                 condition, begins = CONDITIONS[change[0]], bool(change[1])
@@ -226,12 +229,17 @@ class Frontend:
                     RhythmStatus(sample, known_at, since_beat, bool(signal_ok), vf_log_odds)
                 )
             else:
-                values.append(self._beat(lead, sample, known_at, beat, next(pairs)))
+                values.append(self._beat(lead, sample, known_at, beat, next(following)))
         return values
 
-    def _beat(self, lead: str, sample: int, known_at: int, row: list[Any], pair: Floats) -> Beat:
-        n, interval, quality, distance, prematurity = row
-        window, template = (EMPTY, EMPTY) if quality == UNUSABLE else pair.copy()
+    def _beat(self, lead: str, sample: int, known_at: int, values: list[Any], row: Floats) -> Beat:
+        n, interval, quality, distance, own_distance, second_distance, prematurity = values
+        two = second_distance == second_distance
+        leads = 0 if quality == UNUSABLE else 1 + two
+        arrays = row[: emit.row_size(leads, self._length)].copy()  # what is beyond it is empty
+        rhythm, window, template, second_window, second_template = [
+            arrays[part] for part in self._parts
+        ]
         return Beat(
             n=n,
             sample=sample,
@@ -243,4 +251,11 @@ class Frontend:
             template=template,
             distance=distance if distance == distance else None,
             prematurity=prematurity,
+            rhythm=rhythm,
+            second_window=second_window,
+            second_template=second_template,
+            lead_distances=(
+                own_distance if own_distance == own_distance else None,
+                second_distance if two else None,
+            ),
         )

@@ -6,7 +6,7 @@ Nothing here knows a socket, a file or a clock.
 
 from collections.abc import Iterator
 from enum import StrEnum
-from math import inf
+from math import inf, log
 from typing import Any, Protocol, Self, TypeVar, overload
 
 import numpy as np
@@ -25,7 +25,20 @@ MIN_FS, MAX_FS = 50.0, 2000.0  # samples per second and lead that a stream may h
 MAX_LEADS = 16  # that a stream may have
 MAX_FIRST = 2**53 - 1  # index of a frame's first sample: exact in a double, so in any JSON reader
 MAX_SAMPLE = 2**54  # no index of a source's sample reaches it: the last frame begins at MAX_FIRST
+RHYTHM_INTERVALS = 32  # RR intervals that a beat's rhythm tells ...
+RHYTHM_SIZE = RHYTHM_INTERVALS + 2  # ... and two numbers more, see Beat
 MIN_TIME_NS, MAX_TIME_NS = -(2**63), 2**63 - 1  # UNIX times: the years 1677 to 2262
+
+
+def _constant(values: list[float]) -> Floats:
+    array = np.array(values, np.float32)
+    array.setflags(write=False)
+    return array
+
+
+ASSUMED_RR_S = 0.8  # the long RR interval of a patient of whom none is known
+UNKNOWN_RHYTHM = _constant([0.0] * RHYTHM_INTERVALS + [log(ASSUMED_RR_S), 1.0])  # see Beat
+EMPTY = _constant([])
 
 
 class Records(Protocol[RecordT]):
@@ -95,12 +108,23 @@ class Beat(Struct, frozen=True, eq=False, gc=False):
     ``window`` and ``template`` have ``spec.length`` samples at ``spec.rate`` Hz, normalised as the
     spec says; ``template`` is the patient's own running normal beat *before* this beat was seen
     (a stream's first beat has none and is its own). Both are empty when ``quality`` is unusable.
+    ``second_window`` and ``second_template`` are those of the other lead in use, in units of its
+    own template, at the same samples; empty where it had no share in ``distance``, too.
 
     ``distance``: natural log of the squared distance to the template relative to the template's
     energy, less a share of this patient's usual distance; of two leads where there are two; None
-    where there is nothing yet to compare with. ``prematurity``: how much shorter the RR interval is
-    than a long one of this patient, as a logarithm, relative to the patient's irregularity; 0 where
-    no RR is known (see ``beatgan.beats.template``).
+    where there is nothing yet to compare with. ``lead_distances``: that of ``lead`` alone and that
+    of the other lead, None where it has no share. ``prematurity``: how much shorter the RR interval
+    is than a long one of this patient, as a logarithm, relative to the patient's irregularity; 0
+    where no RR is known (see ``beatgan.beats.rr``).
+
+    ``rhythm``, of shape (RHYTHM_SIZE,), is all finite. First the natural logarithms of the
+    latest RR intervals, in order, this beat's own last, each less that of the patient's long RR
+    interval before this beat and within -1.5 to 1.5. Only known intervals stand in it, so that a
+    loss of signal leaves no hole; what is not there yet, or this beat's own where ``rr_ms`` is
+    None, is 0: as if on time. Then the logarithm of the long RR in seconds, and the share that is
+    still unknown of the ``spec.rr_beats`` intervals before this one that it is taken from. Where
+    none of them is known, this beat's own RR counts as the long one, or else ASSUMED_RR_S.
     """
 
     n: int
@@ -113,6 +137,11 @@ class Beat(Struct, frozen=True, eq=False, gc=False):
     template: Floats
     distance: float | None
     prematurity: float
+    # An alarm state of an earlier version may lack what follows.
+    rhythm: Floats = UNKNOWN_RHYTHM
+    second_window: Floats = EMPTY
+    second_template: Floats = EMPTY
+    lead_distances: tuple[float | None, float | None] = (None, None)
 
 
 class SignalChange(Struct, frozen=True, gc=False):

@@ -14,7 +14,7 @@ from beatgan.beats.window import by_patient, patient_scale, to_unit_range
 from beatgan.jit import compiled
 from beatgan.signal import latest_beat, resample, rhythm_status, signal_quality, vf_features
 from beatgan.spec import PreprocessSpec
-from beatgan.types import MAX_LEADS, Doubles, Floats, Ints, Records
+from beatgan.types import MAX_LEADS, RHYTHM_SIZE, Doubles, Floats, Ints, Records
 
 FREE = 1 << 20  # no lag: the window is moved so as to match best
 
@@ -30,6 +30,8 @@ EVENT = np.dtype(
         ("interval", "f8"),  # RR, or NaN
         ("quality", "i8"),  # an index into beat_quality.QUALITIES
         ("distance", "f8"),
+        ("own_distance", "f8"),  # of its lead alone
+        ("second_distance", "f8"),  # of the other lead in use, NaN where it has no share
         ("prematurity", "f8"),
         ("condition", "i8"),  # of a change: a bit of signal_quality
         ("begins", "i8"),
@@ -52,6 +54,8 @@ class Event(Protocol):
     interval: float
     quality: int
     distance: float
+    own_distance: float
+    second_distance: float
     prematurity: float
     condition: int
     begins: int
@@ -91,10 +95,15 @@ def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
             ("vf_log_odds", "f8"),  # running, of the lead that looks least like VF
             ("reports_status", "i8"),  # 1 while it is
             ("events", "i8"),  # written in this call ...
-            ("windows", "i8"),  # ... and the beats among them
-            ("intervals", "f8", (spec.rr_beats,)),  # see `rr.prematurity`
+            ("rows", "i8"),  # ... and the beats among them
+            ("intervals", "f8", (spec.rr_beats,)),  # see `rr.push`
         ]
     )
+
+
+def row_size(leads: int, length: int) -> int:
+    """How many numbers the arrays of a beat have, of a stream with ``leads`` in use."""
+    return RHYTHM_SIZE + 2 * leads * length
 
 
 class Stream(Protocol):
@@ -114,7 +123,7 @@ class Stream(Protocol):
     vf_log_odds: float
     reports_status: int
     events: int
-    windows: int
+    rows: int
     intervals: Doubles
 
 
@@ -126,11 +135,11 @@ def source(s: Stream, plan: Plan, index: int) -> int:
 
 
 @compiled
-def _interval(s: Stream, each: Lead, r_peak: int) -> tuple[float, float]:
-    """RR and prematurity of the beat at ``r_peak``, the oldest that waits on its lead.
+def _interval(s: Stream, each: Lead, r_peak: int) -> float:
+    """RR interval of the beat at ``r_peak``, the oldest that waits on its lead.
 
-    NaN and 0 where signal was lost since the beat before, or where that was another lead's and this
-    lead had none there.
+    NaN where signal was lost since the beat before, or where that was another lead's and this lead
+    had none there.
     """
     known = s.last_r_peak >= 0 and each.found[0].contiguous
     if s.active_lead != s.last_lead:
@@ -141,52 +150,77 @@ def _interval(s: Stream, each: Lead, r_peak: int) -> tuple[float, float]:
     interval = r_peak - s.last_r_peak
     s.last_r_peak = r_peak
     s.last_lead = s.active_lead
-    if not known:
-        return np.nan, 0.0
-    return float(interval), rr.prematurity(s.intervals, interval)
+    return float(interval) if known else np.nan
 
 
 @compiled
 def _compare(
-    s: Stream, leads: Records[Lead], plan: Plan, r_peak: int, no_change_run: Ints, pair: Doubles
-) -> tuple[float, int]:
-    """Distance and grade of the beat on the active lead, which gives window and template.
+    s: Stream,
+    leads: Records[Lead],
+    plan: Plan,
+    r_peak: int,
+    no_change_run: Ints,
+    event: Event,
+    pairs: Doubles,
+) -> None:
+    """Write distances and grade of the beat, and window and template of each lead to ``pairs``.
 
-    The others share in the distance where they carry signal; one that has carried nothing since the
-    R peak (``no_change_run``) does not, though it is not known yet whether it is flat.
+    The active lead comes first; the grade is its. The other one shares in the distance.
     """
+    event.distance, event.own_distance, event.second_distance = np.nan, np.nan, np.nan
+    event.quality = beat_quality.UNUSABLE
     end = s.n_out
     if not lead_pipeline.whole(leads[s.active_lead], plan, r_peak, end):
-        return np.nan, beat_quality.UNUSABLE
-    distance, lag, quality = lead_pipeline.compare(
-        leads[s.active_lead], plan, r_peak, end, FREE, pair[0], pair[1]
+        return
+    own, lag, event.quality = lead_pipeline.compare(
+        leads[s.active_lead], plan, r_peak, end, FREE, pairs[0, 0], pairs[0, 1]
     )
-    scratch = np.empty_like(pair)
-    for which in range(leads.size):
-        silent = no_change_run[which] >= plan.length - plan.before
-        if (
-            which == s.active_lead
-            or silent
-            or not lead_pipeline.whole(leads[which], plan, r_peak, end)
-        ):
-            continue
-        other = lead_pipeline.compare(leads[which], plan, r_peak, end, lag, scratch[0], scratch[1])
-        if other[2] != beat_quality.UNUSABLE and not np.isnan(distance) and not np.isnan(other[0]):
-            share = plan.second_lead if which else 1 - plan.second_lead
-            distance += share * (other[0] - distance)
-    return distance, quality
+    event.distance, event.own_distance = own, own
+    if leads.size == 1:
+        return
+    second = _second_distance(s, leads, plan, r_peak, lag, no_change_run, pairs[1])
+    if not np.isnan(own) and not np.isnan(second):
+        share = plan.second_lead if s.active_lead == 0 else 1 - plan.second_lead
+        event.distance = own + share * (second - own)
+        event.second_distance = second
+
+
+@compiled
+def _second_distance(
+    s: Stream,
+    leads: Records[Lead],
+    plan: Plan,
+    r_peak: int,
+    lag: int,
+    no_change_run: Ints,
+    pair: Doubles,
+) -> float:
+    """The beat's distance on the lead that is in use but not active (two are, at most).
+
+    NaN where that carries no signal to rely on. One that has carried nothing since the R peak
+    (``no_change_run``) is left out, though it is not known yet whether it is flat.
+    """
+    which = 1 - s.active_lead
+    silent = no_change_run[which] >= plan.length - plan.before
+    if silent or not lead_pipeline.whole(leads[which], plan, r_peak, s.n_out):
+        return np.nan
+    distance, _, quality = lead_pipeline.compare(
+        leads[which], plan, r_peak, s.n_out, lag, pair[0], pair[1]
+    )
+    return np.nan if quality == beat_quality.UNUSABLE else distance
 
 
 @compiled
 def _normalise(plan: Plan, pair: Doubles, out: Floats) -> None:
-    """Window and template in the spec's units."""
+    """Window and template in the spec's units, one after the other."""
+    window, template = out[: plan.length], out[plan.length : 2 * plan.length]
     if plan.unit_range:
-        to_unit_range(pair[0], out[0])
-        to_unit_range(pair[1], out[1])
+        to_unit_range(pair[0], window)
+        to_unit_range(pair[1], template)
         return
     scale = patient_scale(pair[1], plan.scored_start, plan.scored_stop)
-    by_patient(pair[0], scale, out[0])
-    by_patient(pair[1], scale, out[1])
+    by_patient(pair[0], scale, window)
+    by_patient(pair[1], scale, template)
 
 
 @compiled
@@ -198,26 +232,30 @@ def emit_beat(
     known_at: int,
     no_change_run: Ints,
     events: Records[Event],
-    windows: Floats,
+    rows: Floats,
 ) -> None:
     """Write the oldest beat that waits on the active lead, which lies at ``r_peak``.
 
-    ``no_change_run``: for how long each lead has carried nothing.
+    ``no_change_run``: for how long each lead has carried nothing. Its arrays become one of the
+    ``rows``: the rhythm, then window and template, of the active lead and of the other in use.
     """
-    pair = np.empty((2, plan.length))
-    event = events[s.events]
+    pairs = np.empty((leads.size, 2, plan.length))
+    event, row = events[s.events], rows[s.rows]
     event.kind = BEAT
     event.lead = leads[s.active_lead].column
     event.sample = source(s, plan, r_peak - plan.late)
     event.known_at = known_at
     event.n = s.beat_count
-    event.interval, event.prematurity = _interval(s, leads[s.active_lead], r_peak)
-    event.distance, event.quality = _compare(s, leads, plan, r_peak, no_change_run, pair)
+    event.interval = _interval(s, leads[s.active_lead], r_peak)
+    event.prematurity = rr.push(s.intervals, event.interval, row[:RHYTHM_SIZE])
+    _compare(s, leads, plan, r_peak, no_change_run, event, pairs)
     if event.quality != beat_quality.UNUSABLE:
-        _normalise(plan, pair, windows[s.windows])
+        _normalise(plan, pairs[0], row[RHYTHM_SIZE:])
+        if not np.isnan(event.second_distance):
+            _normalise(plan, pairs[1], row[RHYTHM_SIZE + 2 * plan.length :])
     s.beat_count += 1
     s.events += 1
-    s.windows += 1
+    s.rows += 1
 
 
 @compiled

@@ -159,7 +159,7 @@ def _take_beat(
     now: int,
     no_change_run: Ints,
     events: Records[Event],
-    windows: Floats,
+    rows: Floats,
 ) -> None:
     """The oldest beat that waits on lead ``which`` is due: report it, if it counts."""
     r_peak = lead_switching.position(leads[which], leads[which].found[0].r_peak)
@@ -174,7 +174,7 @@ def _take_beat(
         and r_peak - s.last_r_peak <= lead_switching.REFRACTORY
     ):
         return  # reported already, when the other lead was active
-    emit.emit_beat(s, leads, plan, r_peak, _arrival(plan, now), no_change_run, events, windows)
+    emit.emit_beat(s, leads, plan, r_peak, _arrival(plan, now), no_change_run, events, rows)
     lead_switching.learn_offsets(leads, which, r_peak, now)
     _take_noise(s, leads, now, events[s.events - 1], events)
 
@@ -187,7 +187,7 @@ def _block(
     taps: Doubles,
     samples: Floats,
     events: Records[Event],
-    windows: Floats,
+    rows: Floats,
 ) -> None:
     """`push` for samples that make at most a lead's BLOCK."""
     changes = np.empty((leads.size, signal_quality.MAX_CHANGES), signal_quality.CHANGE)
@@ -222,7 +222,7 @@ def _block(
             sample += rhythm_status.STATUS_INTERVAL
         else:
             at = max(0, now - start)  # a lead's running offset may have moved it out of this block
-            _take_beat(s, leads, plan, which, now, no_change_run[:, at], events, windows)
+            _take_beat(s, leads, plan, which, now, no_change_run[:, at], events, rows)
             drop_first(leads[which])
         what, which, now = _next(leads, plan, changes, taken, changed, sample, n_out)
 
@@ -262,21 +262,21 @@ def push(
     samples: Floats,
     unused_leads: Ints,
     events: Records[Event],
-    windows: Floats,
+    rows: Floats,
 ) -> int:
     """Take in ``samples`` (n, leads) in millivolt, NaN where lost; write events, return how many.
 
     ``states`` and ``plans`` hold one record each: a record by itself takes a microsecond more to
-    hand over. ``unused_leads``: columns of the leads not in use, the best first. ``windows``, shape
-    (MOST_BEATS, 2, length), takes window and template of each beat among the events, in order.
+    hand over. ``unused_leads``: columns of the leads not in use, the best first. ``rows``, shape
+    (MAX_BEATS, `emit.row_size`), takes the arrays of each beat among the events, in order.
     """
     s, plan = states[0], plans[0]
     s.events = 0
-    s.windows = 0
+    s.rows = 0
     start = 0
     while start < samples.shape[0]:  # blocks that end where they would end for any cutting
         stop = start + plan.step - s.n_in % plan.step
-        _block(s, leads, plan, taps, samples[start:stop], events, windows)
+        _block(s, leads, plan, taps, samples[start:stop], events, rows)
         if unused_leads.size and s.n_in % plan.step == 0:
             _replace_detached(s, leads, unused_leads)
         start = stop
@@ -290,12 +290,12 @@ def close(
     leads: Records[Lead],
     plans: Records[Plan],
     events: Records[Event],
-    windows: Floats,
+    rows: Floats,
 ) -> int:
     """The stream ends: write the beats that still wait on the active lead, all unusable."""
     s, plan = states[0], plans[0]
     s.events = 0
-    s.windows = 0
+    s.rows = 0
     nothing, no_change_run = np.full(1, np.nan), np.zeros(leads.size, np.int64)
     each = leads[s.active_lead]
     each.waiting += qrs_detector.run(
@@ -303,7 +303,7 @@ def close(
     )
     while each.waiting:
         r_peak = lead_switching.position(each, each.found[0].r_peak)
-        emit.emit_beat(s, leads, plan, r_peak, s.n_in, no_change_run, events, windows)
+        emit.emit_beat(s, leads, plan, r_peak, s.n_in, no_change_run, events, rows)
         drop_first(each)
     count: int = s.events
     return count

@@ -209,6 +209,10 @@ def test_neither_gain_nor_offset_of_a_lead_changes_beats_or_what_is_scored(
     for a, b in zip(plain[1:], measured[1:], strict=True):  # the first: while filters settle
         assert np.allclose(a.window, b.window, atol=0.05)
         assert np.allclose(a.template, b.template, atol=0.05)
+        assert a.second_window.size == b.second_window.size == (a.n > 1) * SPEC.length
+        assert np.allclose(a.second_window, b.second_window, atol=0.05)
+        assert np.allclose(a.second_template, b.second_template, atol=0.05)
+        assert a.rhythm.tobytes() == b.rhythm.tobytes()
 
 
 @pytest.mark.parametrize("signs", [(-1, 1), (1, -1), (-1, -1)])
@@ -287,6 +291,48 @@ def test_a_second_lead_adds_to_the_distance_and_to_nothing_else() -> None:
     assert np.abs(more[(late > 1500) & (late < 6800)]).max() < 0.2
     assert more[(late > 7500) & (late < ecg.size - 1400)].min() > 0.5
     assert (more[late > ecg.size - 1000] == 0).all()
+    for two, one in zip(both, alone, strict=False):
+        assert two.window.tobytes() == one.window.tobytes()
+        assert two.template.tobytes() == one.template.tobytes()
+        assert two.rhythm.tobytes() == one.rhythm.tobytes()
+        assert two.lead_distances[0] == one.lead_distances[0] == one.distance
+        assert one.lead_distances[1] is None
+        assert one.second_window.size == one.second_template.size == 0
+
+
+def test_a_beat_has_the_window_of_each_lead_that_shares_in_its_distance(
+    two_leads: TwoLeads,
+) -> None:
+    ecg = two_leads(60, 360.0)
+    ecg[20 * 360 : 40 * 360, 0] = 0.0  # so that the second one takes over for a while
+    ecg[50 * 360 :, 1] = np.nan
+    frontend = Frontend(SPEC, COEFFICIENTS, 360.0, ["MLII", "V1"])
+    found = beats(frontend.push(ecg))
+    pairs = [beat for beat in found if beat.second_window.size]
+    assert {beat.lead for beat in pairs} == {"MLII", "V1"}
+    assert all(beat.sample < 50 * 360 for beat in pairs)
+    assert len(pairs) > 30
+    for beat in found:
+        own, second = beat.lead_distances
+        if second is None or own is None:
+            assert beat.distance == own
+            continue
+        share = SPEC.second_lead if beat.lead == "MLII" else 1 - SPEC.second_lead
+        assert beat.distance == own + share * (second - own)
+    for beat in pairs:
+        level = np.sqrt(np.mean(np.square(beat.second_template[SPEC.scored])))
+        assert level == pytest.approx(1, rel=1e-5)
+
+
+def test_two_leads_that_are_one_have_one_window() -> None:
+    ecg = synthetic_ecg(30, 360.0)
+    frontend = Frontend(SPEC, COEFFICIENTS, 360.0, ["MLII", "V1"])
+    found = beats(frontend.push(np.stack([ecg, ecg], 1)))
+    assert sum(beat.second_window.size > 0 for beat in found) == len(found) - 1  # the first: none
+    for beat in found[1:]:
+        assert beat.window.tobytes() == beat.second_window.tobytes()
+        assert beat.template.tobytes() == beat.second_template.tobytes()
+        assert beat.lead_distances == (beat.distance, beat.distance)
 
 
 @pytest.mark.parametrize(("fs", "leads"), [(49.0, ["I"]), (2001.0, ["I"]), (360.0, [])])

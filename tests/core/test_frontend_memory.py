@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from beatgan.errors import ArtifactError
 from beatgan.frontend import Event, Frontend
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Condition, Floats
+from beatgan.types import Condition, Floats
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")
@@ -38,10 +38,8 @@ SAMPLES = troubled()
 def plain(events: Sequence[Event]) -> list[object]:
     """To be compared to the bit."""
     return [
-        (e.n, e.sample, e.distance, e.prematurity, e.window.tobytes(), e.template.tobytes())
-        if isinstance(e, Beat)
-        else e
-        for e in events
+        [v.tobytes() if isinstance(v, np.ndarray) else v for v in astuple(event)]
+        for event in events
     ]
 
 

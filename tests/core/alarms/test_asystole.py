@@ -6,11 +6,11 @@ import pytest
 from beatgan.alarms.asystole import CODE, AsystoleDetector
 from beatgan.alarms.detector import AlarmEvent, AlarmInput
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.frontend import EMPTY, Frontend
+from beatgan.frontend import Frontend
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.records import SAMPLE, read_recording
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Floats, Phase, Priority, Quality, RhythmStatus, Score
+from beatgan.types import EMPTY, Beat, Floats, Phase, Priority, Quality, RhythmStatus, Score
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")

@@ -11,10 +11,20 @@ from hypothesis import strategies as st
 from beatgan.alarms.asystole import AsystoleDetector
 from beatgan.alarms.detector import AlarmEvent
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.frontend import EMPTY, Event, Frontend
+from beatgan.frontend import Event, Frontend
 from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Condition, Doubles, Floats, Phase, Quality, Score, SignalChange
+from beatgan.types import (
+    EMPTY,
+    Beat,
+    Condition,
+    Doubles,
+    Floats,
+    Phase,
+    Quality,
+    Score,
+    SignalChange,
+)
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")

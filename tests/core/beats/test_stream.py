@@ -17,7 +17,7 @@ from beatgan.errors import ArtifactError
 from beatgan.frontend import Event, Frontend
 from beatgan.records import SAMPLE, read_recording
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Floats, Quality, SignalChange
+from beatgan.types import RHYTHM_SIZE, Beat, Floats, Quality, SignalChange
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")
@@ -208,6 +208,14 @@ def test_beats_run_forward_and_keep_count_whatever_befalls_the_leads(
         assert (beat.window.size == 0) == (beat.quality is Quality.UNUSABLE)
         assert np.isfinite(beat.window).all()
         assert beat.distance is None or np.isfinite(beat.distance)
+        assert beat.rhythm.shape == (RHYTHM_SIZE,)
+        assert np.isfinite(beat.rhythm).all()
+        own, second = beat.lead_distances
+        assert (own is None) == (beat.distance is None)
+        two = second is not None and beat.quality is not Quality.UNUSABLE
+        assert beat.second_window.size == beat.second_template.size == two * SPEC.length
+        assert np.isfinite(beat.second_window).all()
+        assert np.isfinite(beat.second_template).all()
 
 
 def frames(samples: Floats, minutes: int) -> Iterator[Floats]:

@@ -354,3 +354,28 @@ def test_a_front_end_of_another_version_costs_the_patients_own_beat_alone(
     update = next(alert for alert in after.alerts if alert.code == "beat.anomalous")
     assert update.episode == bed.alerts[-1].episode
     assert update.phase is not Phase.START
+
+
+LATER_FIELDS = {"rhythm", "second_window", "second_template", "lead_distances"}
+
+
+def as_before(value: Any) -> Any:
+    """A snapshot's content without what beats did not have at first."""
+    if isinstance(value, dict):
+        return {key: as_before(each) for key, each in value.items() if key not in LATER_FIELDS}
+    return [as_before(each) for each in value] if isinstance(value, list) else value
+
+
+def test_an_alarm_state_from_before_beats_had_a_rhythm_goes_on(
+    patient: Floats, new_scorer: NewScorer
+) -> None:
+    bed = Bed(new_scorer(), chunk(patient[:15_000], 0))
+    state = bed.save(checkpoint=False)
+    content = as_before(msgspec.msgpack.decode(state[HEAD.size :]))
+    body = msgspec.msgpack.encode(content)
+    assert len(body) < len(state) - HEAD.size
+    old = HEAD.pack(*HEAD.unpack_from(state)[:2], crc32(body)) + body
+    now, then = Bed(new_scorer(), decode(state)), Bed(new_scorer(), decode(old))
+    for after in (now, then):
+        after.send(chunk(patient[15_000:], 15_000))
+    assert then.emitted == now.emitted

@@ -21,6 +21,7 @@ from beatgan.model import artifact
 from beatgan.model.calibration import Calibration
 from beatgan.model.networks import Student
 from beatgan.spec import PreprocessSpec
+from beatgan.types import RHYTHM_SIZE
 from beatgan_train.commands import evaluate
 from beatgan_train.commands.evaluate import refuse_leak, score_test_beats
 from beatgan_train.data.beat_set import BeatSet, Missed, load
@@ -276,6 +277,11 @@ def small_set(test: list[int], *, whole: bool = True) -> EvaluationSet:
         np.zeros(n),
         np.zeros(n),
         np.array(["good", "good", "good", "unusable", "good", "unusable"]),
+        np.full(n, np.nan),
+        np.zeros((n, RHYTHM_SIZE), np.float32),
+        wave,
+        wave,
+        np.full((n, 2), np.nan),
         Missed(np.array([0, 1, 1]), np.array([50, 60, 70]), np.array(["V", "F", "N"])),
     )
     names = ("100",) if whole else ("100", "101")

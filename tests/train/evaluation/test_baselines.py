@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from beatgan.errors import UsageError
+from beatgan.types import RHYTHM_SIZE
 from beatgan_train.data.beat_set import BeatSet, Missed
 from beatgan_train.evaluation.baselines import (
     BASELINES,
@@ -33,6 +34,11 @@ def beats(count: int, seed: int) -> BeatSet:
         rng.normal(-3, 2, count),
         rng.exponential(0.1, count),
         np.full(count, "good", "<U8"),
+        np.full(count, np.nan),
+        np.zeros((count, RHYTHM_SIZE), np.float32),
+        window,
+        window,
+        np.full((count, 2), np.nan),
         Missed(NONE, NONE, np.zeros(0, "<U1")),
     )
 

@@ -8,6 +8,7 @@ from beatgan.model.calibration import Calibration
 from beatgan.model.model import Model
 from beatgan.model.networks import Student
 from beatgan.spec import PreprocessSpec
+from beatgan.types import RHYTHM_SIZE
 from beatgan_train.data.beat_set import BeatSet, Missed
 from beatgan_train.evaluation.examples import RankedBeats, galleries, spread_out, worst_records
 from beatgan_train.evaluation.metrics import Scored
@@ -27,7 +28,9 @@ def chosen() -> RankedBeats:
     nothing = np.empty(0, np.int64)
     beats = BeatSet(
         ("100", "103", "105"), record, np.arange(60), label, windows, windows, np.zeros(60),
-        np.full(60, 0.5), np.full(60, "good"), Missed(nothing, nothing, np.empty(0, "<U1")),
+        np.full(60, 0.5), np.full(60, "good"), np.full(60, np.nan),
+        np.zeros((60, RHYTHM_SIZE), np.float32), windows, windows, np.full((60, 2), np.nan),
+        Missed(nothing, nothing, np.empty(0, "<U1")),
     )  # fmt: skip
     return RankedBeats(beats, np.arange(60), values, THRESHOLD)
 

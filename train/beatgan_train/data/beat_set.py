@@ -18,7 +18,7 @@ from beatgan.errors import RecordError, UsageError
 from beatgan.frontend import Frontend
 from beatgan.records import Recording, read_recording
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Doubles, Floats, Ints, Quality
+from beatgan.types import EMPTY, RHYTHM_SIZE, Beat, Doubles, Floats, Ints, Quality
 from beatgan_train.ec57.annotations import Labels, Reference, read_reference
 from beatgan_train.ec57.beat_matching import WINDOW_S, match
 
@@ -41,7 +41,10 @@ class BeatSet:
     ``record`` indexes ``records``. ``label`` is an AAMI class, or empty where no reference beat
     lies within 150 ms. ``window`` and ``reference`` have shape (n, spec.length); they are all zero
     where ``quality`` is unusable, and such rows are neither trained on nor scored: see `usable`.
-    ``distance`` is NaN where a beat has none.
+    ``second_window`` and ``second_template``, likewise, are those of the other lead in use, all
+    zero where it had no share in ``distance``; there ``lead_distances``, of shape (n, 2), is NaN in
+    its second column. ``distance``, ``lead_distances`` and ``rr_ms`` are NaN where a beat has none.
+    ``rhythm`` has shape (n, RHYTHM_SIZE), see `Beat`.
     """
 
     records: tuple[str, ...]
@@ -53,6 +56,11 @@ class BeatSet:
     distance: Doubles
     prematurity: Doubles
     quality: Labels
+    rr_ms: Doubles
+    rhythm: Floats
+    second_window: Floats
+    second_template: Floats
+    lead_distances: Doubles
     missed: Missed
 
     def __len__(self) -> int:
@@ -73,19 +81,25 @@ class BeatSet:
         return np.isin(self.record, [i for i, n in enumerate(self.records) if n in names])
 
     def beat(self, row: int) -> Beat:
-        """One row as a scorer sees it; what no score depends on (RR, arrival) is left blank."""
+        """One row as a scorer sees it; what no score depends on (arrival, lead) is left blank."""
         good = bool(self.quality[row] != Quality.UNUSABLE.value)
+        own_distance, second_distance = map(_known, self.lead_distances[row])
+        two = good and second_distance is not None
         return Beat(
             n=row,
             sample=int(self.sample[row]),
             known_at=int(self.sample[row]),
             lead="",
-            rr_ms=None,
+            rr_ms=_known(self.rr_ms[row]),
             quality=Quality(str(self.quality[row])),
-            window=self.window[row] if good else np.empty(0, np.float32),
-            template=self.reference[row] if good else np.empty(0, np.float32),
-            distance=None if np.isnan(self.distance[row]) else float(self.distance[row]),
+            window=self.window[row] if good else EMPTY,
+            template=self.reference[row] if good else EMPTY,
+            distance=_known(self.distance[row]),
             prematurity=float(self.prematurity[row]),
+            rhythm=self.rhythm[row],
+            second_window=self.second_window[row] if two else EMPTY,
+            second_template=self.second_template[row] if two else EMPTY,
+            lead_distances=(own_distance, second_distance),
         )
 
     def take(self, rows: Ints | NDArray[np.bool_]) -> Self:
@@ -100,6 +114,11 @@ class BeatSet:
             self.distance[rows],
             self.prematurity[rows],
             self.quality[rows],
+            self.rr_ms[rows],
+            self.rhythm[rows],
+            self.second_window[rows],
+            self.second_template[rows],
+            self.lead_distances[rows],
             self.missed,
         )
 
@@ -191,6 +210,11 @@ def beat_set(
         distance=np.array([b.distance for b in beats], dtype=np.float64),
         prematurity=np.array([b.prematurity for b in beats], dtype=np.float64),
         quality=np.array([b.quality.value for b in beats], dtype="<U8"),
+        rr_ms=np.array([b.rr_ms for b in beats], dtype=np.float64),
+        rhythm=np.array([b.rhythm for b in beats], np.float32).reshape(-1, RHYTHM_SIZE),
+        second_window=rows([b.second_window for b in beats]),
+        second_template=rows([b.second_template for b in beats]),
+        lead_distances=np.array([b.lead_distances for b in beats], np.float64).reshape(-1, 2),
         missed=Missed(
             np.zeros(int(lost.sum()), dtype=np.int64), reference.sample[lost], reference.label[lost]
         ),
@@ -216,12 +240,21 @@ def join(parts: Sequence[BeatSet]) -> BeatSet:
         distance=column("distance"),
         prematurity=column("prematurity"),
         quality=column("quality"),
+        rr_ms=column("rr_ms"),
+        rhythm=column("rhythm"),
+        second_window=column("second_window"),
+        second_template=column("second_template"),
+        lead_distances=column("lead_distances"),
         missed=Missed(
             np.concatenate([p.missed.record + k for p, k in zip(parts, shift[:-1], strict=True)]),
             np.concatenate([p.missed.sample for p in parts]),
             np.concatenate([p.missed.label for p in parts]),
         ),
     )
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _one(path: Path, spec: PreprocessSpec, coefficients: AlarmCoefficients) -> BeatSet:
