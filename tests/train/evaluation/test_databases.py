@@ -29,7 +29,7 @@ def write(path: Path, content: object) -> Path:
     return path
 
 
-def test_a_row_for_each_file_and_none_where_there_is_nothing(tmp_path: Path) -> None:
+def test_a_column_for_each_file_and_none_where_there_is_nothing(tmp_path: Path) -> None:
     share = {"value": 0.925, "interval": AROUND}
     ectopics = [
         {"name": "VEB", "sensitivity": share, "ppv": share},
@@ -38,15 +38,15 @@ def test_a_row_for_each_file_and_none_where_there_is_nothing(tmp_path: Path) -> 
     classified = result(tested_on="cudb", classification={"ectopics": ectopics})
     files = [write(tmp_path / "a.json", result()), write(tmp_path / "b.json", classified)]
     (grid,) = beside(read_rows(files))
-    first, second = (dict(zip(grid.header, row, strict=True)) for row in grid.rows)
-    assert first["database"] == "svdb"
+    assert grid.header == ("", "svdb", "cudb")
+    first, second = ({name: cells[k] for name, *cells in grid.rows} for k in (0, 1))
+    assert first["patients"] == "38"
     assert first["AUC"] == "0.900 [0.800, 0.950]"
     assert first["V, AP"] == "0.700 [0.800, 0.950]"
     assert first["S, AUC"] == first["VEB Se"] == first["SVEB PPV"] == "none"
-    assert second["database"] == "cudb"
     assert second["VEB PPV"] == second["SVEB Se"] == "92.5 % [80.0, 95.0]"
     assert second["SVEB PPV"] == "none"
-    assert second["model"] == "student 0123"
+    assert "svdb: student 0123; cudb: student 0123." in grid.note
 
 
 def test_no_file_no_table() -> None:

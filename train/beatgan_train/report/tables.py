@@ -173,14 +173,16 @@ def beside(databases: Sequence[DatabaseRow]) -> list[Grid]:
     """One database beside the other; nothing where there is no other."""
     if not databases:
         return []
-    rates = [f"{name} {rate}" for name in ECTOPICS for rate in ("Se", "PPV")]
+    models = "; ".join(f"{row.database}: {row.model}" for row in databases)
+    cells = [_database_cells(row) for row in databases]
     return [
         Grid(
             "Each database, with the model that was tested on it",
-            "Meant for models that were made without the database in their row. AUC and AP of all "
-            "abnormal beats, of V and of S against N; VEB and SVEB as EC57 counts them, gross.",
-            ("database", "patients", "AUC", "AP", "V, AP", "S, AUC", *rates, "model"),
-            [_database_cells(row) for row in databases],
+            "Meant for models that were made without the database in their column. AUC and AP of "
+            "all abnormal beats, of V and of S against N; VEB and SVEB gross, as EC57 counts them. "
+            f"Models: {models}.",
+            ("", *(row.database for row in databases)),
+            [(name, *(column[name] for column in cells)) for name in cells[0]],
         )
     ]
 
@@ -336,23 +338,27 @@ def _record_cells(row: RecordRow) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _ectopics(rows: Sequence[EctopicFigures]) -> Grid:
+def _ectopics(columns: Sequence[EctopicFigures]) -> Grid:
+    cells = [_ectopic_cells(each) for each in columns]
     return Grid(
         "Ventricular (VEB) and supraventricular (SVEB) ectopic beats, as EC57 counts them",
         "Gross: every beat counted alike; average: the mean over the records that have the figure. "
         "A missed beat is a miss, a false detection called so a false positive; F and Q called V, "
         "and Q called S, count neither way.",
-        ("", "TP", "FP", "FN", "Se", "PPV", "F1", "average Se", "average PPV", "average F1"),
-        [
-            (
-                row.name, f"{row.tp:,}", f"{row.fp:,}", f"{row.fn:,}",
-                *(_share(each) for each in (row.sensitivity, row.ppv, row.f1)),
-                *(f"{percent(row.average[r])} of {row.averaged[r]}" if row.averaged[r] else NONE
-                  for r in RATES),
-            )
-            for row in rows
-        ],
-    )  # fmt: skip
+        ("", *(each.name for each in columns)),
+        [(name, *(column[name] for column in cells)) for name in cells[0]],
+    )
+
+
+def _ectopic_cells(of: EctopicFigures) -> dict[str, str]:
+    cells = {"TP": f"{of.tp:,}", "FP": f"{of.fp:,}", "FN": f"{of.fn:,}"}
+    gross = {"Se": of.sensitivity, "PPV": of.ppv, "F1": of.f1}
+    cells |= {f"{name}, gross": _share(each) for name, each in gross.items()}
+    for name, rate in zip(gross, RATES, strict=True):
+        count = of.averaged[rate]
+        text = f"{percent(of.average[rate])} (records: {count})" if count else NONE
+        cells[f"{name}, average"] = text
+    return cells
 
 
 def _confusion(found: Classification) -> Grid:
@@ -394,12 +400,14 @@ def _ectopics_by_record(found: Classification) -> Grid:
     )
 
 
-def _database_cells(row: DatabaseRow) -> tuple[str, ...]:
-    ranks = (figure(each.value, each.interval) for each in (row.auc, row.ap, row.v_ap, row.s_auc))
-    shares = (
-        _share(each) for name in ECTOPICS for each in row.ectopics.get(name, (NOTHING, NOTHING))
-    )
-    return row.database, str(row.patients), *ranks, *shares, row.model
+def _database_cells(row: DatabaseRow) -> dict[str, str]:
+    ranks = {"AUC": row.auc, "AP": row.ap, "V, AP": row.v_ap, "S, AUC": row.s_auc}
+    cells = {"patients": str(row.patients)}
+    cells |= {name: figure(each.value, each.interval) for name, each in ranks.items()}
+    for name in ECTOPICS:
+        sensitivity, ppv = row.ectopics.get(name, (NOTHING, NOTHING))
+        cells |= {f"{name} Se": _share(sensitivity), f"{name} PPV": _share(ppv)}
+    return cells
 
 
 def _share(of: Measured) -> str:
