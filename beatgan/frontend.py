@@ -8,7 +8,6 @@ is done by ``stream.py``; this file chooses leads and makes values of what comes
 from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from hashlib import sha256
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from beatgan.lead_names import is_other, lead_name
 from beatgan.signal import resample, signal_quality
 from beatgan.spec import PreprocessSpec
 from beatgan.types import (
+    EMPTY,
     MAX_FS,
     MAX_LEADS,
     MAX_SAMPLE,
@@ -41,6 +41,7 @@ Event = Beat | SignalChange | RhythmStatus
 FORGOTTEN_S = 4.0  # of lost signal: after this, more of it changes nothing but the counts
 FRAME = 400  # model-rate samples taken in at once: bounds the events that one call can make
 CONDITIONS = {1 << place: condition for place, condition in enumerate(signal_quality.CONDITIONS)}
+NO_PAIR = EMPTY, EMPTY  # window and template
 
 
 def choose_leads(leads: Sequence[str], preferred: Sequence[str], count: int) -> list[int]:
@@ -89,11 +90,10 @@ class Frontend:
         if not 0 <= first < MAX_SAMPLE:
             raise StreamError("range", f"first must be within 0..{MAX_SAMPLE - 1}, got {first}")
         columns = choose_leads(leads, spec.leads, len(leads))
-        used = 1 + (spec.second_lead > 0)
+        used = min(len(columns), 1 + (spec.second_lead > 0))
+        self._row_size = emit.row_size(used, spec.length)
         self._coefficients = coefficients
         self._spec, self._rate, self._length, self._fs = spec, spec.rate, spec.length, fs
-        ends = [0, *range(RHYTHM_SIZE, emit.row_size(2, spec.length) + 1, spec.length)]
-        self._parts = [slice(*part) for part in pairwise(ends)]  # the arrays in a beat's row
         self._width = len(leads)
         self._names = tuple(leads)
         self._unused_leads = np.array(columns[used:], np.int64)
@@ -205,7 +205,7 @@ class Frontend:
 
     def _room(self) -> tuple[NDArray[np.void], Floats]:
         """Room for the events of one call, and for the arrays of their beats."""
-        rows = np.empty((emit.MAX_BEATS, emit.row_size(self._leads.size, self._length)), np.float32)
+        rows = np.empty((emit.MAX_BEATS, self._row_size), np.float32)
         return np.empty(emit.MAX_EVENTS, emit.EVENT), rows
 
     def _ready(self, seen: int) -> int:
@@ -234,12 +234,10 @@ class Frontend:
 
     def _beat(self, lead: str, sample: int, known_at: int, values: list[Any], row: Floats) -> Beat:
         n, interval, quality, distance, own_distance, second_distance, prematurity = values
-        two = second_distance == second_distance
-        leads = 0 if quality == UNUSABLE else 1 + two
-        arrays = row[: emit.row_size(leads, self._length)].copy()  # what is beyond it is empty
-        rhythm, window, template, second_window, second_template = [
-            arrays[part] for part in self._parts
-        ]
+        usable, two = quality != UNUSABLE, second_distance == second_distance
+        row = row.copy()  # one copy is cheaper than one of each part
+        window, template = self._pair(row, 0) if usable else NO_PAIR
+        second_window, second_template = self._pair(row, 1) if usable and two else NO_PAIR
         return Beat(
             n=n,
             sample=sample,
@@ -251,7 +249,7 @@ class Frontend:
             template=template,
             distance=distance if distance == distance else None,
             prematurity=prematurity,
-            rhythm=rhythm,
+            rhythm=row[:RHYTHM_SIZE],
             second_window=second_window,
             second_template=second_template,
             lead_distances=(
@@ -259,3 +257,9 @@ class Frontend:
                 second_distance if two else None,
             ),
         )
+
+    def _pair(self, row: Floats, which: int) -> tuple[Floats, Floats]:
+        """Window and template, in a beat's row, of its own lead (0) or of the second one (1)."""
+        start = emit.row_size(which, self._length)
+        middle = start + self._length
+        return row[start:middle], row[middle : middle + self._length]
