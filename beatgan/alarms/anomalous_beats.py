@@ -1,4 +1,4 @@
-"""Alarm `beat.anomalous`: k of the latest n beats are anomalous.
+"""Alarm `beat.anomalous`: k of the latest n beats are anomalous, by their final scores.
 
 Knows scores and their beats' quality, not why a beat is anomalous. A pure fold.
 """
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput, BeatEpisode
+from beatgan.alarms.detector import AlarmEvent, AlarmInput, BeatEpisode, FinalScore
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.types import Phase, Quality, Score
 
@@ -31,14 +31,14 @@ class AnomalousBeatsDetector:
 
     def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
-        if not isinstance(event, Score) or event.value is None:
+        if not isinstance(event, FinalScore) or event.score.value is None:
             return ()
-        recent = self.state.recent
-        recent.append(event.with_own_arrays() if _may_begin(event) else None)
+        score, recent = event.score, self.state.recent
+        recent.append(score.with_own_arrays() if _may_begin(score) else None)
         del recent[: -self.limits.among_beats]
         if self.state.episode is None:
             return self._begin(event.known_at)
-        return self._go_on(self.state.episode, event)
+        return self._go_on(self.state.episode, score, event.known_at)
 
     def close(self, sample: int) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
@@ -54,15 +54,15 @@ class AnomalousBeatsDetector:
         self.state.episode = BeatEpisode.begin(found, known_at)
         return (self.state.episode.event(CODE, Phase.START, known_at),)
 
-    def _go_on(self, episode: BeatEpisode, score: Score) -> Sequence[AlarmEvent]:
+    def _go_on(self, episode: BeatEpisode, score: Score, known_at: int) -> Sequence[AlarmEvent]:
         if score.anomalous:
             episode.add(score)
         else:
             episode.others += 1
         if episode.others >= self.limits.clear_beats:
             self.state = State()
-            return (episode.event(CODE, Phase.END, score.known_at),)
-        return episode.update(CODE, score.known_at, self.limits.update_s * self._fs)
+            return (episode.event(CODE, Phase.END, known_at),)
+        return episode.update(CODE, known_at, self.limits.update_s * self._fs)
 
 
 def _may_begin(score: Score) -> bool:

@@ -14,7 +14,18 @@ from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.types import Kind, Phase, Priority, RhythmStatus, Score, SignalChange
 
-AlarmInput = Score | SignalChange | RhythmStatus
+
+class FinalScore(Struct, frozen=True, eq=False, gc=False):
+    """A beat's final score: as revised, or the first one where it is not revised.
+
+    ``known_at``: with so many samples it was known that no other follows.
+    """
+
+    score: Score
+    known_at: int
+
+
+AlarmInput = Score | FinalScore | SignalChange | RhythmStatus
 
 
 class AlarmEvent(Struct, frozen=True, eq=False, gc=False):
@@ -50,6 +61,8 @@ class AlarmEvent(Struct, frozen=True, eq=False, gc=False):
 
 class AlarmDetector(Protocol):
     """Says when an alarm condition begins, has news and ends.
+
+    It goes by beats' first scores or by their final ones, and is given those alone.
 
     Laws: the same inputs give the same events; ``state`` is all that it remembers, so that another
     detector given it goes on where this one was; ``limits`` may be replaced at any time.

@@ -20,10 +20,10 @@ from beatgan.alarms import (
     ventricular_run,
 )
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmDetector, AlarmEvent, AlarmInput
+from beatgan.alarms.detector import AlarmDetector, AlarmEvent, AlarmInput, FinalScore
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.ventricular_beat import VentricularClassifier
-from beatgan.types import Alert, Condition, Kind, Phase, Priority, Score, SignalChange
+from beatgan.types import Alert, Condition, Kind, Phase, Priority, RhythmStatus, Score, SignalChange
 
 DetectorStates = tuple[
     anomalous_beats.State,
@@ -44,6 +44,23 @@ class Budget(Struct):
     suppressed: int = 0  # episodes not reported since the code's last alert
 
 
+class Awaiting(Struct):
+    """The latest beat's score, which may be revised when the next beat is known.
+
+    No alarm waits for that beyond ``until`` samples, or when the signal is lost: the first score is
+    ``used`` then.
+    """
+
+    score: Score
+    until: int
+    used: bool = False
+
+    def overdue(self, event: AlarmInput) -> bool:
+        """Whether ``event`` shows that alarms have waited for long enough."""
+        lost = isinstance(event, SignalChange) and event.suspended
+        return not self.used and (lost or event.known_at > self.until)
+
+
 class PolicyState(Struct):
     """All that a policy remembers, for a checkpoint. Episodes are keyed by `AlarmEvent.episode`."""
 
@@ -53,6 +70,7 @@ class PolicyState(Struct):
     active: dict[str, int] = field(default_factory=dict)  # numbers of those reported, under way
     held: dict[str, AlarmEvent] = field(default_factory=dict)  # under way, but held back
     budgets: dict[AlarmCode, Budget] = field(default_factory=dict)
+    awaiting: Awaiting | None = None
 
 
 class EpisodePolicy:
@@ -66,32 +84,62 @@ class EpisodePolicy:
     def __init__(self, limits: AlarmLimits, ventricular: VentricularClassifier, fs: float) -> None:
         self._limits, self._fs = limits, fs
         self._technical = technical.TechnicalDetector(limits)
-        self._detectors: list[AlarmDetector] = [
-            anomalous_beats.AnomalousBeatsDetector(limits, fs),
+        self._by_final_scores: list[AlarmDetector] = [
+            anomalous_beats.AnomalousBeatsDetector(limits, fs)
+        ]
+        self._by_first_scores: list[AlarmDetector] = [
             self._technical,
             asystole.AsystoleDetector(limits, fs),
             ventricular_fibrillation.VentricularFibrillationDetector(limits, fs),
             ventricular_run.VentricularRunDetector(limits, ventricular, fs),
             heart_rate.HeartRateDetector(limits, fs),
         ]
+        self._detectors = self._by_final_scores + self._by_first_scores
         self._state = PolicyState(self._detector_states())
         self._suppressed: list[AlarmCode] = []
 
-    def push(self, event: AlarmInput) -> list[Alert]:
-        """The alerts that this input gives rise to."""
+    def push(
+        self, event: Score | SignalChange | RhythmStatus, revisable_until: int | None = None
+    ) -> list[Alert]:
+        """The alerts that this input gives rise to.
+
+        A score is final, unless it may be revised until ``revisable_until`` samples are known: then
+        `settle` says what is.
+        """
+        alerts: list[Alert] = []
+        awaiting = self._state.awaiting
+        if isinstance(event, Score):
+            alerts += self.settle(None, event.known_at)
+        elif awaiting is not None and awaiting.overdue(event):
+            awaiting.used = True
+            alerts += self._tell(FinalScore(awaiting.score, event.known_at))
         if isinstance(event, SignalChange):
             self._state.suspended = event.suspended
-        alerts: list[Alert] = []
-        for detector in self._detectors:
-            for each in detector.push(event):
-                alerts += self._admit(each)
-        if self._state.held:
-            alerts += self._release(event.known_at)
-        return alerts
+        if not isinstance(event, Score):
+            return alerts + self._tell(event)
+        if revisable_until is None:
+            return alerts + self._tell(FinalScore(event, event.known_at), event)
+        self._state.awaiting = Awaiting(event.with_own_arrays(), revisable_until)
+        return alerts + self._tell(event)
+
+    @property
+    def awaiting(self) -> Score | None:
+        """The score of the latest beat, if it may still be revised."""
+        return None if self._state.awaiting is None else self._state.awaiting.score
+
+    def settle(self, revised: Score | None, known_at: int) -> list[Alert]:
+        """The alerts that the latest beat's final score gives rise to, if it may be revised.
+
+        That is ``revised``, or where that is None its first score.
+        """
+        awaiting, self._state.awaiting = self._state.awaiting, None
+        if awaiting is None or awaiting.used:
+            return []
+        return self._tell(FinalScore(awaiting.score if revised is None else revised, known_at))
 
     def close(self, sample: int) -> list[Alert]:
         """The stream ends at ``sample``, and so does every episode under way."""
-        return [
+        return self.settle(None, sample) + [
             alert
             for detector in self._detectors
             for event in detector.close(sample)
@@ -131,6 +179,18 @@ class EpisodePolicy:
         self._state = state
         for detector, remembered in zip(self._detectors, state.detectors, strict=True):
             detector.state = remembered
+
+    def _tell(self, *inputs: AlarmInput) -> list[Alert]:
+        """The alerts that ``inputs`` give rise to which became known together."""
+        alerts: list[Alert] = []
+        for each in inputs:
+            last = isinstance(each, FinalScore)
+            for detector in self._by_final_scores if last else self._by_first_scores:
+                for event in detector.push(each):
+                    alerts += self._admit(event)
+        if self._state.held:
+            alerts += self._release(inputs[-1].known_at)
+        return alerts
 
     def _detector_states(self) -> DetectorStates:
         return cast(DetectorStates, tuple(detector.state for detector in self._detectors))

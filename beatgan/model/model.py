@@ -23,6 +23,8 @@ MIN_ERROR = 1e-8  # of a mean squared error, so that its logarithm is finite
 class Model:
     """A ``beatgan.model.scorer.Scorer``: stateless, shared by all streams."""
 
+    revises = False
+
     def __init__(
         self,
         spec: PreprocessSpec,
@@ -46,6 +48,10 @@ class Model:
             self._unscored(beat) if beat.quality is Quality.UNUSABLE else next(scored)
             for beat in beats
         ]
+
+    def revise(self, scores: Sequence[Score], next_rr_ms: Sequence[float]) -> list[Score]:  # noqa: ARG002
+        """The scores as they are: the next beat says nothing more."""
+        return list(scores)
 
     def _score(self, beats: Sequence[Beat]) -> list[Score]:
         windows = _stacked([beat.window for beat in beats])

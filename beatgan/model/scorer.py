@@ -1,4 +1,4 @@
-"""What a score means, stated once. Any object with these two members can stand in for a model."""
+"""What a score means, stated once. Any object with these members can stand in for a model."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -18,5 +18,17 @@ class Scorer(Protocol):
     def threshold(self) -> float:
         """Beats with a higher value are anomalous."""
 
+    @property
+    def revises(self) -> bool:
+        """Whether `revise` can say more than `score` did."""
+
     def score(self, beats: Sequence[Beat]) -> list[Score]:
         """One score for each beat, in the same order."""
+
+    def revise(self, scores: Sequence[Score], next_rr_ms: Sequence[float]) -> list[Score]:
+        """The same beats' scores, now that the RR interval to the next beat is known, in ms.
+
+        In the same order. What is said of a beat depends on its score and its interval alone, to
+        the bit; a value stays None where it was. The scores may be of another model of the same
+        preprocessing, in whose place this one has come meanwhile.
+        """

@@ -16,11 +16,12 @@ from beatgan.alarms.policy import EpisodePolicy
 from beatgan.alarms.ventricular_beat import VentricularClassifier
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError
-from beatgan.frontend import Frontend
+from beatgan.frontend import Event, Frontend
 from beatgan.model.model import Model
+from beatgan.model.revision import REVISE_WITHIN_S, revisable_until, revisions
 from beatgan.model.synthetic_ecg import synthetic_alarms
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Alert, Beat, Floats
+from beatgan.types import Alert, Beat, Floats, Score
 
 TOLERANCE = 1e-3  # of a self-test score: processors round differently, by about 1e-5
 RecordedAlert = tuple[str, str, int]  # code, phase, onset in samples
@@ -58,21 +59,41 @@ class SelfTest:
         millivolt: Floats = (self.ecg.astype(np.float32) * np.float32(self.scale))[:, np.newaxis]
         frontend = Frontend(spec, coefficients, self.fs, ["ECG"])
         events = [*frontend.push(millivolt), *frontend.close()]
-        scores = model.score([event for event in events if isinstance(event, Beat)])
-        found = [(score.beat.sample, score.value) for score in scores if score.value is not None]
-
-        ventricular = VentricularClassifier(spec, coefficients.ventricular)
-        policy = EpisodePolicy(AlarmLimits(), ventricular, self.fs)
-        following = iter(scores)
-        alerts: list[Alert] = []
-        for event in events:
-            alerts += policy.push(next(following) if isinstance(event, Beat) else event)
-        alerts += policy.close(self.ecg.size)
+        beats = [event for event in events if isinstance(event, Beat)]
+        scores = model.score(beats)
+        revised = revisions(model, scores, [*beats[1:], None], REVISE_WITHIN_S)
+        alerts = self._alerts(spec, coefficients, model, events, scores, revised)
+        last = [a if b is None else b for a, b in zip(scores, revised, strict=True)]
+        found = [(score.beat.sample, score.value) for score in last if score.value is not None]
         return (
             tuple(sample for sample, _ in found),
             tuple(value for _, value in found),
             tuple((str(each.code), str(each.phase), each.onset) for each in alerts),
         )
+
+    def _alerts(
+        self,
+        spec: PreprocessSpec,
+        coefficients: AlarmCoefficients,
+        model: Model,
+        events: Sequence[Event],
+        scores: Sequence[Score],
+        revised: Sequence[Score | None],
+    ) -> list[Alert]:
+        """Those of ``events``, whose beats have these ``scores``, each ``revised`` or not."""
+        ventricular = VentricularClassifier(spec, coefficients.ventricular)
+        policy = EpisodePolicy(AlarmLimits(), ventricular, self.fs)
+        scored = zip(scores, [None, *revised], strict=False)
+        alerts: list[Alert] = []
+        for event in events:
+            if not isinstance(event, Beat):
+                alerts += policy.push(event)
+                continue
+            score, before = next(scored)
+            alerts += policy.settle(before, event.known_at)
+            until = revisable_until(model, score, self.fs, REVISE_WITHIN_S)
+            alerts += policy.push(score, until)
+        return alerts + policy.close(self.ecg.size)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values and a tensor, as stored in a model file."""

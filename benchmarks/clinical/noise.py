@@ -13,6 +13,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from beatgan.model.revision import final_scores
 from beatgan.records import Recording, read_recording
 from beatgan.types import Doubles, Quality
 from beatgan_daemon.model_loading import Loaded, load_model
@@ -63,7 +64,7 @@ class Rows:
 def rows_of(recording: Recording, reference: Reference, loaded: Loaded, noisy: bool) -> Rows:
     """The beats that the front end finds, scored. ``noisy``: whether `nst` has been at work."""
     beats = beats_of(recording, loaded.spec, loaded.coefficients)
-    scores = loaded.scorer.score(beats)
+    scores = final_scores(loaded.scorer, beats)
     samples = np.array([b.sample for b in beats], np.int64)
     label, found = label_beats(samples, reference)
     return Rows(

@@ -47,7 +47,7 @@ def scores(
     messages = score_recordings(
         [recording], loaded.spec, loaded.coefficients, loaded.scorer, limits
     )
-    beats = [message for message in messages if isinstance(message, BeatMessage)]
+    beats = {m.n: m for m in messages if isinstance(m, BeatMessage)}.values()  # revised or not
     found = np.array([beat.sample for beat in beats], dtype=np.int64)
     value = np.array([-np.inf if beat.score is None else beat.score for beat in beats])
     pairs = beat_matching.match(reference.sample, found, beat_matching.WINDOW_S * reference.fs)

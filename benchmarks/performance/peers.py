@@ -21,6 +21,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from msgspec import UNSET
 from rich.console import Console
 from rich.table import Table
 
@@ -58,7 +59,7 @@ def batch(loaded: Loaded, recording: Recording) -> Callable[[], int]:
 
     def beat_of(message: Message) -> bool:
         encode_json(message)
-        return isinstance(message, BeatMessage)
+        return is_first(message)
 
     return work
 
@@ -93,7 +94,12 @@ def sent(messages: Sequence[Message]) -> int:
     """The messages as bytes; how many are beats."""
     for message in messages:
         encode_message(message)
-    return count(isinstance(message, BeatMessage) for message in messages)
+    return count(map(is_first, messages))
+
+
+def is_first(message: Message) -> bool:
+    """Whether it is the first message of a beat."""
+    return isinstance(message, BeatMessage) and message.revised is UNSET
 
 
 def interleaved(recording: Recording, streams: int) -> list[Frame]:

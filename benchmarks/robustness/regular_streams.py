@@ -68,7 +68,7 @@ class Listener:
                 if socket.poll(100):
                     message = json.loads(socket.recv_multipart()[1])
                     self.gaps += message.get("state") in ("gap", "shed")
-                    if message["type"] == "beat":
+                    if message["type"] == "beat" and "revised" not in message:
                         self.received.append(
                             (message["stream"], message["sample"], time.monotonic())
                         )

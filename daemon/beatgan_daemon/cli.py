@@ -208,7 +208,12 @@ def score(
     if lead is not None:
         recordings = map(partial(only, lead=lead), recordings)
     messages = score_recordings(
-        recordings, loaded.spec, loaded.coefficients, loaded.scorer, settings.alarms
+        recordings,
+        loaded.spec,
+        loaded.coefficients,
+        loaded.scorer,
+        settings.alarms,
+        revise_within=settings.model.revise_within_s,
     )
     with tidy_end(), writing(out, records) as file:
         for message in messages:

@@ -36,6 +36,7 @@ COUNTERS = {
     "frames_shed": "Frames dropped unread because the daemon was overloaded",
     "clock_steps": "Jumps of a source's clock against its samples",
     "beats_scored": "Beats given a score",
+    "beats_revised": "Beats given a second and last score, when the next beat was known",
     "streams_restored": "Streams that go on from a checkpoint",
     "checkpoints": "Checkpoints of a stream written",
     "checkpoint_failures": "Checkpoints of a stream that could not be written; tried again",
@@ -169,6 +170,10 @@ class Metrics(Observer):
     def scored(self, beats: int) -> None:
         """``beats`` beats were given a score."""
         self._counters["beats_scored"].inc(beats)
+
+    def revised(self, beats: int) -> None:
+        """``beats`` beats that had a score were given their last one."""
+        self._counters["beats_revised"].inc(beats)
 
     def unscored(self, reason: str) -> None:
         """A beat was found but could not be scored."""

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from beatgan.model.revision import REVISE_WITHIN_S
 from beatgan_daemon.log import Format, Level
 
 
@@ -149,6 +150,9 @@ class ModelSettings(StrictModel):
 
     path: Path = Field(description="model file made by beatgan-train distill")
     device: Device = Field("auto", description="auto|cpu|cuda[:N]; auto takes a GPU if usable")
+    revise_within_s: float = Field(
+        REVISE_WITHIN_S, ge=0, le=10, description="revise a score when the next beat comes so soon"
+    )
 
 
 class BatchSettings(StrictModel):

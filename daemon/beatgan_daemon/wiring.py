@@ -62,6 +62,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         silence=settings.streams.silence_s,
         max_streams=settings.streams.max,
         reorder=settings.streams.reorder_ms / 1000,
+        revise_within=settings.model.revise_within_s,
     )
 
 

@@ -22,13 +22,14 @@ from beatgan_daemon import log
 from beatgan_daemon.pipeline.engine import Engine, EngineSettings
 from beatgan_daemon.pipeline.observer import Observer
 from beatgan_train.training.coefficients import coefficients_of
+from tests.support.scorers import SaysAllAtOnce
 
 COEFFICIENTS = coefficients_of("full")
 
 FS = 360.0
 
 
-class DistanceScorer:
+class DistanceScorer(SaysAllAtOnce):
     """Scores a beat by its distance to the patient's own reference: no network, no torch."""
 
     threshold = -1.5
@@ -59,6 +60,26 @@ class ClassifyingScorer(DistanceScorer):
         return replace(score, probabilities=(n, s, v, f, q))
 
 
+class RevisingScorer(ClassifyingScorer):
+    """The same, and by the interval to the next beat: higher the longer that is.
+
+    A pause behind it makes a beat that was normal anomalous; one on time makes it normal again.
+    """
+
+    revises = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.revisions: list[int] = []
+
+    def revise(self, scores: Sequence[Score], next_rr_ms: Sequence[float]) -> list[Score]:
+        self.revisions.append(len(scores))
+        return [
+            replace(score, value=None if score.value is None else score.value + (rr - 850) / 100)
+            for score, rr in zip(scores, next_rr_ms, strict=True)
+        ]
+
+
 class CountingObserver(Observer):
     """Every count under its metric's word, with labels in brackets."""
 
@@ -86,6 +107,9 @@ class CountingObserver(Observer):
 
     def scored(self, beats: int) -> None:
         self._counts["scored"] += beats
+
+    def revised(self, beats: int) -> None:
+        self._counts["revised"] += beats
 
     def unscored(self, reason: str) -> None:
         self._counts[f"unscored[{reason}]"] += 1
@@ -125,6 +149,12 @@ def new_scorer() -> Callable[[], Scorer]:
 def new_classifying_scorer() -> Callable[[], Scorer]:
     """A factory of scorers that give classes, too, and need no network."""
     return ClassifyingScorer
+
+
+@pytest.fixture(scope="session")
+def new_revising_scorer() -> Callable[[], Scorer]:
+    """A factory of scorers that give classes and revise, and need no network."""
+    return RevisingScorer
 
 
 @pytest.fixture(scope="session")

@@ -60,6 +60,7 @@ def test_every_promised_metric_is_there_and_counts() -> None:
     metrics.rejected("header")
     metrics.rejected("header")
     metrics.scored(5)
+    metrics.revised(3)
     metrics.unscored("unusable")
     metrics.alerted("beat.anomalous", "medium")
     metrics.streams(4)
@@ -74,6 +75,7 @@ def test_every_promised_metric_is_there_and_counts() -> None:
     assert samples["beatgan_clock_steps_total", ()] == 1
     assert samples["beatgan_frames_rejected_total", (("reason", "header"),)] == 2
     assert samples["beatgan_beats_scored_total", ()] == 5
+    assert samples["beatgan_beats_revised_total", ()] == 3
     assert samples["beatgan_beats_unscored_total", (("reason", "unusable"),)] == 1
     labels = (("code", "beat.anomalous"), ("priority", "medium"))
     assert samples["beatgan_alerts_total", labels] == 1

@@ -127,7 +127,8 @@ def seconds(
 
 
 def beats(messages: list[Message]) -> list[Message]:
-    return [message for message in messages if message["type"] == "beat"]
+    """Each beat's first message."""
+    return [m for m in messages if m["type"] == "beat" and "revised" not in m]
 
 
 def states(messages: list[Message]) -> list[str]:

@@ -49,7 +49,8 @@ def scored(model_file: Path) -> Scored:
         told = score_recordings(
             [read_recording(path)], loaded.spec, loaded.coefficients, loaded.scorer, AlarmLimits()
         )
-        return [message for message in told if isinstance(message, BeatMessage)]
+        beats = {m.n: m for m in told if isinstance(m, BeatMessage)}  # revised or not
+        return list(beats.values())
 
     return score
 

@@ -15,6 +15,7 @@ from beatgan_daemon.pipeline.engine import Engine, EngineSettings
 from beatgan_daemon.playback.chunks import cut
 from beatgan_train.data.beat_set import load
 from beatgan_train.training.coefficients import coefficients_of
+from tests.support.scorers import SaysAllAtOnce
 
 COEFFICIENTS = coefficients_of("full")
 
@@ -27,7 +28,7 @@ def identity(beat: Beat) -> list[object]:
     return [v.tobytes() if isinstance(v, np.ndarray) else v for v in astuple(comparable)]
 
 
-class Checkpointer:
+class Checkpointer(SaysAllAtOnce):
     """A scorer that keeps the beats it is served."""
 
     threshold = 0.0

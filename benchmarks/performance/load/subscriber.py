@@ -26,6 +26,7 @@ class BeatFields(msgspec.Struct):
     n: int
     sample: int
     score: float | None
+    revised: bool = False
 
 
 class OtherFields(msgspec.Struct):
@@ -53,7 +54,10 @@ class SubscriberReport(msgspec.Struct, frozen=True):
 
 
 class Received:
-    """Everything that came: of beats (stream, n, sample, ns, whether scored), else counts."""
+    """Everything that came: of beats (stream, n, sample, ns, whether scored), else counts.
+
+    A beat counts with its first message.
+    """
 
     def __init__(self) -> None:
         self.rows = array("q")
@@ -66,8 +70,9 @@ class Received:
         """One message that came at ``now``; its stream's name is s and a number."""
         if topic.startswith(b"beat.s"):
             beat = self._beat(body)
-            scored = beat.score is not None
-            self.rows.extend((int(topic[6:]), beat.n, beat.sample, now, scored))
+            if not beat.revised:
+                scored = beat.score is not None
+                self.rows.extend((int(topic[6:]), beat.n, beat.sample, now, scored))
             return
         other = self._other(body)
         self.message_counts[other.state or f"{other.code} {other.phase}"] += 1

@@ -7,12 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from beatgan.model.revision import revisable_until, revisions
 from beatgan.model.scorer import Scorer
 from beatgan.protocol.messages import AlertMessage, Message
 from beatgan.types import Alert, Beat, Score
 from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
-from beatgan_daemon.pipeline.message_builder import alert_message, beat_message, status_message
+from beatgan_daemon.pipeline.message_builder import (
+    alert_message,
+    beat_message,
+    place_of,
+    status_message,
+)
 from beatgan_daemon.pipeline.observer import Observer
+from beatgan_daemon.pipeline.segment import Segment
 from beatgan_daemon.pipeline.stream import SegmentEnd, StatusChange, StreamEvent
 
 
@@ -28,6 +35,13 @@ def messages_of(outgoing: Iterable[Outgoing]) -> list[Message]:
     return [each.message for each in outgoing]
 
 
+class ScoredBeat(NamedTuple):
+    """A beat's score; and what is said now of the beat ``before`` it, if that is revised."""
+
+    score: Score
+    before: Score | None
+
+
 class BeatBatcher:
     """The events of all streams that wait for their batch, in the order they became known."""
 
@@ -38,12 +52,14 @@ class BeatBatcher:
         active_alarms: ActiveAlarms,
         batch_size: int,
         batch_age: float,
+        revise_within: float,
         observer: Observer,
         clock: Callable[[], float] | None,
     ) -> None:
         """``rate`` is that of the windows, in Hz; for the others see `Engine`."""
         self.scorer, self._rate, self._active_alarms = scorer, rate, active_alarms
         self.batch_size, self.batch_age = batch_size, batch_age
+        self.revise_within = revise_within
         self._observer, self._clock = observer, clock
         self._waiting: list[tuple[StreamEvent, float]] = []  # and when its samples had arrived
         self._beats = 0  # among those waiting
@@ -71,12 +87,15 @@ class BeatBatcher:
     def drain_batch(self, now: float) -> list[Outgoing]:
         """The messages of all events that wait."""
         waiting, self._waiting, self._beats = self._waiting, [], 0
-        scores = iter(self._score([e.what for e, _ in waiting if isinstance(e.what, Beat)]))
+        beats = [(e.segment, e.what) for e, _ in waiting if isinstance(e.what, Beat)]
+        scores = self._score([beat for _, beat in beats])
+        revised = self._revise([segment for segment, _ in beats], scores)
+        scored = map(ScoredBeat, scores, revised)
         if self._clock is not None:
             now = self._clock()
         outgoing: list[Outgoing] = []
         for event, arrived in waiting:
-            messages = self._messages(event, arrived, scores, now)
+            messages = self._messages(event, arrived, scored, now)
             at = None if isinstance(event.what, StatusChange) else arrived
             outgoing += [Outgoing(message, at) for message in messages]
         return outgoing
@@ -94,10 +113,22 @@ class BeatBatcher:
                 self._observer.unscored(score.beat.quality.value)
         return scores
 
+    def _revise(self, segments: Sequence[Segment], scores: Sequence[Score]) -> list[Score | None]:
+        """For each beat's score, that of the beat before it in its segment, if it is revised."""
+        if not self.scorer.revises:
+            return [None] * len(scores)
+        latest: dict[Segment, Score | None] = {}
+        before: list[Score | None] = []
+        for segment, score in zip(segments, scores, strict=True):
+            before.append(latest.get(segment, segment.policy.awaiting))
+            latest[segment] = score
+        following = [score.beat for score in scores]
+        return revisions(self.scorer, before, following, self.revise_within, self.batch_size)
+
     def _messages(
-        self, event: StreamEvent, arrived: float, scores: Iterator[Score], now: float
+        self, event: StreamEvent, arrived: float, scored: Iterator[ScoredBeat], now: float
     ) -> list[Message]:
-        """The messages of one event; ``scores`` are those of the beats, in order."""
+        """The messages of one event; ``scored`` are the beats, in order."""
         what, segment = event.what, event.segment
         if isinstance(what, StatusChange):
             return [status_message(segment, event.times, what)]
@@ -111,16 +142,34 @@ class BeatBatcher:
             if what.over:
                 ended += self._counted(self._active_alarms.release(segment.stream))
             return ended
-        known = next(scores) if isinstance(what, Beat) else what
-        alerts = segment.policy.push(known)
+        if isinstance(what, Beat):
+            return self._beat_messages(event, arrived, next(scored), now)
+        alerts = self._count_suppressed(segment, segment.policy.push(what))
+        return self._alert_messages(event, arrived, alerts, what.known_at, now)
+
+    def _beat_messages(
+        self, event: StreamEvent, arrived: float, scored: ScoredBeat, now: float
+    ) -> list[Message]:
+        """The revision of the beat before, its alerts, the beat's own message, and its alerts."""
+        segment, (score, before) = event.segment, scored
+        policy, known_at = segment.policy, score.known_at
+        messages: list[Message] = []
+        if before is not None and segment.latest_beat is not None:
+            messages.append(beat_message(segment, segment.latest_beat, before, revised=True))
+            self._observer.revised(1)
+            alerts = self._count_suppressed(segment, policy.settle(before, known_at))
+            messages += self._alert_messages(event, arrived, alerts, known_at, now)
+        segment.latest_beat = place = place_of(segment, event.times, score.beat)
+        messages.append(beat_message(segment, place, score))
+        until = revisable_until(self.scorer, score, segment.fs, self.revise_within)
+        alerts = self._count_suppressed(segment, policy.push(score, until))
+        return messages + self._alert_messages(event, arrived, alerts, known_at, now)
+
+    def _count_suppressed(self, segment: Segment, alerts: list[Alert]) -> list[Alert]:
+        """The alerts, once those are counted that will never be."""
         for code in segment.policy.drain_suppressed():
             self._observer.suppressed(code)
-        messages: list[Message] = []
-        if isinstance(known, Score):
-            messages.append(beat_message(segment, event.times, known))
-        if alerts:
-            messages += self._alert_messages(event, arrived, alerts, what.known_at, now)
-        return messages
+        return alerts
 
     def _alert_messages(
         self,
@@ -131,6 +180,8 @@ class BeatBatcher:
         now: float,
     ) -> list[Message]:
         """The messages of alerts. ``recognised``: the sample with which they could be known."""
+        if not alerts:
+            return []
         segment = event.segment
         signal_s = max(0, event.until - recognised) / segment.fs + now - arrived
         messages: list[Message] = []

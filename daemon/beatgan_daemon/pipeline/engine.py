@@ -14,6 +14,7 @@ from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import StreamError
+from beatgan.model.revision import REVISE_WITHIN_S
 from beatgan.model.scorer import Scorer
 from beatgan.protocol.messages import AlertMessage, State
 from beatgan.spec import PreprocessSpec
@@ -41,7 +42,8 @@ class EngineSettings:
 
     Beats are scored as soon as ``batch_size`` wait or one has waited ``batch_age``. A frame that
     comes too early waits ``reorder`` for those that belong before it. A stream without a new sample
-    for ``silence`` raises `signal.no-data`. At most ``max_streams`` are served.
+    for ``silence`` raises `signal.no-data`. At most ``max_streams`` are served. A beat is revised
+    whose next one follows within ``revise_within``; with 0 none is.
     """
 
     batch_size: int
@@ -49,6 +51,7 @@ class EngineSettings:
     silence: float
     max_streams: int
     reorder: float = 0.0
+    revise_within: float = REVISE_WITHIN_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,7 @@ class Engine:
             self.active_alarms,
             settings.batch_size,
             settings.batch_age,
+            settings.revise_within,
             observer,
             clock,
         )
@@ -354,6 +358,7 @@ class Engine:
         self._batcher.scorer, self._limits, self.active_alarms.latch = scorer, limits, limits.latch
         self._batcher.batch_size = settings.batch_size
         self._batcher.batch_age = settings.batch_age
+        self._batcher.revise_within = settings.revise_within
         self._forget = max(self._forget, settings.silence)
         self._settings, self._reorder.max_wait = settings, settings.reorder
         self._selector.silence = settings.silence

@@ -15,8 +15,9 @@ from beatgan.protocol.messages import (
     Probabilities,
     StatusMessage,
 )
-from beatgan.types import Alert, Floats, Phase, Score
+from beatgan.types import Alert, Beat, Floats, Phase, Score
 from beatgan_daemon.pipeline.segment import Segment
+from beatgan_daemon.pipeline.snapshot import BeatPlace
 from beatgan_daemon.pipeline.source_clock import SourceTimes, representable
 from beatgan_daemon.pipeline.stream import StatusChange
 
@@ -25,15 +26,22 @@ DECIMALS = 4  # of an explanation's values; amplitudes are around 1
 STEPS = 10_000  # of a probability: four decimals, in half the time that round(p, 4) takes
 
 
-def beat_message(segment: Segment, times: SourceTimes, score: Score) -> BeatMessage:
-    """The message for one beat, scored or not; ``times`` are those known when it was found."""
+def place_of(segment: Segment, times: SourceTimes, beat: Beat) -> BeatPlace:
+    """Where a beat of the segment is; ``times`` are those known when it was found."""
+    return BeatPlace(segment.beats_before + beat.n, times.at(beat.sample))
+
+
+def beat_message(
+    segment: Segment, place: BeatPlace, score: Score, *, revised: bool = False
+) -> BeatMessage:
+    """The message for one beat, scored or not, or ``revised``."""
     beat = score.beat
     return BeatMessage(
         stream=segment.stream,
         epoch=segment.epoch,
-        n=segment.beats_before + beat.n,
+        n=place.n,
         sample=beat.sample,
-        time_ns=times.at(beat.sample),
+        time_ns=place.time_ns,
         lead=beat.lead,
         rr_ms=beat.rr_ms,
         score=score.value,
@@ -42,6 +50,7 @@ def beat_message(segment: Segment, times: SourceTimes, score: Score) -> BeatMess
         quality=beat.quality.value,
         beat_class=_class(score),
         probabilities=_probabilities(score),
+        revised=revised or UNSET,
     )
 
 

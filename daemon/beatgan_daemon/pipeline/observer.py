@@ -28,6 +28,9 @@ class Observer:
     def scored(self, beats: int) -> None:
         """So many beats were given a score."""
 
+    def revised(self, beats: int) -> None:
+        """So many beats that had a score were given their last one, by then the next was known."""
+
     def unscored(self, reason: str) -> None:
         """One beat was reported without a score; ``reason`` is its quality."""
 

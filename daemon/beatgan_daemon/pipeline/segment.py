@@ -13,7 +13,7 @@ from beatgan.errors import ArtifactError
 from beatgan.frontend import Event, Frontend
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Chunk, RhythmStatus, SignalChange
-from beatgan_daemon.pipeline.snapshot import FrontendSnapshot, Snapshot
+from beatgan_daemon.pipeline.snapshot import BeatPlace, FrontendSnapshot, Snapshot
 from beatgan_daemon.pipeline.source_clock import SourceClock
 
 NO_VF_LOG_ODDS = -1.0  # log odds of fibrillation where nothing speaks for it
@@ -37,6 +37,7 @@ class Segment:
         ventricular = VentricularClassifier(spec, coefficients.ventricular)
         self.policy = EpisodePolicy(limits, ventricular, chunk.fs)
         self.source_clock = SourceClock(chunk.fs, chunk.first, chunk.t_ns)
+        self.latest_beat: BeatPlace | None = None  # of those that became messages
         self.beats_before = 0  # beats of this epoch in earlier segments, or before a restart
 
     def episode_id(self, code: str, number: int) -> str:
@@ -58,6 +59,7 @@ class Segment:
         self.first, self.restarts = snapshot.first, snapshot.restarts
         self.source_clock.restore(snapshot.clock)
         self.policy.restore(snapshot.policy)
+        self.latest_beat = snapshot.latest_beat
         frontend = snapshot.frontend
         if frontend is None or not self._restore_frontend(frontend, snapshot):
             self.beats_before = snapshot.beats

@@ -32,6 +32,16 @@ class SourceClockState(msgspec.Struct, frozen=True):
     latest: tuple[int, int]
 
 
+class BeatPlace(msgspec.Struct, frozen=True):
+    """What tells a beat from all others of its stream: its number in the epoch and its UNIX time.
+
+    The same in both messages of a beat that is revised, whatever was learnt between them.
+    """
+
+    n: int
+    time_ns: int
+
+
 class FrontendSnapshot(msgspec.Struct, frozen=True):
     """A front end's state once all samples before ``expected`` were pushed.
 
@@ -73,6 +83,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     policy: PolicyState
     frontend: FrontendSnapshot | None
     restarts: int = 0  # of the source under this epoch
+    latest_beat: BeatPlace | None = None  # which may still be revised
 
 
 def encode(snapshot: Snapshot) -> bytes:

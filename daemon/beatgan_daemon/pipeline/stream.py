@@ -121,6 +121,7 @@ class Stream:
             clock=segment.source_clock.save(),
             policy=segment.policy.save(),
             frontend=frontend,
+            latest_beat=segment.latest_beat,
         )
 
     @property

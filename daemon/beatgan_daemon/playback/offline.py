@@ -8,6 +8,7 @@ from math import inf
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.coefficients import AlarmCoefficients
+from beatgan.model.revision import REVISE_WITHIN_S
 from beatgan.model.scorer import Scorer
 from beatgan.protocol.messages import AlertMessage, BeatMessage, StatusMessage
 from beatgan.records import Recording
@@ -28,20 +29,28 @@ def score_recordings(
     limits: AlarmLimits,
     *,
     batch_size: int = 256,
+    revise_within: float = REVISE_WITHIN_S,
     observer: Observer | None = None,
 ) -> Iterator[BeatMessage | AlertMessage]:
     """The beats and alerts of each recording, as the daemon would have published them.
 
     ``recordings`` may be lazy: each is let go before the next is asked for. A stream's name is its
     recording's, made distinct; its epoch and times start at ``start_ns`` (0, so 1970, where
-    unknown). Raises RecordError on a recording that no stream can carry.
+    unknown). A beat is revised whose next one follows within ``revise_within`` seconds.
+    Raises RecordError on a recording that no stream can carry.
     """
     engine = Engine(
         spec,
         coefficients,
         scorer,
         limits,
-        EngineSettings(batch_size=batch_size, batch_age=inf, silence=inf, max_streams=1),
+        EngineSettings(
+            batch_size=batch_size,
+            batch_age=inf,
+            silence=inf,
+            max_streams=1,
+            revise_within=revise_within,
+        ),
         observer=observer,
     )
     taken: set[str] = set()

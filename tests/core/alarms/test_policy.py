@@ -18,6 +18,7 @@ from beatgan.types import (
     Phase,
     Priority,
     Quality,
+    RhythmStatus,
     Score,
     SignalChange,
 )
@@ -317,3 +318,64 @@ def test_limits_of_rates_and_times_are_checked() -> None:
     for bad, words in cases:
         with pytest.raises(UsageError, match=words):
             AlarmLimits(**bad)
+
+
+# --- a score that may still be revised --------------------------------------------------------
+
+
+def awaited(*values: float) -> EpisodePolicy:
+    """A policy after beats of these scores, of which the latest may be revised for 3 s."""
+    policy = EpisodePolicy(PROMPT, VENTRICULAR, FS)
+    for n, value in enumerate(values[:-1]):
+        assert policy.push(score(n, value)) == []
+    latest = score(len(values) - 1, values[-1])
+    assert policy.push(latest, latest.beat.sample + 1080) == []
+    return policy
+
+
+def test_an_episode_begins_with_the_score_as_revised() -> None:
+    policy = awaited(2.0, 2.0, 0.0)
+    first = policy.awaiting
+    assert first is not None
+    (begun,) = policy.settle(replace(first, value=3.0), 1086)
+    assert (begun.phase, begun.beats) == (Phase.START, (0, 300, 600))
+    assert begun.worst is not None
+    assert begun.worst.value == 3.0
+    assert begun.condition_ms == pytest.approx(1000 * 1086 / FS)
+    assert policy.awaiting is None
+    assert policy.settle(None, 1100) == []
+
+
+def test_a_revised_score_may_begin_none() -> None:
+    policy = awaited(2.0, 2.0, 2.0)
+    first = policy.awaiting
+    assert first is not None
+    assert policy.settle(replace(first, value=0.0), 1086) == []
+    assert policy.push(score(3, 0.0)) == []
+
+
+def test_without_a_revision_the_first_score_counts_with_the_next_beat_or_at_the_end() -> None:
+    (begun,) = awaited(2.0, 2.0, 2.0).push(score(3, 0.0))
+    assert (begun.phase, begun.beats) == (Phase.START, (0, 300, 600))
+    begun, ended = awaited(2.0, 2.0, 2.0).close(900)
+    assert (begun.phase, ended.phase) == (Phase.START, Phase.END)
+
+
+@pytest.mark.parametrize(
+    ("event", "waits"),
+    [
+        (RhythmStatus(1600, 1680, 1000, True, -1.0), True),
+        (RhythmStatus(1645, 1681, 1045, True, -1.0), False),
+        (change(Condition.FLAT, True, 800, suspended=False), True),
+        (change(Condition.GAP, True, 800, suspended=True), False),  # 0.5 s later, but it is lost
+    ],
+)
+def test_no_episode_waits_for_a_beat_that_does_not_come(
+    event: RhythmStatus | SignalChange, waits: bool
+) -> None:
+    policy = awaited(2.0, 2.0, 2.0)
+    alerts = [alert for alert in policy.push(event) if alert.code == "beat.anomalous"]
+    assert bool(alerts) is not waits
+    assert policy.awaiting is not None  # its message may be revised all the same
+    later = policy.settle(replace(policy.awaiting, value=0.0), 2000)
+    assert later == []  # once used, a score counts once

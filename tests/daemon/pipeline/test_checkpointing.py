@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beatgan import frontend, jit
+from beatgan.model.scorer import Scorer
 from beatgan.protocol.messages import AlertMessage, Delay, Message, StatusMessage
 from beatgan.types import Chunk, Floats
 from beatgan_daemon.pipeline.batcher import messages_of
@@ -123,17 +124,29 @@ def test_the_source_is_not_read_while_it_runs(
 
 
 @settings(max_examples=15, deadline=None)
-@given(at=st.integers(1, 21_000), size=st.integers(90, 2000), batch=st.integers(1, 40))
+@given(
+    at=st.integers(1, 21_000),
+    size=st.integers(90, 2000),
+    batch=st.integers(1, 40),
+    revised=st.booleans(),
+)
 def test_a_clean_stop_and_a_start_change_no_beat_no_score_and_no_alert(
-    at: int, size: int, batch: int, troubled: Floats, new_engine: NewEngine
+    at: int,
+    size: int,
+    batch: int,
+    revised: bool,
+    troubled: Floats,
+    new_engine: NewEngine,
+    new_revising_scorer: Callable[[], Scorer],
 ) -> None:
-    whole = Daemon(new_engine()[0])
+    scorer = {"scorer": new_revising_scorer()} if revised else {}
+    whole = Daemon(new_engine(**scorer)[0])
     whole.receive(pieces(troubled, 0, len(troubled)), 0.0, step=0.0)
     whole.stop(0.0)
-    before = Daemon(new_engine(batch_size=batch)[0])
+    before = Daemon(new_engine(batch_size=batch, **scorer)[0])
     now = before.receive(pieces(troubled, 0, at, size), 0.0, step=0.1)
     before.stop(now)
-    after = before.restarted(new_engine(batch_size=batch)[0], now)
+    after = before.restarted(new_engine(batch_size=batch, **scorer)[0], now)
     now = after.receive(pieces(troubled, at, len(troubled), size), now, step=0.1)
     after.stop(now)
     for stream in ("bed", "cot"):
@@ -143,18 +156,28 @@ def test_a_clean_stop_and_a_start_change_no_beat_no_score_and_no_alert(
 
 
 @settings(max_examples=40, deadline=None)
-@given(kills=st.lists(st.integers(200, 20_000), min_size=1, max_size=5), hole=st.integers(0, 2000))
+@given(
+    kills=st.lists(st.integers(200, 20_000), min_size=1, max_size=5),
+    hole=st.integers(0, 2000),
+    revised=st.booleans(),
+)
 def test_whenever_it_is_killed_episodes_go_on_and_all_end_once(
-    kills: list[int], hole: int, troubled: Floats, new_engine: NewEngine
+    kills: list[int],
+    hole: int,
+    revised: bool,
+    troubled: Floats,
+    new_engine: NewEngine,
+    new_revising_scorer: Callable[[], Scorer],
 ) -> None:
-    daemon = Daemon(new_engine()[0])
+    scorer = {"scorer": new_revising_scorer()} if revised else {}
+    daemon = Daemon(new_engine(**scorer)[0])
     messages: list[Message] = []
     now, start = 0.0, 0
     for stop in [*sorted(kills), len(troubled)]:
         now = daemon.receive(pieces(troubled, start, stop), now, step=0.5)
         if stop < len(troubled):
             messages += daemon.messages
-            daemon = daemon.restarted(new_engine()[0], now)
+            daemon = daemon.restarted(new_engine(**scorer)[0], now)
         start = max(start, min(stop + hole, len(troubled) - 400))
     for stream in daemon.engine.streams():
         daemon.engine.end(stream, now)

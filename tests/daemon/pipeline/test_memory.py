@@ -9,13 +9,14 @@ import numpy as np
 
 from beatgan.types import Beat, Chunk, Floats, Quality, Score
 from beatgan_daemon.pipeline.engine import Engine
+from tests.support.scorers import SaysAllAtOnce
 
 FS, FRAME_S = 360.0, 10
 SIZE = int(FRAME_S * FS)  # samples in a frame
 HOUR = 3600 // FRAME_S  # frames
 
 
-class Quiet:
+class Quiet(SaysAllAtOnce):
     """A scorer that finds every beat that can be scored normal."""
 
     threshold = 1.0

@@ -356,11 +356,18 @@ def test_a_front_end_of_another_version_costs_the_patients_own_beat_alone(
     assert update.phase is not Phase.START
 
 
-LATER_FIELDS = {"rhythm", "second_window", "second_template", "lead_distances"}
+LATER_FIELDS = {
+    "rhythm",
+    "second_window",
+    "second_template",
+    "lead_distances",
+    "awaiting",
+    "latest_beat",
+}
 
 
 def as_before(value: Any) -> Any:
-    """A snapshot's content without what beats did not have at first."""
+    """A snapshot's content without what it did not have at first."""
     if isinstance(value, dict):
         return {key: as_before(each) for key, each in value.items() if key not in LATER_FIELDS}
     return [as_before(each) for each in value] if isinstance(value, list) else value

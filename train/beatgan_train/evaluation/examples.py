@@ -12,6 +12,7 @@ import numpy as np
 from beatgan.model.model import Model
 from beatgan.types import Doubles, Ints, Score
 from beatgan_train.data.beat_set import BeatSet
+from beatgan_train.evaluation.beat_scores import scores_of_rows
 from beatgan_train.evaluation.metrics import Scored
 
 OF_A_RECORD = 3  # that one record may fill of a gallery of the worst
@@ -173,7 +174,7 @@ def _cases(choice: RankedBeats, label: str, worst: Sequence[WorstRecord]) -> Cho
 
 def _examples(model: Model, choice: RankedBeats, rows: Sequence[int]) -> list[Example]:
     beats = choice.beats
-    scores = model.score([beats.beat(row) for row in rows])
+    scores = scores_of_rows(model, beats, rows)
     return [
         Example(
             label=str(beats.label[row]),
