@@ -11,7 +11,6 @@ import torch
 import typer
 from rich.console import Console
 
-from beatgan.device import resolve_device
 from beatgan.errors import ArtifactError, BeatganError, UsageError
 from beatgan_train.commands import bxb as comparison
 from beatgan_train.commands import coefficients as fitting
@@ -28,6 +27,7 @@ from beatgan_train.report.model_card import fill_in
 from beatgan_train.training.calibrate import FLAGGED
 from beatgan_train.training.coefficients import read_coefficients
 from beatgan_train.training.distillation import DistillationOptions
+from beatgan_train.training.distributed import local_device, process_group, rank
 from beatgan_train.training.gan import TeacherOptions
 from beatgan_train.training.model_file import convert as convert_model
 from beatgan_train.training.model_file import write
@@ -138,9 +138,9 @@ def teacher(
     """Train a BeatGAN teacher on normal beats."""
     paths = TrainingPaths(data, out, run or Path("runs") / out.stem, resume, annotator)
     _use(threads)
-    with TerminalProgress(Console()) as terminal:
+    with process_group(), _progress() as terminal:
         artifact = make_teacher(
-            paths, options, mode, protocol, fold, resolve_device(device), terminal
+            paths, options, mode, protocol, fold, local_device(device), terminal
         )
         terminal.say(f"wrote {out} ({artifact.digest})")
 
@@ -169,7 +169,7 @@ def distill(
     options = replace(options, held_out_families=tuple(hold_out_family or ()))
     paths = TrainingPaths(data, out, run or Path("runs") / out.stem, resume, annotator)
     _use(threads)
-    with TerminalProgress(Console()) as terminal:
+    with process_group(), _progress() as terminal:
         artifact = make_student(paths, teacher, options, flagged, terminal)
         terminal.say(f"wrote {out} ({artifact.digest}) and {out.with_suffix('.md')}")
 
@@ -330,7 +330,8 @@ def main() -> None:
 
 
 def _complain(error: BeatganError, code: int) -> int:
-    typer.echo(f"beatgan-train: {error}", err=True)
+    who = f"beatgan-train: rank {rank()}" if rank() else "beatgan-train"
+    typer.echo(f"{who}: {error}", err=True)
     return code
 
 
@@ -341,6 +342,11 @@ def _folder(data: Path, name: Path) -> Path:
         if place.is_dir():
             return place
     raise UsageError(f"--database: there is no folder {' or '.join(map(str, places))}")
+
+
+def _progress() -> TerminalProgress:
+    """Shown by the first of several processes alone."""
+    return TerminalProgress(Console(quiet=rank() > 0))
 
 
 def _console() -> Console:

@@ -39,6 +39,7 @@ from beatgan_train.training.distillation import (
     Ensemble,
     TeacherTargets,
 )
+from beatgan_train.training.distributed import on_first, rank
 from beatgan_train.training.loop import Checkpoint, EpochMetrics, fit
 from beatgan_train.training.model_file import provenance, read, write
 from beatgan_train.training.pseudo_anomalies import FAMILIES, families_without, make
@@ -83,7 +84,7 @@ def make_student(
     UsageError on teachers that do not belong together or options that do not fit, RecordError on
     unreadable data.
     """
-    paths.prepare()
+    on_first(paths.prepare)
     artifacts = [open_teacher(path) for path in teachers]
     source = common_source(artifacts)
     ensemble = Ensemble({artifact.digest: artifact.network for artifact in artifacts})
@@ -124,6 +125,13 @@ def make_student(
     artifact = build(
         "student", spec, shipped.student, calibration, coefficients_of(source.mode), origin
     )
+    if rank() == 0:
+        _leave(artifact, shipped, paths)
+    return artifact
+
+
+def _leave(artifact: Artifact, shipped: FoldResult, paths: TrainingPaths) -> None:
+    """The student's files: model, card and pictures."""
     write(artifact, paths.out)
     write_card(artifact, paths.out.with_suffix(".md"))
     draw_history(
@@ -131,7 +139,6 @@ def make_student(
     )
     examples = paths.run / "examples.png"
     draw_examples(artifact.network, shipped.held_out.window, artifact.spec, examples)
-    return artifact
 
 
 def unseen(results: Iterable[FoldResult]) -> Components:

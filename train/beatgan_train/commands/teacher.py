@@ -16,6 +16,7 @@ from beatgan_train.progress import TerminalProgress
 from beatgan_train.report.training_plots import draw_examples, draw_history
 from beatgan_train.training.calibrate import calibrate, components, normal_sq_diff
 from beatgan_train.training.coefficients import coefficients_of
+from beatgan_train.training.distributed import on_first, rank
 from beatgan_train.training.gan import BeatGan, TeacherOptions
 from beatgan_train.training.loop import Checkpoint, fit
 from beatgan_train.training.model_file import provenance, write
@@ -55,7 +56,7 @@ def make_teacher(
 
     Raises RecordError on unreadable data, UsageError on options that do not fit.
     """
-    paths.prepare()
+    on_first(paths.prepare)
     loaded = load_beats(
         paths.data, mode, protocol, coefficients_of(mode), terminal.bars, paths.annotator
     )
@@ -66,9 +67,11 @@ def make_teacher(
     batch, seed = options.batch, options.seed
     checkpoint = fit(task, options.epochs, batch, seed, paths.run, recorded, paths.resume, terminal)
     artifact = _finish(task, checkpoint, training_set, recorded)
-    write(artifact, paths.out)
-    draw_history(checkpoint.history, checkpoint.best_epoch, paths.run / "losses.png")
-    draw_examples(artifact.network, training_set.held_out.window, spec, paths.run / "examples.png")
+    if rank() == 0:
+        write(artifact, paths.out)
+        draw_history(checkpoint.history, checkpoint.best_epoch, paths.run / "losses.png")
+        examples = paths.run / "examples.png"
+        draw_examples(artifact.network, training_set.held_out.window, spec, examples)
     return artifact
 
 

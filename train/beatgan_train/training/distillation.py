@@ -9,7 +9,7 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from torch import Tensor, autograd
+from torch import Tensor
 
 from beatgan.errors import UsageError
 from beatgan.model import inference
@@ -17,7 +17,9 @@ from beatgan.model.calibration import Calibration
 from beatgan.model.model import log_mean, squared_error
 from beatgan.model.networks import Autoencoder, Student
 from beatgan.types import Doubles, Floats, Ints
+from beatgan_train.training.batch_norm import distribute
 from beatgan_train.training.calibrate import FLAGGED, calibrate
+from beatgan_train.training.distributed import gathered, optimise, share
 from beatgan_train.training.loop import State, set_rate
 from beatgan_train.training.losses import (
     batch_kl,
@@ -143,6 +145,7 @@ class Distillation:
             )
         except ValueError as error:
             raise UsageError(str(error)) from None
+        distribute(self.student)
         self._options, self._scored, self._ensemble = options, scored, ensemble
         self._normal, self._held_out = normal, held_out
         self._altered = altered if options.compares else None
@@ -163,9 +166,7 @@ class Distillation:
         count = len(self._altered.windows) if self._altered else 0
         altered = rng.integers(count, size=len(rows)) if count else rows[:0]
         losses = self.losses(rows, altered)
-        self._adam.zero_grad()
-        autograd.backward(torch.stack(list(losses.values())).sum())
-        self._adam.step()
+        optimise(self._adam, torch.stack(list(losses.values())).sum())
         self._steps += 1
         return {name: loss.item() for name, loss in losses.items()}
 
@@ -176,7 +177,7 @@ class Distillation:
         if self._altered is not None:
             both = zip((windows, wanted, target), self._altered.tensors(altered), strict=True)
             windows, wanted, target = (torch.cat(pair) for pair in both)
-        expected = self.student(windows)
+        expected = gathered(self.student(share(windows)))
         error = log_error(windows, expected, self._scored)
         count = len(normal)
         truth = torch.cat([torch.zeros(count), torch.ones(len(altered))])

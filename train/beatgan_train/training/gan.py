@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, autograd, nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from beatgan.model import inference
@@ -17,6 +17,8 @@ from beatgan.model.model import log_mean, squared_error
 from beatgan.model.networks import Discriminator, Generator, initialise
 from beatgan.types import Floats, Ints
 from beatgan_train.training.augment import Augmentation
+from beatgan_train.training.batch_norm import distribute
+from beatgan_train.training.distributed import averaged, optimise, share
 from beatgan_train.training.loop import State, set_rate
 from beatgan_train.training.losses import reconstruction
 from beatgan_train.training.options import Flag
@@ -67,6 +69,8 @@ class BeatGan:
         length = train.shape[1]
         self.generator = Generator(length, options.width, options.bottleneck, amplitude).to(device)
         self.discriminator = Discriminator(length, options.width, amplitude).to(device)
+        distribute(self.generator)
+        distribute(self.discriminator)
         self._options, self._scored, self._device = options, scored, torch.device(device)
         self._train, self._held_out = torch.from_numpy(train), held_out
         self._augment = Augmentation(options.jitter, options.gain)
@@ -86,14 +90,17 @@ class BeatGan:
         self.discriminator.train()
         set_rate(self._learn_g, self._options.rate, self._steps, self._planned(len(rows)))
         self._steps += 1
-        beats = self._augment(self._train[rows], rng).to(self._device)
+        beats = share(self._augment(self._train[rows], rng)).to(self._device)
         with self._autocast():
             expected = self.generator(beats)
         discrimination = self._teach_discriminator(beats, expected.detach())
         rebuilt, matched = self._teach_generator(beats, expected)
-        if discrimination < COLLAPSED:
+        losses = averaged(
+            {"reconstruction": rebuilt, "features": matched, "discriminator": discrimination}
+        )
+        if losses["discriminator"] < COLLAPSED:
             self.discriminator.apply(initialise)
-        return {"reconstruction": rebuilt, "features": matched, "discriminator": discrimination}
+        return losses
 
     def validation_loss(self) -> float:
         """Mean log reconstruction error of the held-out normal beats, in eval mode."""
@@ -133,9 +140,7 @@ class BeatGan:
             says_real, _ = self.discriminator(real)
             says_fake, _ = self.discriminator(fake)
         loss = _cross_entropy(says_real.float(), 1.0) + _cross_entropy(says_fake.float(), 0.0)
-        self._learn_d.zero_grad()
-        autograd.backward(loss)
-        self._learn_d.step()
+        optimise(self._learn_d, loss)
         return loss.item()
 
     def _teach_generator(self, beats: Tensor, expected: Tensor) -> tuple[float, float]:
@@ -147,9 +152,7 @@ class BeatGan:
             _, features = self.discriminator(expected)
         rebuilt = reconstruction(beats, expected.float())
         matched = functional.mse_loss(features.float(), wanted.float())
-        self._learn_g.zero_grad()
-        autograd.backward(rebuilt + self._options.feature_weight * matched)
-        self._learn_g.step()
+        optimise(self._learn_g, rebuilt + self._options.feature_weight * matched)
         self.discriminator.requires_grad_(True)
         return rebuilt.item(), matched.item()
 

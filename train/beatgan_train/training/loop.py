@@ -17,6 +17,7 @@ import torch
 from beatgan.errors import UsageError
 from beatgan.types import Ints
 from beatgan_train.atomic_write import atomic_write
+from beatgan_train.training.distributed import check_alike, on_first, processes, rank
 
 State = dict[str, Any]  # what torch.save writes and a load with weights_only=True gives back
 EpochMetrics = dict[str, float]  # one epoch of the history
@@ -30,7 +31,11 @@ class TrainingTask(Protocol):
         """How many rows an epoch visits."""
 
     def step(self, rows: Ints, rng: np.random.Generator) -> Mapping[str, float]:
-        """Learn from one batch; returns its losses by name. Chance comes from ``rng`` or torch."""
+        """Learn from one batch; returns the losses of all of it by name.
+
+        Chance comes from ``rng`` or torch, and is drawn for the whole batch, so that it is the same
+        in each of several processes, which take their `share` of it then.
+        """
 
     def validation_loss(self) -> float:
         """The figure by which the best epoch is chosen, lower is better; sees no anomaly."""
@@ -85,12 +90,17 @@ def fit(
     After each epoch, ``folder`` holds ``checkpoint.pt`` and ``history.jsonl``. With ``resume``
     a training that was broken off goes on as if it had not been: the order of the rows and all
     chance are drawn anew for each epoch from ``seed`` and the epoch's number.
+    Of several processes only the first reads and writes there; how many they are may change.
     Raises UsageError if the folder holds a checkpoint that is not to be resumed, or one made with
-    other ``options`` (``epochs`` may differ), or if there are fewer rows than one batch.
+    other ``options`` (``epochs`` may differ), if there are fewer rows than one batch, or if several
+    processes differ in what they train or cannot cut a batch evenly.
     """
     if task.rows < batch:
         raise UsageError(f"{task.rows} training beats are fewer than one batch of {batch}")
-    checkpoint = _begin(folder, dict(options), resume)
+    if batch % processes():
+        raise UsageError(f"a batch of {batch} cannot be cut evenly for {processes()} processes")
+    check_alike({"beats": task.rows, "epochs": epochs, "batch": batch, "seed": seed, **options})
+    checkpoint = on_first(lambda: _begin(folder, dict(options), resume))
     if checkpoint.task:
         task.restore(checkpoint.task)
     while checkpoint.epoch < epochs:
@@ -102,7 +112,8 @@ def fit(
         checkpoint.task = task.state()
         if better:
             checkpoint.best, checkpoint.best_epoch = _copied(task.network_state()), checkpoint.epoch
-        _save(folder, checkpoint)
+        if rank() == 0:
+            _save(folder, checkpoint)
         callback.on_epoch_end(line, better)
     return checkpoint
 
@@ -128,7 +139,7 @@ def _epoch(
             sums[name] = sums.get(name, 0.0) + loss
         on_step()
     means = {name: total / steps for name, total in sums.items()}
-    validation_loss = task.validation_loss()
+    validation_loss = on_first(task.validation_loss)
     return {
         "epoch": epoch,
         **means,

@@ -1,0 +1,105 @@
+"""Several processes train what one does, go on where another number broke off, end together."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from beatgan.errors import UsageError
+from beatgan.model.inference import one_thread
+from beatgan_train.training import distributed
+from beatgan_train.training.loop import EpochMetrics
+from tests.train.training import distributed_worker as worker
+
+# Sums over another cut of a batch round differently, and a step of Adam makes that larger.
+TOLERANCE = {"bfloat16": 0.05}
+CLOSE = 1e-3
+
+
+def torchrun(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Two processes of the worker, each with one thread."""
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*words, worker.__file__, str(folder)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All tasks trained by one process in ``one``, by two in ``two``, and from one to two."""
+    made = tmp_path_factory.mktemp("distributed")
+    with one_thread():
+        for name in worker.TASKS:
+            worker.train(name, made / "one" / name)
+        worker.train("teacher", made / "resumed", epochs=1)
+    done = torchrun(made)
+    assert done.returncode != 0  # at last, one process was made to fail
+    assert {path.name for path in made.glob("*-of-2")} == {"0-of-2", "1-of-2"}, done.stderr
+    return made
+
+
+def history(run: Path) -> list[EpochMetrics]:
+    lines = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+def best(run: Path) -> dict[str, torch.Tensor]:
+    weights: dict[str, torch.Tensor] = torch.load(run / "checkpoint.pt", weights_only=True)["best"]
+    return weights
+
+
+def assert_alike(run: Path, other: Path, tolerance: float) -> None:
+    for found, expected in zip(history(run), history(other), strict=True):
+        assert found == pytest.approx(expected, rel=tolerance)
+    weights, wanted = best(run), best(other)
+    assert weights.keys() == wanted.keys()
+    for name, value in wanted.items():
+        torch.testing.assert_close(weights[name], value, rtol=tolerance, atol=tolerance, msg=name)
+
+
+@pytest.mark.parametrize("name", worker.TASKS)
+def test_two_processes_train_what_one_does(folder: Path, name: str) -> None:
+    assert_alike(folder / "two" / name, folder / "one" / name, TOLERANCE.get(name, CLOSE))
+
+
+def test_two_processes_go_on_where_one_broke_off(folder: Path) -> None:
+    assert_alike(folder / "resumed", folder / "one" / "teacher", CLOSE)
+
+
+def test_one_process_goes_on_where_two_broke_off(folder: Path) -> None:
+    with one_thread():
+        worker.train("teacher", folder / "begun", resume=True)
+    assert_alike(folder / "begun", folder / "one" / "teacher", CLOSE)
+
+
+def test_where_one_process_fails_the_other_ends_by_itself(folder: Path) -> None:
+    assert (folder / "ended").exists()
+    assert not (folder / "failed" / "checkpoint.pt").exists()
+
+
+def test_a_gpu_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[torch.device] = []
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    second = torch.device("cuda:1")
+    assert [distributed.local_device(name) for name in ("auto", "cuda")] == [second, second]
+    assert chosen == [second, second]
+    assert distributed.local_device("cpu") == torch.device("cpu")
+    with pytest.raises(UsageError, match="'cuda:0': torchrun gives each process a GPU; use cuda"):
+        distributed.local_device("cuda:0")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UsageError, match=r"has 1 GPU\(s\)"):
+        distributed.local_device("auto")
