@@ -138,7 +138,7 @@ def teacher(
     """Train a BeatGAN teacher on normal beats."""
     paths = TrainingPaths(data, out, run or Path("runs") / out.stem, resume, annotator)
     _use(threads)
-    with process_group(), _progress() as terminal:
+    with process_group(), progress() as terminal:
         artifact = make_teacher(
             paths, options, mode, protocol, fold, local_device(device), terminal
         )
@@ -169,7 +169,7 @@ def distill(
     options = replace(options, held_out_families=tuple(hold_out_family or ()))
     paths = TrainingPaths(data, out, run or Path("runs") / out.stem, resume, annotator)
     _use(threads)
-    with process_group(), _progress() as terminal:
+    with process_group(), progress() as terminal:
         artifact = make_student(paths, teacher, options, flagged, terminal)
         terminal.say(f"wrote {out} ({artifact.digest}) and {out.with_suffix('.md')}")
 
@@ -344,7 +344,7 @@ def _folder(data: Path, name: Path) -> Path:
     raise UsageError(f"--database: there is no folder {' or '.join(map(str, places))}")
 
 
-def _progress() -> TerminalProgress:
+def progress() -> TerminalProgress:
     """Shown by the first of several processes alone."""
     return TerminalProgress(Console(quiet=rank() > 0))
 

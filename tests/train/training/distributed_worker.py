@@ -105,6 +105,7 @@ def train_all(folder: Path) -> None:
         train(name, folder / "two" / name)
     train("teacher", folder / "resumed", resume=True)
     train("teacher", folder / "begun", epochs=1)
+    train("student", folder / f"written-by-{rank()}", epochs=1)
     refused: dict[str, dict[str, Any]] = {
         "is of an earlier training": {"folder": folder / "two" / "teacher"},
         "processes differ: epochs is 1": {"folder": folder / "other", "epochs": 1 + rank()},

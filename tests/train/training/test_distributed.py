@@ -11,13 +11,14 @@ import torch
 
 from beatgan.errors import UsageError
 from beatgan.model.inference import one_thread
+from beatgan_train import cli
 from beatgan_train.training import distributed
 from beatgan_train.training.loop import EpochMetrics
 from tests.train.training import distributed_worker as worker
 
 # Sums over another cut of a batch round differently, and a step of Adam makes that larger.
 TOLERANCE = {"bfloat16": 0.05}
-CLOSE = 1e-3
+CLOSE = 1e-4
 
 
 def torchrun(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -79,6 +80,22 @@ def test_one_process_goes_on_where_two_broke_off(folder: Path) -> None:
     with one_thread():
         worker.train("teacher", folder / "begun", resume=True)
     assert_alike(folder / "begun", folder / "one" / "teacher", CLOSE)
+
+
+def test_the_first_process_alone_writes(folder: Path) -> None:
+    assert [run.name for run in folder.glob("written-by-*")] == ["written-by-0"]
+
+
+def test_the_first_process_alone_shows_progress(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (0, 1):
+        monkeypatch.setattr(cli, "rank", lambda number=number: number)
+        with cli.progress() as terminal:
+            terminal.say(f"from {number}")
+    shown = capsys.readouterr().out
+    assert "from 0" in shown
+    assert "from 1" not in shown
 
 
 def test_where_one_process_fails_the_other_ends_by_itself(folder: Path) -> None:
