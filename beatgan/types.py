@@ -172,6 +172,17 @@ class RhythmStatus(Struct, frozen=True, gc=False):
     vf_log_odds: float
 
 
+class Unrevised(Struct, frozen=True, gc=False):
+    """What a score keeps for its revision: all but what the next RR interval changes.
+
+    ``value``: the score without its part by class; ``shape_logits``: what the beat's shape says of
+    each of `CLASSES`.
+    """
+
+    value: float
+    shape_logits: tuple[float, float, float, float, float]
+
+
 class Score(Struct, frozen=True, eq=False, gc=False):
     """What the model says of one beat: higher is more anomalous; None where it cannot say.
 
@@ -180,7 +191,9 @@ class Score(Struct, frozen=True, eq=False, gc=False):
     patient's template, in units of what is usual for that sample in normal beats; where there is no
     template yet, and with ``scale="beat"``, the squared difference from ``reconstruction``. Both
     are empty when ``value`` is None. ``probabilities``: of each of `CLASSES`, in their order, with
-    sum 1; None where the model knows no classes, and when ``value`` is None.
+    sum 1; None where the model knows no classes, and when ``value`` is None. ``spread``: how far
+    the samples of normal beats lie from ``reconstruction``, as a standard deviation; empty where
+    the model does not say. ``unrevised``: what a revision begins with; None where there will be none.
     """
 
     beat: Beat
@@ -189,6 +202,8 @@ class Score(Struct, frozen=True, eq=False, gc=False):
     reconstruction: Floats
     saliency: Floats
     probabilities: tuple[float, float, float, float, float] | None = None
+    spread: Floats = EMPTY
+    unrevised: Unrevised | None = None
 
     @property
     def beat_class(self) -> BeatClass | None:
@@ -215,7 +230,10 @@ class Score(Struct, frozen=True, eq=False, gc=False):
     def with_own_arrays(self) -> Self:
         """The same with arrays of its own: as scored, they are parts of a whole batch's."""
         return replace(
-            self, reconstruction=self.reconstruction.copy(), saliency=self.saliency.copy()
+            self,
+            reconstruction=self.reconstruction.copy(),
+            saliency=self.saliency.copy(),
+            spread=self.spread.copy(),
         )
 
 

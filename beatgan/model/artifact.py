@@ -1,4 +1,4 @@
-"""The model file: network, preprocessing spec, calibration, provenance and a self-test in one.
+"""The model file: networks, preprocessing spec, calibration, provenance and a self-test in one.
 
 Works on open binary files; knows no path (a name is passed in for its messages) and no daemon.
 Every leaf of the file has a SHA-256 digest, so that an altered one is named. The digests catch
@@ -15,22 +15,42 @@ from dataclasses import dataclass, replace
 from typing import IO, Any, Literal
 
 import torch
+from torch import nn
 
 from beatgan.alarms.ventricular_beat import VentricularClassifier
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError, BeatganError
-from beatgan.model.calibration import Calibration
+from beatgan.model import features
+from beatgan.model.calibration import LABELLED, Calibration
+from beatgan.model.context_networks import (
+    LABEL_FREE_LIMIT,
+    LIMIT,
+    BeatClassifier,
+    ContextAutoencoder,
+    Networks,
+    RhythmDensity,
+)
 from beatgan.model.model import Model
-from beatgan.model.networks import Autoencoder, Generator, Student
+from beatgan.model.networks import Generator, Student
 from beatgan.model.self_test import SelfTest
 from beatgan.spec import PreprocessSpec
 
 FORMAT = "beatgan-model"
-VERSION = 3
-NETWORKS: dict[str, type[Generator] | type[Student]] = {"Generator": Generator, "Student": Student}
+VERSION = 4
+NETWORKS: Mapping[str, type[nn.Module]] = {
+    each.__name__: each
+    for each in (Generator, Student, ContextAutoencoder, RhythmDensity, BeatClassifier)
+}
+ROLES: Mapping[str, tuple[type[nn.Module], ...]] = {  # which of them can be which of `Networks`
+    "beat": (Generator, Student, ContextAutoencoder),
+    "rhythm": (RhythmDensity,),
+    "classes": (BeatClassifier,),
+}
+PARTS = ("calibration", "coefficients", "provenance", "self_test")
 SECTIONS = {  # by format version
     2: ("kind", "spec", "network", "calibration", "provenance", "self_test"),
-    3: ("kind", "spec", "network", "calibration", "coefficients", "provenance", "self_test"),
+    3: ("kind", "spec", "network", *PARTS),
+    4: ("kind", "spec", "networks", *PARTS),
 }
 ZIP = b"PK\x03\x04"
 # What torch.load was seen to raise on damaged files.
@@ -46,7 +66,7 @@ class Artifact:
 
     kind: Literal["student", "teacher"]
     spec: PreprocessSpec
-    network: Autoencoder
+    networks: Networks
     calibration: Calibration
     coefficients: AlarmCoefficients
     provenance: dict[str, Any]
@@ -57,21 +77,22 @@ class Artifact:
 def build(
     kind: Literal["student", "teacher"],
     spec: PreprocessSpec,
-    network: Autoencoder,
+    networks: Networks,
     calibration: Calibration,
     coefficients: AlarmCoefficients,
     provenance: Mapping[str, Any],
 ) -> Artifact:
-    """Put the parts together and record the self-test; the network is moved to the CPU.
+    """Put the parts together and record the self-test; the networks are moved to the CPU.
 
     ``provenance`` may hold only what JSON can. Raises ArtifactError if the parts do not fit.
     """
-    _check(kind, spec, network, calibration, coefficients)
-    test = SelfTest.record(spec, coefficients, Model(spec, network, calibration))
+    _check(kind, spec, networks, calibration, coefficients)
+    networks.cpu().eval()
+    test = SelfTest.record(spec, coefficients, Model(spec, networks, calibration))
     if not test.r_peaks:
         raise ArtifactError("the front end finds no beat in the self-test's ECG")
     plain = json.loads(json.dumps(dict(provenance)))
-    unnamed = Artifact(kind, spec, network.cpu(), calibration, coefficients, plain, test, digest="")
+    unnamed = Artifact(kind, spec, networks, calibration, coefficients, plain, test, digest="")
     return replace(unnamed, digest=short_digest(leaf_digests(_sections(unnamed))))
 
 
@@ -121,7 +142,7 @@ def self_test(artifact: Artifact, device: torch.device | str = "cpu") -> Model:
 
     Raises ArtifactError naming the first R peak, score and alert that differ.
     """
-    model = Model(artifact.spec, artifact.network, artifact.calibration, device)
+    model = Model(artifact.spec, artifact.networks, artifact.calibration, device)
     try:
         differences = artifact.test.differences(artifact.spec, artifact.coefficients, model)
     except (BeatganError, RuntimeError, ValueError) as error:
@@ -134,19 +155,26 @@ def self_test(artifact: Artifact, device: torch.device | str = "cpu") -> Model:
 def _check(
     kind: str,
     spec: PreprocessSpec,
-    network: Autoencoder,
+    networks: Networks,
     calibration: Calibration,
     coefficients: AlarmCoefficients,
 ) -> None:
     """Raise ArtifactError unless the parts fit together."""
     if kind not in ("student", "teacher"):
         raise ArtifactError(f"kind: expected student or teacher, got {kind!r}")
-    if type(network).__name__ not in NETWORKS:
-        raise ArtifactError(f"network: no {type(network).__name__} can be stored")
-    if network.length != spec.length:
+    for role, network in networks.present().items():
+        if type(network) not in ROLES[role]:
+            raise ArtifactError(f"networks: a {type(network).__name__} cannot be stored as {role}")
+    if networks.beat.length != spec.length:
         raise ArtifactError(
-            f"network: takes {network.length} samples where the spec's window has {spec.length}"
+            f"networks: takes {networks.beat.length} samples where the spec's window has "
+            f"{spec.length}"
         )
+    if networks.classes is not None and not features.fits(spec):
+        raise ArtifactError("networks: the spec's windows are too short to tell classes by")
+    if kind == "student":
+        _check_size(networks)
+    _check_components(networks, calibration)
     if (count := len(calibration.normal_sq_diff)) not in (0, spec.length):
         raise ArtifactError(
             f"calibration: normal_sq_diff has {count} samples where the spec's window has "
@@ -156,21 +184,48 @@ def _check(
     VentricularClassifier(spec, coefficients.ventricular)
 
 
+def _check_size(networks: Networks) -> None:
+    """Raise ArtifactError where a student is larger than promised."""
+    for name, count, limit in (
+        ("that learn without labels", networks.label_free, LABEL_FREE_LIMIT),
+        ("in all", networks.parameters, LIMIT),
+    ):
+        if count > limit:
+            raise ArtifactError(
+                f"networks: a student has at most {limit:,} parameters {name}, this one {count:,}"
+            )
+
+
+def _check_components(networks: Networks, calibration: Calibration) -> None:
+    """Raise ArtifactError where a component is weighted that no network gives."""
+    for name, network in (("rr_surprise", networks.rhythm), (LABELLED, networks.classes)):
+        if name in calibration.weight and network is None:
+            raise ArtifactError(f"calibration: weighs {name}, which no network gives")
+    if networks.classes is not None and LABELLED not in calibration.weight:
+        raise ArtifactError(f"calibration: does not weigh {LABELLED}, which the classes give")
+
+
 def _sections(artifact: Artifact) -> dict[str, Any]:
     """The parts as plain values and CPU tensors."""
-    network = artifact.network
     return {
         "kind": artifact.kind,
         "spec": artifact.spec.to_dict(),
-        "network": {
-            "name": type(network).__name__,
-            "arguments": network.arguments,
-            "state": {key: tensor.detach().cpu() for key, tensor in network.state_dict().items()},
+        "networks": {
+            name: _network_table(network) for name, network in artifact.networks.present().items()
         },
         "calibration": artifact.calibration.to_dict(),
         "coefficients": artifact.coefficients.to_dict(),
         "provenance": artifact.provenance,
         "self_test": artifact.test.to_dict(),
+    }
+
+
+def _network_table(network: nn.Module) -> dict[str, Any]:
+    """One network as plain values and CPU tensors."""
+    return {
+        "name": type(network).__name__,
+        "arguments": network.arguments,
+        "state": {key: tensor.detach().cpu() for key, tensor in network.state_dict().items()},
     }
 
 
@@ -212,14 +267,14 @@ def _verified(content: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
 def assemble(sections: dict[str, Any]) -> Artifact:
     """The artifact of verified sections."""
     spec = PreprocessSpec.from_dict(table_of(sections, "spec"))
-    network = network_of(table_of(sections, "network"))
+    networks = networks_of(table_of(sections, "networks"))
     calibration = Calibration.from_dict(table_of(sections, "calibration"))
     coefficients = AlarmCoefficients.from_dict(table_of(sections, "coefficients"))
-    _check(sections["kind"], spec, network, calibration, coefficients)
+    _check(sections["kind"], spec, networks, calibration, coefficients)
     return Artifact(
         kind=sections["kind"],
         spec=spec,
-        network=network.eval(),
+        networks=networks.eval(),
         calibration=calibration,
         coefficients=coefficients,
         provenance=table_of(sections, "provenance"),
@@ -235,13 +290,22 @@ def table_of(sections: Mapping[str, Any], part: str) -> dict[str, Any]:
     return table
 
 
-def network_of(table: dict[str, Any]) -> Autoencoder:
+def networks_of(tables: dict[str, Any]) -> Networks:
+    """The networks rebuilt from their names, arguments and states."""
+    if unknown := [name for name in tables if name not in Networks.NAMES]:
+        raise ArtifactError(f"networks: unknown part {unknown[0]!r}")
+    if "beat" not in tables:
+        raise ArtifactError("networks: missing 'beat'")
+    return Networks(**{name: network_of(table) for name, table in tables.items()})
+
+
+def network_of(table: Any) -> Any:
     """The network rebuilt from its name, arguments and state."""
     try:
         network = NETWORKS[table["name"]](**table["arguments"])
         network.load_state_dict(table["state"])
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        raise ArtifactError(f"network: {str(error).splitlines()[0]}") from error
+        raise ArtifactError(f"networks: {str(error).splitlines()[0]}") from error
     return network
 
 

@@ -13,7 +13,9 @@ import numpy as np
 from beatgan.errors import ArtifactError
 from beatgan.types import Doubles
 
-COMPONENTS = ("error", "distance", "prematurity")
+# In the order in which they are added: `log_odds` last, because a revision replaces it alone.
+COMPONENTS = ("error", "distance", "prematurity", "rr_surprise", "log_odds")
+LABELLED = "log_odds"  # the one that was learnt from labels
 LOWEST = -10.0  # no standardised component counts for less: it could hide another's alarm
 
 
@@ -23,8 +25,9 @@ class Calibration:
 
     ``u_i = (c_i - location_i) / spread_i``, and a cap bounds what its component can add alone.
     Components: ``error`` is the ``log_error`` of `beatgan.model.model.Reconstruction`; ``distance``
-    and ``prematurity`` as in ``Beat``. Absent ones do not count. Beats whose score is above
-    ``threshold`` are anomalous.
+    and ``prematurity`` as in ``Beat``; ``rr_surprise``: the negative natural log of the probability
+    of an RR interval as short as this one or shorter; ``log_odds``: of the classes S, V and F to N,
+    natural log. Absent ones do not count. Beats whose score is above ``threshold`` are anomalous.
 
     ``normal_sq_diff``: for each sample of a window, the mean squared difference of normal beats
     from their patients' templates. It explains a beat (see `Score`), it does not score it. Empty:
@@ -64,14 +67,21 @@ class Calibration:
         cap = self.cap[name]
         return np.maximum(cap * np.tanh(units / cap), LOWEST)
 
+    def term(self, name: str, values: Doubles) -> Doubles:
+        """What component ``name`` adds to the scores (n,) of beats with these ``values`` (n,)."""
+        return self.weight[name] * self.standardise(name, values)
+
     def combine(self, components: Mapping[str, Doubles]) -> Doubles:
-        """The scores (n,) of beats with these components, each (n,)."""
+        """The scores (n,) of beats with these components, each (n,).
+
+        Of those that the calibration knows, any may be left out.
+        """
         # Term by term: a matrix product may round differently with the number of rows.
-        terms = [
-            weight * self.standardise(name, components[name])
-            for name, weight in self.weight.items()
-        ]
-        return np.asarray(np.sum(terms, axis=0), np.float64)
+        names = [name for name in COMPONENTS if name in self.weight and name in components]
+        total = self.term(names[0], components[names[0]])
+        for name in names[1:]:
+            total = total + self.term(name, components[name])
+        return np.asarray(total, np.float64)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as stored in a model file."""

@@ -3,7 +3,7 @@
 Law: a row's result does not depend on its batch, nor on the number of threads, to the bit. A
 library chooses its kernels, and with them the order of their sums, by the number of rows, by the
 threads and by the processor. So on a CPU the student goes through a pass of our own
-(`beatgan.model.student_forward`), whose bits are the same on every processor, too. For all else
+(`beatgan.model.dense_forward`), whose bits are the same on every processor, too. For all else
 every batch is cut into blocks of one and the same number of rows, and on a CPU by one thread;
 another processor may give other bits there, another batch may not.
 """
@@ -14,66 +14,70 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import nn
 
+from beatgan.model.compiled_networks import CompiledContextAutoencoder, CompiledStudent
+from beatgan.model.context_networks import ContextAutoencoder
 from beatgan.model.networks import Autoencoder, Student
-from beatgan.model.student_forward import Dense
 from beatgan.types import Floats
 
-ForwardPass = Callable[[Floats], Floats]  # windows (n, length) to their reconstructions
+Network = Autoencoder | ContextAutoencoder
+ForwardPass = Callable[[Floats], Floats]  # rows to as many rows of the same length: see `Network`
 
 BOUND = 1e4  # no normalised deflection comes near; keeps squares finite in float32
 CPU_ROWS, GPU_ROWS = 16, 256  # of every block
 WARM = 3  # passes before a graph is captured: libraries choose their kernels in the first ones
 
 
-def forward(network: Autoencoder, length: int) -> ForwardPass:
+def forward(network: Network, width: int) -> ForwardPass:
     """The forward pass of ``network``, in eval mode where it lies, the fastest that works there.
 
-    It may go on with the weights of now when they change.
+    Its rows have ``width`` numbers. It may go on with the weights of now when they change.
     """
     device = next(network.parameters()).device
     if device.type == "cuda":
         try:
-            return Graph(network, length)
+            return Graph(network, width)
         except RuntimeError:  # a driver or a layer that cannot be captured: the same, but slower
             torch.cuda.synchronize(device)
-    if device.type == "cpu" and isinstance(network, Student):
-        return partial(_by_dense, dense(network))
-    return partial(run, network)
+    return _compiled(network) or partial(run, network)
 
 
-def run(network: Autoencoder, windows: Floats) -> Floats:
-    """Reconstruct ``windows`` (n, length) with the present weights of ``network``.
+def run(network: Network, rows: Floats) -> Floats:
+    """``rows`` (n, width) through ``network``, with its present weights.
 
     ``network`` is in eval mode, on any device.
     """
     device = next(network.parameters()).device
     if device.type != "cpu":
-        return _by_blocks(network, windows, GPU_ROWS)
-    if isinstance(network, Student):
-        return _by_dense(dense(network), windows)
+        return _by_blocks(network, rows, GPU_ROWS)
+    if ready := _compiled(network):
+        return ready(rows)
     with one_thread():
-        return _by_blocks(network, windows, CPU_ROWS)
+        return _by_blocks(network, rows, CPU_ROWS)
 
 
-def dense(student: Student) -> Dense:
-    """The compiled pass of ``student``, which lies on a CPU, with a copy of its weights."""
-    layers: list[tuple[Floats, Floats, float]] = []
-    for module in [*student.encoder, *student.decoder]:
-        if isinstance(module, nn.Linear):
-            weights, biases = (each.detach().numpy() for each in (module.weight, module.bias))
-            layers.append((weights, biases, 1.0))
-        elif isinstance(module, nn.LeakyReLU):
-            layers[-1] = (*layers[-1][:2], module.negative_slope)
-    return Dense.of(layers, student.amplitude)
+def _compiled(network: Network) -> ForwardPass | None:
+    """The compiled pass of a network on a CPU, with a copy of its weights, where there is one."""
+    if next(network.parameters()).device.type != "cpu":
+        return None
+    if isinstance(network, Student):
+        return _Bounded(CompiledStudent(network))
+    if isinstance(network, ContextAutoencoder):
+        return _Bounded(CompiledContextAutoencoder(network))
+    return None
 
 
-def _by_dense(network: Dense, windows: Floats) -> Floats:
-    return bounded(network(windows))
+class _Bounded:
+    """A pass whose results are `bounded`."""
+
+    def __init__(self, compiled: ForwardPass) -> None:
+        self._compiled = compiled
+
+    def __call__(self, rows: Floats) -> Floats:
+        return bounded(self._compiled(rows))
 
 
-def _by_blocks(network: Autoencoder, windows: Floats, rows: int) -> Floats:
+def _by_blocks(network: Network, windows: Floats, rows: int) -> Floats:
     """By torch, so many rows at a time; behind the last window there are zeros."""
     device = next(network.parameters()).device
     reconstructed = np.empty_like(windows)
@@ -105,7 +109,7 @@ class Graph:
     memory. Raises RuntimeError where it cannot be captured.
     """
 
-    def __init__(self, network: Autoencoder, length: int) -> None:
+    def __init__(self, network: Network, length: int) -> None:
         device = next(network.parameters()).device
         self._windows = torch.zeros(GPU_ROWS, length, pin_memory=True)
         self._reconstructed = torch.zeros(GPU_ROWS, length, pin_memory=True)

@@ -1,4 +1,4 @@
-"""A network with its calibration: beats in, scores out. Knows no stream, no file and no policy.
+"""Networks with their calibration: beats in, scores out. Knows no stream, no file and no policy.
 
 The score of a beat is a weighted sum of standardised components, each measured against the same
 patient's own, so that it means the same on every patient.
@@ -9,36 +9,51 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 
-from beatgan.model.calibration import Calibration
-from beatgan.model.inference import ForwardPass, bounded, forward
-from beatgan.model.networks import Autoencoder
+from beatgan.model import features
+from beatgan.model.calibration import LABELLED, Calibration
+from beatgan.model.compiled_networks import (
+    CompiledClassifier,
+    CompiledRhythmDensity,
+    probabilities,
+)
+from beatgan.model.context_networks import ContextAutoencoder, Networks
+from beatgan.model.inference import ForwardPass, Network, bounded, forward
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Doubles, Floats, Quality, Score
+from beatgan.types import EMPTY, Beat, Doubles, Floats, Quality, Score, Unrevised
 
 TEMPLATE_SHARE = 0.5  # not 1: the template itself may be of ectopic beats
 MIN_ERROR = 1e-8  # of a mean squared error, so that its logarithm is finite
 
 
 class Model:
-    """A ``beatgan.model.scorer.Scorer``: stateless, shared by all streams."""
+    """A ``beatgan.model.scorer.Scorer``: stateless, shared by all streams.
 
-    revises = False
+    What a beat looks like is asked of its network on ``device``; when it comes and which class it
+    is of, on the CPU, where that takes less time than the way to a GPU and back.
+    """
 
     def __init__(
         self,
         spec: PreprocessSpec,
-        network: Autoencoder,
+        networks: Networks,
         calibration: Calibration,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.network = network.to(device).eval()
         self.calibration = calibration
         self.threshold = calibration.threshold
-        self._forward = forward(self.network, spec.length)
+        self._look = Look(networks.beat.to(device).eval(), spec)
+        self._rhythm = None if networks.rhythm is None else CompiledRhythmDensity(networks.rhythm)
+        self._classes = None if networks.classes is None else CompiledClassifier(networks.classes)
         self._spec = spec
         normal = calibration.normal_sq_diff if spec.scale == "patient" else ()
         self._normal_sq_diff = np.array(normal, np.float32) if normal else None
+
+    @property
+    def revises(self) -> bool:
+        """Whether `revise` can say more than `score` did: where there are classes."""
+        return self._classes is not None
 
     def score(self, beats: Sequence[Beat]) -> list[Score]:
         """One score for each beat, in order; value None where the quality is unusable."""
@@ -49,30 +64,93 @@ class Model:
             for beat in beats
         ]
 
-    def revise(self, scores: Sequence[Score], next_rr_ms: Sequence[float]) -> list[Score]:  # noqa: ARG002
-        """The scores as they are: the next beat says nothing more."""
-        return list(scores)
+    def revise(self, scores: Sequence[Score], next_rr_ms: Sequence[float]) -> list[Score]:
+        """The scores again, now that the interval to the next beat, in ms, is known of each.
+
+        One without ``unrevised`` stays as it is.
+        """
+        pairs = [(s, s.unrevised, ms) for s, ms in zip(scores, next_rr_ms, strict=True)]
+        known = [(score, kept, ms) for score, kept, ms in pairs if kept is not None]
+        if self._classes is None or not known:
+            return list(scores)
+        rhythm = features.with_next(
+            np.stack([score.beat.rhythm for score, _, _ in known]), [ms for _, _, ms in known]
+        )
+        shape = np.array([kept.shape_logits for _, kept, _ in known], np.float32)
+        found, log_odds = probabilities(self._classes.timing(rhythm) + shape)
+        rest = np.array([kept.value for _, kept, _ in known])
+        values = rest + self.calibration.term(LABELLED, log_odds)
+        revised = iter(
+            replace(score, value=value, probabilities=tuple(shares))
+            for (score, _, _), value, shares in zip(
+                known, values.tolist(), found.tolist(), strict=True
+            )
+        )
+        return [score if kept is None else next(revised) for score, kept, _ in pairs]
 
     def _score(self, beats: Sequence[Beat]) -> list[Score]:
         windows = _stacked([beat.window for beat in beats])
         templates = _stacked([beat.template for beat in beats])
-        found = reconstruct(self._forward, windows, templates, self._spec)
-        values = self.calibration.combine(
-            {
-                "error": found.log_error,
-                "distance": np.array([beat.distance for beat in beats], np.float64),  # None: NaN
-                "prematurity": np.array([beat.prematurity for beat in beats], np.float64),
-            }
-        )
+        found = self._look(windows, templates)
+        components = {
+            "error": found.log_error,
+            "distance": np.array([beat.distance for beat in beats], np.float64),  # None: NaN
+            "prematurity": np.array([beat.prematurity for beat in beats], np.float64),
+        }
+        rhythm = np.stack([beat.rhythm for beat in beats])
+        if self._rhythm is not None:
+            components["rr_surprise"] = rr_surprise(self._rhythm, rhythm, beats)
+        values = self.calibration.combine(components)
         saliency = self._saliency(windows, templates, found.squared_error)
         rows = zip(
-            beats, values.tolist(), found.windows, found.squared_error, saliency, strict=True
+            beats,
+            values.tolist(),
+            found.windows,
+            found.squared_error,
+            saliency,
+            found.spread if len(found.spread) else [EMPTY] * len(beats),
+            strict=True,
+        )
+        scores = [
+            Score(
+                beat,
+                value,
+                self.threshold,
+                window,
+                error if beat.distance is None else against_own,
+                spread=spread,
+            )
+            for beat, value, window, error, against_own, spread in rows
+        ]
+        if self._classes is None:
+            return scores
+        return self._with_classes(self._classes, scores, values, rhythm, windows, templates)
+
+    def _with_classes(
+        self,
+        classes: CompiledClassifier,
+        scores: Sequence[Score],
+        values: Doubles,
+        rhythm: Floats,
+        windows: Floats,
+        templates: Floats,
+    ) -> list[Score]:
+        """The scores of beats with what the classifier says of them."""
+        beats = [score.beat for score in scores]
+        shape = shape_logits(classes, beats, windows, templates, self._spec)
+        found, log_odds = probabilities(classes.timing(rhythm) + shape)
+        sums = values + self.calibration.term(LABELLED, log_odds)
+        rows = zip(
+            scores, sums.tolist(), values.tolist(), found.tolist(), shape.tolist(), strict=True
         )
         return [
-            Score(
-                beat, value, self.threshold, window, error if beat.distance is None else against_own
+            replace(
+                score,
+                value=value,
+                probabilities=tuple(shares),
+                unrevised=Unrevised(rest, tuple(logits)),
             )
-            for beat, value, window, error, against_own in rows
+            for score, value, rest, shares, logits in rows
         ]
 
     def _saliency(self, windows: Floats, templates: Floats, error: Floats) -> Floats:
@@ -92,38 +170,91 @@ class Model:
         return Score(beat, None, self.threshold, nothing, nothing)
 
 
+def rr_surprise(
+    rhythm_pass: CompiledRhythmDensity, rhythm: Floats, beats: Sequence[Beat]
+) -> Doubles:
+    """How unlikely it was that each beat comes this early (n,); NaN where that is not known."""
+    known = np.array([beat.rr_ms is not None for beat in beats])
+    return np.where(known, rhythm_pass(rhythm), np.nan)
+
+
+def shape_logits(
+    classes: CompiledClassifier,
+    beats: Sequence[Beat],
+    windows: Floats,
+    templates: Floats,
+    spec: PreprocessSpec,
+) -> Floats:
+    """What the shapes of beats say, logits (n, classes): of two leads the mean.
+
+    ``windows`` and ``templates`` (n, length) are those of the lead in use.
+    """
+    r_peak = spec.before
+    own = [beat.lead_distances[0] for beat in beats]
+    logits = classes.shape(features.shapes(windows, templates, own, r_peak))
+    two = [row for row, beat in enumerate(beats) if len(beat.second_window)]
+    if two:
+        second = features.shapes(
+            _stacked([beats[row].second_window for row in two]),
+            _stacked([beats[row].second_template for row in two]),
+            [beats[row].lead_distances[1] for row in two],
+            r_peak,
+        )
+        logits[two] = (logits[two] + classes.shape(second)) / np.float32(2)
+    return logits
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Reconstruction:
     """What a network makes of windows.
 
-    ``windows`` as reconstructed and ``squared_error`` of each sample, both (n, length).
+    ``windows`` as reconstructed and ``squared_error`` of each sample, both (n, length), and the
+    ``spread`` that it expects of normal beats, a standard deviation, or (0, length).
     ``log_error`` (n,) is the score's component ``error``: the natural log of the mean squared
-    error of the scored samples. Where windows are in units of the patient's template,
-    TEMPLATE_SHARE times the template's own is subtracted: a patient whose every beat is unlike
-    those of the training data is no anomaly.
+    error of the scored samples. Where windows are in units of the patient's template but the
+    network does not see that, TEMPLATE_SHARE times the template's own is subtracted: a patient
+    whose every beat is unlike those of the training data is no anomaly.
     """
 
     windows: Floats
     squared_error: Floats
+    spread: Floats
     log_error: Doubles
 
 
-def reconstruct(
-    forward_pass: ForwardPass, windows: Floats, templates: Floats, spec: PreprocessSpec
-) -> Reconstruction:
-    """Reconstruct ``windows`` of patients with ``templates``, both (n, length) and `bounded`."""
-    if spec.scale == "beat":
-        reconstructed = forward_pass(windows)
-        error = squared_error(windows, reconstructed)
-        return Reconstruction(reconstructed, error, log_mean(error[:, spec.scored]))
-    both = np.concatenate([windows, templates])  # one pass takes less time than two
-    reconstructed = forward_pass(both)
-    error = squared_error(both, reconstructed)
-    of_windows, of_templates = np.split(log_mean(error[:, spec.scored]), 2)
-    count = len(windows)
-    return Reconstruction(
-        reconstructed[:count], error[:count], of_windows - TEMPLATE_SHARE * of_templates
-    )
+class Look:
+    """A network that says what beats should look like, ready to be asked."""
+
+    def __init__(
+        self, network: Network, spec: PreprocessSpec, forward_pass: ForwardPass | None = None
+    ) -> None:
+        """``network`` in eval mode where it lies; ``forward_pass``: another than its fastest."""
+        self._in_context = isinstance(network, ContextAutoencoder)
+        self._forward = forward_pass or forward(network, spec.length * (1 + self._in_context))
+        self._spec = spec
+
+    def __call__(self, windows: Floats, templates: Floats) -> Reconstruction:
+        """Reconstruct ``windows`` of patients with ``templates``, both (n, length), `bounded`."""
+        scored = self._spec.scored
+        if self._in_context:
+            rows = self._forward(np.concatenate([windows, templates], axis=1))
+            expected, log_variance = np.split(rows, 2, axis=1)
+            error = squared_error(windows, expected)
+            spread = np.exp(log_variance * np.float32(0.5))
+            return Reconstruction(expected, error, spread, log_mean(error[:, scored]))
+        unknown = np.empty((0, self._spec.length), np.float32)
+        if self._spec.scale == "beat":
+            expected = self._forward(windows)
+            error = squared_error(windows, expected)
+            return Reconstruction(expected, error, unknown, log_mean(error[:, scored]))
+        both = np.concatenate([windows, templates])  # one pass takes less time than two
+        expected = self._forward(both)
+        error = squared_error(both, expected)
+        of_windows, of_templates = np.split(log_mean(error[:, scored]), 2)
+        count = len(windows)
+        return Reconstruction(
+            expected[:count], error[:count], unknown, of_windows - TEMPLATE_SHARE * of_templates
+        )
 
 
 def squared_error(windows: Floats, reconstructed: Floats) -> Floats:

@@ -19,7 +19,7 @@ from beatgan.model.artifact import (
     format_of,
     leaf_digests,
     load,
-    network_of,
+    networks_of,
     read_sections,
     save,
     short_digest,
@@ -33,8 +33,8 @@ from beatgan_train.atomic_write import atomic_write
 from beatgan_train.data.source import Source
 from beatgan_train.training.coefficients import coefficients_of
 
-FORMER = 2  # the format that is still converted
-FORMER_KEYS = {  # its keys, by part; those of the spec are known to `PreprocessSpec`
+FORMER = (2, 3)  # the formats that are still converted
+FORMER_KEYS = {  # keys of format 2, by part; those of the spec are known to `PreprocessSpec`
     "calibration": {"usual": "normal_sq_diff"},
     "self_test": {"peaks": "r_peaks"},
 }
@@ -73,7 +73,7 @@ def convert(path: Path, coefficients: AlarmCoefficients | None = None) -> Artifa
     """
     try:
         old, version = _read_any(path)
-        model = Model(old.spec, old.network, old.calibration, "cpu")
+        model = Model(old.spec, old.networks, old.calibration)
         again = old.test.beats_found_again(old.spec, old.coefficients, model)
         if again < FOUND_AGAIN:
             raise ArtifactError(
@@ -84,7 +84,7 @@ def convert(path: Path, coefficients: AlarmCoefficients | None = None) -> Artifa
         return build(
             old.kind,
             old.spec,
-            old.network,
+            old.networks,
             old.calibration,
             coefficients or old.coefficients,
             old.provenance | origin,
@@ -99,21 +99,30 @@ def _read_any(path: Path) -> tuple[Artifact, int]:
     """The model file at ``path``, with its format."""
     with path.open("rb") as file:
         version = format_of(file)
-        if version == FORMER:
-            return _of_former_format(read_sections(file, FORMER)), FORMER
+        if version in FORMER:
+            return _of_former_format(read_sections(file, version), version), version
         return assemble(read_sections(file, VERSION)), VERSION
 
 
-def _of_former_format(sections: Mapping[str, Any]) -> Artifact:
-    """Of format 2: with the alarm coefficients that ship; no alerts were recorded."""
+def _of_former_format(sections: Mapping[str, Any], version: int) -> Artifact:
+    """Of a former format, which had one network.
+
+    Format 2 knew no alarm coefficients, those that ship are taken, and recorded no alerts.
+    """
+    if version == 2:
+        coefficients = coefficients_of("full")
+        test = _renamed(sections, "self_test") | {"alerts": None}
+    else:
+        coefficients = AlarmCoefficients.from_dict(table_of(sections, "coefficients"))
+        test = table_of(sections, "self_test")
     return Artifact(
         sections["kind"],
-        PreprocessSpec.from_dict(sections["spec"]),
-        network_of(sections["network"]).eval(),
+        PreprocessSpec.from_dict(table_of(sections, "spec")),
+        networks_of({"beat": table_of(sections, "network")}).eval(),
         Calibration.from_dict(_renamed(sections, "calibration")),
-        coefficients_of("full"),
-        sections["provenance"],
-        SelfTest.from_dict(_renamed(sections, "self_test") | {"alerts": None}),
+        coefficients,
+        table_of(sections, "provenance"),
+        SelfTest.from_dict(test),
         short_digest(leaf_digests(sections)),
     )
 

@@ -1,4 +1,4 @@
-"""The student's forward pass, compiled: matrix products, LeakyReLU between, a tanh at the end.
+"""Forward passes of small networks, compiled: matrix products with LeakyReLU between.
 
 Law: every output is its bias plus its inputs' shares, added one after the other in the order of
 the inputs, in float32 without fused operations. So a row's bits depend on nothing but the row and
@@ -15,7 +15,7 @@ import numpy as np
 from beatgan.jit import compiled
 from beatgan.types import Floats
 
-ROWS = 4  # windows at a time
+ROWS = 4  # rows at a time
 TILE = 64  # outputs at a time: their sums stay in the fastest memory
 STEP = 4  # inputs for which the sums are fetched and put back once
 
@@ -26,40 +26,30 @@ class Dense:
 
     A layer's weights are those of TILE outputs for the first input, for the second and so on, then
     those of the next TILE outputs; behind the last output there are zeros. A slope is that of the
-    LeakyReLU behind the layer, 1 where there is none.
+    LeakyReLU behind the layer, 1 where there is none: the last has none. ``outputs``: the last
+    layer's.
     """
 
     weights: tuple[Floats, ...]
     biases: tuple[Floats, ...]
     slopes: Floats
-    amplitude: np.float32
+    outputs: int
 
     @classmethod
-    def of(
-        cls,
-        layers: Sequence[tuple[Floats, Floats, float]],
-        amplitude: float,
-    ) -> Self:
+    def of(cls, layers: Sequence[tuple[Floats, Floats, float]]) -> Self:
         """Of (weights (outputs, inputs), biases (outputs,), slope) of each layer, copied."""
         return cls(
             tuple(_tiled(weights) for weights, _, _ in layers),
             tuple(_filled(biases) for _, biases, _ in layers),
             np.array([slope for _, _, slope in layers], np.float32),
-            np.float32(amplitude),
+            len(layers[-1][1]),
         )
 
-    def __call__(self, windows: Floats) -> Floats:
-        """Reconstruct ``windows`` (n, length); outputs are not bounded."""
-        reconstructed = np.empty(windows.shape, np.float32)
-        run(
-            np.ascontiguousarray(windows, np.float32),
-            self.weights,
-            self.biases,
-            self.slopes,
-            self.amplitude,
-            reconstructed,
-        )
-        return reconstructed
+    def __call__(self, rows: Floats) -> Floats:
+        """The outputs (n, outputs) of ``rows`` (n, inputs)."""
+        found = np.empty((len(rows), self.outputs), np.float32)
+        run(np.ascontiguousarray(rows, np.float32), self.weights, self.biases, self.slopes, found)
+        return found
 
 
 def _filled(values: Floats) -> Floats:
@@ -149,23 +139,22 @@ def leaky_relu(sums: Floats, slope: np.float32, out: Floats) -> None:
 
 
 @compiled
-def scaled_tanh(sums: Floats, amplitude: np.float32, out: Floats) -> None:
-    """The tanh of one row's sums, as many as ``out`` has, in the units of windows."""
+def scaled_tanh(values: Floats, amplitude: np.float32, out: Floats) -> None:
+    """The tanh of ``values``, as many as ``out`` has, times ``amplitude``."""
     for j in range(out.size):
-        out[j] = tanh(sums[j]) * amplitude
+        out[j] = tanh(values[j]) * amplitude
 
 
 @compiled
 def run(
-    windows: Floats,
+    rows: Floats,
     weights: tuple[Floats, ...],
     biases: tuple[Floats, ...],
     slopes: Floats,
-    amplitude: np.float32,
-    reconstructed: Floats,
+    found: Floats,
 ) -> None:
-    """Write reconstructions of ``windows`` to ``reconstructed``, both (n, length); see `Dense`."""
-    count, length = windows.shape
+    """Write the outputs of ``rows`` (n, inputs) to ``found`` (n, outputs); see `Dense`."""
+    count, length = rows.shape
     last = slopes.size - 1
     widest = length
     for each in biases:
@@ -176,7 +165,7 @@ def run(
         present = min(ROWS, count - first)
         for row in range(present):
             for k in range(length):
-                x[k * ROWS + row] = windows[first + row, k] / amplitude
+                x[k * ROWS + row] = rows[first + row, k]
         for layer in range(last + 1):
             w, b = weights[layer], biases[layer]
             inputs = w.size // b.size
@@ -186,9 +175,8 @@ def run(
                 if layer < last:
                     leaky_relu(sums, slopes[layer], y[start * ROWS : (start + TILE) * ROWS])
                 else:
+                    stop = min(start + TILE, found.shape[1])
                     for row in range(present):
-                        stop = min(start + TILE, length)
-                        scaled_tanh(
-                            sums[row * TILE :], amplitude, reconstructed[first + row, start:stop]
-                        )
+                        for j in range(stop - start):
+                            found[first + row, start + j] = sums[row * TILE + j]
             x, y = y, x

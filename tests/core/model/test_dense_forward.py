@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from beatgan.model.student_forward import Dense, scaled_tanh
 
 from beatgan.model.inference import BOUND, bounded, dense, forward, run
 from beatgan.model.networks import Autoencoder, Student
-from beatgan.model.student_forward import Dense, scaled_tanh
 from beatgan.types import Floats
 
 torch.manual_seed(0)

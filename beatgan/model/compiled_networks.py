@@ -1,0 +1,159 @@
+"""Networks as compiled passes for CPUs: of torch modules, with a copy of their weights.
+
+Law as in `beatgan.model.dense_forward`: a row's bits depend on nothing but the row and the weights.
+"""
+
+from math import exp, log, sqrt
+
+import numpy as np
+from torch import nn
+
+from beatgan.jit import compiled
+from beatgan.model.context_networks import (
+    MAX_LOG_SCALE,
+    MAX_LOG_VARIANCE,
+    MIN_LOG_SCALE,
+    MIN_LOG_VARIANCE,
+    MIXED,
+    BeatClassifier,
+    ContextAutoencoder,
+    RhythmDensity,
+)
+from beatgan.model.dense_forward import Dense, scaled_tanh, tanh
+from beatgan.model.features import own_interval, past
+from beatgan.model.networks import SLOPE, Student
+from beatgan.types import RHYTHM_SIZE, Doubles, Floats
+
+LEAST_TAIL = 1e-9  # a probability: keeps its logarithm finite
+CLASS_N, CLASS_Q = 0, 4  # places in `CLASSES`
+
+
+class CompiledStudent:
+    """A student that lies on a CPU: windows (n, length) to their reconstructions, unbounded."""
+
+    def __init__(self, student: Student) -> None:
+        self._layers = dense(nn.Sequential(*student.encoder, *student.decoder))
+        self._amplitude = np.float32(student.amplitude)
+
+    def __call__(self, windows: Floats) -> Floats:
+        """The reconstructions of ``windows``."""
+        found = self._layers(windows / self._amplitude)
+        scaled_tanh(found.reshape(-1), self._amplitude, found.reshape(-1))
+        return found
+
+
+class CompiledContextAutoencoder:
+    """See `ContextAutoencoder`: rows (n, 2 * length) to rows of the same shape."""
+
+    def __init__(self, network: ContextAutoencoder) -> None:
+        self._encoder, self._decoder = dense(network.encoder), dense(network.decoder)
+        self._template = dense(network.template)
+        self._length, self._amplitude = network.length, np.float32(network.amplitude)
+
+    def __call__(self, rows: Floats) -> Floats:
+        """Expected beats and log variances of ``rows``."""
+        scaled = rows / self._amplitude
+        latent = self._encoder(scaled[:, : self._length])
+        context = self._template(scaled[:, self._length :])
+        context = np.where(context > 0, context, context * np.float32(SLOPE))
+        found = self._decoder(np.concatenate([latent, context], axis=1))
+        _to_expected(found, rows, self._amplitude, self._length)
+        return found
+
+
+@compiled
+def _to_expected(found: Floats, rows: Floats, amplitude: np.float32, length: int) -> None:
+    """Turn a decoder's outputs into expected beats and bounded log variances, in place."""
+    low, high = np.float32(MIN_LOG_VARIANCE), np.float32(MAX_LOG_VARIANCE)
+    for row in range(found.shape[0]):
+        for j in range(length):
+            found[row, j] = rows[row, length + j] + tanh(found[row, j]) * amplitude
+            found[row, length + j] = min(max(found[row, length + j], low), high)
+
+
+class CompiledRhythmDensity:
+    """Rhythms (n, RHYTHM_SIZE) to how unlikely it was that the beat comes this early (n,)."""
+
+    def __init__(self, network: RhythmDensity) -> None:
+        self._layers = dense(network.layers)
+
+    def __call__(self, rhythm: Floats) -> Doubles:
+        """The negative natural log of the probability of an interval this short or shorter."""
+        surprise = np.empty(len(rhythm))
+        _surprise(self._layers(past(rhythm)), own_interval(rhythm), surprise)
+        return surprise
+
+
+@compiled
+def _surprise(outputs: Floats, interval: Floats, surprise: Doubles) -> None:
+    """From the mixtures' weights before the softmax, locations and log scales, (n, 3 * MIXED)."""
+    for row in range(outputs.shape[0]):
+        highest = float(outputs[row, 0])
+        for k in range(1, MIXED):
+            highest = max(highest, float(outputs[row, k]))
+        weights, below = 0.0, 0.0
+        for k in range(MIXED):
+            weight = exp(float(outputs[row, k]) - highest)
+            scale = min(max(float(outputs[row, 2 * MIXED + k]), MIN_LOG_SCALE), MAX_LOG_SCALE)
+            t = (float(interval[row]) - float(outputs[row, MIXED + k])) / exp(scale)
+            q = t / sqrt(1 + t * t / 4)
+            weights += weight
+            below += weight * (0.5 + 0.375 * q * (1 - q * q / 12))  # Student's t, 4 degrees
+        surprise[row] = -log(max(below / weights, LEAST_TAIL))
+
+
+class CompiledClassifier:
+    """See `BeatClassifier`; its two parts apart, since a revision needs only the first anew."""
+
+    def __init__(self, network: BeatClassifier) -> None:
+        self._timing, self._with_next = dense(network.timing), dense(network.timing_with_next)
+        self._shape = dense(network.shape)
+
+    def timing(self, rhythm: Floats) -> Floats:
+        """What timing says, logits (n, classes), of rhythms with or without the next interval."""
+        return (self._timing if rhythm.shape[1] == RHYTHM_SIZE else self._with_next)(rhythm)
+
+    def shape(self, shapes: Floats) -> Floats:
+        """What the shape on one lead says, logits (n, classes)."""
+        return self._shape(shapes)
+
+
+def probabilities(logits: Floats) -> tuple[Doubles, Doubles]:
+    """Of logits (n, classes): the classes' probabilities, and the log odds (n,) of S, V or F to N.
+
+    Q, what cannot be classified, has no say in the odds.
+    """
+    shares, log_odds = np.empty(logits.shape), np.empty(len(logits))
+    _probabilities(logits, shares, log_odds)
+    return shares, log_odds
+
+
+@compiled
+def _probabilities(logits: Floats, shares: Doubles, log_odds: Doubles) -> None:
+    for row in range(logits.shape[0]):
+        highest = float(logits[row, 0])
+        for k in range(1, logits.shape[1]):
+            highest = max(highest, float(logits[row, k]))
+        total, ectopic, ectopic_highest = 0.0, 0.0, float(logits[row, CLASS_N + 1])
+        for k in range(CLASS_N + 2, CLASS_Q):
+            ectopic_highest = max(ectopic_highest, float(logits[row, k]))
+        for k in range(logits.shape[1]):
+            shares[row, k] = exp(float(logits[row, k]) - highest)
+            total += shares[row, k]
+            if CLASS_N < k < CLASS_Q:
+                ectopic += exp(float(logits[row, k]) - ectopic_highest)
+        for k in range(logits.shape[1]):
+            shares[row, k] /= total
+        log_odds[row] = log(ectopic) + ectopic_highest - float(logits[row, CLASS_N])
+
+
+def dense(layers: nn.Sequential) -> Dense:
+    """The compiled pass of linear layers with LeakyReLU between; dropout is left out."""
+    found: list[tuple[Floats, Floats, float]] = []
+    for module in layers:
+        if isinstance(module, nn.Linear):
+            weights, biases = (each.detach().numpy() for each in (module.weight, module.bias))
+            found.append((weights, biases, 1.0))
+        elif isinstance(module, nn.LeakyReLU):
+            found[-1] = (*found[-1][:2], module.negative_slope)
+    return Dense.of(found)

@@ -1,0 +1,86 @@
+"""What networks see of a beat's timing and shape: rows of numbers, in training and serving alike.
+
+Compiled, row by row: a row's bits depend on that row alone.
+"""
+
+from collections.abc import Sequence
+from math import isnan, log, nan
+
+import numpy as np
+
+from beatgan.beats.rr import MAX_LOG_RATIO
+from beatgan.jit import compiled
+from beatgan.spec import PreprocessSpec
+from beatgan.types import RHYTHM_INTERVALS, RHYTHM_SIZE, Doubles, Floats
+
+PAST_SIZE = RHYTHM_SIZE - 1  # a rhythm without the beat's own interval
+RHYTHM_WITH_NEXT_SIZE = RHYTHM_SIZE + 1  # a rhythm and the next interval
+
+
+BEFORE, AFTER = 92, 132  # samples of a window round the R peak that a class is told by, ...
+POOLED = 4  # ... the means of so many in a row
+POINTS = (BEFORE + AFTER) // POOLED
+SHAPE_SIZE = 3 * POINTS + 1  # window, template, their difference, and the distance
+AMPLITUDE, DIFFERENCE = np.float32(4), np.float32(2)  # what these are divided by
+NEUTRAL_DISTANCE = np.float32(-2.6)  # of a beat that has none: a normal beat's
+
+
+def fits(spec: PreprocessSpec) -> bool:
+    """Whether windows are long enough for `shapes` and in their patients' units."""
+    return spec.before >= BEFORE and spec.after >= AFTER and spec.scale == "patient"
+
+
+def past(rhythm: Floats) -> Floats:
+    """What was known of the rhythm before a beat: rows (n, PAST_SIZE) of ``rhythm`` (n, ...)."""
+    own = RHYTHM_INTERVALS - 1
+    return np.concatenate([rhythm[:, :own], rhythm[:, own + 1 :]], axis=1)
+
+
+def own_interval(rhythm: Floats) -> Floats:
+    """The logarithm (n,) of each beat's own interval, less that of the long one."""
+    return rhythm[:, RHYTHM_INTERVALS - 1]
+
+
+def with_next(rhythm: Floats, next_rr_ms: Sequence[float] | Doubles) -> Floats:
+    """Rhythms with the next interval behind, rows (n, RHYTHM_WITH_NEXT_SIZE); 0 where it is NaN.
+
+    As a logarithm, less that of the long interval, within +-MAX_LOG_RATIO.
+    """
+    following = np.zeros((len(rhythm), 1), np.float32)
+    for row, rr_ms in enumerate(next_rr_ms):
+        if not isnan(rr_ms):
+            ratio = log(rr_ms / 1000) - float(rhythm[row, RHYTHM_INTERVALS])
+            following[row] = min(max(ratio, -MAX_LOG_RATIO), MAX_LOG_RATIO)
+    return np.concatenate([rhythm, following], axis=1)
+
+
+def shapes(
+    windows: Floats, templates: Floats, distances: Sequence[float | None], r_peak: int
+) -> Floats:
+    """The shape of beats on one lead, rows (n, SHAPE_SIZE).
+
+    ``windows`` and ``templates`` (n, length) with their R peak at sample ``r_peak``;
+    ``distances``: see `Beat.lead_distances`.
+    """
+    rows = np.empty((len(windows), SHAPE_SIZE), np.float32)
+    known = np.array([nan if d is None else d for d in distances], np.float64)
+    _shapes(windows, templates, known, r_peak - BEFORE, rows)
+    return rows
+
+
+@compiled
+def _shapes(
+    windows: Floats, templates: Floats, distances: Doubles, first: int, rows: Floats
+) -> None:
+    for row in range(rows.shape[0]):
+        for point in range(POINTS):
+            window, template = np.float32(0), np.float32(0)
+            for k in range(first + point * POOLED, first + (point + 1) * POOLED):
+                window += windows[row, k]
+                template += templates[row, k]
+            window, template = window / np.float32(POOLED), template / np.float32(POOLED)
+            rows[row, point] = window / AMPLITUDE
+            rows[row, POINTS + point] = template / AMPLITUDE
+            rows[row, 2 * POINTS + point] = (window - template) / DIFFERENCE
+        distance = np.float32(distances[row])
+        rows[row, 3 * POINTS] = NEUTRAL_DISTANCE if np.isnan(distance) else distance
