@@ -193,7 +193,7 @@ class Score(Struct, frozen=True, eq=False, gc=False):
     are empty when ``value`` is None. ``probabilities``: of each of `CLASSES`, in their order, with
     sum 1; None where the model knows no classes, and when ``value`` is None. ``spread``: how far
     the samples of normal beats lie from ``reconstruction``, as a standard deviation; empty where
-    the model does not say. ``unrevised``: what a revision begins with; None where there will be none.
+    the model does not say. ``unrevised``: what a revision begins with; None where none comes.
     """
 
     beat: Beat

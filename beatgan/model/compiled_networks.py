@@ -79,13 +79,13 @@ class CompiledRhythmDensity:
 
     def __call__(self, rhythm: Floats) -> Doubles:
         """The negative natural log of the probability of an interval this short or shorter."""
-        surprise = np.empty(len(rhythm))
-        _surprise(self._layers(past(rhythm)), own_interval(rhythm), surprise)
-        return surprise
+        surprisal = np.empty(len(rhythm))
+        _surprisal(self._layers(past(rhythm)), own_interval(rhythm), surprisal)
+        return surprisal
 
 
 @compiled
-def _surprise(outputs: Floats, interval: Floats, surprise: Doubles) -> None:
+def _surprisal(outputs: Floats, interval: Floats, surprisal: Doubles) -> None:
     """From the mixtures' weights before the softmax, locations and log scales, (n, 3 * MIXED)."""
     for row in range(outputs.shape[0]):
         highest = float(outputs[row, 0])
@@ -99,7 +99,7 @@ def _surprise(outputs: Floats, interval: Floats, surprise: Doubles) -> None:
             q = t / sqrt(1 + t * t / 4)
             weights += weight
             below += weight * (0.5 + 0.375 * q * (1 - q * q / 12))  # Student's t, 4 degrees
-        surprise[row] = -log(max(below / weights, LEAST_TAIL))
+        surprisal[row] = -log(max(below / weights, LEAST_TAIL))
 
 
 class CompiledClassifier:

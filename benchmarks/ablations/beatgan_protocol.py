@@ -45,7 +45,7 @@ def main(
         beats = load_beats(data, mode, "beatgan", coefficients_of(mode), bars).beats
     tested = beats.take(split("beatgan", beats, fold, seed).test)
     scores = [
-        each.calibration.combine(components(each.network, tested, each.spec)) for each in pair
+        each.calibration.combine(components(each.networks.beat, tested, each.spec)) for each in pair
     ]
     typer.echo(f"fold {fold}      AUC       AP   ({len(tested)} beats)")
     typer.echo(line("teacher", scores[0], tested))

@@ -27,6 +27,7 @@ from beatgan_train.commands.student import (
     DistillationData,
     common_source,
     distil,
+    ensemble_of,
     open_teacher,
     prepare,
 )
@@ -46,7 +47,7 @@ from beatgan_train.evaluation.ranking import auc, average_precision
 from beatgan_train.progress import TerminalProgress
 from beatgan_train.training.calibrate import calibrate, components
 from beatgan_train.training.coefficients import coefficients_of
-from beatgan_train.training.distillation import DistillationOptions, Ensemble
+from beatgan_train.training.distillation import DistillationOptions
 
 HEAD = ("error AUC", "AP", "full AUC", "AP", "spread", "minus first, 95 % interval")
 
@@ -94,7 +95,7 @@ class Fold:
 
 def make_folds(loaded: LoadedBeats, source: Source, teachers: Sequence[Artifact]) -> list[Fold]:
     """What the protocol asks for: all folds, or the teachers' own."""
-    ensemble = Ensemble({teacher.digest: teacher.network for teacher in teachers})
+    ensemble = ensemble_of(teachers)
     found = []
     for number in range(FOLDS) if source.protocol == "interpatient" else [source.fold]:
         training_set = make_training_set(loaded, source.mode, source.protocol, number)

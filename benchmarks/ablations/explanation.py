@@ -72,7 +72,7 @@ def main(
 ) -> None:
     """Print one line for each kind of error, one column for each family of alterations."""
     artifact = read(model)
-    scorer = Model(artifact.spec, artifact.network, artifact.calibration)
+    scorer = Model(artifact.spec, artifact.networks, artifact.calibration)
     rng = np.random.default_rng(seed)
     training = load(data, DS1, artifact.spec, artifact.coefficients)
     mean_square = np.mean((training.window - training.reference)[training.normal] ** 2, axis=0)

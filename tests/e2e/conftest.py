@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from beatgan.model.artifact import build, save
 from beatgan.model.calibration import Calibration
+from beatgan.model.context_networks import Networks
 from beatgan.model.networks import Student
 from beatgan.spec import PreprocessSpec
 from beatgan_daemon.clients.process import COMMAND, start_daemon
@@ -84,7 +85,10 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     path = tmp_path_factory.mktemp("model") / "tiny.pt"
     with path.open("wb") as file:
-        save(file, build("student", PreprocessSpec(), Student(), calibration, COEFFICIENTS, {}))
+        save(
+            file,
+            build("student", PreprocessSpec(), Networks(Student()), calibration, COEFFICIENTS, {}),
+        )
     return path
 
 

@@ -14,6 +14,7 @@ import zmq
 
 from beatgan.model.artifact import build, save
 from beatgan.model.calibration import Calibration
+from beatgan.model.context_networks import Networks
 from beatgan.model.networks import Student
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.protocol.frames import encode_frame
@@ -59,7 +60,10 @@ def _model(path: Path, threshold: float) -> bytes:
         threshold=threshold,
     )
     with path.open("wb") as file:
-        save(file, build("student", PreprocessSpec(), Student(), calibration, COEFFICIENTS, {}))
+        save(
+            file,
+            build("student", PreprocessSpec(), Networks(Student()), calibration, COEFFICIENTS, {}),
+        )
     return path.read_bytes()
 
 

@@ -69,8 +69,8 @@ def test_a_training_leaves_history_and_pictures(folder: Path) -> None:
 def test_the_student_is_small_tests_itself_and_knows_its_teacher(folder: Path) -> None:
     student = opened(folder / "student.pt")
     assert student.kind == "student"
-    assert isinstance(student.network, Student)
-    assert parameter_count(student.network) <= Student.LIMIT
+    assert isinstance(student.networks.beat, Student)
+    assert parameter_count(student.networks.beat) <= Student.LIMIT
     self_test(student)
     teacher = opened(folder / "teacher.pt")
     assert student.provenance["teachers"] == [teacher.digest]
@@ -105,7 +105,7 @@ def test_a_card_lies_beside_the_student(folder: Path) -> None:
     student = opened(folder / "student.pt")
     for expected in (
         student.digest,
-        f"{parameter_count(student.network):,} parameters",
+        f"{parameter_count(student.networks.beat):,} parameters",
         "## Limits",
         "not a medical device",
         "Moody",

@@ -1,7 +1,7 @@
 """The least that any consumer of these frames must do, as a process to be measured like the daemon.
 
-Receive, decode the header, make the payload float32, and for every 64 beats run the student on as
-many windows and as many references. It finds no beat and publishes nothing.
+Receive, decode the header, make the payload float32, and for every 64 beats ask the student what as
+many windows should look like. It finds no beat and publishes nothing.
     python -m benchmarks.performance.load.floor MODEL BEATS_A_FRAME
 """
 
@@ -14,7 +14,7 @@ import torch
 import zmq
 
 from beatgan.model.artifact import load
-from beatgan.model.networks import Autoencoder
+from beatgan.model.model import Look
 from beatgan.protocol.frames import Header
 from beatgan.types import Floats
 from beatgan_daemon.signals import stop_signals
@@ -30,26 +30,17 @@ class FloorReport(msgspec.Struct, frozen=True):
     batches: int
 
 
-def student(model: Path) -> tuple[Autoencoder, Floats]:
-    """The network of a model file, and windows to run it on."""
+def student(model: Path) -> tuple[Look, Floats]:
+    """The network of beats of a model file, and windows to run it on."""
     torch.set_num_threads(1)
     with model.open("rb") as file:
         artifact = load(file, str(model))
     random = np.random.default_rng(0)
     windows = random.standard_normal((BATCH, artifact.spec.length)).astype(np.float32)
-    return artifact.network.eval(), windows
+    return Look(artifact.networks.beat, artifact.spec), windows
 
 
-def score_batch(network: Autoencoder, windows: Floats) -> None:
-    """What one batch of beats costs: their windows and their references through the network."""
-    with torch.inference_mode():
-        for _ in ("windows", "references"):
-            network(torch.from_numpy(windows)).numpy()
-
-
-def consume(
-    socket: zmq.Socket[bytes], network: Autoencoder, windows: Floats, beats: float
-) -> FloorReport:
+def consume(socket: zmq.Socket[bytes], look: Look, windows: Floats, beats: float) -> FloorReport:
     """Take frames until SIGTERM; ``beats`` beats are found in each."""
     decode = msgspec.msgpack.Decoder(Header).decode
     frames, batches, due = 0, 0, 0.0
@@ -66,21 +57,21 @@ def consume(
             frames += 1
             due += beats
             if due >= BATCH:
-                score_batch(network, windows)
+                look(windows, windows)
                 batches += 1
                 due -= BATCH
 
 
 def run(model: Path, beats: float) -> FloorReport:
     """Say where frames are taken, on one line; consume them until SIGTERM."""
-    network, windows = student(model)
-    score_batch(network, windows)
+    look, windows = student(model)
+    look(windows, windows)
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
         socket.rcvhwm, socket.rcvtimeo = 0, POLL_MS
         socket.subscribe(b"ecg.")
         socket.bind("tcp://127.0.0.1:*")
         print(socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0"), flush=True)
-        return consume(socket, network, windows, beats)
+        return consume(socket, look, windows, beats)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from beatgan.alarms.codes import AlarmCode
 from beatgan.errors import ArtifactError
 from beatgan.model.artifact import Artifact, build, leaf_digests, load, save, self_test
 from beatgan.model.calibration import Calibration
+from beatgan.model.context_networks import Networks
 from beatgan.model.networks import Generator, Student
 from beatgan.spec import PreprocessSpec
 from beatgan_train.training.coefficients import coefficients_of
@@ -36,7 +37,12 @@ def artifact() -> Artifact:
     torch.manual_seed(0)
     origin = {"seed": 3, "options": {"rate": 0.1, "families": ("a", "b")}}
     return build(
-        "student", PreprocessSpec(), Student(amplitude=10.0), CALIBRATION, COEFFICIENTS, origin
+        "student",
+        PreprocessSpec(),
+        Networks(Student(amplitude=10.0)),
+        CALIBRATION,
+        COEFFICIENTS,
+        origin,
     )
 
 
@@ -63,7 +69,7 @@ def altered(stored: bytes, tamper: Tamper, forge: bool = False) -> bytes:
         parts = (
             "kind",
             "spec",
-            "network",
+            "networks",
             "calibration",
             "coefficients",
             "provenance",
@@ -83,7 +89,7 @@ def test_what_is_written_is_read(artifact: Artifact, stored: bytes) -> None:
     assert again.provenance == {"seed": 3, "options": {"rate": 0.1, "families": ["a", "b"]}}
     assert again.digest == artifact.digest
     windows = torch.randn(4, 320)
-    assert torch.equal(again.network(windows), artifact.network(windows))
+    assert torch.equal(again.networks.beat(windows), artifact.networks.beat(windows))
     assert written(again) == stored
 
 
@@ -91,12 +97,12 @@ def test_a_teacher_is_stored_alike() -> None:
     torch.manual_seed(0)
     network = Generator(width=2, bottleneck=5)
     network(torch.randn(64, 320))  # moves the running statistics, which must travel too
-    teacher = build("teacher", PreprocessSpec(), network, CALIBRATION, COEFFICIENTS, {})
+    teacher = build("teacher", PreprocessSpec(), Networks(network), CALIBRATION, COEFFICIENTS, {})
     again = read(written(teacher))
     self_test(again)
-    assert isinstance(again.network, Generator)
-    assert not again.network.training
-    assert torch.equal(again.network(torch.ones(1, 320)), network(torch.ones(1, 320)))
+    assert isinstance(again.networks.beat, Generator)
+    assert not again.networks.beat.training
+    assert torch.equal(again.networks.beat(torch.ones(1, 320)), network(torch.ones(1, 320)))
 
 
 def test_the_self_test_scores_ectopic_beats_and_passes(stored: bytes) -> None:
@@ -113,7 +119,7 @@ def test_the_digest_names_the_content(artifact: Artifact) -> None:
     parts = (
         artifact.kind,
         artifact.spec,
-        artifact.network,
+        artifact.networks,
         artifact.calibration,
         artifact.coefficients,
     )
@@ -146,19 +152,22 @@ TAMPERED: list[tuple[Tamper, str]] = [
     (drop("spec", "align"), r"spec\.align: missing"),
     (put("calibration", "threshold", value=9.0), r"calibration\.threshold: not what"),
     (put("calibration", "spread", "error", value=2.0), r"calibration\.spread\.error"),
-    (put("network", "arguments", "hidden", value=100), r"network\.arguments\.hidden"),
+    (
+        put("networks", "beat", "arguments", "hidden", value=100),
+        r"networks\.beat\.arguments\.hidden",
+    ),
     (put("provenance", "seed", value=4), r"provenance\.seed"),
     (put("self_test", "r_peaks", value=[1]), r"self_test\.r_peaks"),
     (put("kind", value="teacher"), r"kind: not what"),
     (
-        lambda c: c["network"]["state"]["decoder.4.bias"].add_(1),
-        r"network\.state\.decoder\.4\.bias",
+        lambda c: c["networks"]["beat"]["state"]["decoder.4.bias"].add_(1),
+        r"networks\.beat\.state\.decoder\.4\.bias",
     ),
     (lambda c: c["self_test"]["ecg"].add_(1), r"self_test\.ecg"),
     (drop("calibration"), r"missing part\(s\): calibration"),
     (drop("digests"), r"missing part\(s\): digests"),
     (put("digests", value=3), "digests: not a table"),
-    (put("version", value=4), "format version 4; this beatgan reads version 3$"),
+    (put("version", value=5), "format version 5; this beatgan reads version 4$"),
     (put("version", value=2), "format version 2; .*: beatgan-train convert OLD.pt --out NEW.pt"),
     (put("format", value="onnx"), "not a beatgan model: it lacks the mark"),
 ]
@@ -173,11 +182,14 @@ def test_an_altered_part_is_named(stored: bytes, tamper: Tamper, complaint: str)
 FORGED: list[tuple[Tamper, str]] = [
     (put("spec", "highpass_hz", value="high"), "spec: "),
     (put("spec", "higpass_hz", value=1.0), r"spec: unknown key 'higpass_hz'; did you mean"),
-    (put("spec", "after", value=212), "network: takes 320 samples where the spec's window has 352"),
+    (
+        put("spec", "after", value=212),
+        "networks: takes 320 samples where the spec's window has 352",
+    ),
     (put("spec", value=3), "spec: expected a table, got int"),
-    (put("network", "name", value="Transformer"), "network: 'Transformer'"),
-    (put("network", "arguments", "hidden", value=64), "network: Error"),
-    (put("network", "arguments", "depth", value=3), "network: .*depth"),
+    (put("networks", "beat", "name", value="Transformer"), "networks: 'Transformer'"),
+    (put("networks", "beat", "arguments", "hidden", value=64), "networks: Error"),
+    (put("networks", "beat", "arguments", "depth", value=3), "networks: .*depth"),
     (
         put("calibration", "spread", "error", value=-1.0),
         "calibration: a spread or a cap is not positive",
@@ -211,7 +223,10 @@ def test_parts_that_make_no_model_are_refused(
 
 FAILING: list[tuple[Tamper, str]] = [
     (put("spec", "template_beats", value=3), r"self-test: score \d+: got .*, expected"),
-    (lambda c: c["network"]["state"]["decoder.4.bias"].add_(1), r"self-test: score 0: got"),
+    (
+        lambda c: c["networks"]["beat"]["state"]["decoder.4.bias"].add_(1),
+        r"self-test: score 0: got",
+    ),
     (put("calibration", "location", "error", value=1.0), r"self-test: score 0: got"),
     (
         lambda c: c["self_test"]["r_peaks"].__setitem__(2, 7),
@@ -330,7 +345,7 @@ def test_parts_that_do_not_fit_are_not_built() -> None:
         build(
             "teacher",
             PreprocessSpec(),
-            Generator(length=64, width=1),
+            Networks(Generator(length=64, width=1)),
             CALIBRATION,
             COEFFICIENTS,
             {},

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from beatgan.errors import ArtifactError
 from beatgan.model.calibration import LOWEST, Calibration
+from beatgan.model.context_networks import Networks
 from beatgan.model.model import Model
 from beatgan.model.networks import Autoencoder, Generator, Student
 from beatgan.spec import PreprocessSpec
@@ -38,7 +39,7 @@ def unusable() -> Beat:
 
 
 def model_of(network: Autoencoder) -> Model:
-    return Model(PreprocessSpec(), network, FULL)
+    return Model(PreprocessSpec(), Networks(network), FULL)
 
 
 RNG = np.random.default_rng(0)
@@ -83,7 +84,7 @@ def test_a_batch_larger_than_a_block_is_scored_alike() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_scores_as_the_cpu_does() -> None:
     torch.manual_seed(0)
-    on_cuda = Model(PreprocessSpec(), Student(amplitude=10.0), FULL, "cuda")
+    on_cuda = Model(PreprocessSpec(), Networks(Student(amplitude=10.0)), FULL, "cuda")
     together = on_cuda.score(BEATS)
     assert all(same(a, on_cuda.score([a.beat])[0]) for a in together)
     for score, wanted in zip(together, ALONE[0], strict=True):
@@ -110,7 +111,7 @@ def test_a_score_is_the_weighted_sum_of_bounded_standardised_components() -> Non
 def test_without_a_patients_scale_the_reference_is_not_asked() -> None:
     spec = dataclasses.replace(PreprocessSpec(), scale="beat")
     torch.manual_seed(0)
-    model = Model(spec, Student(), FULL)
+    model = Model(spec, Networks(Student()), FULL)
     plain, other = model.score([beat(WINDOWS[0]), beat(WINDOWS[0], template=WINDOWS[1])])
     assert plain.value == other.value
 
@@ -163,7 +164,7 @@ def test_a_perfect_component_cannot_hide_another_and_none_says_more_than_its_cap
 
 def test_the_networks_own_mode_is_eval() -> None:
     network = Generator(width=2).train()
-    model = Model(PreprocessSpec(), network, FULL)
+    model = Model(PreprocessSpec(), Networks(network), FULL)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     model.score(BEATS)
     assert not network.training

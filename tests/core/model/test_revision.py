@@ -8,6 +8,7 @@ import torch
 from msgspec.structs import replace
 
 from beatgan.model.calibration import Calibration
+from beatgan.model.context_networks import Networks
 from beatgan.model.model import Model
 from beatgan.model.networks import Student
 from beatgan.model.revision import final_scores, revisable_until, revisions
@@ -96,7 +97,7 @@ class Pausing(Model):
 def model(kind: type[Model]) -> Model:
     torch.manual_seed(0)
     calibration = Calibration({"error": 0.0}, {"error": 1.0}, {"error": 1.0}, {"error": 1e3}, 9.0)
-    return kind(PreprocessSpec(), Student(amplitude=8.0), calibration)
+    return kind(PreprocessSpec(), Networks(Student(amplitude=8.0)), calibration)
 
 
 def split(

@@ -19,6 +19,7 @@ from rich.console import Console
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.model import artifact
 from beatgan.model.calibration import Calibration
+from beatgan.model.context_networks import Networks
 from beatgan.model.networks import Student
 from beatgan.spec import PreprocessSpec
 from beatgan.types import RHYTHM_SIZE
@@ -72,7 +73,12 @@ def write_model(path: Path, provenance: dict[str, Any], seed: int = 0) -> Path:
         {"error": 0.01, "distance": 1.0}, {"error": 1e3, "distance": 1e3}, 2.0,
     )  # fmt: skip
     built = artifact.build(
-        "student", PreprocessSpec(), Student(amplitude=8.0), calibration, COEFFICIENTS, provenance
+        "student",
+        PreprocessSpec(),
+        Networks(Student(amplitude=8.0)),
+        calibration,
+        COEFFICIENTS,
+        provenance,
     )
     with path.open("wb") as file:
         artifact.save(file, built)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from beatgan.errors import UsageError
+from beatgan.model.context_networks import Networks
 from beatgan.model.model import Model
 from beatgan.model.networks import Student
 from beatgan_train.data.beat_set import load
@@ -92,5 +93,7 @@ def test_what_is_calibrated_on_is_what_is_scored(toy_data: Path) -> None:
     beats = beats.take(beats.usable)
     calibration = calibrate(components(network, beats, spec), "full")
     wanted = calibration.combine(components(network, beats, spec))
-    scores = Model(spec, network, calibration).score([beats.beat(i) for i in range(len(beats))])
+    scores = Model(spec, Networks(network), calibration).score(
+        [beats.beat(i) for i in range(len(beats))]
+    )
     assert [score.value for score in scores] == wanted.tolist()

@@ -10,6 +10,7 @@ import pytest
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.model.artifact import build
 from beatgan.model.calibration import Calibration
+from beatgan.model.context_networks import Networks
 from beatgan.model.networks import Student
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.records import Recording
@@ -109,13 +110,13 @@ def test_a_model_is_given_other_coefficients_from_a_file(tmp_path: Path) -> None
     location = {"error": 0.0, "distance": 0.0}
     ones = dict.fromkeys(location, 1.0)
     calibration = Calibration(location, ones, ones, ones, 1.0)
-    write(build("student", SPEC, Student(), calibration, PRESENT, {}), old)
+    write(build("student", SPEC, Networks(Student()), calibration, PRESENT, {}), old)
     changed = replace(PRESENT, vf=replace(PRESENT.vf, leakage=-10.0))
     file = tmp_path / "coefficients.json"
     file.write_text(json.dumps(changed.to_dict()))
     made = convert(old, read_coefficients(file))
     assert made.coefficients == changed
-    assert made.provenance["converted_from"] == {"format": 3, "digest": read(old).digest}
+    assert made.provenance["converted_from"] == {"format": 4, "digest": read(old).digest}
     assert made.digest != read(old).digest
 
 

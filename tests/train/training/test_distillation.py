@@ -12,6 +12,7 @@ from beatgan.errors import UsageError
 from beatgan.model.artifact import Artifact, build
 from beatgan.model.artifact import load as load_artifact
 from beatgan.model.calibration import Calibration
+from beatgan.model.context_networks import Networks
 from beatgan.model.networks import Generator, Student
 from beatgan.spec import PreprocessSpec
 from beatgan_train.commands.student import FoldResult, common_source, pseudo_anomaly_auc, unseen
@@ -36,7 +37,9 @@ def teacher(source: Source = SOURCE, **changes: Any) -> Artifact:
     made = provenance(source, {"seed": changes.pop("seed", 0)})
     made = {name: value for name, value in made.items() if name not in changes}
     torch.manual_seed(0)
-    return build("teacher", spec, Generator(width=1, bottleneck=2), CALIBRATION, COEFFICIENTS, made)
+    return build(
+        "teacher", spec, Networks(Generator(width=1, bottleneck=2)), CALIBRATION, COEFFICIENTS, made
+    )
 
 
 def test_teachers_of_the_same_data_belong_together() -> None:

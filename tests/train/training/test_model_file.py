@@ -1,4 +1,4 @@
-"""A model file of format 2 becomes one of this format, and proves what it was written with."""
+"""A model file of a former format becomes one of this, and proves what it was written with."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,34 +8,57 @@ import pytest
 import torch
 
 from beatgan.errors import ArtifactError
-from beatgan.model.artifact import leaf_digests, load, self_test
+from beatgan.model.artifact import SECTIONS, build, leaf_digests, load, self_test
+from beatgan.model.calibration import Calibration
+from beatgan.model.context_networks import Networks
+from beatgan.model.networks import Student
 from beatgan.spec import FORMER_NAMES
-from beatgan_train.training.model_file import convert, read, write
+from beatgan_train.training.model_file import FORMER, convert, read, write
 
 SHIPPED = Path(__file__).parents[3] / "models" / "student.pt"
-PARTS = ("kind", "spec", "network", "calibration", "provenance", "self_test")
 
 
-def format_2(path: Path, **self_test_changes: Any) -> Path:
-    """The shipped student as format 2 would have stored it."""
-    content = torch.load(SHIPPED, weights_only=True)
+@pytest.fixture(scope="module")
+def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of this format whose network a former format could hold."""
+    shipped = read(SHIPPED)
+    torch.manual_seed(0)
+    networks = Networks(Student(amplitude=10.0))
+    components = ("error", "distance", "prematurity")
+    ones = dict.fromkeys(components, 1.0)
+    calibration = Calibration(
+        dict.fromkeys(components, 0.0), ones, ones, ones, 1.0, shipped.calibration.normal_sq_diff
+    )
+    path = tmp_path_factory.mktemp("model") / "student.pt"
+    write(build("student", shipped.spec, networks, calibration, shipped.coefficients, {}), path)
+    return path
+
+
+def former(student: Path, path: Path, version: int, **self_test_changes: Any) -> Path:
+    """``student`` as a former format would have stored it."""
+    content = torch.load(student, weights_only=True)
+    content["network"] = content.pop("networks")["beat"]
     test = content["self_test"]
-    test["peaks"] = test.pop("r_peaks")
-    del test["alerts"], content["coefficients"]
+    if version == 2:
+        test["peaks"] = test.pop("r_peaks")
+        del test["alerts"], content["coefficients"]
+        calibration, spec = content["calibration"], content["spec"]
+        calibration["usual"] = calibration.pop("normal_sq_diff")
+        for old, new in FORMER_NAMES.items():
+            spec[old] = spec.pop(new)
     test.update(self_test_changes)
-    calibration, spec = content["calibration"], content["spec"]
-    calibration["usual"] = calibration.pop("normal_sq_diff")
-    for old, new in FORMER_NAMES.items():
-        spec[old] = spec.pop(new)
-    content["version"] = 2
-    content["digests"] = leaf_digests({part: content[part] for part in PARTS})
+    content["version"] = version
+    content["digests"] = leaf_digests({part: content[part] for part in SECTIONS[version]})
     torch.save(content, path)
     return path
 
 
-def test_a_file_of_format_2_is_converted(tmp_path: Path) -> None:
-    shipped = read(SHIPPED)
-    converted = convert(format_2(tmp_path / "old.pt"))
+@pytest.mark.parametrize("version", FORMER)
+def test_a_file_of_a_former_format_is_converted(
+    student: Path, tmp_path: Path, version: int
+) -> None:
+    shipped = read(student)
+    converted = convert(former(student, tmp_path / "old.pt", version))
     write(converted, tmp_path / "new.pt")
     with (tmp_path / "new.pt").open("rb") as file:
         again = load(file, "new.pt")
@@ -43,14 +66,24 @@ def test_a_file_of_format_2_is_converted(tmp_path: Path) -> None:
     assert again.calibration == shipped.calibration
     assert again.test.scores == shipped.test.scores
     assert again.test.alerts == shipped.test.alerts
-    assert again.provenance["converted_from"]["format"] == 2
+    assert again.provenance["converted_from"]["format"] == version
 
 
-def test_a_file_of_format_2_that_gives_other_scores_is_refused(tmp_path: Path) -> None:
-    test = torch.load(SHIPPED, weights_only=True)["self_test"]
+@pytest.mark.parametrize("version", FORMER)
+def test_a_file_of_a_former_format_is_read_by_this_one_only_converted(
+    student: Path, tmp_path: Path, version: int
+) -> None:
+    with pytest.raises(ArtifactError, match=rf"format version {version}; .*beatgan-train convert"):
+        read(former(student, tmp_path / "old.pt", version))
+
+
+def test_a_file_of_format_2_that_gives_other_scores_is_refused(
+    student: Path, tmp_path: Path
+) -> None:
+    test = torch.load(student, weights_only=True)["self_test"]
     scores = [each + 1.0 for each in test["scores"]]
     with pytest.raises(ArtifactError, match=r"old\.pt: self-test: \d% of its beats"):
-        convert(format_2(tmp_path / "old.pt", scores=scores))
+        convert(former(student, tmp_path / "old.pt", 2, scores=scores))
 
 
 def test_a_file_of_a_release_that_found_other_beats_is_converted(tmp_path: Path) -> None:

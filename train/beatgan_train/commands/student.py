@@ -14,7 +14,8 @@ import numpy as np
 
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.model.artifact import Artifact, build
-from beatgan.model.networks import Student
+from beatgan.model.context_networks import Networks
+from beatgan.model.networks import Autoencoder, Student
 from beatgan.types import Doubles
 from beatgan_train.commands.teacher import TrainingPaths
 from beatgan_train.data.beat_set import BeatSet, join
@@ -87,7 +88,7 @@ def make_student(
     on_first(paths.prepare)
     artifacts = [open_teacher(path) for path in teachers]
     source = common_source(artifacts)
-    ensemble = Ensemble({artifact.digest: artifact.network for artifact in artifacts})
+    ensemble = ensemble_of(artifacts)
     loaded = load_beats(
         paths.data,
         source.mode,
@@ -123,7 +124,12 @@ def make_student(
         normal_sq_diff=normal_sq_diff(join([g.held_out for g in results.values()]), spec),
     )
     artifact = build(
-        "student", spec, shipped.student, calibration, coefficients_of(source.mode), origin
+        "student",
+        spec,
+        Networks(shipped.student),
+        calibration,
+        coefficients_of(source.mode),
+        origin,
     )
     if rank() == 0:
         _leave(artifact, shipped, paths)
@@ -138,7 +144,7 @@ def _leave(artifact: Artifact, shipped: FoldResult, paths: TrainingPaths) -> Non
         shipped.checkpoint.history, shipped.checkpoint.best_epoch, paths.run / "losses.png"
     )
     examples = paths.run / "examples.png"
-    draw_examples(artifact.network, shipped.held_out.window, artifact.spec, examples)
+    draw_examples(shipped.student, shipped.held_out, artifact.spec, examples)
 
 
 def unseen(results: Iterable[FoldResult]) -> Components:
@@ -156,6 +162,16 @@ def open_teacher(path: Path) -> Artifact:
     if artifact.kind != "teacher":
         raise ArtifactError(f"{path}: is a {artifact.kind}, not a teacher")
     return artifact
+
+
+def ensemble_of(teachers: Iterable[Artifact]) -> Ensemble:
+    """The teachers' networks; ArtifactError if one is no autoencoder of windows alone."""
+    networks: dict[str, Autoencoder] = {}
+    for teacher in teachers:
+        if not isinstance(network := teacher.networks.beat, Autoencoder):
+            raise ArtifactError(f"{teacher.digest}: a {type(network).__name__} is no teacher")
+        networks[teacher.digest] = network
+    return Ensemble(networks)
 
 
 def common_source(teachers: Sequence[Artifact]) -> Source:

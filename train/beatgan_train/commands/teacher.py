@@ -9,6 +9,7 @@ import torch
 
 from beatgan.errors import UsageError
 from beatgan.model.artifact import Artifact, build
+from beatgan.model.context_networks import Networks
 from beatgan_train.data.source import Mode, Protocol, spec_of
 from beatgan_train.data.training_set import TrainingSet, amplitude, load_beats, make_training_set
 from beatgan_train.ec57.annotations import ANNOTATOR
@@ -71,7 +72,7 @@ def make_teacher(
         write(artifact, paths.out)
         draw_history(checkpoint.history, checkpoint.best_epoch, paths.run / "losses.png")
         examples = paths.run / "examples.png"
-        draw_examples(artifact.network, training_set.held_out.window, spec, examples)
+        draw_examples(task.generator, training_set.held_out, spec, examples)
     return artifact
 
 
@@ -89,5 +90,10 @@ def _finish(
     best = checkpoint.history[checkpoint.best_epoch - 1]
     origin = provenance(training_set.source, recorded, best=best)
     return build(
-        "teacher", spec, generator, calibration, coefficients_of(training_set.source.mode), origin
+        "teacher",
+        spec,
+        Networks(generator),
+        calibration,
+        coefficients_of(training_set.source.mode),
+        origin,
     )

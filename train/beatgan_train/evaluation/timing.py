@@ -4,7 +4,7 @@ Knows models and clocks; it knows no data set but the beats it is handed.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 
@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from beatgan.model.artifact import Artifact
+from beatgan.model.context_networks import ContextAutoencoder, Networks
 from beatgan.model.inference import one_thread
 from beatgan.model.model import Model
-from beatgan.model.networks import Autoencoder, Generator, parameter_count
+from beatgan.model.networks import Generator
 from beatgan.types import Beat
 
 BATCHES = (1, 64)
@@ -23,7 +24,7 @@ BUDGET_S = 0.5  # of measuring for each figure
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Microseconds a beat by batch size: the network alone, and the daemon's whole scoring."""
+    """Microseconds a beat by batch size: the network of beats alone, and all scoring."""
 
     name: str
     parameters: int
@@ -36,21 +37,24 @@ def compare(artifact: Artifact, beats: Sequence[Beat]) -> list[Speed]:
 
     ``beats`` are usable ones, at least as many as the largest batch.
     """
-    published = Generator(artifact.spec.length)
+    published = replace(artifact.networks, beat=Generator(artifact.spec.length))
     with one_thread():
         return [
-            _measure(f"this {artifact.kind}", artifact.network, artifact, beats),
+            _measure(f"this {artifact.kind}", artifact.networks, artifact, beats),
             _measure("BeatGAN's generator as published", published, artifact, beats),
         ]
 
 
-def _measure(name: str, network: Autoencoder, artifact: Artifact, beats: Sequence[Beat]) -> Speed:
-    model = Model(artifact.spec, network, artifact.calibration)
-    windows = torch.from_numpy(np.stack([beat.window for beat in beats]))
+def _measure(name: str, networks: Networks, artifact: Artifact, beats: Sequence[Beat]) -> Speed:
+    model = Model(artifact.spec, networks, artifact.calibration)
+    seen = [beat.window for beat in beats]
+    if isinstance(networks.beat, ContextAutoencoder):
+        seen = [np.concatenate([beat.window, beat.template]) for beat in beats]
+    rows = torch.from_numpy(np.stack(seen))
     with torch.inference_mode():
-        alone = {n: _per_beat(partial(network, windows[:n]), n) for n in BATCHES}
+        alone = {n: _per_beat(partial(networks.beat, rows[:n]), n) for n in BATCHES}
     whole = {n: _per_beat(partial(model.score, beats[:n]), n) for n in BATCHES}
-    return Speed(name, parameter_count(network), alone, whole)
+    return Speed(name, networks.parameters, alone, whole)
 
 
 def _per_beat(work: Callable[[], object], count: int) -> float:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from beatgan.errors import UsageError
 from beatgan.model.artifact import Artifact
 from beatgan.model.networks import parameter_count
@@ -126,16 +128,22 @@ def _ranks(row: Row) -> tuple[str, str]:
 
 
 def _summary(artifact: Artifact) -> str:
-    network = artifact.network
-    layers = ", ".join(f"{name} {value:g}" for name, value in network.arguments.items())
+    networks = "\n".join(map(_network, artifact.networks.present().values()))
     options = artifact.provenance["options"]
     altered = " and on normal beats altered by hand" if any(map(options.get, COMPARING)) else ""
     return (
         "Scores single heartbeats of one ECG lead or two: higher is more anomalous. It was "
         f"trained on normal beats{altered}; no anomalous beat and no label but "
         '"normal" was used.\n\n'
-        f"{type(network).__name__}, {parameter_count(network):,} parameters ({layers})."
+        f"{networks}\n\n{artifact.networks.parameters:,} parameters in all."
     )
+
+
+def _network(network: nn.Module) -> str:
+    """A line on one of the networks."""
+    arguments: Mapping[str, float] = vars(network)["arguments"]
+    layers = ", ".join(f"{name} {value:g}" for name, value in arguments.items())
+    return f"- {type(network).__name__}, {parameter_count(network):,} parameters ({layers})"
 
 
 def _data(made: Mapping[str, Any]) -> str:

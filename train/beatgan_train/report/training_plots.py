@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from beatgan.model import inference
-from beatgan.model.model import squared_error
-from beatgan.model.networks import Autoencoder
+from beatgan.model.inference import Network
+from beatgan.model.model import Look
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Floats
+from beatgan_train.data.beat_set import BeatSet
 from beatgan_train.training.loop import EpochMetrics
 
 ROWS = 5  # of two examples each
@@ -31,14 +30,15 @@ def draw_history(history: Sequence[EpochMetrics], best_epoch: int, path: Path) -
     figure.savefig(path, dpi=110)
 
 
-def draw_examples(network: Autoencoder, windows: Floats, spec: PreprocessSpec, path: Path) -> None:
-    """Ten of ``windows``, evenly spread, with expectation and squared error, as PNG at ``path``."""
-    shown = windows[np.linspace(0, len(windows) - 1, 2 * ROWS).astype(np.int64)]
+def draw_examples(network: Network, beats: BeatSet, spec: PreprocessSpec, path: Path) -> None:
+    """Ten of ``beats``, evenly spread, with expectation and squared error, as PNG at ``path``."""
+    shown = beats.take(np.linspace(0, len(beats) - 1, 2 * ROWS).astype(np.int64))
+    found = Look(network, spec)(shown.window, shown.reference)
     figure = Figure(figsize=(10, 2.2 * ROWS), layout="constrained")
     axes = figure.subplots(ROWS, 2, sharex=True).ravel()
     ms = 1000 * (np.arange(spec.length) - spec.before) / spec.rate
-    for axis, window, expected in zip(axes, shown, inference.run(network, shown), strict=True):
-        error = squared_error(window, expected)
+    panels = zip(axes, shown.window, found.windows, found.squared_error, strict=True)
+    for axis, window, expected, error in panels:
         axis.fill_between(ms, error, color="tab:red", alpha=0.3, label="error")
         axis.plot(ms, window, color="black", linewidth=1, label="beat")
         axis.plot(ms, expected, color="tab:blue", linewidth=1, label="expected")

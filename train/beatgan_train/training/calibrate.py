@@ -5,16 +5,14 @@ Made from normal beats alone, of patients that the network was not fitted to. Se
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from statistics import NormalDist
 
 import numpy as np
 
 from beatgan.errors import UsageError
-from beatgan.model import inference
 from beatgan.model.calibration import Calibration
-from beatgan.model.model import reconstruct
-from beatgan.model.networks import Autoencoder
+from beatgan.model.inference import Network
+from beatgan.model.model import Look
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles
 from beatgan_train.data.beat_set import BeatSet
@@ -31,9 +29,9 @@ TAIL = 0.02  # of normal beats, by which spreads are measured
 NARROWEST = 1e-3  # a spread; keeps constant components finite
 
 
-def components(network: Autoencoder, beats: BeatSet, spec: PreprocessSpec) -> dict[str, Doubles]:
+def components(network: Network, beats: BeatSet, spec: PreprocessSpec) -> dict[str, Doubles]:
     """The components of the score of each of ``beats``, each (n,); ``network`` in eval mode."""
-    found = reconstruct(partial(inference.run, network), beats.window, beats.reference, spec)
+    found = Look(network, spec)(beats.window, beats.reference)
     return {
         "error": found.log_error,
         "distance": beats.distance,

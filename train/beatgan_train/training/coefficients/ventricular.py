@@ -77,7 +77,7 @@ def stream(data: Path, name: str, artifact: Artifact) -> Stream:
     """The record ``name``, a second at a time."""
     path = locate(data, name)
     recording = read_recording(path)
-    model = Model(artifact.spec, artifact.network, artifact.calibration)
+    model = Model(artifact.spec, artifact.networks, artifact.calibration)
     frontend = Frontend(artifact.spec, artifact.coefficients, recording.fs, recording.leads)
     step, samples = int(recording.fs), recording.samples
     seconds = (samples[first : first + step] for first in range(0, len(samples), step))
