@@ -63,7 +63,7 @@ class CompiledContextAutoencoder:
 
 @compiled
 def _to_expected(found: Floats, rows: Floats, amplitude: np.float32, length: int) -> None:
-    """Turn a decoder's outputs into expected beats and bounded log variances, in place."""
+    """Make a decoder's outputs expected beats and bounded log variances, in place."""
     low, high = np.float32(MIN_LOG_VARIANCE), np.float32(MAX_LOG_VARIANCE)
     for row in range(found.shape[0]):
         for j in range(length):
