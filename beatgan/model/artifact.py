@@ -198,7 +198,7 @@ def _check_size(networks: Networks) -> None:
 
 def _check_components(networks: Networks, calibration: Calibration) -> None:
     """Raise ArtifactError where a component is weighted that no network gives."""
-    for name, network in (("rr_surprise", networks.rhythm), (LABELLED, networks.classes)):
+    for name, network in (("rr_surprisal", networks.rhythm), (LABELLED, networks.classes)):
         if name in calibration.weight and network is None:
             raise ArtifactError(f"calibration: weighs {name}, which no network gives")
     if networks.classes is not None and LABELLED not in calibration.weight:

@@ -14,7 +14,7 @@ from beatgan.errors import ArtifactError
 from beatgan.types import Doubles
 
 # In the order in which they are added: `log_odds` last, because a revision replaces it alone.
-COMPONENTS = ("error", "distance", "prematurity", "rr_surprise", "log_odds")
+COMPONENTS = ("error", "distance", "prematurity", "rr_surprisal", "log_odds")
 LABELLED = "log_odds"  # the one that was learnt from labels
 LOWEST = -10.0  # no standardised component counts for less: it could hide another's alarm
 
@@ -25,9 +25,10 @@ class Calibration:
 
     ``u_i = (c_i - location_i) / spread_i``, and a cap bounds what its component can add alone.
     Components: ``error`` is the ``log_error`` of `beatgan.model.model.Reconstruction`; ``distance``
-    and ``prematurity`` as in ``Beat``; ``rr_surprise``: the negative natural log of the probability
-    of an RR interval as short as this one or shorter; ``log_odds``: of the classes S, V and F to N,
-    natural log. Absent ones do not count. Beats whose score is above ``threshold`` are anomalous.
+    and ``prematurity`` as in ``Beat``; ``rr_surprisal``: the negative natural log of the
+    probability of an RR interval as short as this one or shorter; ``log_odds``: of the classes S, V
+    and F to N, natural log. Absent ones do not count. Beats whose score is above ``threshold`` are
+    anomalous.
 
     ``normal_sq_diff``: for each sample of a window, the mean squared difference of normal beats
     from their patients' templates. It explains a beat (see `Score`), it does not score it. Empty:

@@ -99,7 +99,7 @@ class Model:
         }
         rhythm = np.stack([beat.rhythm for beat in beats])
         if self._rhythm is not None:
-            components["rr_surprise"] = rr_surprise(self._rhythm, rhythm, beats)
+            components["rr_surprisal"] = rr_surprisal(self._rhythm, rhythm, beats)
         values = self.calibration.combine(components)
         saliency = self._saliency(windows, templates, found.squared_error)
         rows = zip(
@@ -170,7 +170,7 @@ class Model:
         return Score(beat, None, self.threshold, nothing, nothing)
 
 
-def rr_surprise(
+def rr_surprisal(
     rhythm_pass: CompiledRhythmDensity, rhythm: Floats, beats: Sequence[Beat]
 ) -> Doubles:
     """How unlikely it was that each beat comes this early (n,); NaN where that is not known."""

@@ -15,6 +15,7 @@ from beatgan.errors import ArtifactError, BeatganError, UsageError
 from beatgan_train.commands import bxb as comparison
 from beatgan_train.commands import coefficients as fitting
 from beatgan_train.commands import evaluate as evaluation
+from beatgan_train.commands.context import make_context
 from beatgan_train.commands.student import make_student
 from beatgan_train.commands.teacher import TrainingPaths, make_teacher
 from beatgan_train.data import physionet as fetching
@@ -26,6 +27,7 @@ from beatgan_train.progress import TerminalProgress
 from beatgan_train.report.model_card import fill_in
 from beatgan_train.training.calibrate import FLAGGED
 from beatgan_train.training.coefficients import read_coefficients
+from beatgan_train.training.context import ContextOptions
 from beatgan_train.training.distillation import DistillationOptions
 from beatgan_train.training.distributed import local_device, process_group, rank
 from beatgan_train.training.gan import TeacherOptions
@@ -235,6 +237,43 @@ def evaluate(
     )
     if card is not None:
         fill_in(card, found)
+
+
+@app.command()
+@takes(ContextOptions)
+def context(
+    options: ContextOptions,
+    data: Annotated[
+        Path,
+        typer.Option(
+            envvar="BEATGAN_DATA",
+            help="Folder with the folders mitdb, svdb and cinc2017.",
+            exists=True,
+            file_okay=False,
+        ),
+    ],
+    student: Annotated[
+        Path,
+        typer.Option(help="What `distill` wrote.", dir_okay=False),
+    ],
+    out: Out,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(help="A database that nothing is learnt from, to be tested on."),
+    ] = None,
+    flagged: Annotated[
+        float, typer.Option(help="Share of normal beats above the threshold.")
+    ] = FLAGGED,
+    threads: Threads = None,
+    run: Run = None,
+    resume: Resume = False,
+) -> None:
+    """Give a student networks of timing and class, from beats of several databases."""
+    paths = TrainingPaths(data, out, run or Path("runs") / out.stem, resume)
+    _use(threads)
+    with process_group(), progress() as terminal:
+        artifact = make_context(paths, student, leave_out or (), options, flagged, terminal)
+        terminal.say(f"wrote {out} ({artifact.digest}) and {out.with_suffix('.md')}")
 
 
 @app.command()

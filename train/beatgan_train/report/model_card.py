@@ -10,6 +10,7 @@ from torch import nn
 from beatgan.errors import UsageError
 from beatgan.model.artifact import Artifact
 from beatgan.model.networks import parameter_count
+from beatgan_train.data.development import MITDB
 from beatgan_train.data.mitdb import HARD
 from beatgan_train.evaluation.metrics import Row
 from beatgan_train.evaluation.result import Evaluation
@@ -22,8 +23,9 @@ COLUMNS = ("student", "teachers")
 LIMITS = """\
 - Research software, not a medical device. It is not to be used for diagnosis, treatment or
   monitoring of patients, and no conformity with any standard is claimed.
-- It was trained on adults' Holter recordings of one database from one hospital (1975-1979).
-  Paced rhythm, children, and recordings during exercise were not in it.
+- It was trained on adults' Holter recordings of one hospital (1975-1979) and, where databases are
+  named under "Timing and class", on those. Paced rhythm, children, and recordings during exercise
+  were not in it.
 - It scores beats that were found, one at a time. It knows no rhythm: asystole and fibrillation
   are not its business.
 - A beat that is always abnormal in a patient becomes that patient's own reference.
@@ -58,6 +60,7 @@ def card(artifact: Artifact) -> str:
         "Data": _data(made),
         **dict.fromkeys(FIGURES.values(), NO_FIGURES),
         "Score": _score(artifact),
+        "Timing and class": _context(made.get("context")),
         "Altered beats refused": _pseudo_anomaly_auc(
             made.get("pseudo_anomaly_auc", made.get("refused", {}))
         ),
@@ -131,10 +134,12 @@ def _summary(artifact: Artifact) -> str:
     networks = "\n".join(map(_network, artifact.networks.present().values()))
     options = artifact.provenance["options"]
     altered = " and on normal beats altered by hand" if any(map(options.get, COMPARING)) else ""
+    labels = 'no anomalous beat and no label but "normal" was used'
+    if artifact.networks.classes is not None:
+        labels = "what tells the classes apart was trained on labelled beats of every class"
     return (
         "Scores single heartbeats of one ECG lead or two: higher is more anomalous. It was "
-        f"trained on normal beats{altered}; no anomalous beat and no label but "
-        '"normal" was used.\n\n'
+        f"trained on normal beats{altered}; {labels}.\n\n"
         f"{networks}\n\n{artifact.networks.parameters:,} parameters in all."
     )
 
@@ -144,6 +149,27 @@ def _network(network: nn.Module) -> str:
     arguments: Mapping[str, float] = vars(network)["arguments"]
     layers = ", ".join(f"{name} {value:g}" for name, value in arguments.items())
     return f"- {type(network).__name__}, {parameter_count(network):,} parameters ({layers})"
+
+
+def _context(made: Mapping[str, Any] | None) -> str:
+    """What the networks of timing and class were made of; empty where there are none."""
+    if made is None:
+        return ""
+    names = made["records"]
+    records = [
+        f"{database}: {sum(name.startswith(f'{database}/') for name in names)}"
+        for database in made["databases"]
+        if database != MITDB
+    ]
+    if MITDB in made["databases"]:
+        records.insert(0, f"{MITDB}: {sum('/' not in name for name in names)} (DS1)")
+    rows = (
+        ("records", ", ".join(records)),
+        ("normal beats, for timing", f"{made['normal_beats']:,}"),
+        ("labelled beats, for classes", f"{made['labelled_beats']:,}"),
+        ("student that they were given to", made["student"]),
+    )
+    return f"{_table(('', ''), rows)}\n\n{_block(made['options'])}"
 
 
 def _data(made: Mapping[str, Any]) -> str:

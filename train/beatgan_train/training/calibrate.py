@@ -10,19 +10,24 @@ from statistics import NormalDist
 import numpy as np
 
 from beatgan.errors import UsageError
-from beatgan.model.calibration import Calibration
+from beatgan.model.calibration import LABELLED, Calibration
 from beatgan.model.inference import Network
 from beatgan.model.model import Look
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles
 from beatgan_train.data.beat_set import BeatSet
 from beatgan_train.data.source import Mode
+from beatgan_train.ec57.annotations import Labels
 
 UNCAPPED = 1e3  # of standard deviations: never reached
 # Weight and cap of each component, chosen on DS1, cross-validated by patient (docs/training.md).
 WEIGHTS: dict[Mode, dict[str, tuple[float, float]]] = {
     "full": {"error": (0.4, 2.0), "distance": (1.0, UNCAPPED), "prematurity": (1.0, 3.0)},
     "beat": {"error": (1.0, UNCAPPED)},
+}
+HEAD_WEIGHTS: dict[str, tuple[float, float]] = {  # of the components of timing and class
+    "rr_surprisal": (0.4, 4.0),
+    LABELLED: (0.8, UNCAPPED),
 }
 FLAGGED = 0.015  # the share of normal beats that the threshold lets through as anomalous
 TAIL = 0.02  # of normal beats, by which spreads are measured
@@ -64,6 +69,42 @@ def calibrate(
         threshold=0.0,
     )
     threshold = float(np.quantile(draft.combine(components), 1 - flagged))
+    return replace(draft, threshold=threshold)
+
+
+def with_heads(
+    calibration: Calibration,
+    components: Mapping[str, Doubles],
+    database: Labels,
+    flagged: float = FLAGGED,
+) -> Calibration:
+    """A student's calibration with its new components, and a threshold for all together.
+
+    ``components`` of normal beats of patients unseen, each (n,), and the ``database`` (n,) of
+    each. Databases count alike, however many beats they have: ``threshold`` is the score that a
+    share ``flagged`` of their normal beats exceeds on the mean. What the student knew already
+    keeps its location and spread. The log odds of classes mean the same everywhere: their spread
+    is 1. Raises UsageError if ``flagged`` cannot be estimated.
+    """
+    count = len(database)
+    if not 0 < flagged < 0.5 or count * flagged < 1:
+        raise UsageError(f"cannot estimate what {flagged:g} of {count} normal beats exceed")
+    _, place, beats = np.unique(database, return_inverse=True, return_counts=True)
+    weight = 1 / beats[place]
+    spreads = {"rr_surprisal": _spread(components["rr_surprisal"]), LABELLED: 1.0}
+    names = {**WEIGHTS["full"], **HEAD_WEIGHTS}
+    located = {name: float(np.nanmedian(components[name])) for name in HEAD_WEIGHTS}
+    draft = replace(
+        calibration,
+        location={**calibration.location, **located},
+        spread={**calibration.spread, **spreads},
+        weight={name: names[name][0] for name in names},
+        cap={name: names[name][1] for name in names},
+    )
+    scores = draft.combine(components)
+    order = np.argsort(scores)
+    below = np.cumsum(weight[order]) / weight.sum()
+    threshold = float(scores[order][np.searchsorted(below, 1 - flagged)])
     return replace(draft, threshold=threshold)
 
 

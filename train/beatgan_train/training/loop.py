@@ -37,8 +37,11 @@ class TrainingTask(Protocol):
         in each of several processes, which take their `share` of it then.
         """
 
-    def validation_loss(self) -> float:
-        """The figure by which the best epoch is chosen, lower is better; sees no anomaly."""
+    def validation_loss(self) -> float | None:
+        """The figure by which the best epoch is chosen, lower is better; sees no anomaly.
+
+        None where nothing is held out: then the last epoch is the best.
+        """
 
     def network_state(self) -> State:
         """What is saved of the best epoch."""
@@ -106,7 +109,7 @@ def fit(
     while checkpoint.epoch < epochs:
         callback.on_epoch_begin(checkpoint.epoch + 1, epochs, task.rows // batch)
         line = _epoch(task, checkpoint.epoch + 1, batch, seed, callback.on_step)
-        better = not checkpoint.history or line["held_out"] < _best_loss(checkpoint)
+        better = "held_out" not in line or _is_best(line, checkpoint)
         checkpoint.epoch += 1
         checkpoint.history.append(line)
         checkpoint.task = task.state()
@@ -140,16 +143,19 @@ def _epoch(
         on_step()
     means = {name: total / steps for name, total in sums.items()}
     validation_loss = on_first(task.validation_loss)
+    chosen_by = {} if validation_loss is None else {"held_out": validation_loss}
     return {
         "epoch": epoch,
         **means,
-        "held_out": validation_loss,
+        **chosen_by,
         "seconds": round(time.perf_counter() - began, 2),
     }
 
 
-def _best_loss(checkpoint: Checkpoint) -> float:
-    return checkpoint.history[checkpoint.best_epoch - 1]["held_out"]
+def _is_best(line: EpochMetrics, checkpoint: Checkpoint) -> bool:
+    if not checkpoint.history:
+        return True
+    return line["held_out"] < checkpoint.history[checkpoint.best_epoch - 1]["held_out"]
 
 
 def _copied(state: State) -> State:

@@ -77,6 +77,29 @@ def hinton(
     return alpha * temperature**2 * soft + (1 - alpha) * hard
 
 
+def hinton_with_labels(
+    student: Tensor,
+    teacher: Tensor,
+    label: Tensor,
+    temperature: float,
+    alpha: float,
+    smoothing: float = 0.0,
+) -> Tensor:
+    """alpha T^2 KL(teacher_T || student_T) + (1 - alpha) CE(student, label), of each row (n,).
+
+    Hinton, Vinyals & Dean (2015). ``student`` and ``teacher`` are logits (n, classes); ``label``
+    (n,) is the place of the right class, of which ``smoothing`` is spread over all.
+    """
+    soft = functional.kl_div(
+        functional.log_softmax(student / temperature, dim=1),
+        functional.log_softmax(teacher / temperature, dim=1),
+        reduction="none",
+        log_target=True,
+    ).sum(dim=1)
+    hard = functional.cross_entropy(student, label, reduction="none", label_smoothing=smoothing)
+    return alpha * temperature**2 * soft + (1 - alpha) * hard
+
+
 def _standardised(scores: Tensor) -> Tensor:
     return (scores - scores.mean()) / scores.std().clamp_min(1e-6)
 
