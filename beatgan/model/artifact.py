@@ -152,6 +152,31 @@ def self_test(artifact: Artifact, device: torch.device | str = "cpu") -> Model:
     return model
 
 
+def without_labels(artifact: Artifact) -> Artifact:
+    """The part of a model that learnt from normal beats alone; with the whole model's threshold.
+
+    It is no model file: its digest and its self-test are the whole model's.
+    """
+    calibration = artifact.calibration
+    if LABELLED not in calibration.weight:
+        return artifact
+
+    def others(table: Mapping[str, float]) -> dict[str, float]:
+        return {name: value for name, value in table.items() if name != LABELLED}
+
+    return replace(
+        artifact,
+        networks=replace(artifact.networks, classes=None),
+        calibration=replace(
+            calibration,
+            location=others(calibration.location),
+            spread=others(calibration.spread),
+            weight=others(calibration.weight),
+            cap=others(calibration.cap),
+        ),
+    )
+
+
 def _check(
     kind: str,
     spec: PreprocessSpec,

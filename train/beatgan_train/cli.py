@@ -210,6 +210,9 @@ def evaluate(
     one_lead: Annotated[
         bool, typer.Option("--one-lead", help="Look at no recording's second lead.")
     ] = False,
+    label_free: Annotated[
+        bool, typer.Option("--label-free", help="Without what was learnt from labels.")
+    ] = False,
     json: Annotated[Path | None, typer.Option(help="Write all figures here.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write index.html and more here.")] = None,
     card: Annotated[Path | None, typer.Option(help="The model's card, to fill in.")] = None,
@@ -233,6 +236,7 @@ def evaluate(
         report_dir=report,
         scores=scores,
         one_lead=one_lead,
+        label_free=label_free,
         console=_console(),
     )
     if card is not None:

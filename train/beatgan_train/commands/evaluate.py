@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from beatgan.errors import UsageError
-from beatgan.model.artifact import self_test
+from beatgan.model.artifact import self_test, without_labels
+from beatgan.model.model import Model
 from beatgan.types import Doubles
 from beatgan_train.atomic_write import write_text
 from beatgan_train.data.evaluation_set import (
@@ -56,6 +57,7 @@ def run(
     report_dir: Path | None = None,
     scores: Path | None = None,
     one_lead: bool = False,
+    label_free: bool = False,
     console: Console | None = None,
 ) -> Evaluation:
     """Evaluate the model file ``model`` on the databases under ``data`` and show the figures.
@@ -65,7 +67,7 @@ def run(
     daemon's and the model file only says what it was trained on. ``json_file`` receives all
     figures, ``report_dir`` an ``index.html`` with pictures and the same JSON. ``beside`` are such
     JSON files of other databases, for one table of all. With ``one_lead`` the second lead of a
-    recording is not looked at.
+    recording is not looked at. With ``label_free`` what was learnt from labels has no say.
 
     Raises UsageError if the model has seen the protocol's test set or all of the database, or if
     the scores are of another model or signal; ArtifactError or RecordError on files that cannot be
@@ -86,6 +88,11 @@ def run(
             tested = of_protocol(data, protocol, fold, seed, spec, artifact.coefficients, progress)
     beats, rows = tested.beats, np.flatnonzero(tested.rows)
     scorer = self_test(artifact)
+    if label_free:
+        if scores:
+            raise UsageError("the scores of a file are with all that the model knows")
+        artifact = without_labels(artifact)
+        scorer = Model(artifact.spec, artifact.networks, artifact.calibration)
     said = BeatScores.empty(len(beats))
     said.put(
         rows,
@@ -93,6 +100,7 @@ def run(
     )
     source = f"{artifact.kind} {artifact.digest}" + (" as the daemon scored it" if scores else "")
     source += ", one lead" if one_lead else ""
+    source += ", no labels" if label_free else ""
     everything = {source: said.value, **_baselines(tested)}
     scored = {name: score_test_beats(tested, x) for name, x in everything.items()}
     easier = {name: x.without(HARD) for name, x in scored.items()}
