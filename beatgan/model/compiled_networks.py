@@ -20,9 +20,9 @@ from beatgan.model.context_networks import (
     RhythmDensity,
 )
 from beatgan.model.dense_forward import Dense, scaled_tanh, tanh
-from beatgan.model.features import own_interval, past
+from beatgan.model.features import TIMING_SIZE, own_interval, past
 from beatgan.model.networks import SLOPE, Student
-from beatgan.types import RHYTHM_SIZE, Doubles, Floats
+from beatgan.types import Doubles, Floats
 
 LEAST_TAIL = 1e-9  # a probability: keeps its logarithm finite
 CLASS_N, CLASS_Q = 0, 4  # places in `CLASSES`
@@ -109,9 +109,9 @@ class CompiledClassifier:
         self._timing, self._with_next = dense(network.timing), dense(network.timing_with_next)
         self._shape = dense(network.shape)
 
-    def timing(self, rhythm: Floats) -> Floats:
-        """What timing says, logits (n, classes), of rhythms with or without the next interval."""
-        return (self._timing if rhythm.shape[1] == RHYTHM_SIZE else self._with_next)(rhythm)
+    def timing(self, timing: Floats) -> Floats:
+        """What timing says, logits (n, classes), of beats with or without the next interval."""
+        return (self._timing if timing.shape[1] == TIMING_SIZE else self._with_next)(timing)
 
     def shape(self, shapes: Floats) -> Floats:
         """What the shape on one lead says, logits (n, classes)."""

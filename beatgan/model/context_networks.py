@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from beatgan.beat_classes import CLASSES
-from beatgan.model.features import PAST_SIZE, RHYTHM_WITH_NEXT_SIZE, SHAPE_SIZE
+from beatgan.model.features import PAST_SIZE, SHAPE_SIZE, TIMING_SIZE, TIMING_WITH_NEXT_SIZE
 from beatgan.model.networks import SLOPE, Autoencoder, initialise, parameter_count
-from beatgan.types import RHYTHM_SIZE
 
 LABEL_FREE_LIMIT = 95_440  # parameters that learn from normal beats: a twentieth of the published G
 LIMIT = 200_000  # parameters in all
@@ -105,21 +104,21 @@ class BeatClassifier(nn.Module):
         super().__init__()
         self.arguments: dict[str, Any] = {"hidden": hidden, "dropout": dropout}
         classes = len(CLASSES)
-        self.timing = dense((RHYTHM_SIZE, hidden, hidden, classes), after=dropout)
+        self.timing = dense((TIMING_SIZE, hidden, hidden, classes), after=dropout)
         self.timing_with_next = dense(
-            (RHYTHM_WITH_NEXT_SIZE, hidden, hidden, classes), after=dropout
+            (TIMING_WITH_NEXT_SIZE, hidden, hidden, classes), after=dropout
         )
         self.shape = dense((SHAPE_SIZE, hidden, hidden, classes), before=dropout, after=2 * dropout)
         self.apply(initialise)
 
-    def forward(self, rhythm: Tensor, next_known: Tensor, shape: Tensor) -> Tensor:
+    def forward(self, timing: Tensor, next_known: Tensor, shape: Tensor) -> Tensor:
         """Logits (n, classes) of beats by one lead.
 
-        ``rhythm`` (n, RHYTHM_WITH_NEXT_SIZE), whose last column counts only where ``next_known``
+        ``timing`` (n, TIMING_WITH_NEXT_SIZE), whose last column counts only where ``next_known``
         (n,); ``shape`` (n, SHAPE_SIZE).
         """
-        first = self.timing(rhythm[:, :RHYTHM_SIZE])
-        revised = self.timing_with_next(rhythm)
+        first = self.timing(timing[:, :TIMING_SIZE])
+        revised = self.timing_with_next(timing)
         logits: Tensor = torch.where(next_known[:, None], revised, first) + self.shape(shape)
         return logits
 

@@ -14,7 +14,9 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import RHYTHM_INTERVALS, RHYTHM_SIZE, Doubles, Floats
 
 PAST_SIZE = RHYTHM_SIZE - 1  # a rhythm without the beat's own interval
-RHYTHM_WITH_NEXT_SIZE = RHYTHM_SIZE + 1  # a rhythm and the next interval
+TIMING_SIZE = RHYTHM_SIZE + 1  # a rhythm and how premature the beat is in it
+TIMING_WITH_NEXT_SIZE = TIMING_SIZE + 1  # and the next interval
+MAX_PREMATURITY, PREMATURITY_UNIT = 8.0, 4.0  # what is beyond tells no more; what it is divided by
 
 
 BEFORE, AFTER = 92, 132  # samples of a window round the R peak that a class is told by, ...
@@ -41,17 +43,26 @@ def own_interval(rhythm: Floats) -> Floats:
     return rhythm[:, RHYTHM_INTERVALS - 1]
 
 
-def with_next(rhythm: Floats, next_rr_ms: Sequence[float] | Doubles) -> Floats:
-    """Rhythms with the next interval behind, rows (n, RHYTHM_WITH_NEXT_SIZE); 0 where it is NaN.
+def timings(rhythm: Floats, prematurity: Sequence[float] | Doubles) -> Floats:
+    """When beats come, rows (n, TIMING_SIZE): the ``rhythm`` that each ends, and its prematurity.
+
+    The latter, see `Beat`, knows how irregular the rhythm is, which a network finds hard to see.
+    """
+    bounded = np.minimum(np.asarray(prematurity, np.float64), MAX_PREMATURITY) / PREMATURITY_UNIT
+    return np.concatenate([rhythm, bounded.astype(np.float32)[:, np.newaxis]], axis=1)
+
+
+def with_next(timing: Floats, next_rr_ms: Sequence[float] | Doubles) -> Floats:
+    """Rows of `timings` with the next interval behind; 0 where it is NaN.
 
     As a logarithm, less that of the long interval, within +-MAX_LOG_RATIO.
     """
-    following = np.zeros((len(rhythm), 1), np.float32)
+    following = np.zeros((len(timing), 1), np.float32)
     for row, rr_ms in enumerate(next_rr_ms):
         if not isnan(rr_ms):
-            ratio = log(rr_ms / 1000) - float(rhythm[row, RHYTHM_INTERVALS])
+            ratio = log(rr_ms / 1000) - float(timing[row, RHYTHM_INTERVALS])
             following[row] = min(max(ratio, -MAX_LOG_RATIO), MAX_LOG_RATIO)
-    return np.concatenate([rhythm, following], axis=1)
+    return np.concatenate([timing, following], axis=1)
 
 
 def shapes(

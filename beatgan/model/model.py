@@ -21,9 +21,21 @@ from beatgan.model.compiled_networks import (
 from beatgan.model.context_networks import ContextAutoencoder, Networks
 from beatgan.model.inference import ForwardPass, Network, bounded, forward
 from beatgan.spec import PreprocessSpec
-from beatgan.types import EMPTY, Beat, Doubles, Floats, Quality, Score, Unrevised
+from beatgan.types import (
+    EMPTY,
+    RHYTHM_SIZE,
+    Beat,
+    Doubles,
+    Floats,
+    Quality,
+    Score,
+    Unrevised,
+)
 
 TEMPLATE_SHARE = 0.5  # not 1: the template itself may be of ectopic beats
+Probabilities = tuple[float, float, float, float, float]
+ByClass = tuple[Probabilities | None, Unrevised | None]
+NO_CLASSES: ByClass = (None, None)
 MIN_ERROR = 1e-8  # of a mean squared error, so that its logarithm is finite
 
 
@@ -73,11 +85,10 @@ class Model:
         known = [(score, kept, ms) for score, kept, ms in pairs if kept is not None]
         if self._classes is None or not known:
             return list(scores)
-        rhythm = features.with_next(
-            np.stack([score.beat.rhythm for score, _, _ in known]), [ms for _, _, ms in known]
-        )
+        beats = [score.beat for score, _, _ in known]
+        timing = features.with_next(_timings(beats), [ms for _, _, ms in known])
         shape = np.array([kept.shape_logits for _, kept, _ in known], np.float32)
-        found, log_odds = probabilities(self._classes.timing(rhythm) + shape)
+        found, log_odds = probabilities(self._classes.timing(timing) + shape)
         rest = np.array([kept.value for _, kept, _ in known])
         values = rest + self.calibration.term(LABELLED, log_odds)
         revised = iter(
@@ -97,10 +108,13 @@ class Model:
             "distance": np.array([beat.distance for beat in beats], np.float64),  # None: NaN
             "prematurity": np.array([beat.prematurity for beat in beats], np.float64),
         }
-        rhythm = np.stack([beat.rhythm for beat in beats])
+        timing = _timings(beats)
         if self._rhythm is not None:
-            components["rr_surprisal"] = rr_surprisal(self._rhythm, rhythm, beats)
-        values = self.calibration.combine(components)
+            components["rr_surprisal"] = rr_surprisal(self._rhythm, timing[:, :RHYTHM_SIZE], beats)
+        rest = self.calibration.combine(components)
+        values, classes = rest, [NO_CLASSES] * len(beats)
+        if self._classes is not None:
+            values, classes = self._by_class(self._classes, beats, rest, timing, windows, templates)
         saliency = self._saliency(windows, templates, found.squared_error)
         rows = zip(
             beats,
@@ -109,48 +123,38 @@ class Model:
             found.squared_error,
             saliency,
             found.spread if len(found.spread) else [EMPTY] * len(beats),
+            classes,
             strict=True,
         )
-        scores = [
+        return [
             Score(
                 beat,
                 value,
                 self.threshold,
                 window,
                 error if beat.distance is None else against_own,
+                probabilities=shares,
                 spread=spread,
+                unrevised=unrevised,
             )
-            for beat, value, window, error, against_own, spread in rows
+            for beat, value, window, error, against_own, spread, (shares, unrevised) in rows
         ]
-        if self._classes is None:
-            return scores
-        return self._with_classes(self._classes, scores, values, rhythm, windows, templates)
 
-    def _with_classes(
+    def _by_class(
         self,
         classes: CompiledClassifier,
-        scores: Sequence[Score],
-        values: Doubles,
-        rhythm: Floats,
+        beats: Sequence[Beat],
+        rest: Doubles,
+        timing: Floats,
         windows: Floats,
         templates: Floats,
-    ) -> list[Score]:
-        """The scores of beats with what the classifier says of them."""
-        beats = [score.beat for score in scores]
+    ) -> tuple[Doubles, list[ByClass]]:
+        """The scores of beats whose other components add up to ``rest``, and what tells classes."""
         shape = shape_logits(classes, beats, windows, templates, self._spec)
-        found, log_odds = probabilities(classes.timing(rhythm) + shape)
-        sums = values + self.calibration.term(LABELLED, log_odds)
-        rows = zip(
-            scores, sums.tolist(), values.tolist(), found.tolist(), shape.tolist(), strict=True
-        )
-        return [
-            replace(
-                score,
-                value=value,
-                probabilities=tuple(shares),
-                unrevised=Unrevised(rest, tuple(logits)),
-            )
-            for score, value, rest, shares, logits in rows
+        found, log_odds = probabilities(classes.timing(timing) + shape)
+        rows = zip(found.tolist(), rest.tolist(), shape.tolist(), strict=True)
+        return rest + self.calibration.term(LABELLED, log_odds), [
+            (tuple(shares), Unrevised(value, tuple(logits))) for shares, value, logits in rows
         ]
 
     def _saliency(self, windows: Floats, templates: Floats, error: Floats) -> Floats:
@@ -168,6 +172,12 @@ class Model:
     def _unscored(self, beat: Beat) -> Score:
         nothing = np.empty(0, np.float32)
         return Score(beat, None, self.threshold, nothing, nothing)
+
+
+def _timings(beats: Sequence[Beat]) -> Floats:
+    """See `features.timings`."""
+    rhythm = np.concatenate([beat.rhythm for beat in beats]).reshape(len(beats), -1)
+    return features.timings(rhythm, [beat.prematurity for beat in beats])
 
 
 def rr_surprisal(

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from beatgan.beat_classes import CLASSES
-from beatgan.model.features import RHYTHM_WITH_NEXT_SIZE, SHAPE_SIZE
+from beatgan.model.features import SHAPE_SIZE, TIMING_WITH_NEXT_SIZE
 from beatgan_train.training.beat_class import (
     ClassOptions,
     ClassRows,
@@ -26,7 +26,7 @@ OPTIONS = ClassOptions(hidden=8, epochs=20, batch=64)
 def made_rows(count: int = 512, seed: int = 0) -> ClassRows:
     """Beats of which an early one is S and a tall one V."""
     rng = np.random.default_rng(seed)
-    rhythm = 0.1 * rng.standard_normal((count, RHYTHM_WITH_NEXT_SIZE)).astype(np.float32)
+    rhythm = 0.1 * rng.standard_normal((count, TIMING_WITH_NEXT_SIZE)).astype(np.float32)
     shape = rng.standard_normal((count, SHAPE_SIZE)).astype(np.float32)
     label = rng.integers(0, 3, count)
     rhythm[label == 1, 31] -= 1
@@ -101,11 +101,11 @@ def test_what_is_unknown_has_no_say(make: type) -> None:
     """Where the next interval is not known, what stands in its place does not count."""
     rows = made_rows(16)
     network = make(OPTIONS)
-    other = rows.rhythm.copy()
+    other = rows.timing.copy()
     other[:, -1] = 9
     unknown = np.zeros(16, np.bool_)
     first = answers([network], replace(rows, next_known=unknown), with_next=True)
-    again = answers([network], replace(rows, rhythm=other, next_known=unknown), with_next=True)
+    again = answers([network], replace(rows, timing=other, next_known=unknown), with_next=True)
     assert np.array_equal(first, again)
 
 

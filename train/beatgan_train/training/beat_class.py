@@ -16,7 +16,14 @@ from torch.nn import functional
 
 from beatgan.beat_classes import CLASSES
 from beatgan.model.context_networks import BeatClassifier, dense
-from beatgan.model.features import RHYTHM_WITH_NEXT_SIZE, SHAPE_SIZE, shapes, with_next
+from beatgan.model.features import (
+    SHAPE_SIZE,
+    TIMING_SIZE,
+    TIMING_WITH_NEXT_SIZE,
+    shapes,
+    timings,
+    with_next,
+)
 from beatgan.spec import PreprocessSpec
 from beatgan.types import RHYTHM_INTERVALS, RHYTHM_SIZE, Bools, Doubles, Floats, Ints
 from beatgan_train.data.beat_set import BeatSet
@@ -51,7 +58,7 @@ class ClassOptions:
 class ClassNetwork(Protocol):
     """A network like `BeatClassifier`, of which a teacher is one, too."""
 
-    def __call__(self, rhythm: Tensor, next_known: Tensor, shape: Tensor) -> Tensor:
+    def __call__(self, timing: Tensor, next_known: Tensor, shape: Tensor) -> Tensor:
         """Logits (n, classes)."""
 
 
@@ -66,23 +73,23 @@ class ClassTeacher(nn.Module):
         super().__init__()
         classes = len(CLASSES)
         self.recurrent = nn.GRU(1, hidden, batch_first=True)
-        rest = RHYTHM_WITH_NEXT_SIZE - RHYTHM_INTERVALS + 1
+        rest = TIMING_WITH_NEXT_SIZE - RHYTHM_INTERVALS + 1
         self.after = dense((hidden + rest, 2 * hidden, classes), after=dropout)
         self.timing = dense(
-            (RHYTHM_WITH_NEXT_SIZE + 1, 2 * hidden, 2 * hidden, classes), after=dropout
+            (TIMING_WITH_NEXT_SIZE + 1, 2 * hidden, 2 * hidden, classes), after=dropout
         )
         self.shape = dense(
             (SHAPE_SIZE, wide, wide // 2, classes), before=dropout, after=3 * dropout
         )
 
-    def forward(self, rhythm: Tensor, next_known: Tensor, shape: Tensor) -> Tensor:
+    def forward(self, timing: Tensor, next_known: Tensor, shape: Tensor) -> Tensor:
         """As `BeatClassifier`."""
-        known = next_known[:, None].to(rhythm.dtype)
-        rhythm = torch.cat([rhythm[:, :RHYTHM_SIZE], rhythm[:, RHYTHM_SIZE:] * known, known], dim=1)
-        intervals, rest = rhythm[:, :RHYTHM_INTERVALS], rhythm[:, RHYTHM_INTERVALS:]
+        known = next_known[:, None].to(timing.dtype)
+        timing = torch.cat([timing[:, :TIMING_SIZE], timing[:, TIMING_SIZE:] * known, known], dim=1)
+        intervals, rest = timing[:, :RHYTHM_INTERVALS], timing[:, RHYTHM_INTERVALS:]
         states, _ = self.recurrent(intervals.unsqueeze(2))
         by_sequence = self.after(torch.cat([states[:, -1], rest], dim=1))
-        logits: Tensor = by_sequence + self.timing(rhythm) + self.shape(shape)
+        logits: Tensor = by_sequence + self.timing(timing) + self.shape(shape)
         return logits
 
 
@@ -90,11 +97,11 @@ class ClassTeacher(nn.Module):
 class ClassRows:
     """Labelled beats, one row for each lead in use.
 
-    ``rhythm`` (n, RHYTHM_WITH_NEXT_SIZE), ``next_known`` (n,), ``shape`` (n, SHAPE_SIZE),
+    ``timing`` (n, TIMING_WITH_NEXT_SIZE), ``next_known`` (n,), ``shape`` (n, SHAPE_SIZE),
     ``label`` (n,) as a place in `CLASSES`, ``weight`` (n,) with mean 1.
     """
 
-    rhythm: Floats
+    timing: Floats
     next_known: Bools
     shape: Floats
     label: Ints
@@ -118,7 +125,7 @@ def class_rows(beats: BeatSet, rows: Ints, next_rr_ms: Doubles, spec: Preprocess
     _, place, count = np.unique(kind, return_inverse=True, return_counts=True)
     weight = 1 / np.sqrt(count[place])
     return ClassRows(
-        rhythm=with_next(beats.rhythm[every], next_rr_ms[every]),
+        timing=with_next(timings(beats.rhythm[every], beats.prematurity[every]), next_rr_ms[every]),
         next_known=~np.isnan(next_rr_ms[every]),
         shape=np.concatenate(
             [
@@ -152,10 +159,10 @@ def answers(networks: Sequence[nn.Module], rows: ClassRows, with_next: bool) -> 
     found: list[Floats] = []
     for first in range(0, len(rows), BLOCK):
         block = slice(first, first + BLOCK)
-        rhythm = torch.from_numpy(rows.rhythm[block])
+        timing = torch.from_numpy(rows.timing[block])
         known = torch.from_numpy(rows.next_known[block] & with_next)
         shape = torch.from_numpy(rows.shape[block])
-        each = [network(rhythm, known, shape).log_softmax(dim=1) for network in networks]
+        each = [network(timing, known, shape).log_softmax(dim=1) for network in networks]
         mean = torch.logsumexp(torch.stack(each), dim=0) - np.log(len(each))
         found.append(mean.numpy())
     return np.concatenate(found)
@@ -176,7 +183,7 @@ class ClassTraining:
     ) -> None:
         self.network = network
         self._options = options
-        self._rhythm, self._shape = torch.from_numpy(rows.rhythm), torch.from_numpy(rows.shape)
+        self._timing, self._shape = torch.from_numpy(rows.timing), torch.from_numpy(rows.shape)
         self._next_known = torch.from_numpy(rows.next_known)
         self._label, self._weight = torch.from_numpy(rows.label), torch.from_numpy(rows.weight)
         self._soft = None if soft is None else [torch.from_numpy(each) for each in soft]
@@ -196,9 +203,9 @@ class ClassTraining:
         set_rate(self._adam, options.rate, self._steps, planned)
         self._steps += 1
         known = self._next_known[rows] & torch.from_numpy(rng.random(len(rows)) >= NEXT_UNKNOWN)
-        rhythm, shape = self._altered(rows, rng)
+        timing, shape = self._altered(rows, rng)
         mine = share(rows)
-        logits = self.network(share(rhythm), share(known), share(shape))
+        logits = self.network(share(timing), share(known), share(shape))
         label, weight = self._label[mine], self._weight[mine]
         if self._soft is None:
             each = functional.cross_entropy(
@@ -238,14 +245,14 @@ class ClassTraining:
         self._steps = state["steps"]
 
     def _altered(self, rows: Ints, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Rhythms and shapes of a batch with what varies without meaning anything."""
-        rhythm, shape = self._rhythm[rows].clone(), self._shape[rows]
+        """Timings and shapes of a batch with what varies without meaning anything."""
+        timing, shape = self._timing[rows].clone(), self._shape[rows]
         count = len(rows)
-        rhythm[:, :RHYTHM_SIZE] += _normal(rng, JITTER, (count, RHYTHM_SIZE))
+        timing[:, :RHYTHM_SIZE] += _normal(rng, JITTER, (count, RHYTHM_SIZE))
         gain = _normal(rng, GAIN, (count, 1)).exp()
         noise = _normal(rng, NOISE, tuple(shape.shape))
         size = torch.from_numpy(rng.random((count, 1)).astype(np.float32))
-        return rhythm, shape * gain + noise * size
+        return timing, shape * gain + noise * size
 
 
 def new_classifier(options: ClassOptions) -> BeatClassifier:

@@ -16,7 +16,7 @@ from beatgan.model.compiled_networks import (
     probabilities,
 )
 from beatgan.model.context_networks import BeatClassifier, RhythmDensity
-from beatgan.model.features import shapes, with_next
+from beatgan.model.features import shapes, timings, with_next
 from beatgan.model.revision import REVISE_WITHIN_S
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Bools, Doubles, Floats, Ints
@@ -53,10 +53,10 @@ class ContextOptions:
     With alpha 0 there are no teachers.
     """
 
-    epochs: Annotated[int, Flag(min=1)] = 10
+    epochs: Annotated[int, Flag(min=1)] = 8
     batch: Annotated[int, Flag("Beats.", min=2)] = 512
     rate: Annotated[float, Flag("AdamW's, at first.", min=0)] = 4e-3
-    teachers: Annotated[int, Flag("Of each database and of all, by seed.", min=1)] = 2
+    teachers: Annotated[int, Flag("Of each database and of all, by seed.", min=1)] = 1
     alpha: Annotated[float, Flag("The teachers' share of the losses.", 0, 1)] = 0.5
     temperature: Annotated[float, Flag("T, of the classes.", min=0.01)] = 2.0
     seed: Annotated[int, Flag("Of all chance.", min=0)] = 0
@@ -178,9 +178,9 @@ def logits(
     two = ~np.isnan(beats.lead_distances[rows, 1])
     second = by_lead(beats.second_window, beats.second_template, 1)
     shape = np.where(two[:, None], (shape + second) / np.float32(2), shape)
-    rhythm, known = beats.rhythm[rows], ~np.isnan(following[rows])
-    first = classes.timing(rhythm)
-    revised = classes.timing(with_next(rhythm, following[rows]))
+    timing, known = timings(beats.rhythm[rows], beats.prematurity[rows]), ~np.isnan(following[rows])
+    first = classes.timing(timing)
+    revised = classes.timing(with_next(timing, following[rows]))
     return np.where(known[:, None], revised, first) + shape
 
 
