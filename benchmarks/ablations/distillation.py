@@ -181,7 +181,7 @@ def main(
         loaded = load_beats(
             data, source.mode, source.protocol, coefficients_of(source.mode), terminal.bars
         )
-    plain = DistillationOptions(epochs=epochs)
+    plain = DistillationOptions(epochs=epochs).of_mode(source.mode)
     typer.echo(f"{source.protocol}, mode {source.mode}, {seeds} seeds, {epochs} epochs")
     typer.echo(f"{'':18}{''.join(f'{name:>10}' for name in HEAD[:5])}   {HEAD[5]}")
     first: list[ScoredBeats] = []

@@ -17,26 +17,26 @@ import typer
 from rich.progress import Progress
 
 from beatgan.model.calibration import Calibration
-from beatgan.model.networks import Student
+from beatgan.model.inference import Network
 from beatgan.types import Doubles
 from beatgan_train.data.beat_set import BeatSet
 from beatgan_train.data.source import Mode, spec_of
 from beatgan_train.data.splits import FOLDS, split
-from beatgan_train.data.training_set import SPLIT_SEED, amplitude, load_beats
+from beatgan_train.data.training_set import SPLIT_SEED, load_beats
 from beatgan_train.evaluation.ranking import auc, average_precision, flagged
 from beatgan_train.training.calibrate import UNCAPPED, calibrate, components
 from beatgan_train.training.coefficients import coefficients_of
+from beatgan_train.training.distillation import DistillationOptions, new_student
 
 MODE: Mode = "full"
 WAITING = (0.3, 3.0)  # weight and cap of the interval after the beat, where it is waited for
 
 
-def student(run: Path, fold: int) -> Student:
+def student(run: Path, fold: int) -> Network:
     """The student of one fold, as the distillation kept it."""
     held = torch.load(run / f"fold-{fold}" / "checkpoint.pt", map_location="cpu", weights_only=True)
-    spec, made = spec_of(MODE), held["options"]
-    sizes = (made["hidden"], made["middle"], made["bottleneck"])
-    network = Student(spec.length, *sizes, amplitude(spec))
+    sizes = {name: held["options"][name] for name in ("hidden", "middle", "bottleneck")}
+    network = new_student(DistillationOptions(**sizes), spec_of(MODE))
     network.load_state_dict(held["best"])
     return network.eval()
 

@@ -12,14 +12,21 @@ import torch
 
 from beatgan.errors import UsageError
 from beatgan.model.networks import Generator
+from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats, Ints
 from beatgan_train.training import gan
-from beatgan_train.training.distillation import Distillation, DistillationOptions, Ensemble
+from beatgan_train.training.distillation import (
+    Distillation,
+    DistillationOptions,
+    Ensemble,
+    new_student,
+)
 from beatgan_train.training.distributed import process_group, processes, rank
 from beatgan_train.training.gan import BeatGan, Precision, TeacherOptions
 from beatgan_train.training.loop import Checkpoint, EpochMetrics, TrainingTask, fit
 
-SCORED = slice(50, 270)
+SPEC = PreprocessSpec()
+SCORED = SPEC.scored
 EPOCHS, BATCH = 2, 16
 
 
@@ -69,7 +76,9 @@ def student() -> Distillation:
     """With every term there is, of which some compare the beats of a batch."""
     torch.manual_seed(0)
     ensemble = Ensemble({"a": Generator(width=2)})
-    normal, altered = (ensemble.predict(beats(70, seed), SCORED) for seed in (0, 2))
+    normal, altered = (
+        ensemble.predict(beats(70, seed), beats(70, 4), SPEC.scored) for seed in (0, 2)
+    )
     options = DistillationOptions(
         hidden=16,
         middle=8,
@@ -81,7 +90,8 @@ def student() -> Distillation:
         features=1,
         hinton=1,
     )
-    return Distillation(options, normal, altered, beats(20, 1), SCORED, 2.0, ensemble)
+    new, held_out = new_student(options, SPEC), (beats(20, 1), beats(20, 4))
+    return Distillation(new, options, normal, altered, held_out, SPEC, ensemble)
 
 
 TASKS: dict[str, Callable[[], TrainingTask]] = {

@@ -125,6 +125,7 @@ def test_each_beat_is_judged_by_the_student_that_has_not_seen_it(
 
 def test_refusal_is_measured_for_student_and_teachers(results: list[FoldResult]) -> None:
     student = results[0]
+    assert isinstance(student.student, Student)
     table = pseudo_anomaly_auc(student, Ensemble({"t": student.student}), seed=0)
     assert all(row["student"] == row["teachers"] for row in table.values())
     assert table["flipped"]["student"] > 0.4

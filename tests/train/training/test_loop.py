@@ -11,12 +11,19 @@ import torch
 
 from beatgan.errors import UsageError
 from beatgan.model.networks import Generator
+from beatgan.spec import PreprocessSpec
 from beatgan.types import Ints
-from beatgan_train.training.distillation import Distillation, DistillationOptions, Ensemble
+from beatgan_train.training.distillation import (
+    Distillation,
+    DistillationOptions,
+    Ensemble,
+    new_student,
+)
 from beatgan_train.training.gan import BeatGan, TeacherOptions
 from beatgan_train.training.loop import Checkpoint, EpochMetrics, State, TrainingTask, fit
 
-SCORED = slice(50, 270)
+SPEC = PreprocessSpec()
+SCORED = SPEC.scored
 
 
 class Silent:
@@ -133,9 +140,12 @@ def teacher_in_training() -> BeatGan:
 def student_in_training() -> Distillation:
     torch.manual_seed(0)
     ensemble = Ensemble({"a": Generator(width=2)})
-    normal, altered = (ensemble.predict(beats(70, seed), SCORED) for seed in (0, 2))
-    options = DistillationOptions(hidden=16, bottleneck=4, epochs=4)
-    return Distillation(options, normal, altered, beats(20, 1), SCORED, 2.0, ensemble)
+    normal, altered = (
+        ensemble.predict(beats(70, seed), beats(70, 4), SPEC.scored) for seed in (0, 2)
+    )
+    options = DistillationOptions(hidden=16, bottleneck=4, epochs=4).of_mode("full")
+    student, held_out = new_student(options, SPEC), (beats(20, 1), beats(20, 4))
+    return Distillation(student, options, normal, altered, held_out, SPEC, ensemble)
 
 
 @pytest.mark.parametrize("make", [teacher_in_training, student_in_training])

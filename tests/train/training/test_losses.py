@@ -8,11 +8,21 @@ import pytest
 import torch
 
 from beatgan.errors import UsageError
+from beatgan.model.model import Look
 from beatgan.model.networks import Autoencoder, Generator, Student
+from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats
-from beatgan_train.training.distillation import TERMS, Distillation, DistillationOptions, Ensemble
+from beatgan_train.data.source import Mode, spec_of
+from beatgan_train.training.distillation import (
+    TERMS,
+    Distillation,
+    DistillationOptions,
+    Ensemble,
+    new_student,
+)
 from beatgan_train.training.losses import (
     batch_kl,
+    gaussian_nll,
     hinton,
     log_error,
     output_matching,
@@ -21,7 +31,8 @@ from beatgan_train.training.losses import (
     score_matching,
 )
 
-SCORED = slice(50, 270)
+SPEC = PreprocessSpec()
+SCORED = SPEC.scored
 ROWS = np.arange(128)
 
 
@@ -34,6 +45,9 @@ def windows(count: int, seed: int) -> Floats:
     return (beats + 0.1 * rng.standard_normal((count, 320))).astype(np.float32)
 
 
+TEMPLATES = windows(256, 8)
+
+
 @pytest.fixture(scope="module")
 def teacher() -> Generator:
     """A frozen teacher whose errors differ from beat to beat."""
@@ -43,20 +57,26 @@ def teacher() -> Generator:
     return network
 
 
-def distillation(teacher: Autoencoder, **weights: float) -> Distillation:
+def distillation(teacher: Autoencoder, mode: Mode = "beat", **weights: float) -> Distillation:
+    """Of windows in the patient's units, by a student that sees the template or not."""
     off: dict[str, Any] = dict.fromkeys(TERMS, 0.0)
-    options = replace(DistillationOptions(hidden=32, rate=3e-3), **off | weights)
+    options = replace(DistillationOptions(hidden=32, rate=3e-3).of_mode(mode), **off | weights)
     ensemble = Ensemble({"t": teacher})
-    normal = ensemble.predict(windows(256, 0), SCORED)
-    altered = ensemble.predict(-windows(256, 1), SCORED)
-    return Distillation(options, normal, altered, windows(8, 2), SCORED, 10.0, ensemble)
+    normal = ensemble.predict(windows(256, 0), TEMPLATES, SCORED)
+    altered = ensemble.predict(-windows(256, 1), TEMPLATES, SCORED)
+    student = new_student(options, SPEC)
+    if mode == "beat":
+        student = Student(320, 32, amplitude=10.0)
+    held_out = windows(8, 2), TEMPLATES[:8]
+    return Distillation(student, options, normal, altered, held_out, SPEC, ensemble)
 
 
+@pytest.mark.parametrize("mode", ["full", "beat"])
 @pytest.mark.parametrize("term", TERMS)
 def test_each_term_has_a_gradient_and_falls_when_it_alone_is_minimised(
-    teacher: Generator, term: str
+    teacher: Generator, term: str, mode: Mode
 ) -> None:
-    task = distillation(teacher, **{term: 1.0})
+    task = distillation(teacher, mode, **{term: 1.0})
     losses = task.losses(ROWS, ROWS)
     assert list(losses) == [term]
     before = losses[term]
@@ -67,13 +87,34 @@ def test_each_term_has_a_gradient_and_falls_when_it_alone_is_minimised(
     for seed in range(40):
         task.step(ROWS, np.random.default_rng(seed))
     after = task.losses(ROWS, ROWS)[term]
-    assert after.item() < 0.7 * before.item()
+    assert after.item() < 0.8 * before.item()
+
+
+def test_a_gaussian_likelihood_by_hand() -> None:
+    beats, expected = torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 4.0]])
+    log_variance = torch.tensor([[0.0, np.log(4.0)]])
+    wanted = ((0 + 1) / 2 + (np.log(4) + 4 / 4) / 2) / 2
+    assert gaussian_nll(beats, expected, log_variance).item() == pytest.approx(wanted)
+
+
+def test_a_student_in_context_learns_how_far_normal_beats_differ(teacher: Generator) -> None:
+    task = distillation(teacher, "full", reconstruction=1.0)
+    for seed in range(150):
+        task.step(ROWS, np.random.default_rng(seed))
+    found = Look(task.student.eval(), SPEC)(windows(64, 5), TEMPLATES[:64])
+    assert found.spread[:, 130:150].mean() > 2 * found.spread[:, :50].mean()  # at the R peak
+
+
+def test_a_student_that_would_be_too_large_is_refused() -> None:
+    for mode in ("full", "beat"):
+        with pytest.raises(UsageError, match="at most 95,440 parameters"):
+            new_student(DistillationOptions(hidden=500).of_mode(mode), spec_of(mode))
 
 
 def test_the_teacher_stays_frozen_and_in_eval_mode(teacher: Generator) -> None:
     teacher.train()
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
-    task = distillation(teacher, **dict.fromkeys(TERMS, 1.0))
+    task = distillation(teacher, "beat", **dict.fromkeys(TERMS, 1.0))
     for seed in range(5):
         task.step(ROWS, np.random.default_rng(seed))
     assert not teacher.training
@@ -83,9 +124,10 @@ def test_the_teacher_stays_frozen_and_in_eval_mode(teacher: Generator) -> None:
 
 
 def test_teacher_and_student_judge_the_same_beats_in_the_same_order(teacher: Generator) -> None:
-    targets = Ensemble({"t": teacher}).predict(windows(50, 3), SCORED)
+    targets = Ensemble({"t": teacher}).predict(windows(50, 3), TEMPLATES[:50], SCORED)
     order = np.random.default_rng(0).permutation(50)
-    beats, expected, error = targets.tensors(order)
+    beats, templates, expected, error = targets.tensors(order)
+    assert torch.equal(templates, torch.from_numpy(TEMPLATES[order]))
     with torch.no_grad():
         again = teacher.eval()(beats)
     assert torch.allclose(expected, again, atol=1e-5)
@@ -96,7 +138,7 @@ def test_an_ensemble_says_the_mean_of_what_its_teachers_say(teacher: Generator) 
     other = Student(amplitude=10.0)
     beats = windows(20, 4)
     one, two, both = (
-        Ensemble(members).predict(beats, SCORED)
+        Ensemble(members).predict(beats, TEMPLATES[:20], SCORED)
         for members in ({"a": teacher}, {"b": other}, {"a": teacher, "b": other})
     )
     assert np.allclose(both.expected, (one.expected + two.expected) / 2, atol=1e-6)
@@ -121,11 +163,10 @@ def test_output_is_matched_on_normal_beats_alone(teacher: Generator) -> None:
 
 def test_terms_that_compare_need_altered_beats(teacher: Generator) -> None:
     ensemble = Ensemble({"t": teacher})
-    normal = ensemble.predict(windows(8, 0), SCORED)
+    normal = ensemble.predict(windows(8, 0), TEMPLATES[:8], SCORED)
+    held_out, options = (windows(8, 2), TEMPLATES[:8]), DistillationOptions(kl=1.0)
     with pytest.raises(UsageError, match="altered ones are needed"):
-        Distillation(
-            DistillationOptions(kl=1.0), normal, None, windows(8, 2), SCORED, 10.0, ensemble
-        )
+        Distillation(Student(), options, normal, None, held_out, SPEC, ensemble)
 
 
 def test_nothing_to_learn(teacher: Generator) -> None:

@@ -15,18 +15,20 @@ import numpy as np
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.model.artifact import Artifact, build
 from beatgan.model.context_networks import Networks
-from beatgan.model.networks import Autoencoder, Student
-from beatgan.types import Doubles
+from beatgan.model.inference import Network
+from beatgan.model.model import Look, log_mean
+from beatgan.model.networks import Autoencoder
+from beatgan.types import Doubles, Floats
 from beatgan_train.commands.teacher import TrainingPaths
 from beatgan_train.data.beat_set import BeatSet, join
 from beatgan_train.data.source import Source, spec_of
 from beatgan_train.data.splits import FOLDS
 from beatgan_train.data.training_set import (
     TrainingSet,
-    amplitude,
     load_beats,
     make_training_set,
     refuse_other_data,
+    with_extra,
 )
 from beatgan_train.evaluation.ranking import auc
 from beatgan_train.progress import TerminalProgress
@@ -39,6 +41,7 @@ from beatgan_train.training.distillation import (
     DistillationOptions,
     Ensemble,
     TeacherTargets,
+    new_student,
 )
 from beatgan_train.training.distributed import on_first, rank
 from beatgan_train.training.loop import Checkpoint, EpochMetrics, fit
@@ -61,7 +64,7 @@ class DistillationData:
 class FoldResult:
     """A distilled student, in eval mode, and the normal beats that it has not seen."""
 
-    student: Student
+    student: Network
     checkpoint: Checkpoint
     source: Source
     held_out: BeatSet
@@ -78,17 +81,19 @@ def make_student(
     options: DistillationOptions,
     flagged: float,
     terminal: TerminalProgress,
+    extra: BeatSet | None = None,
 ) -> Artifact:
     """Distil a student, write it and its card to ``paths.out``; returns it.
 
-    Mode, protocol and fold are the teachers'. Raises ArtifactError on a file that is no teacher,
-    UsageError on teachers that do not belong together or options that do not fit, RecordError on
-    unreadable data.
+    Mode, protocol and fold are the teachers'. ``extra``: further beats, seen in the mode,
+    whose normal ones are fitted to but not calibrated on. Raises ArtifactError on a file that is no
+    teacher, UsageError on teachers that do not belong together or options that do not fit,
+    RecordError on unreadable data.
     """
     on_first(paths.prepare)
     artifacts = [open_teacher(path) for path in teachers]
     source = common_source(artifacts)
-    ensemble = ensemble_of(artifacts)
+    options, ensemble = options.of_mode(source.mode), ensemble_of(artifacts)
     loaded = load_beats(
         paths.data,
         source.mode,
@@ -104,6 +109,8 @@ def make_student(
     for fold in range(FOLDS) if source.protocol != "beatgan" else [source.fold]:
         terminal.say(f"fold {fold}")
         training_set = make_training_set(loaded, source.mode, source.protocol, fold)
+        if extra is not None:
+            training_set = with_extra(training_set, extra)
         results[fold] = distil(
             prepare(ensemble, training_set, options), training_set, options, paths, terminal
         )
@@ -117,6 +124,7 @@ def make_student(
         pseudo_anomaly_auc=pseudo_anomaly_auc(shipped, ensemble, options.seed),
         teacher=artifacts[0].provenance,
         teachers=ensemble.digests,
+        **({} if extra is None else {"extra": _origin(extra)}),
     )
     spec = spec_of(source.mode)
     calibration = replace(
@@ -145,6 +153,11 @@ def _leave(artifact: Artifact, shipped: FoldResult, paths: TrainingPaths) -> Non
     )
     examples = paths.run / "examples.png"
     draw_examples(shipped.student, shipped.held_out, artifact.spec, examples)
+
+
+def _origin(extra: BeatSet) -> dict[str, Any]:
+    """What provenance says of further beats that were fitted to."""
+    return {"recordings": list(extra.records), "beats": int(extra.normal.sum())}
 
 
 def unseen(results: Iterable[FoldResult]) -> Components:
@@ -204,9 +217,16 @@ def pseudo_anomaly_auc(
     altered = make(beats.window, beats.record, spec, rng)
     families = np.array(altered.family)
     table: dict[str, dict[str, float]] = {family: {} for family in FAMILIES}
-    for name, model in (("student", Ensemble({"": result.student})), ("teachers", ensemble)):
-        normal = model.predict(beats.window, spec.scored).error
-        anomalous = model.predict(altered.window, spec.scored).error
+    look = Look(result.student, spec)
+
+    def of_student(windows: Floats) -> Doubles:
+        return log_mean(look(windows, beats.reference).squared_error[:, spec.scored])
+
+    def of_teachers(windows: Floats) -> Doubles:
+        return ensemble.predict(windows, beats.reference, spec.scored).error
+
+    for name, error in (("student", of_student), ("teachers", of_teachers)):
+        normal, anomalous = error(beats.window), error(altered.window)
         for family, row in table.items():
             row[name] = round(_auc(anomalous[families == family], normal), 4)
     return table
@@ -217,13 +237,15 @@ def prepare(
 ) -> DistillationData:
     """What the teachers make of one division's beats and of the same beats altered."""
     spec = spec_of(training_set.source.mode)
-    normal = ensemble.predict(training_set.train.window, spec.scored)
+    beats = training_set.train
+    normal = ensemble.predict(beats.window, beats.reference, spec.scored)
     families = families_without(options.held_out_families)
     if not options.compares:
         return DistillationData(ensemble, normal, None)
     rng = np.random.default_rng([options.seed, training_set.source.fold])
-    altered = make(training_set.train.window, training_set.train.record, spec, rng, families)
-    return DistillationData(ensemble, normal, ensemble.predict(altered.window, spec.scored))
+    altered = make(beats.window, beats.record, spec, rng, families)
+    targets = ensemble.predict(altered.window, beats.reference, spec.scored)
+    return DistillationData(ensemble, normal, targets)
 
 
 def distil(
@@ -233,18 +255,17 @@ def distil(
     paths: TrainingPaths,
     terminal: TerminalProgress,
 ) -> FoldResult:
-    """One student, of one division of the beats."""
+    """One student, of one division of the beats; ``options`` are of its mode."""
     spec, fold = spec_of(training_set.source.mode), training_set.source.fold
     normal, altered = distillation_data.normal, distillation_data.altered
-    held_out = training_set.held_out.window
-    task = Distillation(
-        options, normal, altered, held_out, spec.scored, amplitude(spec), distillation_data.ensemble
-    )
+    held_out = training_set.held_out.window, training_set.held_out.reference
+    student, ensemble = new_student(options, spec), distillation_data.ensemble
+    task = Distillation(student, options, normal, altered, held_out, spec, ensemble)
     run, batch, seed = paths.run / f"fold-{fold}", options.batch, options.seed
-    recorded = {**asdict(options), "teachers": distillation_data.ensemble.digests}
+    recorded = {**asdict(options), "teachers": ensemble.digests}
     checkpoint = fit(task, options.epochs, batch, seed, run, recorded, paths.resume, terminal)
-    task.student.load_state_dict(checkpoint.best)
-    return FoldResult(task.student.eval(), checkpoint, training_set.source, training_set.held_out)
+    student.load_state_dict(checkpoint.best)
+    return FoldResult(student.eval(), checkpoint, training_set.source, training_set.held_out)
 
 
 def _auc(anomalous: Doubles, normal: Doubles) -> float:

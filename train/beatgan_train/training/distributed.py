@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, autograd
+from torch import Tensor, autograd, nn
 from torch import distributed as dist
 
 from beatgan.device import resolve_device
@@ -97,12 +97,18 @@ def averaged(losses: Mapping[str, float]) -> dict[str, float]:
     return dict(zip(losses, (values / processes()).tolist(), strict=True))
 
 
-def optimise(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step down ``loss``, which has its gradients for the same parameters in all processes."""
+def optimise(optimiser: torch.optim.Optimizer, loss: Tensor, steepest: float | None = None) -> None:
+    """One step down ``loss``, which has its gradients for the same parameters in all processes.
+
+    A gradient whose norm is beyond ``steepest`` is scaled down to it.
+    """
     optimiser.zero_grad()
     autograd.backward(loss)
     if processes() > 1:
         _average_gradients(optimiser)
+    if steepest is not None:
+        parameters = [each for group in optimiser.param_groups for each in group["params"]]
+        nn.utils.clip_grad_norm_(parameters, steepest)
     optimiser.step()
 
 

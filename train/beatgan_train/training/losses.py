@@ -16,6 +16,15 @@ def reconstruction(windows: Tensor, expected: Tensor) -> Tensor:
     return functional.mse_loss(expected, windows)
 
 
+def gaussian_nll(windows: Tensor, expected: Tensor, log_variance: Tensor) -> Tensor:
+    """Mean negative log likelihood, but for a constant: (log s^2 + (x - m)^2 / s^2) / 2.
+
+    Of each sample x under a normal distribution of mean m and variance s^2 (Nix & Weigend, 1994).
+    """
+    squares = (windows - expected).square()
+    return 0.5 * (log_variance + squares * torch.exp(-log_variance)).mean()
+
+
 def output_matching(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean squared difference of what student and teacher expect: |x'_S - x'_T|^2."""
     return functional.mse_loss(student, teacher)
