@@ -20,6 +20,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+PerClass = tuple[float, float, float, float, float]  # a number for each of `CLASSES`
 RecordT = TypeVar("RecordT", covariant=True)
 MIN_FS, MAX_FS = 50.0, 2000.0  # samples per second and lead that a stream may have
 MAX_LEADS = 16  # that a stream may have
@@ -180,7 +181,7 @@ class Unrevised(Struct, frozen=True, gc=False):
     """
 
     value: float
-    shape_logits: tuple[float, float, float, float, float]
+    shape_logits: PerClass
 
 
 class Score(Struct, frozen=True, eq=False, gc=False):
@@ -201,7 +202,7 @@ class Score(Struct, frozen=True, eq=False, gc=False):
     threshold: float
     reconstruction: Floats
     saliency: Floats
-    probabilities: tuple[float, float, float, float, float] | None = None
+    probabilities: PerClass | None = None
     spread: Floats = EMPTY
     unrevised: Unrevised | None = None
 

@@ -78,11 +78,11 @@ class Calibration:
         Of those that the calibration knows, any may be left out.
         """
         # Term by term: a matrix product may round differently with the number of rows.
-        names = [name for name in COMPONENTS if name in self.weight and name in components]
-        total = self.term(names[0], components[names[0]])
-        for name in names[1:]:
-            total = total + self.term(name, components[name])
-        return np.asarray(total, np.float64)
+        total = np.zeros(len(next(iter(components.values()))))
+        for name in COMPONENTS:
+            if name in self.weight and name in components:
+                total = total + self.term(name, components[name])
+        return total
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as stored in a model file."""

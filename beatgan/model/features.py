@@ -4,7 +4,7 @@ Compiled, row by row: a row's bits depend on that row alone.
 """
 
 from collections.abc import Sequence
-from math import isnan, log, nan
+from math import log, nan
 
 import numpy as np
 
@@ -24,6 +24,7 @@ POOLED = 4  # ... the means of so many in a row
 POINTS = (BEFORE + AFTER) // POOLED
 SHAPE_SIZE = 3 * POINTS + 1  # window, template, their difference, and the distance
 AMPLITUDE, DIFFERENCE = np.float32(4), np.float32(2)  # what these are divided by
+FURTHEST = 100.0  # no distance, a logarithm, comes near
 NEUTRAL_DISTANCE = np.float32(-2.6)  # of a beat that has none: a normal beat's
 
 
@@ -48,7 +49,8 @@ def timings(rhythm: Floats, prematurity: Sequence[float] | Doubles) -> Floats:
 
     The latter, see `Beat`, knows how irregular the rhythm is, which a network finds hard to see.
     """
-    bounded = np.minimum(np.asarray(prematurity, np.float64), MAX_PREMATURITY) / PREMATURITY_UNIT
+    known = np.nan_to_num(np.asarray(prematurity, np.float64))
+    bounded = np.clip(known, -MAX_PREMATURITY, MAX_PREMATURITY) / PREMATURITY_UNIT
     return np.concatenate([rhythm, bounded.astype(np.float32)[:, np.newaxis]], axis=1)
 
 
@@ -59,7 +61,7 @@ def with_next(timing: Floats, next_rr_ms: Sequence[float] | Doubles) -> Floats:
     """
     following = np.zeros((len(timing), 1), np.float32)
     for row, rr_ms in enumerate(next_rr_ms):
-        if not isnan(rr_ms):
+        if rr_ms > 0:  # false for NaN
             ratio = log(rr_ms / 1000) - float(timing[row, RHYTHM_INTERVALS])
             following[row] = min(max(ratio, -MAX_LOG_RATIO), MAX_LOG_RATIO)
     return np.concatenate([timing, following], axis=1)
@@ -93,5 +95,5 @@ def _shapes(
             rows[row, point] = window / AMPLITUDE
             rows[row, POINTS + point] = template / AMPLITUDE
             rows[row, 2 * POINTS + point] = (window - template) / DIFFERENCE
-        distance = np.float32(distances[row])
-        rows[row, 3 * POINTS] = NEUTRAL_DISTANCE if np.isnan(distance) else distance
+        distance = min(max(distances[row], -FURTHEST), FURTHEST)
+        rows[row, 3 * POINTS] = NEUTRAL_DISTANCE if np.isnan(distances[row]) else distance

@@ -19,7 +19,7 @@ from beatgan.model.compiled_networks import (
     probabilities,
 )
 from beatgan.model.context_networks import ContextAutoencoder, Networks
-from beatgan.model.inference import ForwardPass, Network, bounded, forward
+from beatgan.model.inference import Network, bounded, forward
 from beatgan.spec import PreprocessSpec
 from beatgan.types import (
     EMPTY,
@@ -27,14 +27,14 @@ from beatgan.types import (
     Beat,
     Doubles,
     Floats,
+    PerClass,
     Quality,
     Score,
     Unrevised,
 )
 
 TEMPLATE_SHARE = 0.5  # not 1: the template itself may be of ectopic beats
-Probabilities = tuple[float, float, float, float, float]
-ByClass = tuple[Probabilities | None, Unrevised | None]
+ByClass = tuple[PerClass | None, Unrevised | None]
 NO_CLASSES: ByClass = (None, None)
 MIN_ERROR = 1e-8  # of a mean squared error, so that its logarithm is finite
 
@@ -176,7 +176,7 @@ class Model:
 
 def _timings(beats: Sequence[Beat]) -> Floats:
     """See `features.timings`."""
-    rhythm = np.concatenate([beat.rhythm for beat in beats]).reshape(len(beats), -1)
+    rhythm = _stacked([beat.rhythm for beat in beats])
     return features.timings(rhythm, [beat.prematurity for beat in beats])
 
 
@@ -235,12 +235,10 @@ class Reconstruction:
 class Look:
     """A network that says what beats should look like, ready to be asked."""
 
-    def __init__(
-        self, network: Network, spec: PreprocessSpec, forward_pass: ForwardPass | None = None
-    ) -> None:
-        """``network`` in eval mode where it lies; ``forward_pass``: another than its fastest."""
+    def __init__(self, network: Network, spec: PreprocessSpec) -> None:
+        """``network``, in eval mode, stays where it lies."""
         self._in_context = isinstance(network, ContextAutoencoder)
-        self._forward = forward_pass or forward(network, spec.length * (1 + self._in_context))
+        self._forward = forward(network, spec.length * (1 + self._in_context))
         self._spec = spec
 
     def __call__(self, windows: Floats, templates: Floats) -> Reconstruction:

@@ -15,7 +15,12 @@ from beatgan.alarms.codes import AlarmCode
 from beatgan.errors import ArtifactError
 from beatgan.model.artifact import Artifact, build, leaf_digests, load, save, self_test
 from beatgan.model.calibration import Calibration
-from beatgan.model.context_networks import Networks
+from beatgan.model.context_networks import (
+    BeatClassifier,
+    ContextAutoencoder,
+    Networks,
+    RhythmDensity,
+)
 from beatgan.model.networks import Generator, Student
 from beatgan.spec import PreprocessSpec
 from beatgan_train.training.coefficients import coefficients_of
@@ -346,6 +351,100 @@ def test_parts_that_do_not_fit_are_not_built() -> None:
             "teacher",
             PreprocessSpec(),
             Networks(Generator(length=64, width=1)),
+            CALIBRATION,
+            COEFFICIENTS,
+            {},
+        )
+
+
+def weighing(*more: str) -> Calibration:
+    """`CALIBRATION` and further components."""
+    ones = dict.fromkeys(more, 1.0)
+    return Calibration(
+        location={**CALIBRATION.location, **ones},
+        spread={**CALIBRATION.spread, **ones},
+        weight={**CALIBRATION.weight, **ones},
+        cap={**CALIBRATION.cap, **ones},
+        threshold=3.0,
+    )
+
+
+def test_a_model_of_three_networks_is_stored_alike() -> None:
+    torch.manual_seed(0)
+    networks = Networks(ContextAutoencoder(), RhythmDensity(), BeatClassifier())
+    calibration = weighing("rr_surprisal", "log_odds")
+    made = build("student", PreprocessSpec(), networks, calibration, COEFFICIENTS, {})
+    again = read(written(made))
+    self_test(again)
+    assert again.digest == made.digest
+    assert [*again.networks.present()] == ["beat", "rhythm", "classes"]
+    assert again.networks.parameters == networks.parameters
+    stored = written(made)
+    tamper = put("networks", "rhythm", "arguments", "hidden", value=8)
+    with pytest.raises(ArtifactError, match=r"networks\.rhythm\.arguments\.hidden: not what"):
+        read(altered(stored, tamper))
+    for part, complaint in (("colour", "unknown part 'colour'"), ("beat", "missing 'beat'")):
+        change = put("networks", part, value={}) if part == "colour" else drop("networks", part)
+        with pytest.raises(ArtifactError, match=f"networks: {complaint}"):
+            read(altered(stored, change, forge=True))
+
+
+SHORT = PreprocessSpec(before=91, after=229)
+UNFIT: list[tuple[PreprocessSpec, Networks, Calibration, str]] = [
+    (
+        PreprocessSpec(),
+        Networks(ContextAutoencoder(hidden=200)),
+        CALIBRATION,
+        r"at most 95,440 parameters that learn without labels, this one \d+,\d+",
+    ),
+    (
+        PreprocessSpec(),
+        Networks(Student(), classes=BeatClassifier(hidden=300)),
+        weighing("log_odds"),
+        r"at most 200,000 parameters in all",
+    ),
+    (
+        PreprocessSpec(),
+        Networks(Student()),
+        weighing("rr_surprisal"),
+        "weighs rr_surprisal, which no network gives",
+    ),
+    (
+        PreprocessSpec(),
+        Networks(Student()),
+        weighing("log_odds"),
+        "weighs log_odds, which no network gives",
+    ),
+    (
+        PreprocessSpec(),
+        Networks(Student(), classes=BeatClassifier()),
+        CALIBRATION,
+        "does not weigh log_odds, which the classes give",
+    ),
+    (
+        SHORT,
+        Networks(Student(), classes=BeatClassifier()),
+        weighing("log_odds"),
+        "windows are too short to tell classes by",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "networks", "calibration", "complaint"), UNFIT)
+def test_networks_that_make_no_model_are_refused(
+    spec: PreprocessSpec, networks: Networks, calibration: Calibration, complaint: str
+) -> None:
+    with pytest.raises(ArtifactError, match=complaint):
+        build("student", spec, networks, calibration, COEFFICIENTS, {})
+
+
+def test_a_network_is_stored_only_as_what_it_can_be() -> None:
+    rhythm: Any = BeatClassifier()
+    with pytest.raises(ArtifactError, match="a BeatClassifier cannot be stored as rhythm"):
+        build(
+            "student",
+            PreprocessSpec(),
+            Networks(Student(), rhythm),
             CALIBRATION,
             COEFFICIENTS,
             {},

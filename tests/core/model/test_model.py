@@ -13,11 +13,16 @@ from msgspec.structs import replace
 
 from beatgan.errors import ArtifactError
 from beatgan.model.calibration import LOWEST, Calibration
-from beatgan.model.context_networks import Networks
+from beatgan.model.context_networks import (
+    BeatClassifier,
+    ContextAutoencoder,
+    Networks,
+    RhythmDensity,
+)
 from beatgan.model.model import Model
 from beatgan.model.networks import Autoencoder, Generator, Student
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Floats, Quality, Score
+from beatgan.types import RHYTHM_SIZE, Beat, Floats, Quality, Score
 
 EMPTY = np.empty(0, np.float32)
 FULL = Calibration(
@@ -42,18 +47,51 @@ def model_of(network: Autoencoder) -> Model:
     return Model(PreprocessSpec(), Networks(network), FULL)
 
 
+def weighing(*more: str) -> Calibration:
+    """`FULL` and further components."""
+    ones = dict.fromkeys(more, 1.0)
+    return dataclasses.replace(
+        FULL,
+        location={**FULL.location, **dict.fromkeys(more, 0.0)},
+        spread={**FULL.spread, **ones},
+        weight={**FULL.weight, **ones},
+        cap={**FULL.cap, **dict.fromkeys(more, 10.0)},
+    )
+
+
+def in_context() -> Model:
+    """A model of all three networks."""
+    networks = Networks(ContextAutoencoder(), RhythmDensity(), BeatClassifier())
+    return Model(PreprocessSpec(), networks, weighing("rr_surprisal", "log_odds"))
+
+
 RNG = np.random.default_rng(0)
 torch.manual_seed(0)
-MODELS = [model_of(Student(amplitude=10.0)), model_of(Generator(width=4, amplitude=10.0))]
+MODELS = [
+    model_of(Student(amplitude=10.0)),
+    model_of(Generator(width=4, amplitude=10.0)),
+    in_context(),
+]
+NAMES = ["student", "teacher", "in context"]
 WINDOWS = RNG.standard_normal((40, 320)).astype(np.float32)
 BEATS = [
-    beat(window, distance=float(RNG.normal(-3, 1)), prematurity=float(RNG.exponential(0.1)))
-    for window in WINDOWS
+    beat(
+        window,
+        template=WINDOWS[0],
+        distance=float(RNG.normal(-3, 1)),
+        prematurity=float(RNG.exponential(0.1)),
+        rr_ms=800.0,
+        rhythm=0.2 * RNG.standard_normal(RHYTHM_SIZE).astype(np.float32),
+        second_window=window if two else EMPTY,
+        second_template=WINDOWS[1] if two else EMPTY,
+        lead_distances=(-3.0, -2.0 if two else None),
+    )
+    for window, two in zip(WINDOWS, [True, False] * 20, strict=True)
 ]
 ALONE = [[model.score([one])[0] for one in BEATS] for model in MODELS]
 
 
-@pytest.mark.parametrize("which", [0, 1], ids=["student", "teacher"])
+@pytest.mark.parametrize("which", [0, 1, 2], ids=NAMES)
 @given(rows=st.lists(st.integers(-5, len(BEATS) - 1), max_size=300))
 @settings(max_examples=40, deadline=None)
 def test_a_score_does_not_depend_on_its_batch_to_the_bit(which: int, rows: list[int]) -> None:
@@ -72,6 +110,9 @@ def same(one: Score, other: Score) -> bool:
         and one.value == other.value
         and np.array_equal(one.reconstruction, other.reconstruction)
         and np.array_equal(one.saliency, other.saliency)
+        and np.array_equal(one.spread, other.spread)
+        and one.probabilities == other.probabilities
+        and one.unrevised == other.unrevised
     )
 
 
@@ -136,7 +177,7 @@ def test_an_abnormal_component_raises_the_score() -> None:
 BAD = [float("nan"), float("inf"), float("-inf"), 1e30, -1e30]
 
 
-@pytest.mark.parametrize("model", MODELS, ids=["student", "teacher"])
+@pytest.mark.parametrize("model", MODELS, ids=NAMES)
 @pytest.mark.parametrize("value", BAD)
 def test_no_input_makes_a_score_that_is_not_finite(model: Model, value: float) -> None:
     spoilt = np.where(np.arange(320) == 150, value, WINDOWS[0]).astype(np.float32)
@@ -145,15 +186,28 @@ def test_no_input_makes_a_score_that_is_not_finite(model: Model, value: float) -
         beat(np.full(320, value, np.float32)),
         beat(WINDOWS[0], distance=value),
         beat(WINDOWS[0], prematurity=value),
+        beat(WINDOWS[0], lead_distances=(value, None)),
+        beat(WINDOWS[0], rr_ms=value, rhythm=np.full(RHYTHM_SIZE, value, np.float32)),
+        beat(
+            WINDOWS[0],
+            second_window=np.full(320, value, np.float32),
+            second_template=spoilt,
+            lead_distances=(-3.0, value),
+        ),
     ]
     plain, *scores = model.score([BEATS[0], *beats])
     assert same(plain, model.score([BEATS[0]])[0])
-    for score in scores:
+    for score in scores + model.revise(scores, [value] * len(scores)):
         assert score.value is not None
         assert np.isfinite(score.value)
+        assert np.isfinite(score.spread).all()
+        if model.revises:
+            assert np.isfinite(score.probabilities or ()).all()
+            assert sum(score.probabilities or ()) == pytest.approx(1)
         assert np.isfinite(score.reconstruction).all()
         assert np.isfinite(score.saliency).all()
-    assert all((score.value or 0) > FULL.threshold for score in scores[:2])
+    if not model.revises:  # nor sees that the template is spoilt alike
+        assert all((score.value or 0) > FULL.threshold for score in scores[:2])
 
 
 def test_a_perfect_component_cannot_hide_another_and_none_says_more_than_its_cap() -> None:
@@ -169,6 +223,60 @@ def test_the_networks_own_mode_is_eval() -> None:
     model.score(BEATS)
     assert not network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_a_revision_knows_the_next_interval_and_depends_on_nothing_else() -> None:
+    model = MODELS[2]
+    scores = model.score([*BEATS, unusable()])
+    next_rr_ms = [float(ms) for ms in RNG.uniform(300, 1500, len(scores))]
+    revised = model.revise(scores, next_rr_ms)
+    for score, again, ms in zip(scores, revised, next_rr_ms, strict=True):
+        assert same(again, model.revise([score], [ms])[0])
+    assert revised[-1] is scores[-1]  # it has no value
+    for score, again in zip(scores[:-1], revised[:-1], strict=True):
+        assert again.value != score.value
+        assert again.probabilities != score.probabilities
+        assert sum(again.probabilities or ()) == pytest.approx(1)
+        assert again.reconstruction is score.reconstruction
+        assert again.unrevised == score.unrevised
+    assert [one.value for one in model.revise(revised, next_rr_ms)] == [
+        one.value for one in revised
+    ]
+
+
+def test_a_score_is_its_parts_and_what_the_classes_say() -> None:
+    model, (one,) = MODELS[2], MODELS[2].score(BEATS[:1])
+    shares, unrevised = one.probabilities, one.unrevised
+    assert shares is not None
+    assert unrevised is not None
+    odds = np.array([np.log(sum(shares[1:4]) / shares[0])])
+    wanted = unrevised.value + model.calibration.term("log_odds", odds)[0]
+    assert one.value == pytest.approx(wanted, abs=1e-6)
+
+
+def test_a_model_without_classes_revises_nothing() -> None:
+    for model in MODELS[:2]:
+        scores = model.score(BEATS[:3])
+        assert not model.revises
+        assert model.revise(scores, [800.0] * 3) == scores
+    assert MODELS[2].revises
+    plain = MODELS[0].score(BEATS[:1])  # made before this model came into another's place
+    assert MODELS[2].revise(plain, [800.0]) == plain
+    assert MODELS[2].revise([], []) == []
+
+
+def test_components_may_be_left_out_of_a_sum() -> None:
+    values = np.array([1.0, 2.0])
+    one = {"log_odds": 1.0}
+    only = Calibration(location=one, spread=one, weight=one, cap=one, threshold=1.0)
+    assert only.combine({"error": values}).tolist() == [0.0, 0.0]
+    assert only.combine({"log_odds": values}).tolist() == only.term("log_odds", values).tolist()
+
+
+def test_an_interval_that_is_not_known_surprises_nobody() -> None:
+    known, unknown = MODELS[2].score([BEATS[0], replace(BEATS[0], rr_ms=None)])
+    assert known.value != unknown.value
+    assert known.probabilities == unknown.probabilities
 
 
 def test_a_calibration_survives_plain_values() -> None:

@@ -98,8 +98,8 @@ def test_a_gaussian_likelihood_by_hand() -> None:
 
 
 def test_a_student_in_context_learns_how_far_normal_beats_differ(teacher: Generator) -> None:
-    task = distillation(teacher, "full", reconstruction=1.0)
-    for seed in range(150):
+    task = distillation(teacher, "full", reconstruction=1.0, epochs=150)
+    for seed in range(300):
         task.step(ROWS, np.random.default_rng(seed))
     found = Look(task.student.eval(), SPEC)(windows(64, 5), TEMPLATES[:64])
     assert found.spread[:, 130:150].mean() > 2 * found.spread[:, :50].mean()  # at the R peak
