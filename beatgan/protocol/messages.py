@@ -57,13 +57,18 @@ class Delay(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """A beat, its reconstruction by the model, and how unusual each sample, at ``fs`` Hz, is."""
+    """A beat, its reconstruction by the model, and how unusual each sample, at ``fs`` Hz, is.
+
+    ``spread``: the standard deviation of normal beats round ``expected``; UNSET, and so not in the
+    JSON, where the model does not say.
+    """
 
     sample: int
     fs: float
     window: list[float]
     expected: list[float]
     error: list[float]
+    spread: list[float] | UnsetType = UNSET
 
 
 class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):

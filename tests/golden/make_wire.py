@@ -134,6 +134,8 @@ def messages() -> list[dict[str, str]]:
     alert |= {"beats": [5673, 5855, 6250], "delay_ms": {"condition": 2125.0, "signal": 120.667}}
     ticks = {"window": [0.1, 2.05], "expected": [0.1, 1.05], "error": [0.0, 1.0]}
     alert |= {"explanation": {"sample": 5673, "fs": 360.0, **ticks}}
+    spread = {"spread": [0.05, 0.3]}
+    spreading = alert | {"explanation": {**alert["explanation"], **spread}}
     worst = alert | {"phase": "update", "explanation": None, "class": "V"}
     status: dict[str, Any] = {"v": 1, "type": "status", **head, "state": "gap", "sample": 7200}
     status |= {"time_ns": EPOCH + 20000000000, "fs": 360.0, "leads": ["MLII", "V5"]}
@@ -149,6 +151,7 @@ def messages() -> list[dict[str, str]]:
             ("beat", classified),
             ("beat", revised),
             ("alert", worst),
+            ("alert", spreading),
         )
     ]
 

@@ -114,6 +114,7 @@ def _explanation(score: Score, rate: float) -> Explanation:
         window=_rounded(score.beat.window),
         expected=_rounded(score.reconstruction),
         error=_rounded(score.saliency),
+        spread=_rounded(score.spread) if len(score.spread) else UNSET,
     )
 
 
