@@ -9,14 +9,16 @@ from functools import partial
 from time import perf_counter
 
 import numpy as np
-import torch
 
 from beatgan.model.artifact import Artifact
+from beatgan.model.compiled_networks import CompiledClassifier, CompiledRhythmDensity
 from beatgan.model.context_networks import ContextAutoencoder, Networks
-from beatgan.model.inference import one_thread
+from beatgan.model.features import shapes, timings
+from beatgan.model.inference import ForwardPass, forward, one_thread
 from beatgan.model.model import Model
 from beatgan.model.networks import Generator
-from beatgan.types import Beat
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Beat, Floats
 
 BATCHES = (1, 64)
 BUDGET_S = 0.5  # of measuring for each figure
@@ -24,7 +26,7 @@ BUDGET_S = 0.5  # of measuring for each figure
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Microseconds a beat by batch size: the network of beats alone, and all scoring."""
+    """Microseconds a beat by batch size: all its networks alone, and all scoring."""
 
     name: str
     parameters: int
@@ -47,14 +49,36 @@ def compare(artifact: Artifact, beats: Sequence[Beat]) -> list[Speed]:
 
 def _measure(name: str, networks: Networks, artifact: Artifact, beats: Sequence[Beat]) -> Speed:
     model = Model(artifact.spec, networks, artifact.calibration)
-    seen = [beat.window for beat in beats]
-    if isinstance(networks.beat, ContextAutoencoder):
-        seen = [np.concatenate([beat.window, beat.template]) for beat in beats]
-    rows = torch.from_numpy(np.stack(seen))
-    with torch.inference_mode():
-        alone = {n: _per_beat(partial(networks.beat, rows[:n]), n) for n in BATCHES}
+    work = _passes(networks, artifact.spec, beats)
+    alone = {n: _per_beat(partial(_all, work, n), n) for n in BATCHES}
     whole = {n: _per_beat(partial(model.score, beats[:n]), n) for n in BATCHES}
     return Speed(name, networks.parameters, alone, whole)
+
+
+def _passes(
+    networks: Networks, spec: PreprocessSpec, beats: Sequence[Beat]
+) -> list[tuple[ForwardPass, Floats]]:
+    """The forward passes that a beat on one lead needs, each with its rows of ``beats``."""
+    windows = np.stack([beat.window for beat in beats])
+    templates = np.stack([beat.template for beat in beats])
+    in_context = isinstance(networks.beat, ContextAutoencoder)
+    rows = np.concatenate([windows, templates], axis=1) if in_context else windows
+    found: list[tuple[ForwardPass, Floats]] = [(forward(networks.beat, rows.shape[1]), rows)]
+    rhythm = np.stack([beat.rhythm for beat in beats])
+    if networks.rhythm is not None:
+        density = CompiledRhythmDensity(networks.rhythm)
+        found.append((lambda each: density(each).astype(np.float32), rhythm))
+    if networks.classes is not None:
+        classes = CompiledClassifier(networks.classes)
+        distances = [beat.lead_distances[0] for beat in beats]
+        found.append((classes.timing, timings(rhythm, [beat.prematurity for beat in beats])))
+        found.append((classes.shape, shapes(windows, templates, distances, spec.before)))
+    return found
+
+
+def _all(passes: Sequence[tuple[ForwardPass, Floats]], count: int) -> None:
+    for forward_pass, rows in passes:
+        forward_pass(rows[:count])
 
 
 def _per_beat(work: Callable[[], object], count: int) -> float:
