@@ -146,9 +146,12 @@ def scored(
     heads: Heads | None,
     student: Artifact,
     revise_within_s: float,
-    labelled: bool,
+    without: str = "",
 ) -> tuple[Ranked, float]:
-    """The tested beats ranked, and the share of hand-held normal beats that is flagged."""
+    """The tested beats ranked, and the share of hand-held normal beats that is flagged.
+
+    By the score ``without`` that component.
+    """
     spec, look = student.spec, student.networks.beat
     calibration = student.calibration
     if heads is not None:
@@ -166,8 +169,7 @@ def scored(
         found = components(look, beats, spec)
         if heads is not None:
             found |= head_components(heads, beats, spec, revise_within_s)
-        if not labelled:
-            found.pop(LABELLED, None)
+        found.pop(without, None)
         return calibration.combine(found)
 
     of_test = scores(test.beats)
@@ -208,16 +210,17 @@ class Bench:
     def trial(self, test: Test, seed: int) -> dict[str, tuple[Ranked, float]]:
         """Every variant with one seed: its ranked beats and its share of hand-held ones flagged."""
         plain, taught = (self._heads(test, seed, alpha) for alpha in (0.0, ContextOptions.alpha))
-        variants = (
-            (None, 0.0, False),
-            (taught, 0.0, False),
-            (plain, REVISE_WITHIN_S, True),
-            (taught, 0.0, True),
-            (taught, REVISE_WITHIN_S, True),
+        variants: tuple[tuple[Heads | None, float, str], ...] = (
+            (None, 0.0, ""),
+            (taught, 0.0, LABELLED),
+            (plain, REVISE_WITHIN_S, ""),
+            (taught, 0.0, ""),
+            (taught, REVISE_WITHIN_S, ""),
+            *((taught, REVISE_WITHIN_S, name) for name in PARTS),
         )
         return {
-            name: scored(test, self.handheld, self.development, heads, self.student, within_s, by)
-            for name, (heads, within_s, by) in zip(VARIANTS, variants, strict=True)
+            name: scored(test, self.handheld, self.development, heads, self.student, within_s, out)
+            for name, (heads, within_s, out) in zip(VARIANTS, variants, strict=True)
         }
 
     def _heads(self, test: Test, seed: int, alpha: float) -> Heads:
