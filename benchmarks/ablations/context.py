@@ -48,12 +48,14 @@ from beatgan_train.training.context import (
 )
 
 LIMIT = 0.98  # quantile of the tested normal beats' scores, above which is flagged
+PARTS = ("error", "distance", "prematurity", "rr_surprisal", LABELLED)
 VARIANTS = (
     "the student alone",
     "no labels",
     "no teachers",
     "as shipped, first score",
     "as shipped",
+    *(f"without {name}" for name in PARTS),
 )
 
 
