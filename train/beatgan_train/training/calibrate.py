@@ -27,7 +27,7 @@ WEIGHTS: dict[Mode, dict[str, tuple[float, float]]] = {
     "beat": {"error": (1.0, UNCAPPED)},
 }
 HEAD_WEIGHTS: dict[str, tuple[float, float]] = {  # of the components of timing and class
-    "rr_surprisal": (0.4, 4.0),
+    "rr_surprisal": (0.3, 4.0),
     LABELLED: (0.8, UNCAPPED),
 }
 FLAGGED = 0.015  # the share of normal beats that the threshold lets through as anomalous
