@@ -177,11 +177,12 @@ class Unrevised(Struct, frozen=True, gc=False):
     """What a score keeps for its revision: all but what the next RR interval changes.
 
     ``value``: the score without its part by class; ``shape_logits``: what the beat's shape says of
-    each of `CLASSES`.
+    each of `CLASSES`; ``model``: a name of the model's content, since only that model can go on.
     """
 
     value: float
     shape_logits: PerClass
+    model: str
 
 
 class Score(Struct, frozen=True, eq=False, gc=False):

@@ -190,6 +190,7 @@ def _check(
     for role, network in networks.present().items():
         if type(network) not in ROLES[role]:
             raise ArtifactError(f"networks: a {type(network).__name__} cannot be stored as {role}")
+    _check_weights(networks)
     if networks.beat.length != spec.length:
         raise ArtifactError(
             f"networks: takes {networks.beat.length} samples where the spec's window has "
@@ -207,6 +208,19 @@ def _check(
         )
     coefficients.check_fits(spec)
     VentricularClassifier(spec, coefficients.ventricular)
+
+
+def _check_weights(networks: Networks) -> None:
+    """Raise ArtifactError where a layer has no weights or one that is no finite number.
+
+    The self-test cannot tell: the score's bounds make finite scores of such weights, too.
+    """
+    for role, network in networks.present().items():
+        for name, weights in network.state_dict().items():
+            if not weights.numel():
+                raise ArtifactError(f"networks.{role}.state.{name}: is empty")
+            if not weights.isfinite().all():
+                raise ArtifactError(f"networks.{role}.state.{name}: a weight is not finite")
 
 
 def _check_size(networks: Networks) -> None:
@@ -329,7 +343,14 @@ def network_of(table: Any) -> Any:
     try:
         network = NETWORKS[table["name"]](**table["arguments"])
         network.load_state_dict(table["state"])
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:
         raise ArtifactError(f"networks: {str(error).splitlines()[0]}") from error
     return network
 

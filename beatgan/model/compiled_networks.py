@@ -25,6 +25,7 @@ from beatgan.model.networks import SLOPE, Student
 from beatgan.types import Doubles, Floats
 
 LEAST_TAIL = 1e-9  # a probability: keeps its logarithm finite
+FURTHEST_LOGIT = 1e4  # either way: keeps differences finite, whatever the weights
 CLASS_N, CLASS_Q = 0, 4  # places in `CLASSES`
 
 
@@ -121,8 +122,10 @@ class CompiledClassifier:
 def probabilities(logits: Floats) -> tuple[Doubles, Doubles]:
     """Of logits (n, classes): the classes' probabilities, and the log odds (n,) of S, V or F to N.
 
-    Q, what cannot be classified, has no say in the odds.
+    Q, what cannot be classified, has no say in the odds. All are finite: a logit that is NaN counts
+    as 0, one beyond +-FURTHEST_LOGIT as that.
     """
+    logits = np.clip(np.nan_to_num(logits, nan=0.0), -FURTHEST_LOGIT, FURTHEST_LOGIT)
     shares, log_odds = np.empty(logits.shape), np.empty(len(logits))
     _probabilities(logits, shares, log_odds)
     return shares, log_odds

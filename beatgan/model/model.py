@@ -4,6 +4,7 @@ The score of a beat is a weighted sum of standardised components, each measured 
 patient's own, so that it means the same on every patient.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,7 +59,7 @@ class Model:
         self._look = Look(networks.beat.to(device).eval(), spec)
         self._rhythm = None if networks.rhythm is None else CompiledRhythmDensity(networks.rhythm)
         self._classes = None if networks.classes is None else CompiledClassifier(networks.classes)
-        self._spec = spec
+        self._spec, self._name = spec, _name(networks, calibration)
         normal = calibration.normal_sq_diff if spec.scale == "patient" else ()
         self._normal_sq_diff = np.array(normal, np.float32) if normal else None
 
@@ -79,9 +80,9 @@ class Model:
     def revise(self, scores: Sequence[Score], next_rr_ms: Sequence[float]) -> list[Score]:
         """The scores again, now that the interval to the next beat, in ms, is known of each.
 
-        One without ``unrevised`` stays as it is.
+        One without ``unrevised``, or of another model, stays as it is.
         """
-        pairs = [(s, s.unrevised, ms) for s, ms in zip(scores, next_rr_ms, strict=True)]
+        pairs = [(s, self._own(s), ms) for s, ms in zip(scores, next_rr_ms, strict=True)]
         known = [(score, kept, ms) for score, kept, ms in pairs if kept is not None]
         if self._classes is None or not known:
             return list(scores)
@@ -98,6 +99,11 @@ class Model:
             )
         )
         return [score if kept is None else next(revised) for score, kept, _ in pairs]
+
+    def _own(self, score: Score) -> Unrevised | None:
+        """What a revision of ``score`` begins with, if it is this model's."""
+        kept = score.unrevised
+        return kept if kept is not None and kept.model == self._name else None
 
     def _score(self, beats: Sequence[Beat]) -> list[Score]:
         windows = _stacked([beat.window for beat in beats])
@@ -154,7 +160,8 @@ class Model:
         found, log_odds = probabilities(classes.timing(timing) + shape)
         rows = zip(found.tolist(), rest.tolist(), shape.tolist(), strict=True)
         return rest + self.calibration.term(LABELLED, log_odds), [
-            (tuple(shares), Unrevised(value, tuple(logits))) for shares, value, logits in rows
+            (tuple(shares), Unrevised(value, tuple(logits), self._name))
+            for shares, value, logits in rows
         ]
 
     def _saliency(self, windows: Floats, templates: Floats, error: Floats) -> Floats:
@@ -172,6 +179,15 @@ class Model:
     def _unscored(self, beat: Beat) -> Score:
         nothing = np.empty(0, np.float32)
         return Score(beat, None, self.threshold, nothing, nothing)
+
+
+def _name(networks: Networks, calibration: Calibration) -> str:
+    """A short name of the networks' and the calibration's content, the same after a restart."""
+    digest = hashlib.sha256(repr(calibration.to_dict()).encode())
+    for part in networks.present().values():
+        for weights in part.state_dict().values():
+            digest.update(weights.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def _timings(beats: Sequence[Beat]) -> Floats:

@@ -49,7 +49,7 @@ def revisions(
         batch = slice(first, first + batch_size)
         known, next_rr_ms = zip(*pairs[batch], strict=True)
         for row, score in zip(rows[batch], scorer.revise(known, next_rr_ms), strict=True):
-            revised[row] = score
+            revised[row] = None if score is scores[row] else score
     return revised
 
 

@@ -29,6 +29,6 @@ class Scorer(Protocol):
         """The same beats' scores, now that the RR interval to the next beat is known, in ms.
 
         In the same order. What is said of a beat depends on its score and its interval alone, to
-        the bit; a value stays None where it was. The scores may be of another model of the same
-        preprocessing, in whose place this one has come meanwhile.
+        the bit; a value stays None where it was. A score that this model cannot revise stays the
+        same object: above all one of another model, in whose place this one has come meanwhile.
         """

@@ -13,7 +13,15 @@ import torch
 
 from beatgan.alarms.codes import AlarmCode
 from beatgan.errors import ArtifactError
-from beatgan.model.artifact import Artifact, build, leaf_digests, load, save, self_test
+from beatgan.model.artifact import (
+    Artifact,
+    build,
+    leaf_digests,
+    load,
+    network_of,
+    save,
+    self_test,
+)
 from beatgan.model.calibration import Calibration
 from beatgan.model.context_networks import (
     BeatClassifier,
@@ -198,6 +206,10 @@ FORGED: list[tuple[Tamper, str]] = [
     (
         put("calibration", "spread", "error", value=-1.0),
         "calibration: a spread or a cap is not positive",
+    ),
+    (
+        lambda c: c["networks"]["beat"]["state"]["decoder.4.bias"][:1].fill_(float("nan")),
+        r"networks\.beat\.state\.decoder\.4\.bias: a weight is not finite",
     ),
     (put("self_test", "ecg", value=[1, 2]), "self_test: "),
     (drop("self_test", "fs"), "self_test: missing 'fs'"),
@@ -436,6 +448,37 @@ def test_networks_that_make_no_model_are_refused(
 ) -> None:
     with pytest.raises(ArtifactError, match=complaint):
         build("student", spec, networks, calibration, COEFFICIENTS, {})
+
+
+@pytest.mark.parametrize("part", ["beat", "rhythm", "classes"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(part: str, value: float) -> None:
+    """The score's bounds would make finite scores of them, and the self-test pass."""
+    networks = Networks(ContextAutoencoder(), RhythmDensity(), BeatClassifier())
+    for weights in networks.present()[part].parameters():
+        weights.data.fill_(value)
+    with pytest.raises(
+        ArtifactError, match=rf"networks\.{part}\.state\..*: a weight is not finite"
+    ):
+        build(
+            "student",
+            PreprocessSpec(),
+            networks,
+            weighing("rr_surprisal", "log_odds"),
+            COEFFICIENTS,
+            {},
+        )
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_a_layer_without_weights_is_refused() -> None:
+    networks = Networks(ContextAutoencoder(context=0))
+    with pytest.raises(
+        ArtifactError, match=r"^networks\.beat\.state\.template\.0\.weight: is empty"
+    ):
+        build("student", PreprocessSpec(), networks, CALIBRATION, COEFFICIENTS, {})
+    with pytest.raises(ArtifactError, match=r"^networks: "):
+        network_of({"name": "BeatClassifier", "arguments": {"hidden": 0}, "state": {}})
 
 
 def test_a_network_is_stored_only_as_what_it_can_be() -> None:

@@ -125,8 +125,9 @@ def test_probabilities_and_odds_are_those_of_the_softmax() -> None:
     assert np.allclose(log_odds, np.log(wanted[:, 1:4].sum(axis=1) / wanted[:, 0]))
 
 
-def test_extreme_logits_have_probabilities_and_finite_odds() -> None:
-    extremes = np.array(np.meshgrid(*[[-1e4, 0, 1e4]] * len(CLASSES)), np.float32)
+@pytest.mark.parametrize("extreme", [(-1e4, 1e4), (-np.inf, np.inf), (-3e38, np.nan)])
+def test_extreme_logits_have_probabilities_and_finite_odds(extreme: tuple[float, float]) -> None:
+    extremes = np.array(np.meshgrid(*[[0, *extreme]] * len(CLASSES)), np.float32)
     shares, log_odds = probabilities(extremes.reshape(len(CLASSES), -1).T.copy())
     assert np.isfinite(shares).all()
     assert np.allclose(shares.sum(axis=1), 1)

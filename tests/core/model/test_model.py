@@ -21,6 +21,7 @@ from beatgan.model.context_networks import (
 )
 from beatgan.model.model import Model
 from beatgan.model.networks import Autoencoder, Generator, Student
+from beatgan.model.revision import revisions
 from beatgan.spec import PreprocessSpec
 from beatgan.types import RHYTHM_SIZE, Beat, Floats, Quality, Score
 
@@ -59,10 +60,11 @@ def weighing(*more: str) -> Calibration:
     )
 
 
-def in_context() -> Model:
+def in_context(networks: Networks | None = None, threshold: float = FULL.threshold) -> Model:
     """A model of all three networks."""
-    networks = Networks(ContextAutoencoder(), RhythmDensity(), BeatClassifier())
-    return Model(PreprocessSpec(), networks, weighing("rr_surprisal", "log_odds"))
+    networks = networks or Networks(ContextAutoencoder(), RhythmDensity(), BeatClassifier())
+    calibration = weighing("rr_surprisal", "log_odds")
+    return Model(PreprocessSpec(), networks, dataclasses.replace(calibration, threshold=threshold))
 
 
 RNG = np.random.default_rng(0)
@@ -263,6 +265,19 @@ def test_a_model_without_classes_revises_nothing() -> None:
     plain = MODELS[0].score(BEATS[:1])  # made before this model came into another's place
     assert MODELS[2].revise(plain, [800.0]) == plain
     assert MODELS[2].revise([], []) == []
+
+
+def test_another_models_score_is_not_revised() -> None:
+    """Its value, its threshold and its logits are of that model: a mixture would mean nothing."""
+    networks = Networks(ContextAutoencoder(), RhythmDensity(), BeatClassifier())
+    model, restarted = in_context(networks), in_context(networks)
+    scores = model.score(BEATS[:3])
+    for other in (in_context(), in_context(networks, threshold=9.0)):
+        again = other.revise(scores, [800.0] * 3)
+        assert all(one is score for one, score in zip(again, scores, strict=True))
+        assert revisions(other, scores, BEATS[1:4], 1e3) == [None] * 3
+    assert all(map(same, restarted.revise(scores, [800.0] * 3), model.revise(scores, [800.0] * 3)))
+    assert None not in revisions(restarted, scores, BEATS[1:4], 1e3)
 
 
 def test_components_may_be_left_out_of_a_sum() -> None:
