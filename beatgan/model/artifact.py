@@ -199,7 +199,7 @@ def _check(
     if networks.classes is not None and not features.fits(spec):
         raise ArtifactError("networks: the spec's windows are too short to tell classes by")
     if kind == "student":
-        _check_size(networks)
+        check_size(networks)
     _check_components(networks, calibration)
     if (count := len(calibration.normal_sq_diff)) not in (0, spec.length):
         raise ArtifactError(
@@ -223,7 +223,7 @@ def _check_weights(networks: Networks) -> None:
                 raise ArtifactError(f"networks.{role}.state.{name}: a weight is not finite")
 
 
-def _check_size(networks: Networks) -> None:
+def check_size(networks: Networks) -> None:
     """Raise ArtifactError where a student is larger than promised."""
     for name, count, limit in (
         ("that learn without labels", networks.label_free, LABEL_FREE_LIMIT),

@@ -266,7 +266,7 @@ def context(
         typer.Option(help="A database that nothing is learnt from, to be tested on."),
     ] = None,
     flagged: Annotated[
-        float, typer.Option(help="Share of normal beats above the threshold.")
+        float, typer.Option(min=0, max=0.5, help="Share of normal beats above the threshold.")
     ] = FLAGGED,
     threads: Threads = None,
     run: Run = None,

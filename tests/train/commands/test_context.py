@@ -1,6 +1,7 @@
 """A student becomes one that knows timing and classes, on synthetic patients."""
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from rich.console import Console
 
 from beatgan.errors import ArtifactError, UsageError
-from beatgan.model import artifact
+from beatgan.model import artifact, features
 from beatgan.model.calibration import LABELLED, Calibration
 from beatgan.model.context_networks import ContextAutoencoder, Networks
 from beatgan.model.networks import Generator
@@ -141,8 +142,54 @@ def test_a_database_can_be_left_out(data: Path, tmp_path: Path) -> None:
 def test_what_does_not_fit_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--leave-out: 'afdb' is none of mitdb, svdb, cinc2017"):
         made(data, tmp_path, "afdb")
+    paths = TrainingPaths(data, tmp_path / "out.pt", tmp_path / "run", False)
+    with (
+        TerminalProgress(Console(file=io.StringIO())) as terminal,
+        pytest.raises(
+            UsageError, match=r"--flagged: expected a share between 0 and 0\.5, got 0\.5"
+        ),
+    ):
+        make_context(paths, student(tmp_path / "student.pt"), (), OPTIONS, 0.5, terminal)
+    assert not (tmp_path / "run").exists()
+
+
+def without(calibration: Calibration, name: str) -> Calibration:
+    tables = calibration.to_dict()
+    for part in ("location", "spread", "weight", "cap"):
+        del tables[part][name]
+    return Calibration.from_dict(tables)
+
+
+UNFIT: list[tuple[Callable[[artifact.Artifact], artifact.Artifact], str]] = [
+    (
+        lambda made: replace(made, kind="teacher", networks=Networks(Generator(width=1))),
+        "is a teacher, not a student",
+    ),
+    (
+        lambda made: replace(made, calibration=without(made.calibration, "prematurity")),
+        "its calibration lacks prematurity",
+    ),
+    (
+        lambda made: replace(made, networks=Networks(ContextAutoencoder(hidden=80))),
+        "with networks of timing and class: .* at most 95,440 parameters that learn without",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "complaint"), UNFIT)
+def test_a_student_that_cannot_go_on_is_refused_before_any_training(
+    change: Callable[[artifact.Artifact], artifact.Artifact], complaint: str, tmp_path: Path
+) -> None:
     path = student(tmp_path / "other.pt")
-    other = read(path)
-    write(replace(other, kind="teacher", networks=Networks(Generator(width=1))), path)
-    with pytest.raises(ArtifactError, match="is a teacher, not a student"):
+    write(change(read(path)), path)
+    with pytest.raises(ArtifactError, match=rf"other\.pt: .*{complaint}"):
+        open_student(path)
+
+
+def test_windows_that_show_too_little_of_a_beat_are_refused_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = student(tmp_path / "other.pt")
+    monkeypatch.setattr(features, "BEFORE", PreprocessSpec().before + 1)
+    with pytest.raises(ArtifactError, match=r"other\.pt: its windows are too short"):
         open_student(path)

@@ -91,3 +91,15 @@ def test_what_cannot_be_learnt_from_is_refused(data: Path, tmp_path: Path) -> No
     (tmp_path / "REFERENCE.csv").write_text("A1\n", encoding="utf-8")
     with pytest.raises(RecordError, match="expected RECORD,RHYTHM"):
         handheld_normals(tmp_path)
+    (tmp_path / "REFERENCE.csv").write_text("A1,O\n", encoding="utf-8")
+    with pytest.raises(RecordError, match=r"REFERENCE\.csv: no recording of normal rhythm"):
+        handheld_normals(tmp_path)
+    with pytest.raises(RecordError, match="training set of beatgan-train fetch challenge-2017"):
+        load(tmp_path, ["cinc2017", "svdb"], SPEC, COEFFICIENTS)
+
+
+def test_a_recording_that_is_listed_twice_is_not_both_learnt_from_and_tested(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "REFERENCE.csv").write_text("A2,N\nA1,N\nA1,N\n", encoding="utf-8")
+    assert handheld_normals(tmp_path) == ["A1", "A2"]

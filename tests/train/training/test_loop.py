@@ -45,7 +45,7 @@ class Silent:
 class Counter:
     """A TrainingTask with given validation losses, which may break in the middle."""
 
-    rows = 70
+    rows: int = 70
 
     def __init__(self, merits: list[float], breaks_at: int = -1) -> None:
         self.merits, self.seen, self.breaks_at = merits, 0, breaks_at
@@ -181,6 +181,21 @@ def test_other_options_cannot_resume(tmp_path: Path) -> None:
     run(Counter([1.0]), tmp_path, 1)
     with pytest.raises(UsageError, match=r"made with width = 2, not 3; cannot resume"):
         fit(Counter([1.0]), 1, 16, 5, tmp_path, {"width": 3}, True, Silent())
+
+
+def test_other_data_cannot_resume(tmp_path: Path) -> None:
+    """As where one more database is left out: what learnt from it would count as new."""
+    run(Counter([1.0]), tmp_path, 1)
+    fewer = Counter([1.0, 1.0])
+    fewer.rows = 69
+    with pytest.raises(
+        UsageError, match="made from 70 training beats, not 69: the data are others"
+    ):
+        run(fewer, tmp_path, 2, resume=True)
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del saved["rows"]  # as an earlier release wrote it
+    torch.save(saved, tmp_path / "checkpoint.pt")
+    assert run(Counter([1.0, 1.0]), tmp_path, 2, resume=True).rows == 70
 
 
 def test_nothing_to_resume_is_a_beginning(tmp_path: Path) -> None:

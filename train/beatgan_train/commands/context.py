@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from beatgan.errors import ArtifactError, UsageError
-from beatgan.model.artifact import Artifact, build
-from beatgan.model.context_networks import Networks
+from beatgan.model import features
+from beatgan.model.artifact import Artifact, build, check_size
+from beatgan.model.context_networks import BeatClassifier, Networks, RhythmDensity
 from beatgan.types import Bools, Doubles
 from beatgan_train.commands.teacher import TrainingPaths
 from beatgan_train.data.development import DATABASES, DevelopmentSet, load
 from beatgan_train.progress import TerminalProgress
 from beatgan_train.report.model_card import write_card
-from beatgan_train.training.calibrate import components, with_heads
+from beatgan_train.training.calibrate import WEIGHTS, components, with_heads
 from beatgan_train.training.context import (
     ContextOptions,
     Heads,
@@ -57,11 +58,13 @@ def make_context(
     ``left_out``: databases that nothing is learnt from. Raises ArtifactError where ``student`` is
     none, UsageError on options that do not fit, RecordError on unreadable data.
     """
+    if unknown := sorted({*left_out} - {*DATABASES}):
+        raise UsageError(f"--leave-out: {unknown[0]!r} is none of {', '.join(DATABASES)}")
+    if not 0 < flagged < 0.5:
+        raise UsageError(f"--flagged: expected a share between 0 and 0.5, got {flagged:g}")
     on_first(paths.prepare)
     artifact = open_student(student)
     databases = [name for name in DATABASES if name not in left_out]
-    if unknown := sorted({*left_out} - {*DATABASES}):
-        raise UsageError(f"--leave-out: {unknown[0]!r} is none of {', '.join(DATABASES)}")
     development = load(paths.data, databases, artifact.spec, artifact.coefficients, terminal.bars)
     everything = np.ones(len(development.beats), np.bool_)
     heads = train_heads(
@@ -85,12 +88,23 @@ def make_context(
 
 
 def open_student(path: Path) -> Artifact:
-    """The student at ``path``, which sees beats in their patients' units."""
+    """The student at ``path``, if it can be given networks of timing and class.
+
+    Raises ArtifactError, naming the file, where it cannot: now, not hours later.
+    """
     artifact = read(path)
     if artifact.kind != "student":
         raise ArtifactError(f"{path}: is a {artifact.kind}, not a student")
     if artifact.spec.scale != "patient":
         raise ArtifactError(f"{path}: sees each beat alone: distil a student of mode full")
+    if not features.fits(artifact.spec):
+        raise ArtifactError(f"{path}: its windows are too short to tell classes by: distil it anew")
+    if missing := {*WEIGHTS["full"]} - {*artifact.calibration.location}:
+        raise ArtifactError(f"{path}: its calibration lacks {', '.join(sorted(missing))}")
+    try:
+        check_size(Networks(artifact.networks.beat, RhythmDensity(), BeatClassifier()))
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}: with networks of timing and class: {error}") from None
     return artifact
 
 

@@ -73,6 +73,8 @@ def run(
     the scores are of another model or signal; ArtifactError or RecordError on files that cannot be
     used.
     """
+    if label_free and scores:
+        raise UsageError("--label-free: the --scores of a file are with all that the model knows")
     console = console or Console()
     others = read_rows(beside)
     artifact = read(model)
@@ -89,8 +91,6 @@ def run(
     beats, rows = tested.beats, np.flatnonzero(tested.rows)
     scorer = self_test(artifact)
     if label_free:
-        if scores:
-            raise UsageError("the scores of a file are with all that the model knows")
         artifact = without_labels(artifact)
         scorer = Model(artifact.spec, artifact.networks, artifact.calibration)
     said = BeatScores.empty(len(beats))

@@ -24,6 +24,11 @@ from beatgan_train.ec57.annotations import NO_BEATS, read_reference
 
 MITDB, SVDB, CINC2017 = "mitdb", "svdb", "cinc2017"
 DATABASES = (MITDB, SVDB, CINC2017)
+HOW_TO_GET = {
+    MITDB: "beatgan-train fetch mitdb",
+    SVDB: "beatgan-train fetch svdb",
+    CINC2017: "put there the training set of beatgan-train fetch challenge-2017",
+}
 LABELLED_DATABASES = (MITDB, SVDB)  # those that have beats of every class
 
 
@@ -85,10 +90,10 @@ def load(
 
 
 def handheld_normals(folder: Path) -> list[str]:
-    """The recordings of normal rhythm of the Challenge 2017 in ``folder``, in order.
+    """The recordings of normal rhythm of the Challenge 2017 in ``folder``, in order, each once.
 
     The even ones are learnt from, the odd ones are left for tests. Raises RecordError where the
-    list of rhythms is missing or is none.
+    list of rhythms is missing, is none or names no such recording.
     """
     file = folder / "REFERENCE.csv"
     try:
@@ -98,7 +103,9 @@ def handheld_normals(folder: Path) -> list[str]:
         raise RecordError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
     if any(len(row) < 2 for row in rows):
         raise RecordError(f"{file}: expected RECORD,RHYTHM in every line")
-    return sorted(row[0] for row in rows if row[1] == "N")
+    if not (normal := sorted({row[0] for row in rows if row[1] == "N"})):
+        raise RecordError(f"{file}: no recording of normal rhythm, RECORD,N")
+    return normal
 
 
 def load_handheld(
@@ -130,7 +137,7 @@ def _all(
 def _records(folder: Path) -> Sequence[str]:
     """The records of one database that are learnt from."""
     if not folder.is_dir():
-        raise RecordError(f"{folder}: no such folder; beatgan-train fetch {folder.name}")
+        raise RecordError(f"{folder}: no such folder; {HOW_TO_GET[folder.name]}")
     if folder.name == MITDB:
         return DS1
     if folder.name == CINC2017:

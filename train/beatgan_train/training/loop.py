@@ -68,9 +68,13 @@ class Callback(Protocol):
 
 @dataclass(slots=True)
 class Checkpoint:
-    """How far a training has come; what a checkpoint holds."""
+    """How far a training has come; what a checkpoint holds.
+
+    ``rows``: how many its task has; 0 in checkpoints of earlier releases, which do not say.
+    """
 
     options: dict[str, Any]
+    rows: int = 0
     epoch: int = 0
     task: State = field(default_factory=dict)
     best: State = field(default_factory=dict)
@@ -95,15 +99,16 @@ def fit(
     chance are drawn anew for each epoch from ``seed`` and the epoch's number.
     Of several processes only the first reads and writes there; how many they are may change.
     Raises UsageError if the folder holds a checkpoint that is not to be resumed, or one made with
-    other ``options`` (``epochs`` may differ), if there are fewer rows than one batch, or if several
-    processes differ in what they train or cannot cut a batch evenly.
+    other ``options`` (``epochs`` may differ) or from another number of beats, if there are fewer
+    rows than one batch, or if several processes differ in what they train or cannot cut a batch
+    evenly.
     """
     if task.rows < batch:
         raise UsageError(f"{task.rows} training beats are fewer than one batch of {batch}")
     if batch % processes():
         raise UsageError(f"a batch of {batch} cannot be cut evenly for {processes()} processes")
     check_alike({"beats": task.rows, "epochs": epochs, "batch": batch, "seed": seed, **options})
-    checkpoint = on_first(lambda: _begin(folder, dict(options), resume))
+    checkpoint = on_first(lambda: _begin(folder, dict(options), task.rows, resume))
     if checkpoint.task:
         task.restore(checkpoint.task)
     while checkpoint.epoch < epochs:
@@ -162,12 +167,12 @@ def _copied(state: State) -> State:
     return {key: tensor.detach().cpu().clone() for key, tensor in state.items()}
 
 
-def _begin(folder: Path, options: dict[str, Any], resume: bool) -> Checkpoint:
+def _begin(folder: Path, options: dict[str, Any], rows: int, resume: bool) -> Checkpoint:
     """The checkpoint to go on from: an empty one, or the folder's checkpoint."""
     path = folder / "checkpoint.pt"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        return Checkpoint(options)
+        return Checkpoint(options, rows)
     if not resume:
         raise UsageError(f"{path} is of an earlier training: add --resume, or choose another --run")
     saved = torch.load(path, map_location="cpu", weights_only=True)
@@ -178,6 +183,12 @@ def _begin(folder: Path, options: dict[str, Any], resume: bool) -> Checkpoint:
         old, new = checkpoint.options.get(key), options.get(key)
         if old != new:
             raise UsageError(f"{path} was made with {key} = {old!r}, not {new!r}; cannot resume")
+    if checkpoint.rows not in (0, rows):
+        raise UsageError(
+            f"{path} was made from {checkpoint.rows} training beats, not {rows}: the data are "
+            "others; cannot resume"
+        )
+    checkpoint.rows = rows
     return checkpoint
 
 
