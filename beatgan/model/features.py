@@ -4,7 +4,7 @@ Compiled, row by row: a row's bits depend on that row alone.
 """
 
 from collections.abc import Sequence
-from math import log, nan
+from math import log
 
 import numpy as np
 
@@ -68,15 +68,18 @@ def with_next(timing: Floats, next_rr_ms: Sequence[float] | Doubles) -> Floats:
 
 
 def shapes(
-    windows: Floats, templates: Floats, distances: Sequence[float | None], r_peak: int
+    windows: Floats,
+    templates: Floats,
+    distances: Sequence[float | None] | Doubles,
+    r_peak: int,
 ) -> Floats:
     """The shape of beats on one lead, rows (n, SHAPE_SIZE).
 
     ``windows`` and ``templates`` (n, length) with their R peak at sample ``r_peak``;
-    ``distances``: see `Beat.lead_distances`.
+    ``distances``: see `Beat.lead_distances`, None or NaN where there is none.
     """
     rows = np.empty((len(windows), SHAPE_SIZE), np.float32)
-    known = np.array([nan if d is None else d for d in distances], np.float64)
+    known = np.array(distances, np.float64)  # None: NaN
     _shapes(windows, templates, known, r_peak - BEFORE, rows)
     return rows
 

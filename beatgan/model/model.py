@@ -116,7 +116,8 @@ class Model:
         }
         timing = _timings(beats)
         if self._rhythm is not None:
-            components["rr_surprisal"] = rr_surprisal(self._rhythm, timing[:, :RHYTHM_SIZE], beats)
+            rr_ms = np.array([beat.rr_ms for beat in beats], np.float64)  # None: NaN
+            components["rr_surprisal"] = rr_surprisal(self._rhythm, timing[:, :RHYTHM_SIZE], rr_ms)
         rest = self.calibration.combine(components)
         values, classes = rest, [NO_CLASSES] * len(beats)
         if self._classes is not None:
@@ -156,7 +157,13 @@ class Model:
         templates: Floats,
     ) -> tuple[Doubles, list[ByClass]]:
         """The scores of beats whose other components add up to ``rest``, and what tells classes."""
-        shape = shape_logits(classes, beats, windows, templates, self._spec)
+        distances = np.array([beat.lead_distances for beat in beats], np.float64)  # None: NaN
+        two = [beats[row] for row in np.flatnonzero(~np.isnan(distances[:, 1])).tolist()]
+        second = (
+            _stacked([b.second_window for b in two]),
+            _stacked([b.second_template for b in two]),
+        )
+        shape = shape_logits(classes, (windows, templates), second, distances, self._spec)
         found, log_odds = probabilities(classes.timing(timing) + shape)
         rows = zip(found.tolist(), rest.tolist(), shape.tolist(), strict=True)
         return rest + self.calibration.term(LABELLED, log_odds), [
@@ -196,37 +203,29 @@ def _timings(beats: Sequence[Beat]) -> Floats:
     return features.timings(rhythm, [beat.prematurity for beat in beats])
 
 
-def rr_surprisal(
-    rhythm_pass: CompiledRhythmDensity, rhythm: Floats, beats: Sequence[Beat]
-) -> Doubles:
-    """How unlikely it was that each beat comes this early (n,); NaN where that is not known."""
-    known = np.array([beat.rr_ms is not None for beat in beats])
-    return np.where(known, rhythm_pass(rhythm), np.nan)
+def rr_surprisal(density: CompiledRhythmDensity, rhythm: Floats, rr_ms: Doubles) -> Doubles:
+    """How unlikely it was that each beat comes this early (n,); NaN where ``rr_ms`` (n,) is."""
+    return np.where(np.isnan(rr_ms), np.nan, density(rhythm))
 
 
 def shape_logits(
     classes: CompiledClassifier,
-    beats: Sequence[Beat],
-    windows: Floats,
-    templates: Floats,
+    first: tuple[Floats, Floats],
+    second: tuple[Floats, Floats],
+    distances: Doubles,
     spec: PreprocessSpec,
 ) -> Floats:
     """What the shapes of beats say, logits (n, classes): of two leads the mean.
 
-    ``windows`` and ``templates`` (n, length) are those of the lead in use.
+    ``first``: windows and templates (n, length) of the lead in use. ``distances`` (n, 2): see
+    `Beat.lead_distances`, NaN for None. ``second``: windows and templates (m, length) of the m
+    beats whose second distance is known, in order.
     """
-    r_peak = spec.before
-    own = [beat.lead_distances[0] for beat in beats]
-    logits = classes.shape(features.shapes(windows, templates, own, r_peak))
-    two = [row for row, beat in enumerate(beats) if len(beat.second_window)]
-    if two:
-        second = features.shapes(
-            _stacked([beats[row].second_window for row in two]),
-            _stacked([beats[row].second_template for row in two]),
-            [beats[row].lead_distances[1] for row in two],
-            r_peak,
-        )
-        logits[two] = (logits[two] + classes.shape(second)) / np.float32(2)
+    two = ~np.isnan(distances[:, 1])
+    logits = classes.shape(features.shapes(*first, distances[:, 0], spec.before))
+    if two.any():
+        other = classes.shape(features.shapes(*second, distances[two, 1], spec.before))
+        logits[two] = (logits[two] + other) / np.float32(2)
     return logits
 
 
@@ -295,5 +294,5 @@ def log_mean(error: Floats) -> Doubles:
 
 
 def _stacked(rows: Sequence[Floats]) -> Floats:
-    """``rows`` of one length as an array, bounded."""
-    return bounded(np.concatenate(rows).reshape(len(rows), -1))
+    """``rows`` of one length as an array, bounded; of none an empty one."""
+    return bounded(np.concatenate(rows).reshape(len(rows), -1)) if rows else EMPTY

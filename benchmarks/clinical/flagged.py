@@ -15,6 +15,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from beatgan.errors import UsageError
 from beatgan.model.artifact import Artifact, self_test
 from beatgan.model.model import Model
 from beatgan_train.commands.evaluate import seen_records
@@ -71,10 +72,12 @@ def shares(model: Model, beats: BeatSet) -> Mapping[str, Share]:
 
 
 def unseen(artifact: Artifact, data: Path) -> Sequence[str]:
-    """The normal recordings that the model has not seen."""
+    """The normal recordings that the model has not seen; UsageError where it has seen all."""
     seen = seen_records(artifact.provenance)
     names = handheld_normals(data / CINC2017)
-    return [name for name in names if f"{CINC2017}/{name}" not in seen]
+    if not (found := [name for name in names if f"{CINC2017}/{name}" not in seen]):
+        raise UsageError(f"{data / CINC2017}: the model has seen all {len(names)} recordings")
+    return found
 
 
 def main(

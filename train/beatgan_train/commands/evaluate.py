@@ -178,10 +178,7 @@ def seen_records(provenance: Mapping[str, Any]) -> set[str]:
     """
     if "records" not in provenance:
         raise UsageError(UNSAID)
-    lists = [training["records"] for training in _trainings(provenance)]
-    if "extra" in provenance:  # normal beats that a student was fitted to besides
-        lists.append(provenance["extra"]["recordings"])
-    return {str(name) for names in lists for name in names}
+    return {str(name) for training in _trainings(provenance) for name in training["records"]}
 
 
 def score_test_beats(tested: EvaluationSet, values: Doubles) -> Scored:

@@ -28,7 +28,6 @@ from beatgan_train.data.training_set import (
     load_beats,
     make_training_set,
     refuse_other_data,
-    with_extra,
 )
 from beatgan_train.evaluation.ranking import auc
 from beatgan_train.progress import TerminalProgress
@@ -81,13 +80,11 @@ def make_student(
     options: DistillationOptions,
     flagged: float,
     terminal: TerminalProgress,
-    extra: BeatSet | None = None,
 ) -> Artifact:
     """Distil a student, write it and its card to ``paths.out``; returns it.
 
-    Mode, protocol and fold are the teachers'. ``extra``: further beats, seen in the mode,
-    whose normal ones are fitted to but not calibrated on. Raises ArtifactError on a file that is no
-    teacher, UsageError on teachers that do not belong together or options that do not fit,
+    Mode, protocol and fold are the teachers'. Raises ArtifactError on a file that is no teacher,
+    UsageError on teachers that do not belong together or options that do not fit,
     RecordError on unreadable data.
     """
     on_first(paths.prepare)
@@ -109,8 +106,6 @@ def make_student(
     for fold in range(FOLDS) if source.protocol != "beatgan" else [source.fold]:
         terminal.say(f"fold {fold}")
         training_set = make_training_set(loaded, source.mode, source.protocol, fold)
-        if extra is not None:
-            training_set = with_extra(training_set, extra)
         results[fold] = distil(
             prepare(ensemble, training_set, options), training_set, options, paths, terminal
         )
@@ -124,7 +119,6 @@ def make_student(
         pseudo_anomaly_auc=pseudo_anomaly_auc(shipped, ensemble, options.seed),
         teacher=artifacts[0].provenance,
         teachers=ensemble.digests,
-        **({} if extra is None else {"extra": _origin(extra)}),
     )
     spec = spec_of(source.mode)
     calibration = replace(
@@ -153,11 +147,6 @@ def _leave(artifact: Artifact, shipped: FoldResult, paths: TrainingPaths) -> Non
     )
     examples = paths.run / "examples.png"
     draw_examples(shipped.student, shipped.held_out, artifact.spec, examples)
-
-
-def _origin(extra: BeatSet) -> dict[str, Any]:
-    """What provenance says of further beats that were fitted to."""
-    return {"recordings": list(extra.records), "beats": int(extra.normal.sum())}
 
 
 def unseen(results: Iterable[FoldResult]) -> Components:

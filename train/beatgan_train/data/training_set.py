@@ -97,12 +97,6 @@ def make_training_set(
     return TrainingSet(source, fitted_to, beats.take(held_out))
 
 
-def with_extra(training_set: TrainingSet, extra: BeatSet) -> TrainingSet:
-    """The same, fitted to the normal beats of ``extra``, too; its source does not tell of them."""
-    train = join([training_set.train, extra.take(extra.normal)])
-    return replace(training_set, train=train)
-
-
 def refuse_other_data(teacher: Source, found: Source) -> None:
     """Raise UsageError unless what a teacher was made of is ``found`` again.
 

@@ -16,7 +16,8 @@ from beatgan.model.compiled_networks import (
     probabilities,
 )
 from beatgan.model.context_networks import BeatClassifier, RhythmDensity
-from beatgan.model.features import shapes, timings, with_next
+from beatgan.model.features import timings, with_next
+from beatgan.model.model import rr_surprisal, shape_logits
 from beatgan.model.revision import REVISE_WITHIN_S
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Bools, Doubles, Floats, Ints
@@ -147,15 +148,14 @@ def head_components(
     Of ``beats`` all of a record's are there, in order. They are revised by the interval to the next
     beat where that is no longer than ``revise_within_s``.
     """
-    known = ~np.isnan(beats.rr_ms)
-    rr_surprisal = np.where(known, CompiledRhythmDensity(heads.rhythm)(beats.rhythm), np.nan)
+    surprisal = rr_surprisal(CompiledRhythmDensity(heads.rhythm), beats.rhythm, beats.rr_ms)
     following = next_rr_ms(beats, revise_within_s)
     parts = [
         logits(CompiledClassifier(heads.classes), beats, rows, following, spec)
         for rows in np.array_split(np.arange(len(beats)), len(beats) // BLOCK + 1)
     ]
     _, log_odds = probabilities(np.concatenate(parts))
-    return {"rr_surprisal": rr_surprisal, "log_odds": log_odds}
+    return {"rr_surprisal": surprisal, "log_odds": log_odds}
 
 
 def logits(
@@ -169,15 +169,15 @@ def logits(
 
     ``following``: the interval to the next beat in ms, of each of ``beats``, NaN: unknown.
     """
-
-    def by_lead(windows: Floats, templates: Floats, lead: int) -> Floats:
-        distances = beats.lead_distances[rows, lead]
-        return classes.shape(shapes(windows[rows], templates[rows], distances, spec.before))
-
-    shape = by_lead(beats.window, beats.reference, 0)
-    two = ~np.isnan(beats.lead_distances[rows, 1])
-    second = by_lead(beats.second_window, beats.second_template, 1)
-    shape = np.where(two[:, None], (shape + second) / np.float32(2), shape)
+    distances = beats.lead_distances[rows]
+    two = rows[~np.isnan(distances[:, 1])]
+    shape = shape_logits(
+        classes,
+        (beats.window[rows], beats.reference[rows]),
+        (beats.second_window[two], beats.second_template[two]),
+        distances,
+        spec,
+    )
     timing, known = timings(beats.rhythm[rows], beats.prematurity[rows]), ~np.isnan(following[rows])
     first = classes.timing(timing)
     revised = classes.timing(with_next(timing, following[rows]))
