@@ -5,6 +5,7 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,14 @@ import pytest
 from beatgan_daemon import signals
 from beatgan_daemon.signals import reload_signal, stop_signals
 from beatgan_daemon.terminal import LATE_S, Terminal
+
+
+@pytest.fixture(autouse=True)
+def without_nohup() -> Iterator[None]:
+    """Whoever started the tests, perhaps with nohup, has said nothing of SIGHUP."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 class World:

@@ -123,11 +123,12 @@ def reload(daemon: Any, load: Load, outcome: str) -> None:
 
 
 def published(messages: zmq.Socket[bytes]) -> dict[str, list[dict[str, Any]]]:
-    """Each stream's beats, once all have been told."""
+    """The first message of each stream's beats, once all have been told."""
     beats: dict[str, list[dict[str, Any]]] = defaultdict(list)
     while messages.poll(2000):
         beat = json.loads(messages.recv_multipart()[1])
-        beats[beat["stream"]].append(beat)
+        if "revised" not in beat:
+            beats[beat["stream"]].append(beat)
     return beats
 
 
