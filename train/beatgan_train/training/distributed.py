@@ -1,6 +1,7 @@
 """Training by several processes that torchrun started: what each does, what they share.
 
-Law: they find what one process finds, but for the rounding of sums. Every process draws the same
+Law: they find what one process finds, but for the rounding of sums, and but for dropout, which
+each draws for its own share. Every process draws the same
 batches from the seed, and sends its share of each through the networks. A loss is either of the
 share alone, where it is a mean over beats that count alike, or of the outputs of the whole batch,
 `gathered`, as each that compares or weighs beats must be. `optimise` averages the gradients, which
