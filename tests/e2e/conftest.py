@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from beatgan.model.artifact import build, save
 from beatgan.model.calibration import Calibration
-from beatgan.model.context_networks import Networks
+from beatgan.model.context_networks import BeatClassifier, Networks, RhythmDensity
 from beatgan.model.networks import Student
 from beatgan.spec import PreprocessSpec
 from beatgan_daemon.clients.process import COMMAND, start_daemon
@@ -74,20 +74,25 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained student whose score rests on the distance to the patient's own beat."""
+    """An untrained student whose score rests on the distance to the patient's own beat.
+
+    It gives beats classes and revises their scores.
+    """
     torch.manual_seed(0)
+    weight = {"error": 0.1, "distance": 1.0, "rr_surprisal": 0.1, "log_odds": 0.1}
     calibration = Calibration(
-        location={"error": 0.0, "distance": -2.0},
-        spread={"error": 1.0, "distance": 1.0},
-        weight={"error": 0.1, "distance": 1.0},
-        cap={"error": 1e3, "distance": 1e3},
+        location={**dict.fromkeys(weight, 0.0), "distance": -2.0},
+        spread=dict.fromkeys(weight, 1.0),
+        weight=weight,
+        cap=dict.fromkeys(weight, 1e3),
         threshold=1.0,
     )
+    networks = Networks(Student(), RhythmDensity(), BeatClassifier())
     path = tmp_path_factory.mktemp("model") / "tiny.pt"
     with path.open("wb") as file:
         save(
             file,
-            build("student", PreprocessSpec(), Networks(Student()), calibration, COEFFICIENTS, {}),
+            build("student", PreprocessSpec(), networks, calibration, COEFFICIENTS, {}),
         )
     return path
 

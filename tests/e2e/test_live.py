@@ -113,12 +113,14 @@ def test_live_equals_offline(
             live = subscriber.messages(beats[0]["stream"], len(beats))
 
     same = ["n", "sample", "lead", "rr_ms", "score", "threshold", "anomalous", "quality"]
+    same += ["class", "probabilities", "revised"]
     heard = [message for message in live if message["type"] == "beat"]
-    assert [[b[k] for k in same] for b in heard] == [[b[k] for k in same] for b in beats]
+    assert [[b.get(k) for k in same] for b in heard] == [[b.get(k) for k in same] for b in beats]
+    assert sum("revised" in beat for beat in beats) > 400
 
-    same = ["code", "phase", "priority", "onset_sample", "end_sample", "score", "beats"]
-    alerts = [[m[k] for k in same] for m in live if m["type"] == "alert"]
-    expected = [[m[k] for k in same] for m in offline if m["type"] == "alert"]
+    same = ["code", "phase", "priority", "onset_sample", "end_sample", "score", "class", "beats"]
+    alerts = [[m.get(k) for k in same] for m in live if m["type"] == "alert"]
+    expected = [[m.get(k) for k in same] for m in offline if m["type"] == "alert"]
     assert len(alerts) > 3
     assert alerts == expected[: len(alerts)]  # offline, the recording's end ends episodes too
 

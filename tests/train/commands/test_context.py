@@ -16,6 +16,7 @@ from beatgan.model.calibration import LABELLED, Calibration
 from beatgan.model.context_networks import ContextAutoencoder, Networks
 from beatgan.model.networks import Generator
 from beatgan.spec import PreprocessSpec
+from beatgan_train.commands import context
 from beatgan_train.commands.context import make_context, open_student
 from beatgan_train.commands.evaluate import refuse_leak, seen_records
 from beatgan_train.commands.teacher import TrainingPaths
@@ -28,7 +29,7 @@ from beatgan_train.training.context import ContextOptions, Heads, head_component
 from beatgan_train.training.model_file import read, write
 from tests.train.conftest import write_patient
 
-OPTIONS = ContextOptions(epochs=2, teachers=1, batch=256)
+OPTIONS = ContextOptions(epochs=2, teachers=1, batch=192)
 MADE = {
     "protocol": "interpatient", "fold": 0, "split_seed": 0, "mode": "full", "records": list(DS1),
     "held_out": ["101"], "beats": 1, "calibrated_on": 1, "database": "toys", "teachers": [],
@@ -67,7 +68,9 @@ def student(path: Path) -> Path:
 
 def made(data: Path, folder: Path, *left_out: str, resume: bool = False) -> artifact.Artifact:
     paths = TrainingPaths(data, folder / "out.pt", folder / "run", resume)
-    with TerminalProgress(Console(file=io.StringIO())) as terminal:
+    terminal = TerminalProgress(Console(file=io.StringIO()))
+    with pytest.MonkeyPatch.context() as patch, terminal:
+        patch.setattr(context, "FOLDS", 2)  # each costs as much as the training itself
         return make_context(
             paths, student(folder / "student.pt"), left_out, OPTIONS, 0.02, terminal
         )
