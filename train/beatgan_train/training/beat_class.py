@@ -27,6 +27,7 @@ from beatgan.model.features import (
 from beatgan.spec import PreprocessSpec
 from beatgan.types import RHYTHM_INTERVALS, RHYTHM_SIZE, Bools, Doubles, Floats, Ints
 from beatgan_train.data.beat_set import BeatSet
+from beatgan_train.training.batch_norm import distribute
 from beatgan_train.training.distributed import averaged, optimise, share
 from beatgan_train.training.loop import State, set_rate
 from beatgan_train.training.losses import hinton_with_labels
@@ -181,6 +182,7 @@ class ClassTraining:
         rows: ClassRows,
         soft: tuple[Floats, Floats] | None = None,
     ) -> None:
+        distribute(network)
         self.network = network
         self._options = options
         self._timing, self._shape = torch.from_numpy(rows.timing), torch.from_numpy(rows.shape)

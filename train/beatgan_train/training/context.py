@@ -130,8 +130,9 @@ def train_heads(
                 teachers.append(task.network.eval().requires_grad_(False))
         soft = answers(teachers, rows, with_next=False), answers(teachers, rows, with_next=True)
     studying = options.of_classes(options.seed)
+    recorded = asdict(studying) | {"teachers": options.teachers}
     student = new_classifier(studying)
-    run.fit("classes", ClassTraining(studying, student, rows, soft), asdict(studying))
+    run.fit("classes", ClassTraining(studying, student, rows, soft), recorded)
     return Heads(rhythm, student.eval())
 
 
@@ -210,7 +211,7 @@ def _train_rhythm(
                 teachers.append(task.network.requires_grad_(False))
     studying = options.of_rhythm(RhythmOptions.hidden, options.seed)
     task = RhythmTraining(studying, beats.rhythm[usable & among], teachers)
-    run.fit("rhythm", task, asdict(studying))
+    run.fit("rhythm", task, asdict(studying) | {"teachers": options.teachers})
     return task.network.eval()
 
 

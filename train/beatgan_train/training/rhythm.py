@@ -15,6 +15,7 @@ from beatgan.beats.rr import MAX_LOG_RATIO
 from beatgan.model.context_networks import RhythmDensity
 from beatgan.model.features import own_interval, past
 from beatgan.types import Floats, Ints
+from beatgan_train.training.batch_norm import distribute
 from beatgan_train.training.distributed import averaged, optimise, share
 from beatgan_train.training.loop import State, set_rate
 
@@ -55,6 +56,7 @@ class RhythmTraining:
     ) -> None:
         torch.manual_seed(options.seed)
         self.network = RhythmDensity(options.hidden)
+        distribute(self.network)
         self._options, self._teachers = options, [each.eval() for each in teachers]
         self._past = torch.from_numpy(past(rhythm))
         self._interval = torch.from_numpy(own_interval(rhythm).copy())
