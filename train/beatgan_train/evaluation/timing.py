@@ -4,7 +4,7 @@ Knows models and clocks; it knows no data set but the beats it is handed.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
@@ -39,7 +39,7 @@ def compare(artifact: Artifact, beats: Sequence[Beat]) -> list[Speed]:
 
     ``beats`` are usable ones, at least as many as the largest batch.
     """
-    published = replace(artifact.networks, beat=Generator(artifact.spec.length))
+    published = Networks(Generator(artifact.spec.length))
     with one_thread():
         return [
             _measure(f"this {artifact.kind}", artifact.networks, artifact, beats),
