@@ -222,7 +222,7 @@ def score(
 
 @app.command()
 def demo(
-    seconds: Annotated[float, typer.Option(min=0, help="how long to run")] = 60.0,
+    seconds: Annotated[float, typer.Option(min=0, help="how long to run")] = 90.0,
     model: Annotated[Path, typer.Option("--model", metavar="FILE", help="to score with")] = SHIPPED,
 ) -> None:
     """Run a daemon on the bundled sample and print its alerts."""
