@@ -53,6 +53,8 @@ VARIANTS = (
     "the student alone",
     "no labels",
     "no teachers",
+    "timing taught alone",
+    "classes taught alone",
     "as shipped, first score",
     "as shipped",
     *(f"without {name}" for name in PARTS),
@@ -216,6 +218,8 @@ class Bench:
             (None, 0.0, ""),
             (taught, 0.0, LABELLED),
             (plain, REVISE_WITHIN_S, ""),
+            (Heads(taught.rhythm, plain.classes), REVISE_WITHIN_S, ""),
+            (Heads(plain.rhythm, taught.classes), REVISE_WITHIN_S, ""),
             (taught, 0.0, ""),
             (taught, REVISE_WITHIN_S, ""),
             *((taught, REVISE_WITHIN_S, name) for name in PARTS),
@@ -241,8 +245,9 @@ def table(test: Test, trials: Sequence[dict[str, tuple[Ranked, float]]]) -> Iter
         mean, spread = np.mean(rows, axis=0), np.std(rows, axis=0)
         cells = [f"{m:.4f} ({s:.4f})" for m, s in zip(mean, spread, strict=True)]
         yield f"{name:26}" + "".join(f"{cell:>16}" for cell in cells)
-    pairs = [(trial["no teachers"][0], trial["as shipped"][0]) for trial in trials]
-    yield f"the teachers' gain: {gain(pairs, test.patients)}"
+    for name in ("timing taught alone", "classes taught alone", "as shipped"):
+        pairs = [(trial["no teachers"][0], trial[name][0]) for trial in trials]
+        yield f"{name}, more than without teachers: {gain(pairs, test.patients)}"
 
 
 def main(
