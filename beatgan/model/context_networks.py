@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from beatgan.beat_classes import CLASSES
 from beatgan.model.features import PAST_SIZE, SHAPE_SIZE, TIMING_SIZE, TIMING_WITH_NEXT_SIZE
-from beatgan.model.networks import SLOPE, Autoencoder, initialise, parameter_count
+from beatgan.model.networks import SLOPE, Autoencoder, Student, initialise, parameter_count
 
-LABEL_FREE_LIMIT = 95_440  # parameters that learn from normal beats: a twentieth of the published G
+LABEL_FREE_LIMIT = Student.LIMIT  # parameters that learn from normal beats
 LIMIT = 200_000  # parameters in all
 MIN_LOG_VARIANCE, MAX_LOG_VARIANCE = -8.0, 4.0
 MIN_LOG_SCALE, MAX_LOG_SCALE = -4.0, 1.0  # of an interval's logarithm: 2 % to 270 %

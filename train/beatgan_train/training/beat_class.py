@@ -7,7 +7,6 @@ knows no file.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -27,10 +26,9 @@ from beatgan.model.features import (
 from beatgan.spec import PreprocessSpec
 from beatgan.types import RHYTHM_INTERVALS, RHYTHM_SIZE, Bools, Doubles, Floats, Ints
 from beatgan_train.data.beat_set import BeatSet
-from beatgan_train.training.batch_norm import distribute
 from beatgan_train.training.distributed import averaged, optimise, share
-from beatgan_train.training.loop import State, set_rate
 from beatgan_train.training.losses import hinton_with_labels
+from beatgan_train.training.one_network import OneNetwork
 
 SMOOTHING = 0.02  # of labels: some are wrong
 GAIN = 0.1  # standard deviation of the logarithm of a shape's random gain
@@ -54,13 +52,6 @@ class ClassOptions:
     alpha: float = 0.5
     temperature: float = 2.0
     seed: int = 0
-
-
-class ClassNetwork(Protocol):
-    """A network like `BeatClassifier`, of which a teacher is one, too."""
-
-    def __call__(self, timing: Tensor, next_known: Tensor, shape: Tensor) -> Tensor:
-        """Logits (n, classes)."""
 
 
 class ClassTeacher(nn.Module):
@@ -169,7 +160,7 @@ def answers(networks: Sequence[nn.Module], rows: ClassRows, with_next: bool) -> 
     return np.concatenate(found)
 
 
-class ClassTraining:
+class ClassTraining(OneNetwork):
     """A class network in training, by labels and, where there are any, by teachers: a TrainingTask.
 
     ``soft``: what the teachers answer without and with the next interval, each (n, classes).
@@ -182,15 +173,13 @@ class ClassTraining:
         rows: ClassRows,
         soft: tuple[Floats, Floats] | None = None,
     ) -> None:
-        distribute(network)
+        super().__init__(network, options.rate, options.epochs)
         self.network = network
         self._options = options
         self._timing, self._shape = torch.from_numpy(rows.timing), torch.from_numpy(rows.shape)
         self._next_known = torch.from_numpy(rows.next_known)
         self._label, self._weight = torch.from_numpy(rows.label), torch.from_numpy(rows.weight)
         self._soft = None if soft is None else [torch.from_numpy(each) for each in soft]
-        self._adam = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=1e-3)
-        self._steps = 0
 
     @property
     def rows(self) -> int:
@@ -199,11 +188,8 @@ class ClassTraining:
 
     def step(self, rows: Ints, rng: np.random.Generator) -> Mapping[str, float]:
         """One batch; its summary: the loss, and the weighted share that is classified right."""
-        self.network.train()
+        self._begin_step(self.rows, len(rows))
         options = self._options
-        planned = options.epochs * (self.rows // len(rows))
-        set_rate(self._adam, options.rate, self._steps, planned)
-        self._steps += 1
         known = self._next_known[rows] & torch.from_numpy(rng.random(len(rows)) >= NEXT_UNKNOWN)
         timing, shape = self._altered(rows, rng)
         mine = share(rows)
@@ -223,28 +209,6 @@ class ClassTraining:
         optimise(self._adam, loss)
         right = ((logits.argmax(dim=1) == label) * weight).sum() / weight.sum()
         return averaged({"loss": loss.item(), "accuracy": right.item()})
-
-    def validation_loss(self) -> None:
-        """Nothing is held out: the last epoch is the best."""
-        return
-
-    def network_state(self) -> State:
-        """The network's."""
-        return self.network.state_dict()
-
-    def state(self) -> State:
-        """The network, its optimiser and how far the rate has come down."""
-        return {
-            "network": self.network.state_dict(),
-            "adam": self._adam.state_dict(),
-            "steps": self._steps,
-        }
-
-    def restore(self, state: State) -> None:
-        """Continue from ``state``."""
-        self.network.load_state_dict(state["network"])
-        self._adam.load_state_dict(state["adam"])
-        self._steps = state["steps"]
 
     def _altered(self, rows: Ints, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Timings and shapes of a batch with what varies without meaning anything."""

@@ -15,9 +15,8 @@ from beatgan.beats.rr import MAX_LOG_RATIO
 from beatgan.model.context_networks import RhythmDensity
 from beatgan.model.features import own_interval, past
 from beatgan.types import Floats, Ints
-from beatgan_train.training.batch_norm import distribute
 from beatgan_train.training.distributed import averaged, optimise, share
-from beatgan_train.training.loop import State, set_rate
+from beatgan_train.training.one_network import OneNetwork
 
 JITTER = 0.005  # standard deviation of the noise on intervals: they are whole samples
 DEGREES = 4  # of freedom of each Student-t distribution
@@ -44,7 +43,7 @@ def log_density(mixture: tuple[Tensor, Tensor, Tensor], interval: Tensor) -> Ten
     return torch.logsumexp(each, dim=2)
 
 
-class RhythmTraining:
+class RhythmTraining(OneNetwork):
     """A `RhythmDensity` in training: a TrainingTask.
 
     ``rhythm`` (n, RHYTHM_SIZE) is of normal beats whose own interval is known; ``teachers`` are
@@ -56,14 +55,10 @@ class RhythmTraining:
     ) -> None:
         torch.manual_seed(options.seed)
         self.network = RhythmDensity(options.hidden)
-        distribute(self.network)
+        super().__init__(self.network, options.rate, options.epochs)
         self._options, self._teachers = options, [each.eval() for each in teachers]
         self._past = torch.from_numpy(past(rhythm))
         self._interval = torch.from_numpy(own_interval(rhythm).copy())
-        self._adam = torch.optim.AdamW(
-            self.network.parameters(), lr=options.rate, weight_decay=1e-3
-        )
-        self._steps = 0
 
     @property
     def rows(self) -> int:
@@ -72,11 +67,8 @@ class RhythmTraining:
 
     def step(self, rows: Ints, rng: np.random.Generator) -> Mapping[str, float]:
         """One batch."""
-        self.network.train()
+        self._begin_step(self.rows, len(rows))
         options = self._options
-        planned = options.epochs * (self.rows // len(rows))
-        set_rate(self._adam, options.rate, self._steps, planned)
-        self._steps += 1
         noise = (JITTER * rng.standard_normal((len(rows), self._past.shape[1]))).astype(np.float32)
         known = share(self._past[rows] + torch.from_numpy(noise))
         mixture = self.network(known)
@@ -87,28 +79,6 @@ class RhythmTraining:
             losses = {name: weights[name] * loss for name, loss in losses.items()}
         optimise(self._adam, torch.stack(list(losses.values())).sum())
         return averaged({name: loss.item() for name, loss in losses.items()})
-
-    def validation_loss(self) -> None:
-        """Nothing is held out: the last epoch is the best."""
-        return
-
-    def network_state(self) -> State:
-        """The network's."""
-        return self.network.state_dict()
-
-    def state(self) -> State:
-        """The network, its optimiser and how far the rate has come down."""
-        return {
-            "network": self.network.state_dict(),
-            "adam": self._adam.state_dict(),
-            "steps": self._steps,
-        }
-
-    def restore(self, state: State) -> None:
-        """Continue from ``state``."""
-        self.network.load_state_dict(state["network"])
-        self._adam.load_state_dict(state["adam"])
-        self._steps = state["steps"]
 
     def _disagreement(self, known: Tensor, mixture: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """Cross entropy of the network's distribution with the teachers' mean one, on GRID."""
