@@ -271,7 +271,8 @@ class Alert(Struct, frozen=True, kw_only=True):
     from sample ``at`` on; ``condition_ms``: from there to the moment it could be known. ``lead``:
     the one that it is about, None for all or none. ``suspended``: whether no lead is usable, so
     that no beat can be scored. ``suppressed``: how many episodes of this code were held back since
-    the last message of this code. ``text``: the same for people, where the code does not say it.
+    the last message of this code. ``text``: the same for people, in a sentence; empty where the
+    code says it all. ``heart_rate``: in beats a minute, None where unknown.
     """
 
     episode: int
@@ -290,3 +291,4 @@ class Alert(Struct, frozen=True, kw_only=True):
     condition_ms: float
     suppressed: int = 0
     text: str = ""
+    heart_rate: float | None = None

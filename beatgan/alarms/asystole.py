@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import AlarmEvent, AlarmInput, episode_event
+from beatgan.alarms.facts import Facts
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.types import Phase, RhythmStatus, Score
 
@@ -59,7 +60,8 @@ class AsystoleDetector:
             if not (paused and state.had_beat and status.vf_log_odds <= VF_LOG_ODDS):
                 return ()
             state.onset = last
-            return (episode_event(CODE, Phase.START, last, last, status.known_at),)
+            lasted = Facts(duration_s=(status.known_at - last) / self._fs)
+            return (episode_event(CODE, Phase.START, last, last, status.known_at, lasted),)
         if paused:
             state.returned = None
         elif state.returned is None and last > state.onset:

@@ -6,11 +6,13 @@ some of them back and makes alerts.
 
 from collections.abc import Sequence
 from math import inf
+from statistics import median
 from typing import Any, Protocol, Self
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from beatgan.alarms.codes import AlarmCode
+from beatgan.alarms.facts import NO_FACTS, Facts
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.types import Kind, Phase, Priority, RhythmStatus, Score, SignalChange
 
@@ -33,7 +35,8 @@ class AlarmEvent(Struct, frozen=True, eq=False, gc=False):
 
     ``beats`` are the R peaks of the episode's beats since its last event; ``worst`` is the highest
     score among them, which explains the episode if it ``explains``. The event is true from sample
-    ``at`` on, and could be known with ``known_at`` of the samples.
+    ``at`` on, and could be known with ``known_at`` of the samples. ``facts``: what else is known of
+    the condition then.
     """
 
     code: AlarmCode
@@ -47,6 +50,7 @@ class AlarmEvent(Struct, frozen=True, eq=False, gc=False):
     beats: tuple[int, ...] = ()
     worst: Score | None = None
     explains: bool = False
+    facts: Facts = NO_FACTS  # a state of an earlier version has none
 
     @property
     def kind(self) -> Kind:
@@ -78,10 +82,17 @@ class AlarmDetector(Protocol):
         """The stream ends at ``sample``, and so does every episode under way."""
 
 
-def episode_event(code: AlarmCode, phase: Phase, onset: int, at: int, known_at: int) -> AlarmEvent:
+def episode_event(
+    code: AlarmCode,
+    phase: Phase,
+    onset: int,
+    at: int,
+    known_at: int,
+    facts: Facts = NO_FACTS,
+) -> AlarmEvent:
     """An event of an episode that no beats belong to."""
     end = at if phase is Phase.END else None
-    return AlarmEvent(code, phase, code.priority, onset, at, known_at, end)
+    return AlarmEvent(code, phase, code.priority, onset, at, known_at, end, facts=facts)
 
 
 class BeatEpisode(Struct):
@@ -94,19 +105,29 @@ class BeatEpisode(Struct):
     worst: Score | None  # ... and the highest score among them
     highest: float = -inf  # the highest score reported so far
     others: int = 0  # scored beats in a row that do not belong to it
+    count: int | None = None  # its beats so far; None in a state of an earlier version
+    rate: float | None = None  # of its beats in beats a minute, as of its last event
+    rr_ms: list[float] = field(
+        default_factory=list
+    )  # before each of its beats since, but the first
 
     @classmethod
     def begin(cls, scores: Sequence[Score], known_at: int) -> Self:
         """An episode of these beats, one or more; the scores have arrays of their own."""
         beats = [score.beat.sample for score in scores]
         worst = max(scores, key=lambda score: score.value_or_neginf)
-        return cls(beats[0], known_at, beats[-1], beats, worst)
+        rr_ms = [score.beat.rr_ms for score in scores[1:] if score.beat.rr_ms is not None]
+        return cls(beats[0], known_at, beats[-1], beats, worst, count=len(beats), rr_ms=rr_ms)
 
     def add(self, score: Score) -> None:
         """One more of its beats."""
         self.others = 0
         self.last = score.beat.sample
         self.beats.append(self.last)
+        if self.count is not None:
+            self.count += 1
+        if score.beat.rr_ms is not None:
+            self.rr_ms.append(score.beat.rr_ms)
         if self.worst is None or score.value_or_neginf > self.worst.value_or_neginf:
             self.worst = score.with_own_arrays()
 
@@ -114,6 +135,7 @@ class BeatEpisode(Struct):
         """What is new since the last event."""
         beats, worst = tuple(self.beats), self.worst
         self.beats, self.worst, self.reported_at = [], None, known_at
+        self._update_rate()
         explains = worst is not None and worst.value_or_neginf > self.highest
         if worst is not None:
             self.highest = max(self.highest, worst.value_or_neginf)
@@ -129,7 +151,14 @@ class BeatEpisode(Struct):
             beats=beats,
             worst=worst,
             explains=explains,
+            facts=Facts(beats=self.count),
         )
+
+    def _update_rate(self) -> None:
+        """By the beats since the last event, unless a single interval would decide it."""
+        if len(self.rr_ms) > 1 or (self.rr_ms and self.rate is None):
+            self.rate = 60_000 / median(self.rr_ms)
+        self.rr_ms = []
 
     def update(self, code: AlarmCode, known_at: int, interval: float) -> Sequence[AlarmEvent]:
         """An update, if there is news and the last event is ``interval`` samples ago."""

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import AlarmEvent, AlarmInput, episode_event
+from beatgan.alarms.facts import Facts
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.types import Phase, Quality, Score
 
@@ -67,6 +68,17 @@ class HeartRateDetector:
             if each.onset is not None
         ]
 
+    def rate(self, known_at: int) -> float | None:
+        """The heart rate in beats a minute once ``known_at`` samples are known; None if unknown."""
+        intervals = self.state.intervals
+        if len(intervals) < INTERVALS or known_at - self.state.last > UNKNOWN_S * self._fs:
+            return None
+        return 60_000 / median(intervals)
+
+    def _limit(self, code: AlarmCode) -> float:
+        fast = code is AlarmCode.TACHYCARDIA
+        return self.limits.tachycardia_rate if fast else self.limits.bradycardia_rate
+
     def _compare(self, r_peak: int, known_at: int) -> Sequence[AlarmEvent]:
         """The rate up to ``r_peak`` beside its limits. Within them this must cost next to nothing.
 
@@ -96,6 +108,7 @@ class HeartRateDetector:
         since, state.since = state.since, None
         if state.onset is None:
             state.onset = since
-            return (episode_event(code, Phase.START, since, since, known_at),)
+            facts = Facts(heart_rate=self.rate(known_at), limit=self._limit(code))
+            return (episode_event(code, Phase.START, since, since, known_at, facts),)
         onset, state.onset = state.onset, None
         return (episode_event(code, Phase.END, onset, since, known_at),)

@@ -22,6 +22,7 @@ from beatgan.alarms import (
 from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import AlarmDetector, AlarmEvent, AlarmInput, FinalScore
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.sentence import sentence
 from beatgan.alarms.ventricular_beat import VentricularClassifier
 from beatgan.types import Alert, Condition, Kind, Phase, Priority, RhythmStatus, Score, SignalChange
 
@@ -33,6 +34,10 @@ DetectorStates = tuple[
     ventricular_run.State,
     heart_rate.State,
 ]
+
+
+# Alarms without a heart rate: there is none, or nobody can tell it.
+WITHOUT_RATE = {AlarmCode.ASYSTOLE, AlarmCode.VENTRICULAR_FIBRILLATION}
 
 
 class Budget(Struct):
@@ -84,6 +89,7 @@ class EpisodePolicy:
     def __init__(self, limits: AlarmLimits, ventricular: VentricularClassifier, fs: float) -> None:
         self._limits, self._fs = limits, fs
         self._technical = technical.TechnicalDetector(limits)
+        self._heart_rate = heart_rate.HeartRateDetector(limits, fs)
         self._by_final_scores: list[AlarmDetector] = [
             anomalous_beats.AnomalousBeatsDetector(limits, fs)
         ]
@@ -92,7 +98,7 @@ class EpisodePolicy:
             asystole.AsystoleDetector(limits, fs),
             ventricular_fibrillation.VentricularFibrillationDetector(limits, fs),
             ventricular_run.VentricularRunDetector(limits, ventricular, fs),
-            heart_rate.HeartRateDetector(limits, fs),
+            self._heart_rate,
         ]
         self._detectors = self._by_final_scores + self._by_first_scores
         self._state = PolicyState(self._detector_states())
@@ -262,6 +268,7 @@ class EpisodePolicy:
         if event.phase is Phase.END:
             del self._state.active[event.episode]
             budget.ended = event.known_at
+        rate = self._rate(event)
         return Alert(
             episode=number,
             kind=event.kind,
@@ -278,7 +285,16 @@ class EpisodePolicy:
             explains=event.explains,
             condition_ms=1000 * (event.known_at - event.at) / self._fs,
             suppressed=suppressed,
+            text=sentence(event, rate, self._fs),
+            heart_rate=rate,
         )
+
+    def _rate(self, event: AlarmEvent) -> float | None:
+        """The heart rate in an event's alert: its own, or else the patient's at that moment."""
+        own = event.facts.heart_rate
+        if own is not None or event.kind is Kind.TECHNICAL or event.code in WITHOUT_RATE:
+            return own
+        return self._heart_rate.rate(event.known_at)
 
 
 def _merged(start: AlarmEvent, update: AlarmEvent) -> AlarmEvent:
@@ -286,7 +302,9 @@ def _merged(start: AlarmEvent, update: AlarmEvent) -> AlarmEvent:
     worst = max(start.worst, update.worst, key=_value_or_neginf)
     at = update.at if start.kind is Kind.TECHNICAL else start.at  # since when scoring is suspended
     beats = start.beats + update.beats
-    return replace(start, priority=update.priority, at=at, beats=beats, worst=worst)
+    return replace(
+        start, priority=update.priority, at=at, beats=beats, worst=worst, facts=update.facts
+    )
 
 
 def _value_or_neginf(score: Score | None) -> float:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import AlarmEvent, AlarmInput, episode_event
+from beatgan.alarms.facts import Facts
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.types import Phase, RhythmStatus
 
@@ -47,7 +48,9 @@ class VentricularFibrillationDetector:
         if state.reported or event.vf_log_odds < self.limits.vf_log_odds_limit:
             return ()
         state.reported = True
-        return (episode_event(CODE, Phase.START, state.onset, state.onset, event.known_at),)
+        onset = state.onset
+        lasted = Facts(duration_s=(event.known_at - onset) / self._fs)
+        return (episode_event(CODE, Phase.START, onset, onset, event.known_at, lasted),)
 
     def close(self, sample: int) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""

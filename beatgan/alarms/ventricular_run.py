@@ -8,14 +8,17 @@ from itertools import pairwise
 from statistics import median
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import AlarmEvent, AlarmInput, BeatEpisode
+from beatgan.alarms.facts import Subtype
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.ventricular_beat import VentricularClassifier
 from beatgan.types import Phase, Quality, RhythmStatus, Score
 
 CODE = AlarmCode.VENTRICULAR_RUN
+RUN_MOST = 5  # beats of a run; more are called ventricular tachycardia
 # What may begin a run. Chosen with `beatgan-train coefficients`: of those that lose none of
 # DS1's runs, the laxest that report the least that is no run, there and in nstdb's noise; LIKELY,
 # so that DS1's couplets pass too.
@@ -96,7 +99,7 @@ class VentricularRunDetector:
         row = self.state.row
         run = Run(BeatEpisode.begin(row, known_at), max(row, key=self._ventricular.log_odds))
         self.state = State(run=run)
-        return (run.episode.event(CODE, Phase.START, known_at),)
+        return (_described(run.episode.event(CODE, Phase.START, known_at), run.episode),)
 
     def _is_fast(self, row: Sequence[Score]) -> bool:
         """Whether a row's beats come fast enough, and evenly enough for one rhythm.
@@ -125,7 +128,8 @@ class VentricularRunDetector:
             episode.others += 1
         if episode.others >= CLEAR:
             return self._end(episode, known_at)
-        return episode.update(CODE, known_at, self.limits.update_s * self._fs)
+        updates = episode.update(CODE, known_at, self.limits.update_s * self._fs)
+        return [_described(event, episode) for event in updates]
 
     def _belongs(self, run: Run, score: Score) -> bool:
         """Whether a beat goes on with a run.
@@ -143,7 +147,14 @@ class VentricularRunDetector:
 
     def _end(self, episode: BeatEpisode, known_at: int) -> Sequence[AlarmEvent]:
         self.state = State()
-        return (episode.event(CODE, Phase.END, known_at),)
+        return (_described(episode.event(CODE, Phase.END, known_at), episode),)
+
+
+def _described(event: AlarmEvent, episode: BeatEpisode) -> AlarmEvent:
+    """The event with what the run is like as of then."""
+    many = episode.count is not None and episode.count > RUN_MOST
+    subtype = Subtype.VENTRICULAR_TACHYCARDIA if many else None
+    return replace(event, facts=replace(event.facts, heart_rate=episode.rate, subtype=subtype))
 
 
 def _any_poor(row: Sequence[Score]) -> bool:

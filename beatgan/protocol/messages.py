@@ -75,7 +75,8 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One phase of one episode.
 
     ``beat_class``, ``class`` in the JSON: of the beat that ``score`` belongs to.
-    ``text``: the same for people, where the code alone does not say it.
+    ``probabilities``: of that beat. ``text``: the same for people, in a sentence. ``heart_rate``:
+    beats a minute.
     ``former_code``: what ``code`` was called in the release before, where it was renamed.
     ``by``: the client who acknowledged the episode, or discharged its stream; ``acknowledged_ns``
     and ``discharged_ns``: when, UNIX time. ``repeat``: sent again, for late joiners. A field that
@@ -108,6 +109,8 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     delay_ms: Delay
     explanation: Explanation | None
     beat_class: str | UnsetType = msgspec.field(default=UNSET, name="class")
+    probabilities: Probabilities | UnsetType = UNSET
+    heart_rate: float | UnsetType = UNSET
     former_code: str | UnsetType = UNSET
     by: str | UnsetType = UNSET
     acknowledged_ns: int | UnsetType = UNSET

@@ -133,5 +133,6 @@ def _summary(message: AlertMessage) -> AlertMessage:
         threshold=None,
         explanation=None,
         beat_class=UNSET,
+        probabilities=UNSET,
         suppressed=0,
     )

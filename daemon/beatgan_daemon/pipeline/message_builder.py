@@ -59,8 +59,8 @@ def _class(score: Score | None) -> str | UnsetType:
     return UNSET if beat_class is None else beat_class.value
 
 
-def _probabilities(score: Score) -> Probabilities | UnsetType:
-    if score.probabilities is None:
+def _probabilities(score: Score | None) -> Probabilities | UnsetType:
+    if score is None or score.probabilities is None:
         return UNSET
     return Probabilities(*[round(each * STEPS) / STEPS for each in score.probabilities])
 
@@ -102,6 +102,8 @@ def alert_message(
         delay_ms=Delay(round(alert.condition_ms, 3), round(1000 * signal_s, 3)),
         explanation=_explanation(worst, rate) if worst is not None and alert.explains else None,
         beat_class=_class(worst),
+        probabilities=_probabilities(worst),
+        heart_rate=UNSET if alert.heart_rate is None else round(alert.heart_rate, 1),
         former_code=FORMER.get(alert.code, UNSET),
         text=alert.text or UNSET,
     )

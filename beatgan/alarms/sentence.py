@@ -1,0 +1,95 @@
+"""An alarm in one sentence for people: what it is, how many beats, how fast, how long, where.
+
+The only place with words for alarms: a detector gives `Facts`. Pure; knows no detector.
+"""
+
+from collections.abc import Mapping
+from string import Formatter
+
+from beatgan.alarms.codes import AlarmCode
+from beatgan.alarms.detector import AlarmEvent
+from beatgan.beat_classes import BeatClass
+from beatgan.types import Phase, Score
+
+BEATS_AT = "{beats} at {heart_rate}/min"
+HEART_RATE = "heart rate {heart_rate}/min"
+LEAD = "lead {lead}"
+
+# For each code its name, which a subtype replaces, and what is said of it: a part is left out
+# where one of the facts in it is not known. See `_known` for the facts that there are.
+WORDS: Mapping[AlarmCode, tuple[str, ...]] = {
+    AlarmCode.ANOMALOUS_BEATS: ("anomalous beats", "{beats}", "the worst {worst}", HEART_RATE),
+    AlarmCode.VENTRICULAR_FIBRILLATION: (
+        "ventricular fibrillation or flutter",
+        "for {duration_s:.1f} s",
+    ),
+    AlarmCode.ASYSTOLE: ("asystole", "no beat for {duration_s:.1f} s"),
+    AlarmCode.VENTRICULAR_RUN: ("ventricular run", BEATS_AT),
+    AlarmCode.TACHYCARDIA: ("tachycardia", HEART_RATE, "above {limit:g}"),
+    AlarmCode.BRADYCARDIA: ("bradycardia", HEART_RATE, "below {limit:g}"),
+    AlarmCode.GAP: ("signal lost",),
+    AlarmCode.FLAT: ("flat line",),
+    AlarmCode.SATURATED: ("signal at the amplifier's limit",),
+    AlarmCode.NOISE: ("too much noise to score beats",),
+}
+CLASSES: Mapping[BeatClass, str] = {
+    BeatClass.NORMAL: "of class N",
+    BeatClass.SUPRAVENTRICULAR: "supraventricular",
+    BeatClass.VENTRICULAR: "ventricular",
+    BeatClass.FUSION: "a fusion beat",
+    BeatClass.UNKNOWN: "of unknown class",
+}
+
+
+def sentence(event: AlarmEvent, heart_rate: float | None, fs: float) -> str:
+    """The sentence for an event of a stream with ``fs`` samples a second.
+
+    ``heart_rate``: as the message says it, None where unknown. Empty for a code without words.
+    """
+    if event.code not in WORDS:
+        return ""
+    known = _known(event, heart_rate)
+    name, *parts = WORDS[event.code]
+    said = [str(known.get("subtype", name))]
+    said += [part.format_map(known) for part in (*parts, LEAD) if _fields(part) <= known.keys()]
+    text = ", ".join(said)
+    if event.phase is Phase.END and event.end is not None:
+        text += f"; over after {(event.end - event.onset) / fs:.1f} s"
+    return text
+
+
+def _known(event: AlarmEvent, heart_rate: float | None) -> dict[str, object]:
+    """The facts that are known, by the names that parts of a sentence use."""
+    facts = event.facts
+    rate = None if heart_rate is None else _rate(heart_rate, facts.limit)
+    all_facts: dict[str, object] = {
+        "subtype": facts.subtype,
+        "heart_rate": rate,
+        "beats": None if facts.beats is None else _count(facts.beats),
+        "duration_s": facts.duration_s,
+        "limit": facts.limit,
+        "lead": event.lead,
+        "worst": _worst(event.worst),
+    }
+    return {name: fact for name, fact in all_facts.items() if fact is not None}
+
+
+def _count(beats: int) -> str:
+    return "1 beat" if beats == 1 else f"{beats} beats"
+
+
+def _rate(rate: float, limit: float | None) -> str:
+    """Whole beats a minute, unless that would be the very limit that was passed."""
+    whole = f"{rate:.0f}"
+    return whole if limit is None or float(whole) != limit else f"{rate:.1f}"
+
+
+def _worst(score: Score | None) -> str | None:
+    """Of which class a beat is, and how sure that is."""
+    if score is None or score.beat_class is None or score.probabilities is None:
+        return None
+    return f"{CLASSES[score.beat_class]} ({max(score.probabilities):.0%})"
+
+
+def _fields(part: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(part) if name is not None}
