@@ -4,10 +4,10 @@ Fitted by ``beatgan-train coefficients``; the core only applies them. Weights ar
 logarithms in a logistic regression, so that each weighted sum is in log odds.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from math import isfinite
-from typing import Any, Self
+from typing import Any, Self, get_type_hints
 
 from beatgan.errors import ArtifactError
 from beatgan.spec import PreprocessSpec
@@ -66,19 +66,21 @@ class VentricularCoefficients:
     least_score_excess: float
 
 
-# The fields of the spec that each group's features depend on.
+# The fields of the spec that each group's features depend on, by the group's name.
 DEPENDS_ON: Mapping[str, tuple[str, ...]] = {
     "noise": ("rate", "highpass_hz", "lowpass_hz", "before", "after", "align"),
     "vf": ("rate", "highpass_hz", "lowpass_hz"),
     "ventricular": ("rate", "highpass_hz", "lowpass_hz", "before", "after", "scale"),
 }
+GROUPS = tuple(DEPENDS_ON)
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmCoefficients:
     """All fitted coefficients, and ``fitted_to``: the values of the spec's fields they belong to.
 
-    Raises ArtifactError where a number is not finite.
+    Every other field is a group: a dataclass of numbers, or of such dataclasses. Raises
+    ArtifactError where a number is not finite.
     """
 
     noise: NoiseCoefficients
@@ -87,15 +89,15 @@ class AlarmCoefficients:
     fitted_to: tuple[tuple[str, Any], ...]
 
     def __post_init__(self) -> None:
-        for path, value in _numbers(self.to_dict()):
+        for path, value in _numbers({name: asdict(getattr(self, name)) for name in GROUPS}):
             if not isfinite(value):
                 raise ArtifactError(f"coefficients: {path} is not finite")
 
-    def check_fits(self, spec: PreprocessSpec) -> None:
+    def check_fits(self, spec: PreprocessSpec, groups: Iterable[str] = GROUPS) -> None:
         """Raise ArtifactError naming the field in which ``spec`` is not the one fitted to."""
         fitted = dict(self.fitted_to)
-        for group, names in DEPENDS_ON.items():
-            for name in names:
+        for group in groups:
+            for name in DEPENDS_ON[group]:
                 if fitted.get(name) != getattr(spec, name):
                     raise ArtifactError(
                         f"coefficients: {group} was fitted to spec.{name} = {fitted.get(name)!r}, "
@@ -104,31 +106,17 @@ class AlarmCoefficients:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as stored in a model file."""
-        return {
-            "noise": asdict(self.noise),
-            "vf": asdict(self.vf),
-            "ventricular": asdict(self.ventricular),
-            "fitted_to": dict(self.fitted_to),
-        }
+        return {**asdict(self), "fitted_to": dict(self.fitted_to)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Coefficients stored as ``values``; raises ArtifactError on any key missing or unknown."""
         _check_keys("coefficients", cls, values)
-        _check_keys("coefficients.noise", NoiseCoefficients, values["noise"])
-        noise = dict(values["noise"])
-        for name in ("with_hf_noise", "without_hf_noise"):
-            noise[name] = _made(f"coefficients.noise.{name}", NoiseWeights, noise[name])
         if not isinstance(values["fitted_to"], Mapping):
             raise ArtifactError("coefficients.fitted_to: expected a table")
-        return cls(
-            noise=_made("coefficients.noise", NoiseCoefficients, noise),
-            vf=_made("coefficients.vf", VfCoefficients, values["vf"]),
-            ventricular=_made(
-                "coefficients.ventricular", VentricularCoefficients, values["ventricular"]
-            ),
-            fitted_to=tuple(sorted(values["fitted_to"].items())),
-        )
+        kinds = get_type_hints(cls)
+        groups = {name: _made(f"coefficients.{name}", kinds[name], values[name]) for name in GROUPS}
+        return cls(**groups, fitted_to=tuple(sorted(values["fitted_to"].items())))
 
 
 def fitted_to(spec: PreprocessSpec) -> tuple[tuple[str, Any], ...]:
@@ -138,13 +126,19 @@ def fitted_to(spec: PreprocessSpec) -> tuple[tuple[str, Any], ...]:
 
 
 def _made(path: str, kind: type[Any], values: Mapping[str, Any]) -> Any:
+    """A dataclass of numbers and of such dataclasses, from the table at ``path``."""
     _check_keys(path, kind, values)
-    try:
-        return kind(
-            **{k: v if isinstance(v, NoiseWeights) else float(v) for k, v in values.items()}
-        )
-    except (TypeError, ValueError) as error:
-        raise ArtifactError(f"{path}: {error}") from None
+    kinds = get_type_hints(kind)
+    made = {}
+    for name, value in values.items():
+        if is_dataclass(kinds[name]):
+            made[name] = _made(f"{path}.{name}", kinds[name], value)
+            continue
+        try:
+            made[name] = float(value)
+        except (TypeError, ValueError) as error:
+            raise ArtifactError(f"{path}.{name}: {error}") from None
+    return kind(**made)
 
 
 def _check_keys(path: str, kind: type[Any], values: Mapping[str, Any]) -> None:

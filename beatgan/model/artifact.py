@@ -36,7 +36,7 @@ from beatgan.model.self_test import SelfTest
 from beatgan.spec import PreprocessSpec
 
 FORMAT = "beatgan-model"
-VERSION = 4
+VERSION = 5
 NETWORKS: Mapping[str, type[nn.Module]] = {
     each.__name__: each
     for each in (Generator, Student, ContextAutoencoder, RhythmDensity, BeatClassifier)
@@ -51,6 +51,7 @@ SECTIONS = {  # by format version
     2: ("kind", "spec", "network", "calibration", "provenance", "self_test"),
     3: ("kind", "spec", "network", *PARTS),
     4: ("kind", "spec", "networks", *PARTS),
+    5: ("kind", "spec", "networks", *PARTS),  # with more groups of coefficients
 }
 ZIP = b"PK\x03\x04"
 # What torch.load was seen to raise on damaged files.

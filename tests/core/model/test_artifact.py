@@ -180,7 +180,7 @@ TAMPERED: list[tuple[Tamper, str]] = [
     (drop("calibration"), r"missing part\(s\): calibration"),
     (drop("digests"), r"missing part\(s\): digests"),
     (put("digests", value=3), "digests: not a table"),
-    (put("version", value=5), "format version 5; this beatgan reads version 4$"),
+    (put("version", value=6), "format version 6; this beatgan reads version 5$"),
     (put("version", value=2), "format version 2; .*: beatgan-train convert OLD.pt --out NEW.pt"),
     (put("format", value="onnx"), "not a beatgan model: it lacks the mark"),
 ]
@@ -220,7 +220,7 @@ FORGED: list[tuple[Tamper, str]] = [
         drop("coefficients", "vf", "leakage"),
         r"coefficients\.vf: missing or unknown key\(s\) leakage",
     ),
-    (put("coefficients", "noise", "poor_left", value="low"), r"coefficients\.noise: "),
+    (put("coefficients", "noise", "poor_left", value="low"), r"coefficients\.noise\.poor_left: "),
     (put("coefficients", "noise", value=3), r"coefficients\.noise: expected a table, got int"),
     (put("coefficients", "fitted_to", value=[1]), r"coefficients\.fitted_to: expected a table"),
     (

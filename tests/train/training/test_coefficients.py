@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from beatgan.errors import ArtifactError, UsageError
-from beatgan.model.artifact import build
+from beatgan.model.artifact import VERSION, build
 from beatgan.model.calibration import Calibration
 from beatgan.model.context_networks import Networks
 from beatgan.model.networks import Student
@@ -116,7 +116,7 @@ def test_a_model_is_given_other_coefficients_from_a_file(tmp_path: Path) -> None
     file.write_text(json.dumps(changed.to_dict()))
     made = convert(old, read_coefficients(file))
     assert made.coefficients == changed
-    assert made.provenance["converted_from"] == {"format": 4, "digest": read(old).digest}
+    assert made.provenance["converted_from"] == {"format": VERSION, "digest": read(old).digest}
     assert made.digest != read(old).digest
 
 

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import torch
 
+from beatgan.coefficients import GROUPS
 from beatgan.errors import ArtifactError
-from beatgan.model.artifact import SECTIONS, build, leaf_digests, load, self_test
+from beatgan.model.artifact import SECTIONS, VERSION, build, leaf_digests, load, self_test
 from beatgan.model.calibration import Calibration
 from beatgan.model.context_networks import Networks
 from beatgan.model.networks import Student
 from beatgan.spec import FORMER_NAMES
+from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.model_file import FORMER, convert, read, write
 
 SHIPPED = Path(__file__).parents[3] / "models" / "student.pt"
@@ -37,7 +39,8 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def former(student: Path, path: Path, version: int, **self_test_changes: Any) -> Path:
     """``student`` as a former format would have stored it."""
     content = torch.load(student, weights_only=True)
-    content["network"] = content.pop("networks")["beat"]
+    if version < 4:
+        content["network"] = content.pop("networks")["beat"]
     test = content["self_test"]
     if version == 2:
         test["peaks"] = test.pop("r_peaks")
@@ -48,9 +51,15 @@ def former(student: Path, path: Path, version: int, **self_test_changes: Any) ->
             spec[old] = spec.pop(new)
     test.update(self_test_changes)
     content["version"] = version
-    content["digests"] = leaf_digests({part: content[part] for part in SECTIONS[version]})
-    torch.save(content, path)
+    rewrite(content, path)
     return path
+
+
+def rewrite(content: dict[str, Any], path: Path) -> None:
+    """The content of a model file at ``path``, with digests that fit."""
+    parts = SECTIONS[content["version"]]
+    content["digests"] = leaf_digests({part: content[part] for part in parts})
+    torch.save(content, path)
 
 
 @pytest.mark.parametrize("version", FORMER)
@@ -67,6 +76,33 @@ def test_a_file_of_a_former_format_is_converted(
     assert again.test.scores == shipped.test.scores
     assert again.test.alerts == shipped.test.alerts
     assert again.provenance["converted_from"]["format"] == version
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("version", [3, 4, VERSION])
+def test_a_group_of_coefficients_that_a_file_lacks_is_the_one_that_ships(
+    student: Path, tmp_path: Path, version: int, group: str
+) -> None:
+    content = torch.load(former(student, tmp_path / "old.pt", version), weights_only=True)
+    of_its_own = content["coefficients"]
+    of_its_own["noise"]["poor_left"] = 0.25
+    del of_its_own[group]
+    rewrite(content, tmp_path / "old.pt")
+    converted = convert(tmp_path / "old.pt").coefficients
+    assert getattr(converted, group) == getattr(coefficients_of("full"), group)
+    assert converted.noise.poor_left == (0.25 if group != "noise" else 0.0)
+
+
+def test_a_group_that_ships_is_not_given_to_a_model_of_another_spec(
+    student: Path, tmp_path: Path
+) -> None:
+    content = torch.load(former(student, tmp_path / "old.pt", 4), weights_only=True)
+    del content["coefficients"]["vf"]
+    content["spec"]["lowpass_hz"] = 30.0
+    content["coefficients"]["fitted_to"]["lowpass_hz"] = 30.0
+    rewrite(content, tmp_path / "old.pt")
+    with pytest.raises(ArtifactError, match=r"old\.pt: coefficients: vf .* spec\.lowpass_hz"):
+        convert(tmp_path / "old.pt")
 
 
 @pytest.mark.parametrize("version", FORMER)

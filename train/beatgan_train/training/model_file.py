@@ -4,7 +4,7 @@ Files of other releases are brought to this one by `convert`.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,10 @@ from beatgan.model.model import Model
 from beatgan.model.self_test import SelfTest
 from beatgan.spec import PreprocessSpec
 from beatgan_train.atomic_write import atomic_write
-from beatgan_train.data.source import Source
-from beatgan_train.training.coefficients import coefficients_of
+from beatgan_train.data.source import Mode, Source
+from beatgan_train.training.coefficients import coefficients_of, completed
 
-FORMER = (2, 3)  # the formats that are still converted
+FORMER = (2, 3, 4)  # the formats that are still converted
 FORMER_KEYS = {  # keys of format 2, by part; those of the spec are known to `PreprocessSpec`
     "calibration": {"usual": "normal_sq_diff"},
     "self_test": {"peaks": "r_peaks"},
@@ -99,31 +99,37 @@ def _read_any(path: Path) -> tuple[Artifact, int]:
     """The model file at ``path``, with its format."""
     with path.open("rb") as file:
         version = format_of(file)
-        if version in FORMER:
-            return _of_former_format(read_sections(file, version), version), version
-        return assemble(read_sections(file, VERSION)), VERSION
+        sections = read_sections(file, version if version in FORMER else VERSION)
+    return _of_this_format(sections, version), version
 
 
-def _of_former_format(sections: Mapping[str, Any], version: int) -> Artifact:
-    """Of a former format, which had one network.
+def _of_this_format(sections: dict[str, Any], version: int) -> Artifact:
+    """What a file of any format holds.
 
-    Format 2 knew no alarm coefficients, those that ship are taken, and recorded no alerts.
+    Groups of coefficients that it lacks, all in format 2, are those that ship.
     """
+    mode: Mode = "beat" if table_of(sections, "provenance").get("mode") == "beat" else "full"
+    spec = PreprocessSpec.from_dict(table_of(sections, "spec"))
     if version == 2:
-        coefficients = coefficients_of("full")
-        test = _renamed(sections, "self_test") | {"alerts": None}
+        coefficients = coefficients_of(mode)
     else:
-        coefficients = AlarmCoefficients.from_dict(table_of(sections, "coefficients"))
-        test = table_of(sections, "self_test")
+        coefficients = completed(table_of(sections, "coefficients"), spec, mode)
+    digest = short_digest(leaf_digests(sections))
+    if version >= 4:
+        whole = {**sections, "coefficients": coefficients.to_dict()}
+        return replace(assemble(whole), digest=digest)
+    test = table_of(sections, "self_test")
+    if version == 2:  # recorded no alerts
+        test = _renamed(sections, "self_test") | {"alerts": None}
     return Artifact(
         sections["kind"],
-        PreprocessSpec.from_dict(table_of(sections, "spec")),
+        spec,
         networks_of({"beat": table_of(sections, "network")}).eval(),
         Calibration.from_dict(_renamed(sections, "calibration")),
         coefficients,
         table_of(sections, "provenance"),
         SelfTest.from_dict(test),
-        short_digest(leaf_digests(sections)),
+        digest,
     )
 
 
