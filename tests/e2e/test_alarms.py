@@ -12,10 +12,8 @@ import numpy as np
 import pytest
 
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.errors import UsageError
-from beatgan.protocol.messages import AlertMessage
+from beatgan.errors import BeatganError, UsageError
 from beatgan.records import SAMPLE, Recording, read_recording
-from beatgan_daemon.model_loading import load_model
 from beatgan_train.ec57.episodes import (
     EpisodeComparison,
     RhythmReference,
@@ -29,21 +27,37 @@ from beatgan_train.ec57.episodes import (
 )
 from benchmarks.clinical.alarms import (
     asystole,
+    atrial_fibrillation,
+    cinc2015,
+    hand_held,
     noise,
     normal_records,
     ventricular_fibrillation,
     ventricular_runs,
 )
-from benchmarks.clinical.alarms.__main__ import limits_of
+from benchmarks.clinical.alarms.__main__ import limits_of, read_fold_models
 from benchmarks.clinical.alarms.alarm_episodes import (
     ASYSTOLE,
+    BRADYCARDIA,
     RUN,
+    TACHYCARDIA,
     VF,
     AlarmEpisode,
-    RecordSet,
+    AlertLine,
     episodes,
+    of,
 )
-from benchmarks.clinical.alarms.report import Distribution, Section, clock, columns
+from benchmarks.clinical.alarms.copies import one_lead, written
+from benchmarks.clinical.alarms.daemon_command import DaemonCommand, Source
+from benchmarks.clinical.alarms.joined import joined
+from benchmarks.clinical.alarms.report import (
+    Distribution,
+    Section,
+    clock,
+    columns,
+    markdown_table,
+    rate,
+)
 
 FS = 100.0
 
@@ -60,7 +74,7 @@ def alarm(
     return AlarmEpisode("r", code, "physiological", priority, raised, onset, end)
 
 
-def message(phase: str, sample: int, known: int, **changed: Any) -> AlertMessage:
+def message(phase: str, sample: int, known: int, **changed: Any) -> AlertLine:
     """A message about an episode that began at sample 100; it left 0.25 s after it was known."""
     at_ns = 1_700_000_000 * 10**9  # when the recording began
     fields = {
@@ -71,7 +85,7 @@ def message(phase: str, sample: int, known: int, **changed: Any) -> AlertMessage
         **{"score": None, "threshold": None, "beats": (), "explanation": None},
         "delay_ms": {"condition": (known - sample) * 10.0, "signal": 250.0},
     }
-    return msgspec.convert({**fields, **changed}, AlertMessage)
+    return msgspec.convert({**fields, **changed}, AlertLine)
 
 
 def test_three_v_in_a_row_are_a_run() -> None:
@@ -205,7 +219,7 @@ def test_a_false_fibrillation_was_raised_far_from_any() -> None:
     spans = [Span(100, 110)]
     alarms = [alarm(VF, moment, moment, 150) for moment in (89, 91, 119, 121)]
     other = alarm(RUN, 50, 50, 60)
-    vf_alarms = ventricular_fibrillation.of([*alarms, other], VF)
+    vf_alarms = of([*alarms, other], VF)
     found = [each for each in vf_alarms if not vf_is_true(each, spans)]
     assert [each.raised for each in found] == [89, 121]
 
@@ -260,11 +274,130 @@ def test_figures_as_text() -> None:
     assert clock(119.96) == "2:00.0"
 
 
-def test_every_section_reports_what_it_found(model_file: Path, tmp_path: Path) -> None:
-    records = RecordSet(tmp_path, load_model(model_file, "cpu"), AlarmLimits())
-    raised = records.stream(read_recording(SAMPLE))
-    assert {each.code for each in raised} >= {"beat.anomalous"}
-    assert all(each.onset <= each.raised <= 301 for each in raised)
+@pytest.mark.parametrize(
+    ("kind", "code", "raised", "end", "found"),
+    [
+        ("Asystole", ASYSTOLE, 170, 175, True),
+        ("Asystole", ASYSTOLE, 100, 170, True),  # still under way
+        ("Asystole", ASYSTOLE, 100, 160, False),
+        ("Asystole", "rhythm.pause", 170, 175, False),
+        ("Bradycardia", BRADYCARDIA, 170, 175, True),
+        ("Bradycardia", ASYSTOLE, 170, 175, True),
+        ("Tachycardia", TACHYCARDIA, 170, 175, True),
+        ("Tachycardia", RUN, 170, 175, True),
+        ("Tachycardia", BRADYCARDIA, 170, 175, False),
+        ("Ventricular_Flutter_Fib", RUN, 170, 175, True),
+        ("Ventricular_Tachycardia", VF, 170, 175, True),
+        ("Ventricular_Tachycardia", TACHYCARDIA, 170, 175, False),
+    ],
+)
+def test_an_alarm_of_the_challenge_is_raised_by_what_can_mean_it(
+    kind: str, code: str, raised: float, end: float, found: bool
+) -> None:
+    label = cinc2015.Label("r", kind, True)
+    said = cinc2015.verdict(label, [alarm(code, raised, raised - 5, end)], 180.0)
+    assert (said.raised, said.right) == (found, found)
+    wrong = cinc2015.verdict(label._replace(true=False), [alarm(code, raised, 90, end)], 180.0)
+    assert wrong.right is not found
+
+
+def test_a_true_alarm_missed_counts_five_times() -> None:
+    assert cinc2015.score(1, 1, 1, 0) == pytest.approx(200 / 3)
+    assert cinc2015.score(1, 1, 0, 1) == pytest.approx(200 / 7)
+    verdicts = [
+        cinc2015.verdict(cinc2015.Label(str(k), "Asystole", k < 2), some, 180.0)
+        for k, some in enumerate(([], [alarm(ASYSTOLE, 170, 166, 180)], [], []))
+    ]
+    result = cinc2015.LeadsResult("both", verdicts)
+    assert result.outcomes().sum(axis=0).tolist() == [1, 2, 0, 1]
+    assert result.score().startswith("37.5 (")
+
+
+def test_a_short_recording_goes_on_from_beat_to_beat() -> None:
+    pytest.importorskip("sleepecg")
+    fs, beats = 300.0, np.array([1.0, 1.9, 2.7, 3.7, 4.6, 5.2, 6.2, 7.0, 7.9])
+    time = np.arange(0, 8.5, 1 / fs)
+    signal = np.exp(-0.5 * ((time[:, None] - beats) / 0.012) ** 2).sum(axis=1)
+    drifts = (signal + 0.05 * time).astype(np.float32)[:, None]
+    long = joined(Recording("r", fs, ("I",), drifts), 40.0)
+    assert long is not None
+    assert len(long) == 40 * fs
+    flat = long[:, 0] - np.median(long)
+    found = np.flatnonzero((flat[1:-1] > 0.5) & (flat[1:-1] > flat[:-2]) & (flat[1:-1] >= flat[2:]))
+    intervals = np.diff(found / fs)
+    assert 0.55 < intervals.min() < intervals.max() < 1.05
+    assert np.abs(np.diff(long[:, 0])).max() <= np.abs(np.diff(drifts[:, 0])).max() + 0.01
+    assert np.ptp(long) < 1.5, "no drift piles up"
+    assert joined(Recording("r", fs, ("I",), drifts[:900]), 40.0) is None
+
+
+def test_copies_are_the_record_to_the_bit(tmp_path: Path) -> None:
+    pytest.importorskip("wfdb")
+    samples = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+    samples[100:120] = np.nan
+    both = written("both", "r", 250.0, ("II", "V"), samples, tmp_path)
+    again = read_recording(both.path)
+    assert again.leads == ("II", "V")
+    assert np.nanmax(np.abs(again.samples - samples)) <= 0.0003
+    assert np.array_equal(np.isnan(again.samples), np.isnan(samples))
+    second = one_lead(both.path, "r", "V", tmp_path)
+    assert second.record == "r"
+    assert second.form == (250.0, 2.0)
+    assert np.array_equal(read_recording(second.path).samples[:, 0], again.samples[:, 1], True)
+
+
+def test_each_fold_has_the_model_that_has_not_seen_it(tmp_path: Path, model_file: Path) -> None:
+    (tmp_path / "1.pt").write_bytes(b"")
+    table = tmp_path / "folds.json"
+    table.write_text('{"100": "1.pt"}')
+    assert read_fold_models(table) == {"100": tmp_path / "1.pt"}
+    sources = [Source(tmp_path / name, record) for name, record in (("100-II", "100"), ("a", "a"))]
+    daemon = DaemonCommand(model=model_file, fold_models=read_fold_models(table))
+    assert {model: list(some) for model, some in daemon.jobs(sources)} == {
+        tmp_path / "1.pt": sources[:1],
+        model_file: sources[1:],
+    }
+    for wrong in ('{"100": "2.pt"}', '["1.pt"]', "{"):
+        table.write_text(wrong)
+        with pytest.raises(UsageError, match=str(table)):
+            read_fold_models(table)
+
+
+def test_rates_and_tables_as_text() -> None:
+    assert rate([0, 2, 1], [1, 1, 1]).startswith("1.00 (0.")
+    assert rate([], []) == "none"
+    table = markdown_table({"this": {"a": "1", "b": "2"}, "other": {"a": "3"}})
+    assert table.splitlines() == [
+        "|  | this | other |",
+        "| --- | --- | --- |",
+        "| a | 1 | 3 |",
+        "| b | 2 |  |",
+    ]
+
+
+def test_the_daemon_command_gives_the_alarms_of_each_recording(
+    model_file: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("wfdb")
+    sample = read_recording(SAMPLE)
+    sources = [
+        written(name, name, sample.fs, sample.leads, sample.samples[start:], tmp_path)
+        for name, start in (("a", 0), ("b", 5000))
+    ]
+    found = DaemonCommand(model=model_file).alarms(sources)
+    assert list(found) == ["a", "b"]
+    for name, some in found.items():
+        assert {each.record for each in some} == {name}
+        assert "beat.anomalous" in {each.code for each in some}
+        assert all(each.onset <= each.raised <= 301 for each in some)
+    broken = tmp_path / "broken.pt"
+    broken.write_bytes(b"no model")
+    with pytest.raises(BeatganError, match=r"broken\.pt"):
+        DaemonCommand(model=broken).alarms(sources)
+
+
+def test_every_section_reports_what_it_found() -> None:
+    raised = [alarm("beat.anomalous", 5, 2, 30, "medium"), alarm(VF, 40, 30, 50)]
     record = replace(reference("N" * 400), flutter=(Span(10, 20),))
     detections = vf_detections(record, raised)
     ec57 = EpisodeComparison(2, 1, 3, 1, 20.0, 30.0, 10.0)
@@ -277,9 +410,22 @@ def test_every_section_reports_what_it_found(model_file: Path, tmp_path: Path) -
         ventricular_fibrillation.Database(
             "cudb", 1, detections, detections, ec57, 1.0, raised, [None] * len(raised)
         ),
-        noise.Noise([noise.NoisyRecord("r", 10, 5, 5, raised, [], [""] * len(raised))]),
+        noise.Noise([noise.NoisyRecord("118e_6", 10, 5, 5, raised, [], [""] * len(raised))]),
+        hand_held.HandHeld({"r": "N"}, {"r": 1.0}, {"r": raised}),
+        atrial_fibrillation.AtrialFibrillation(
+            {"A": {"r": raised}, "N": {"s": raised}}, {"A": 0, "N": 1}
+        ),
+        cinc2015.Cinc2015(
+            [
+                cinc2015.LeadsResult(
+                    cinc2015.BOTH,
+                    [cinc2015.verdict(cinc2015.Label("r", "Asystole", True), raised, 60.0)],
+                )
+            ]
+        ),
     ]
     for section in sections:
-        lines = list(section.lines())
-        assert lines
+        assert list(section.lines())
+        assert list(section.details())
+        assert all(figure.name and figure.text for figure in section.figures())
         assert msgspec.json.encode(section)

@@ -13,10 +13,14 @@ import numpy as np
 
 from beatgan.frontend import choose_leads
 from beatgan.records import Recording, only
+from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats
 from beatgan_train.ec57.episodes import RhythmReference
-from benchmarks.clinical.alarms.alarm_episodes import ASYSTOLE, AlarmEpisode, RecordSet
-from benchmarks.clinical.alarms.report import Distribution, clock, columns, share
+from benchmarks.clinical.alarms.alarm_episodes import ASYSTOLE, AlarmEpisode
+from benchmarks.clinical.alarms.copies import written
+from benchmarks.clinical.alarms.daemon_command import Source
+from benchmarks.clinical.alarms.record_set import RecordSet
+from benchmarks.clinical.alarms.report import Distribution, Figure, clock, columns, share
 
 SEED = 5
 CUTS = 5  # in each record
@@ -52,15 +56,16 @@ class Asystole:
     cuts: Sequence[Cut]
 
     def lines(self) -> Iterator[str]:
-        """A row for each form of baseline and number of leads; each cut outside the bounds."""
+        """A row for each form of baseline and number of leads."""
         forms = sorted({(cut.leads, cut.noise_mv) for cut in self.cuts})
         yield from columns(
             ("leads", "baseline", "cuts", "alarms", "least", "median", "most", f"+-{WITHIN_S:g} s"),
             [self._row(*form) for form in forms],
         )
-        hits = sum(map(self.is_right, self.cuts))
-        yield f"within {self.limit:g} +- {WITHIN_S:g} s: {share(hits, len(self.cuts))}"
-        yield ""
+        yield from (f"{figure.name}: {figure.text}" for figure in self.figures())
+
+    def details(self) -> Iterator[str]:
+        """Each cut outside the bounds."""
         yield from columns(
             ("outside", "cut at", "last beat", "leads", "noise mV", "delay s"),
             [
@@ -69,6 +74,12 @@ class Asystole:
                 if not self.is_right(c)
             ],
         )
+
+    def figures(self) -> Iterator[Figure]:
+        """How many were alarmed when they should."""
+        hits = sum(map(self.is_right, self.cuts))
+        title = f"asystole within {self.limit:g} +- {WITHIN_S:g} s"
+        yield Figure(title, share(hits, len(self.cuts)))
 
     def is_right(self, cut: Cut) -> bool:
         """Whether asystole was alarmed when it should."""
@@ -91,19 +102,39 @@ def _delay(cut: Cut) -> str:
 def evaluate(records: RecordSet) -> Asystole:
     """The chosen records, or DS2; the same points at every run."""
     names = records.records("DS2")
-    cuts = [cut for k, name in enumerate(names) for cut in _record(records, name, k)]
-    return Asystole(records.limits.asystole_s, cuts)
+    plans = [plan for k, name in enumerate(names) for plan in _record(records, name, k)]
+    alarms = records.stream([plan.source for plan in plans])
+    return Asystole(records.limits.asystole_s, [p.judged(alarms[p.source.name]) for p in plans])
 
 
-def _record(records: RecordSet, name: str, k: int) -> Iterator[Cut]:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A cut that is yet to be judged, and the recording made of it."""
+
+    cut: Cut
+    source: Source
+
+    def judged(self, alarms: Sequence[AlarmEpisode]) -> Cut:
+        """With what the recording's ``alarms`` say."""
+        delay, earlier = delay_of(alarms, self.cut.last - (self.cut.at - BEFORE_S))
+        return replace(self.cut, delay=delay, earlier=earlier)
+
+
+def _record(records: RecordSet, name: str, k: int) -> Iterator[Plan]:
     both, reference = records.recording(name), records.reference(name)
-    column = choose_leads(both.leads, records.loaded.spec.leads, 1)[0]
+    column = choose_leads(both.leads, PreprocessSpec().leads, 1)[0]
     random = np.random.default_rng((SEED, k))
     points = draw(reference, random)
     for recording in (only(both, both.leads[column]), both):
         for noise_mv in NOISE_MV:
             for at in points:
-                yield _cut(records, recording, reference, at, noise_mv, random)
+                made = cut_off(recording, at, noise_mv, random)
+                last = max(time for time in reference.time if time < at)
+                leads = len(recording.leads)
+                title = f"{name}-cut-{leads}-{1000 * noise_mv:g}-{1000 * at:.0f}"
+                form = (made.fs, made.leads, made.samples, records.folder)
+                cut = Cut(name, at, last, leads, noise_mv, None, False)
+                yield Plan(cut, written(title, name, *form))
 
 
 def draw(reference: RhythmReference, random: np.random.Generator) -> list[float]:
@@ -115,22 +146,6 @@ def draw(reference: RhythmReference, random: np.random.Generator) -> list[float]
         if np.abs(beats - at).min() > CLEAR_S and not in_flutter:
             points.append(at)
     return points
-
-
-def _cut(
-    records: RecordSet,
-    recording: Recording,
-    reference: RhythmReference,
-    at: float,
-    noise_mv: float,
-    random: np.random.Generator,
-) -> Cut:
-    start = at - BEFORE_S
-    alarms = records.stream(cut_off(recording, at, noise_mv, random))
-    last = max(time for time in reference.time if time < at)
-    delay, earlier = delay_of(alarms, last - start)
-    leads = len(recording.leads)
-    return Cut(recording.name, at, last, leads, noise_mv, delay, earlier)
 
 
 def cut_off(

@@ -8,13 +8,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from beatgan_train.ec57.episodes import Span, common, length, union
+from beatgan_train.ec57.episodes import RhythmReference, Span, common, length, union
 from beatgan_train.training.coefficients.noise_stress import CLEAN_S, STRETCH_S
-from benchmarks.clinical.alarms.alarm_episodes import AlarmEpisode, RecordSet
-from benchmarks.clinical.alarms.report import clock, columns, share
+from benchmarks.clinical.alarms.alarm_episodes import PHYSIOLOGICAL, AlarmEpisode
+from benchmarks.clinical.alarms.record_set import RecordSet
+from benchmarks.clinical.alarms.report import Figure, clock, columns, share
 
 AFTER_S = 5.0
-RECORDS = ("118", "118e00", "118e_6", "119", "119e00", "119e_6")
+PATIENTS, SNRS = ("118", "119"), ("e24", "e18", "e12", "e06", "e00", "e_6")
+RECORDS = tuple(patient + snr for patient in PATIENTS for snr in ("", *SNRS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +70,29 @@ class Noise:
         )
         noisy = [e for each in self.records if "e" in each.record for e in each.noisy]
         yield f"technical: {share(sum(e.kind == 'technical' for e in noisy), len(noisy))} in noise"
-        yield ""
+
+    def details(self) -> Iterator[str]:
+        """Each alarm of the patient in the noise."""
         yield from columns(
             ("in noise", "code", "priority", "raised", "onset", "end", "reference beats"),
             [
                 (e.record, e.code, e.priority, *map(clock, (e.raised, e.onset, e.end)), beats)
                 for each in self.records
                 for e, beats in zip(each.noisy, each.beats, strict=True)
-                if e.kind == "physiological"
+                if e.kind == PHYSIOLOGICAL
             ],
         )
+
+    def figures(self) -> Iterator[Figure]:
+        """High alarms of the patient in the noise, by its strength."""
+        for snr in SNRS:
+            some = [each for each in self.records if each.record.endswith(snr)]
+            high = [e for x in some for e in x.noisy if e.kind == PHYSIOLOGICAL]
+            text = " and ".join(
+                f"{sum(e.priority == priority for e in high)} {priority}"
+                for priority in ("high", "medium")
+            )
+            yield Figure(f"nstdb {snr[1:].replace('_', '-')} dB: alarms in noise", text)
 
 
 def _count(alarms: Sequence[AlarmEpisode], kind: str) -> str:
@@ -95,19 +110,19 @@ def _counts(record: NoisyRecord) -> Counter[tuple[str, str]]:
 
 
 def evaluate(records: RecordSet) -> Noise:
-    """nstdb's records at 0 and -6 dB, and those they were made of."""
-    return Noise([noisy_record(name, records) for name in RECORDS])
+    """nstdb's records at every strength of noise, and those they were made of."""
+    alarms = records.alarms(RECORDS)
+    return Noise([noisy_record(records.reference(name), alarms[name]) for name in RECORDS])
 
 
-def noisy_record(name: str, records: RecordSet) -> NoisyRecord:
+def noisy_record(reference: RhythmReference, alarms: Sequence[AlarmEpisode]) -> NoisyRecord:
     """One record."""
-    reference, alarms = records.reference(name), records.alarms(name)
     noise = noisy_spans(reference.seconds)
     noisy = [a for a in alarms if any(n.wider(0.0, AFTER_S).holds(a.raised) for n in noise)]
     alarmed = union([a.span for a in alarms if a.kind == "technical"])
     silent = union([span for alarm in alarms for span in alarm.silent])
     return NoisyRecord(
-        name,
+        reference.record,
         length(noise),
         length(common(noise, alarmed)),
         length(common(noise, silent)),

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from beatgan_train.ec57.episodes import RhythmReference
-from benchmarks.clinical.alarms.alarm_episodes import AlarmEpisode, RecordSet
-from benchmarks.clinical.alarms.report import clock, columns, per_hour
+from benchmarks.clinical.alarms.alarm_episodes import AlarmEpisode
+from benchmarks.clinical.alarms.record_set import RecordSet
+from benchmarks.clinical.alarms.report import Figure, clock, columns, per_hour
 
 ABNORMAL = 0.01
 
@@ -25,7 +26,7 @@ class NormalRecords:
     beats: Sequence[str]
 
     def lines(self) -> Iterator[str]:
-        """The rate, a row for each record, each alarm."""
+        """The rate, a row for each record."""
         yield f"all alarms: {per_hour(len(self.alarms), self.hours)}, {len(self.names)} records"
         for code, count in sorted(Counter(e.code for e in self.alarms).items()):
             yield f"  {code}: {per_hour(count, self.hours)}"
@@ -36,7 +37,9 @@ class NormalRecords:
             ("record", "abnormal %", *codes, "all"),
             [self._row(*each, codes) for each in zip(self.names, self.abnormal, strict=True)],
         )
-        yield ""
+
+    def details(self) -> Iterator[str]:
+        """Each alarm."""
         yield from columns(
             ("alarm", "code", "priority", "raised", "onset", "end", "reference beats"),
             [
@@ -44,6 +47,10 @@ class NormalRecords:
                 for e, beats in zip(self.alarms, self.beats, strict=True)
             ],
         )
+
+    def figures(self) -> Iterator[Figure]:
+        """All alarms an hour."""
+        yield Figure("nearly normal records: alarms", per_hour(len(self.alarms), self.hours))
 
     def _row(self, name: str, abnormal: float, codes: Sequence[str]) -> list[object]:
         count = Counter(e.code for e in self.alarms if e.record == name)
@@ -54,7 +61,8 @@ def evaluate(records: RecordSet) -> NormalRecords:
     """Of the chosen records, or DS2, the nearly normal ones."""
     references = [records.reference(name) for name in records.records("DS2")]
     normal = [each for each in references if is_nearly_normal(each)]
-    alarms = [(a, each.around(a.span)) for each in normal for a in records.alarms(each.record)]
+    raised = records.alarms([each.record for each in normal])
+    alarms = [(a, each.around(a.span)) for each in normal for a in raised[each.record]]
     return NormalRecords(
         [each.record for each in normal],
         [each.abnormal_share() for each in normal],

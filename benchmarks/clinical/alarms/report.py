@@ -1,20 +1,37 @@
-"""What a section reports, and how: plain text, aligned columns, the distribution of delays.
+"""What a section reports, and how: plain text, aligned columns, distributions, intervals.
 
 Knows no alarm and no annotation.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
+
+from beatgan_train.evaluation.bootstrap import draw, interval, ratios
+
+
+class Figure(NamedTuple):
+    """One thing worth comparing with another release: its name, and the figure as text."""
+
+    name: str
+    text: str
 
 
 class Section(Protocol):
     """What a section found: a dataclass that reports itself as plain text."""
 
     def lines(self) -> Iterator[str]:
-        """Its lines."""
+        """Its summary."""
+        ...
+
+    def details(self) -> Iterator[str]:
+        """Each case, above all the wrong ones."""
+        ...
+
+    def figures(self) -> Iterator[Figure]:
+        """What is worth comparing with another release."""
         ...
 
 
@@ -64,6 +81,17 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     ]
 
 
+def markdown_table(columns: Mapping[str, Mapping[str, str]]) -> str:
+    """A table in Markdown: a row for each figure, a column for each of ``columns``."""
+    names = dict.fromkeys(name for figures in columns.values() for name in figures)
+    rows = [
+        ["", *columns],
+        ["---"] * (1 + len(columns)),
+        *([name, *(figures.get(name, "") for figures in columns.values())] for name in names),
+    ]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
 def _cell(value: object) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
@@ -76,6 +104,15 @@ def share(part: int, whole: int) -> str:
 def per_hour(count: int, hours: float) -> str:
     """``count`` in ``hours``, and the rate."""
     return f"{count} in {hours:.2f} h" + (f" ({count / hours:.3f} an hour)" if hours else "")
+
+
+def rate(counts: Sequence[float], hours: Sequence[float]) -> str:
+    """How many an hour, with the interval over recordings; both one value for each of them."""
+    if not sum(hours):
+        return "none"
+    part, whole = np.asarray(counts, np.float64), np.asarray(hours, np.float64)
+    each = interval(ratios(part, whole, draw(len(whole))))
+    return f"{part.sum() / whole.sum():.2f} ({each.low:.2f} to {each.high:.2f})"
 
 
 def clock(seconds: float) -> str:

@@ -17,8 +17,16 @@ from beatgan_train.ec57.episodes import (
     vf_detections,
     vf_is_true,
 )
-from benchmarks.clinical.alarms.alarm_episodes import ASYSTOLE, RUN, VF, AlarmEpisode, RecordSet
-from benchmarks.clinical.alarms.report import Distribution, clock, columns, per_hour, share
+from benchmarks.clinical.alarms.alarm_episodes import ASYSTOLE, RUN, VF, AlarmEpisode, of
+from benchmarks.clinical.alarms.record_set import RecordSet
+from benchmarks.clinical.alarms.report import (
+    Distribution,
+    Figure,
+    clock,
+    columns,
+    per_hour,
+    share,
+)
 
 HALVES = ("even", "odd", "all")
 ANY = (VF, RUN, ASYSTOLE)
@@ -43,13 +51,16 @@ class Database:
     ahead: Sequence[float | None]
 
     def lines(self) -> Iterator[str]:
-        """The figures, each episode, each false alarm."""
+        """The figures."""
         yield f"{self.title}: {self.records} records, {len(self.by_vf)} episodes"
         for title, detections in ((VF, self.by_vf), ("any high alarm", self.by_any)):
             yield from _shares(title, detections)
         yield f"  EC57, {VF}, {self.ec57}"
         yield f"  false {VF} outside: {per_hour(len(self.false), self.hours)}"
         yield ""
+
+    def details(self) -> Iterator[str]:
+        """Each episode, each false alarm."""
         yield from columns(
             ("episode", "onset", "lasts s", "VF alarm", "delay s", "any high", "delay s"),
             [
@@ -71,6 +82,16 @@ class Database:
         )
         yield ""
 
+    def figures(self) -> Iterator[Figure]:
+        """Those detected in time, the delay, false ones."""
+        for title, detections in ((VF, self.by_vf), ("any high alarm", self.by_any)):
+            in_time = sum(each.outcome == "in time" for each in detections)
+            name = f"{self.title}: {title} within {VF_LIMIT_S:g} s"
+            yield Figure(name, share(in_time, len(detections)))
+        delays = Distribution.of([each.delay for each in self.by_vf if each.delay is not None])
+        yield Figure(f"{self.title}: delay of {VF}, s", str(delays))
+        yield Figure(f"{self.title}: false {VF}", per_hour(len(self.false), self.hours))
+
 
 @dataclass(frozen=True, slots=True)
 class VentricularFibrillation:
@@ -84,9 +105,20 @@ class VentricularFibrillation:
         yield from self.cudb.lines()
         yield from self.mitdb.lines()
 
+    def details(self) -> Iterator[str]:
+        """Both, one after the other."""
+        yield from self.cudb.details()
+        yield from self.mitdb.details()
 
-def evaluate(records: RecordSet, half: str) -> VentricularFibrillation:
-    """cudb's ``half`` of the records; of mitdb the chosen records, or all 48."""
+    def figures(self) -> Iterator[Figure]:
+        """Both, one after the other."""
+        yield from self.cudb.figures()
+        yield from self.mitdb.figures()
+
+
+def evaluate(records: RecordSet) -> VentricularFibrillation:
+    """The chosen half of cudb; of mitdb the chosen records, or all 48."""
+    half = records.half
     folder = locate(records.data, "cu01").parent
     numbered = [(int(f.stem[2:]), f.stem) for f in sorted(folder.glob("cu*.atr"))]
     names = [name for k, name in numbered if half == "all" or (k % 2 == 0) == (half == "even")]
@@ -98,7 +130,8 @@ def evaluate(records: RecordSet, half: str) -> VentricularFibrillation:
 
 def database(title: str, records: RecordSet, names: Sequence[str]) -> Database:
     """The figures of the records ``names``."""
-    pairs = [(records.reference(name), records.alarms(name)) for name in names]
+    raised = records.alarms(names)
+    pairs = [(records.reference(name), raised[name]) for name in names]
     by_code = [(r, of(alarms, VF), of(alarms, *ANY)) for r, alarms in pairs]
     false = [(e, r) for r, vf, _ in by_code for e in vf if not vf_is_true(e, r.flutter)]
     return Database(
@@ -114,11 +147,6 @@ def database(title: str, records: RecordSet, names: Sequence[str]) -> Database:
             for e, r in false
         ],
     )
-
-
-def of(alarms: Sequence[AlarmEpisode], *codes: str) -> list[AlarmEpisode]:
-    """Those of these codes."""
-    return [alarm for alarm in alarms if alarm.code in codes]
 
 
 def _shares(title: str, detections: Sequence[VfDetection]) -> Iterator[str]:

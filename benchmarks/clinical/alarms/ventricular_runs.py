@@ -20,8 +20,16 @@ from beatgan_train.ec57.episodes import (
     run_detection,
     union,
 )
-from benchmarks.clinical.alarms.alarm_episodes import ASYSTOLE, RUN, VF, AlarmEpisode, RecordSet
-from benchmarks.clinical.alarms.report import Distribution, clock, columns, per_hour, share
+from benchmarks.clinical.alarms.alarm_episodes import ASYSTOLE, RUN, VF, AlarmEpisode
+from benchmarks.clinical.alarms.record_set import RecordSet
+from benchmarks.clinical.alarms.report import (
+    Distribution,
+    Figure,
+    clock,
+    columns,
+    per_hour,
+    share,
+)
 
 SLACK_S = 0.1  # by which an annotated pause may be shorter than the limit: R peaks differ
 FAST = 100.0  # beats a minute: what is slower is by definition no alarm
@@ -60,7 +68,7 @@ class VentricularRuns:
     suppressed: int
 
     def lines(self) -> Iterator[str]:
-        """The figures, each run, each false alarm."""
+        """The figures, and a row for each record that has any."""
         fast = [each for each in self.detections if each.run.rate >= FAST]
         for title, some in (("runs", self.detections), (f"runs at {FAST:g}/min or faster", fast)):
             hits = [each.delay for each in some if each.delay is not None]
@@ -72,7 +80,9 @@ class VentricularRuns:
         yield f"high alarms held back: {self.suppressed}"
         yield ""
         yield from self._each_record()
-        yield ""
+
+    def details(self) -> Iterator[str]:
+        """Each run, each false alarm."""
         yield from columns(
             ("run", "at", "beats", "rate", "found by", "delay s"),
             [
@@ -91,6 +101,13 @@ class VentricularRuns:
             ],
         )
 
+    def figures(self) -> Iterator[Figure]:
+        """Runs found and how soon, false alarms."""
+        hits = [each.delay for each in self.detections if each.delay is not None]
+        yield Figure("ventricular runs found", share(len(hits), len(self.detections)))
+        yield Figure("delay after a run's third beat, s", str(Distribution.of(hits)))
+        yield Figure("false high alarms", per_hour(len(self.false), self.hours))
+
     def _each_record(self) -> list[str]:
         rows = []
         for name in self.names:
@@ -105,7 +122,8 @@ def evaluate(records: RecordSet) -> VentricularRuns:
     """The chosen records, or DS2."""
     names = records.records("DS2")
     references = [records.reference(name) for name in names]
-    high = {name: [e for e in records.alarms(name) if e.priority == "high"] for name in names}
+    raised = records.alarms(names)
+    high = {name: [e for e in raised[name] if e.priority == "high"] for name in names}
     pause_s = records.limits.asystole_s
     return VentricularRuns(
         names,
