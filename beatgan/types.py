@@ -196,6 +196,8 @@ class Score(Struct, frozen=True, eq=False, gc=False):
     sum 1; None where the model knows no classes, and when ``value`` is None. ``spread``: how far
     the samples of normal beats lie from ``reconstruction``, as a standard deviation; empty where
     the model does not say. ``unrevised``: what a revision begins with; None where none comes.
+    ``terms``: what each of the model's components adds to ``value``, that by class left out (see
+    `beatgan.model.calibration.shares`), NaN for one that the model has not; empty where unknown.
     """
 
     beat: Beat
@@ -206,6 +208,7 @@ class Score(Struct, frozen=True, eq=False, gc=False):
     probabilities: PerClass | None = None
     spread: Floats = EMPTY
     unrevised: Unrevised | None = None
+    terms: Floats = EMPTY
 
     @property
     def beat_class(self) -> BeatClass | None:
@@ -236,6 +239,7 @@ class Score(Struct, frozen=True, eq=False, gc=False):
             reconstruction=self.reconstruction.copy(),
             saliency=self.saliency.copy(),
             spread=self.spread.copy(),
+            terms=self.terms.copy(),
         )
 
 

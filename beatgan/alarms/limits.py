@@ -12,6 +12,7 @@ from beatgan.errors import UsageError
 # Whether a beat could be hidden is decided by the range of the latest 3 s of signal (latest_beat),
 # in which the beat before must not lie: an asystole is known half a second later at the earliest.
 MIN_ASYSTOLE_S = 3.5
+MAX_STRIP_S = 30.0  # of two leads at 2 kHz: 320 kB of JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,12 @@ class AlarmLimits:
     refractory_s: float = 60.0  # after an episode, until the next of its code may begin
     burst: int = 10  # so many episodes of one code may begin at once, ...
     max_per_hour: float = 30.0  # ... and in the long run so many an hour
+    strip_s: float = 0.0  # seconds of ECG in a patient's alert when an episode begins; 0: none
     latch: bool = True  # an episode of high priority does not end before it is acknowledged
 
     def __post_init__(self) -> None:
+        if not 0 <= self.strip_s <= MAX_STRIP_S:
+            raise UsageError(f"alarms: strip_s must be 0 to {MAX_STRIP_S:g}, got {self.strip_s:g}")
         if not 1 <= self.anomalous_beats <= self.among_beats:
             raise UsageError(
                 "alarms: need 1 <= anomalous_beats <= among_beats, "

@@ -13,7 +13,7 @@ from beatgan.types import Phase, Score
 
 BEATS_AT = "{beats} at {heart_rate}/min"
 HEART_RATE = "heart rate {heart_rate}/min"
-LEAD = "lead {lead}"
+LEAD = "{lead}"
 
 # For each code its name, which a subtype replaces, and what is said of it: a part is left out
 # where one of the facts in it is not known. See `_known` for the facts that there are.
@@ -68,10 +68,14 @@ def _known(event: AlarmEvent, heart_rate: float | None) -> dict[str, object]:
         "beats": None if facts.beats is None else _count(facts.beats),
         "duration_s": facts.duration_s,
         "limit": facts.limit,
-        "lead": event.lead,
+        "lead": None if event.lead is None else _lead(event.lead),
         "worst": _worst(event.worst),
     }
     return {name: fact for name, fact in all_facts.items() if fact is not None}
+
+
+def _lead(name: str) -> str:
+    return name if name.lower().startswith("lead") else f"lead {name}"
 
 
 def _count(beats: int) -> str:

@@ -11,11 +11,12 @@ from typing import Any, Self
 import numpy as np
 
 from beatgan.errors import ArtifactError
-from beatgan.types import Doubles
+from beatgan.types import Doubles, Floats, Score
 
 # In the order in which they are added: `log_odds` last, because a revision replaces it alone.
 COMPONENTS = ("error", "distance", "prematurity", "rr_surprisal", "log_odds")
 LABELLED = "log_odds"  # the one that was learnt from labels
+UNLABELLED = COMPONENTS[: COMPONENTS.index(LABELLED)]  # those that no revision changes
 LOWEST = -10.0  # no standardised component counts for less: it could hide another's alarm
 
 
@@ -77,12 +78,12 @@ class Calibration:
 
         Of those that the calibration knows, any may be left out.
         """
-        # Term by term: a matrix product may round differently with the number of rows.
-        total = np.zeros(len(next(iter(components.values()))))
-        for name in COMPONENTS:
-            if name in self.weight and name in components:
-                total = total + self.term(name, components[name])
-        return total
+        return added(self.terms(components), len(next(iter(components.values()))))
+
+    def terms(self, components: Mapping[str, Doubles]) -> dict[str, Doubles]:
+        """What each component adds to these scores, in the order of COMPONENTS."""
+        names = [name for name in COMPONENTS if name in self.weight and name in components]
+        return {name: self.term(name, components[name]) for name in names}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as stored in a model file."""
@@ -111,6 +112,35 @@ class Calibration:
             raise ArtifactError(f"calibration: missing {error}") from None
         except (TypeError, ValueError, AttributeError) as error:
             raise ArtifactError(f"calibration: {error}") from None
+
+
+def added(terms: Mapping[str, Doubles], count: int) -> Doubles:
+    """The sums (n,) of ``terms``, each (n,), where n is ``count``."""
+    # Term by term: a matrix product may round differently with the number of rows.
+    total = np.zeros(count)
+    for term in terms.values():
+        total = total + term
+    return total
+
+
+def tabulated(terms: Mapping[str, Doubles], count: int) -> Floats:
+    """``terms`` (n,) as columns in the order of UNLABELLED, NaN where there is none: (n, 4)."""
+    table = np.full((count, len(UNLABELLED)), np.nan, np.float32)
+    for column, name in enumerate(UNLABELLED):
+        if name in terms:
+            table[:, column] = terms[name]
+    return table
+
+
+def shares(score: Score) -> dict[str, float]:
+    """What each component adds to a score; they sum to it. Empty where that is not known."""
+    if score.value is None or not len(score.terms):
+        return {}
+    terms = zip(UNLABELLED, score.terms.tolist(), strict=True)
+    known = {name: term for name, term in terms if not math.isnan(term)}
+    if score.probabilities is not None:
+        known[LABELLED] = score.value - sum(known.values())  # so that a revision changes it alone
+    return known
 
 
 def _numbers(table: Mapping[str, Any]) -> dict[str, float]:

@@ -13,7 +13,7 @@ import torch
 from msgspec.structs import replace
 
 from beatgan.model import features
-from beatgan.model.calibration import LABELLED, Calibration
+from beatgan.model.calibration import LABELLED, Calibration, added, tabulated
 from beatgan.model.compiled_networks import (
     CompiledClassifier,
     CompiledRhythmDensity,
@@ -118,7 +118,8 @@ class Model:
         if self._rhythm is not None:
             rr_ms = np.array([beat.rr_ms for beat in beats], np.float64)  # None: NaN
             components["rr_surprisal"] = rr_surprisal(self._rhythm, timing[:, :RHYTHM_SIZE], rr_ms)
-        rest = self.calibration.combine(components)
+        terms = self.calibration.terms(components)
+        rest = added(terms, len(beats))
         values, classes = rest, [NO_CLASSES] * len(beats)
         if self._classes is not None:
             values, classes = self._by_class(self._classes, beats, rest, timing, windows, templates)
@@ -131,6 +132,7 @@ class Model:
             saliency,
             found.spread if len(found.spread) else [EMPTY] * len(beats),
             classes,
+            tabulated(terms, len(beats)),
             strict=True,
         )
         return [
@@ -143,8 +145,9 @@ class Model:
                 probabilities=shares,
                 spread=spread,
                 unrevised=unrevised,
+                terms=parts,
             )
-            for beat, value, window, error, against_own, spread, (shares, unrevised) in rows
+            for beat, value, window, error, against_own, spread, (shares, unrevised), parts in rows
         ]
 
     def _by_class(

@@ -293,13 +293,14 @@ def encode_frame(
         scale=scale,
         offset=offset,
     )
-    payload = _encode_payload(chunk.samples, dtype, scale, offset).tobytes()
+    payload = encode_payload(chunk.samples, dtype, scale, offset).tobytes()
     return [topic_of("ecg", chunk.stream), _header_encoder.encode(header), payload]
 
 
-def _encode_payload(
+def encode_payload(
     samples: Floats, dtype: str, scale: float, offset: float
 ) -> NDArray[np.float32] | NDArray[np.int16]:
+    """Samples in mV as a payload holds them. Raises UsageError where they do not fit."""
     raw = samples.astype(np.float64) / scale + offset
     if dtype == "<f4":
         return raw.astype("<f4")

@@ -59,8 +59,9 @@ class Delay(msgspec.Struct, frozen=True):
 class Explanation(msgspec.Struct, frozen=True):
     """A beat, its reconstruction by the model, and how unusual each sample, at ``fs`` Hz, is.
 
-    ``spread``: the standard deviation of normal beats round ``expected``; UNSET, and so not in the
-    JSON, where the model does not say.
+    ``spread``: the standard deviation of normal beats round ``expected``; ``reference``: the
+    patient's own normal beat as it was before this one, in the window's units. UNSET, and so not in
+    the JSON, where the model does not say, or there is none.
     """
 
     sample: int
@@ -69,14 +70,28 @@ class Explanation(msgspec.Struct, frozen=True):
     expected: list[float]
     error: list[float]
     spread: list[float] | UnsetType = UNSET
+    reference: list[float] | UnsetType = UNSET
+
+
+class RhythmStrip(msgspec.Struct, frozen=True, kw_only=True):
+    """ECG from sample ``first`` on, as in the payload of a frame: base64 in the JSON."""
+
+    first: int
+    fs: float
+    leads: tuple[str, ...]
+    dtype: Literal["<i2"] = "<i2"
+    scale: float
+    offset: float
+    samples: bytes
 
 
 class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One phase of one episode.
 
     ``beat_class``, ``class`` in the JSON: of the beat that ``score`` belongs to.
-    ``probabilities``: of that beat. ``text``: the same for people, in a sentence. ``heart_rate``:
-    beats a minute.
+    ``probabilities``: of that beat; ``components``: what each part of the model adds to ``score``.
+    ``text``: the same for people, in a sentence. ``heart_rate``:
+    beats a minute. ``strip``: the ECG up to the moment at which the condition was recognised.
     ``former_code``: what ``code`` was called in the release before, where it was renamed.
     ``by``: the client who acknowledged the episode, or discharged its stream; ``acknowledged_ns``
     and ``discharged_ns``: when, UNIX time. ``repeat``: sent again, for late joiners. A field that
@@ -110,7 +125,9 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     explanation: Explanation | None
     beat_class: str | UnsetType = msgspec.field(default=UNSET, name="class")
     probabilities: Probabilities | UnsetType = UNSET
+    components: dict[str, float] | UnsetType = UNSET
     heart_rate: float | UnsetType = UNSET
+    strip: RhythmStrip | UnsetType = UNSET
     former_code: str | UnsetType = UNSET
     by: str | UnsetType = UNSET
     acknowledged_ns: int | UnsetType = UNSET

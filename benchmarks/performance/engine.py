@@ -1,7 +1,8 @@
 """What a second of one stream costs the daemon's one thread, part by part, in one process.
 
 Copies of the bundled sample, interleaved as live streams would be; no sockets. The parts are run
-one on top of the other: decoding alone, with the front end, with scoring and messages.
+one on top of the other: decoding alone, with the front end, with scoring and messages, with ten
+seconds of ECG kept for alerts.
     python -m benchmarks.performance.engine --model models/student.pt --streams 200
 """
 
@@ -56,13 +57,13 @@ def find(frames: Sequence[Frame], loaded: Loaded) -> None:
         frontends[chunk.stream].push(chunk.samples)
 
 
-def serve(frames: Sequence[Frame], loaded: Loaded) -> None:
+def serve(frames: Sequence[Frame], loaded: Loaded, limits: AlarmLimits) -> None:
     """Bytes to messages' bytes, as the daemon does between its sockets."""
     engine = Engine(
         loaded.spec,
         loaded.coefficients,
         loaded.scorer,
-        AlarmLimits(),
+        limits,
         EngineSettings(batch_size=64, batch_age=0.01, silence=1e9, max_streams=len(frames)),
     )
     for frame in frames:
@@ -84,7 +85,8 @@ def main(
     parts: dict[str, Callable[[], None]] = {
         "decode": lambda: decode(frames),
         "+ front end": lambda: find(frames, loaded),
-        "+ scoring, alerts, messages": lambda: serve(frames, loaded),
+        "+ scoring, alerts, messages": lambda: serve(frames, loaded, AlarmLimits()),
+        "+ strips of 10 s": lambda: serve(frames, loaded, AlarmLimits(strip_s=10.0)),
     }
     typer.echo(f"{streams} streams, {seconds} s, frames of {frame_s:g} s; us a stream-second")
     before = 0.0

@@ -4,6 +4,7 @@ Run ``python tests/golden/make_wire.py`` after a deliberate change of the protoc
 the file with this script's output, with the daemon and with docs/protocol.md.
 """
 
+import base64
 import json
 import struct
 from pathlib import Path
@@ -136,6 +137,14 @@ def messages() -> list[dict[str, str]]:
     alert |= {"explanation": {"sample": 5673, "fs": 360.0, **ticks}}
     spread = {"spread": [0.05, 0.3]}
     spreading = alert | {"explanation": {**alert["explanation"], **spread}}
+    reference = {"reference": [0.12, 0.95]}
+    strip = {"first": 4874, "fs": 360.0, "leads": ["MLII", "V5"], "dtype": "<i2", "scale": 0.001}
+    strip |= {"offset": 0.0, "samples": base64.b64encode(shorts(5, -120, 1, -32768)).decode()}
+    told = alert | {"explanation": {**alert["explanation"], **spread, **reference}, "class": "V"}
+    told |= {"probabilities": chances, "components": {"error": 1.5, "distance": 2.0}}
+    told["components"]["prematurity"] = -0.25
+    told |= {"heart_rate": 78.4, "strip": strip}
+    told |= {"text": "anomalous beats, 3 beats, the worst ventricular (95%), heart rate 78/min"}
     worst = alert | {"phase": "update", "explanation": None, "class": "V"}
     status: dict[str, Any] = {"v": 1, "type": "status", **head, "state": "gap", "sample": 7200}
     status |= {"time_ns": EPOCH + 20000000000, "fs": 360.0, "leads": ["MLII", "V5"]}
@@ -152,6 +161,7 @@ def messages() -> list[dict[str, str]]:
             ("beat", revised),
             ("alert", worst),
             ("alert", spreading),
+            ("alert", told),
         )
     ]
 

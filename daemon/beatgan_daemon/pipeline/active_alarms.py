@@ -134,5 +134,7 @@ def _summary(message: AlertMessage) -> AlertMessage:
         explanation=None,
         beat_class=UNSET,
         probabilities=UNSET,
+        components=UNSET,
+        strip=UNSET,
         suppressed=0,
     )

@@ -63,6 +63,7 @@ class BeatBatcher:
         self._observer, self._clock = observer, clock
         self._waiting: list[tuple[StreamEvent, float]] = []  # and when its samples had arrived
         self._beats = 0  # among those waiting
+        self.batches = 0  # that were drained so far
 
     def add(self, events: Sequence[StreamEvent], arrived: float) -> None:
         """Events whose samples had ``arrived`` by then."""
@@ -87,6 +88,7 @@ class BeatBatcher:
     def drain_batch(self, now: float) -> list[Outgoing]:
         """The messages of all events that wait."""
         waiting, self._waiting, self._beats = self._waiting, [], 0
+        self.batches += 1
         beats = [(e.segment, e.what) for e, _ in waiting if isinstance(e.what, Beat)]
         scores = self._score([beat for _, beat in beats])
         revised = self._revise([segment for segment, _ in beats], scores)

@@ -191,6 +191,7 @@ class Engine:
         before = stream.segment
         if events := stream.use(chunk, restart):
             self._batcher.add(events, arrived)
+        stream.keep_ecg(chunk, self._batcher.batches)
         self._record_arrival(chunk.stream, arrived)
         self._last_used[chunk.stream] = arrived
         if stream.segment is not before:
@@ -438,6 +439,7 @@ class Engine:
         self._batcher.add(
             [stream.status_event("started", "first frame seen"), *stream.push(chunk)], now
         )
+        stream.keep_ecg(chunk, self._batcher.batches)
         self._observer.streams(len(self._streams))
 
     def _make_room(self, now: float) -> bool:

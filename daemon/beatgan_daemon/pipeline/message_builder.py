@@ -7,19 +7,22 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 
 from beatgan.alarms.codes import FORMER, AlarmCode
+from beatgan.model.calibration import shares
 from beatgan.protocol.messages import (
     AlertMessage,
     BeatMessage,
     Delay,
     Explanation,
     Probabilities,
+    RhythmStrip,
     StatusMessage,
 )
-from beatgan.types import Alert, Beat, Floats, Phase, Score
+from beatgan.types import Alert, Beat, Floats, Kind, Phase, Score
 from beatgan_daemon.pipeline.segment import Segment
 from beatgan_daemon.pipeline.snapshot import BeatPlace
 from beatgan_daemon.pipeline.source_clock import SourceTimes, representable
 from beatgan_daemon.pipeline.stream import StatusChange
+from beatgan_daemon.pipeline.strip import strip_of
 
 UNNUMBERED = -1  # until `ActiveAlarms` has numbered it
 DECIMALS = 4  # of an explanation's values; amplitudes are around 1
@@ -103,10 +106,18 @@ def alert_message(
         explanation=_explanation(worst, rate) if worst is not None and alert.explains else None,
         beat_class=_class(worst),
         probabilities=_probabilities(worst),
+        components=UNSET if worst is None else shares(worst) or UNSET,
         heart_rate=UNSET if alert.heart_rate is None else round(alert.heart_rate, 1),
+        strip=_strip(segment, alert, recognised) or UNSET,
         former_code=FORMER.get(alert.code, UNSET),
         text=alert.text or UNSET,
     )
+
+
+def _strip(segment: Segment, alert: Alert, recognised: int) -> RhythmStrip | None:
+    """Of the beginning of an episode of the patient's alone: what follows has that one's id."""
+    begins = alert.phase is Phase.START and alert.kind is Kind.PHYSIOLOGICAL
+    return strip_of(segment, recognised) if begins else None
 
 
 def _explanation(score: Score, rate: float) -> Explanation:
@@ -117,6 +128,7 @@ def _explanation(score: Score, rate: float) -> Explanation:
         expected=_rounded(score.reconstruction),
         error=_rounded(score.saliency),
         spread=_rounded(score.spread) if len(score.spread) else UNSET,
+        reference=UNSET if score.beat.distance is None else _rounded(score.beat.template),
     )
 
 

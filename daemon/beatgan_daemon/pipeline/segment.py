@@ -13,6 +13,7 @@ from beatgan.errors import ArtifactError
 from beatgan.frontend import Event, Frontend
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Chunk, RhythmStatus, SignalChange
+from beatgan_daemon.pipeline.recent_ecg import RecentEcg
 from beatgan_daemon.pipeline.snapshot import BeatPlace, FrontendSnapshot, Snapshot
 from beatgan_daemon.pipeline.source_clock import SourceClock
 
@@ -37,8 +38,18 @@ class Segment:
         ventricular = VentricularClassifier(spec, coefficients.ventricular)
         self.policy = EpisodePolicy(limits, ventricular, chunk.fs)
         self.source_clock = SourceClock(chunk.fs, chunk.first, chunk.t_ns)
+        self.preferred_leads = spec.leads  # by their names, best first
+        self.recent: RecentEcg | None = None  # for strips, where alerts are to have some
+        self.set_strip(limits.strip_s, chunk.first)
         self.latest_beat: BeatPlace | None = None  # of those that became messages
         self.beats_before = 0  # beats of this epoch in earlier segments, or before a restart
+
+    def set_strip(self, seconds: float, start: int) -> None:
+        """From sample ``start`` on, keep as much ECG as a strip of ``seconds`` needs; 0: none."""
+        if not seconds:
+            self.recent = None
+        elif self.recent is None or self.recent.seconds != seconds:
+            self.recent = RecentEcg(seconds, self.fs, len(self.leads), self.first, start)
 
     def episode_id(self, code: str, number: int) -> str:
         """The id of the segment's episode of ``code`` with ``number``, the same over restarts."""
@@ -57,6 +68,9 @@ class Segment:
         signal's conditions have had time to be found again.
         """
         self.first, self.restarts = snapshot.first, snapshot.restarts
+        if self.recent is not None:  # no checkpoint has ECG
+            seconds, self.recent = self.recent.seconds, None
+            self.set_strip(seconds, snapshot.expected)
         self.source_clock.restore(snapshot.clock)
         self.policy.restore(snapshot.policy)
         self.latest_beat = snapshot.latest_beat

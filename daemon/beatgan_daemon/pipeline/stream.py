@@ -201,6 +201,15 @@ class Stream:
         """From now on, other limits of alarms."""
         self._limits = limits
         self.segment.policy.replace_limits(limits)
+        self.segment.set_strip(limits.strip_s, self.expected)
+
+    def keep_ecg(self, chunk: Chunk, batch: int) -> None:
+        """Keep what was used of ``chunk`` for strips, if alerts are to have some.
+
+        ``batch``: how many batches of events had been drained when it came.
+        """
+        if self.segment.recent is not None:
+            self.segment.recent.push(chunk, batch)
 
     def repeat(self, samples: int) -> None:
         """Count ``samples`` that came before, or too late, and are dropped."""

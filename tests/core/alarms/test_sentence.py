@@ -29,6 +29,10 @@ def test_a_run_says_how_many_beats_how_fast_and_where() -> None:
     assert sentence(run, 167.8, FS) == "ventricular tachycardia, 9 beats at 168/min, lead II"
 
 
+def test_a_lead_is_called_one_once() -> None:
+    assert sentence(event(AlarmCode.FLAT, lead="Lead II"), None, FS) == "flat line, Lead II"
+
+
 def test_what_is_not_known_is_left_out() -> None:
     run = event(AlarmCode.VENTRICULAR_RUN, beats=3)
     assert sentence(run, None, FS) == "ventricular run"

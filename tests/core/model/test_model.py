@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from beatgan.errors import ArtifactError
-from beatgan.model.calibration import LOWEST, Calibration
+from beatgan.model.calibration import LOWEST, Calibration, shares
 from beatgan.model.context_networks import (
     BeatClassifier,
     ContextAutoencoder,
@@ -278,6 +278,30 @@ def test_another_models_score_is_not_revised() -> None:
         assert revisions(other, scores, BEATS[1:4], 1e3) == [None] * 3
     assert all(map(same, restarted.revise(scores, [800.0] * 3), model.revise(scores, [800.0] * 3)))
     assert None not in revisions(restarted, scores, BEATS[1:4], 1e3)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_the_components_add_sums_to_the_score(model: Model) -> None:
+    scores = model.score([*BEATS[:5], replace(BEATS[0], distance=None, rr_ms=None)])
+    for score in scores + model.revise(scores, [700.0] * len(scores)):
+        found = shares(score)
+        assert found.keys() == set(model.calibration.weight)
+        assert sum(found.values()) == pytest.approx(score.value, abs=1e-6)
+    assert shares(scores[-1])["distance"] == 0.0  # not known: as usual
+    kept = scores[0].with_own_arrays()
+    assert shares(kept) == shares(scores[0])
+
+
+def test_a_revision_changes_the_share_of_the_classes_alone() -> None:
+    (first,) = MODELS[2].score(BEATS[:1])
+    (last,) = MODELS[2].revise([first], [1400.0])
+    before, after = shares(first), shares(last)
+    assert before.pop("log_odds") != after.pop("log_odds")
+    assert before == after
+
+
+def test_a_score_that_is_none_has_no_components() -> None:
+    assert shares(MODELS[2].score([unusable()])[0]) == {}
 
 
 def test_components_may_be_left_out_of_a_sum() -> None:

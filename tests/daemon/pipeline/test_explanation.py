@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.frontend import Frontend
 from beatgan.model.calibration import Calibration
 from beatgan.model.context_networks import ContextAutoencoder, Networks
 from beatgan.model.model import Model
@@ -15,7 +16,7 @@ from beatgan.model.networks import Student
 from beatgan.protocol.messages import AlertMessage, encode_json
 from beatgan.records import Recording
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Floats
+from beatgan.types import Beat, Floats
 from beatgan_daemon.playback.offline import score_recordings
 from beatgan_train.training.coefficients import coefficients_of
 
@@ -26,16 +27,37 @@ CALIBRATION = Calibration(
 )  # fmt: skip
 
 
-def explanation(samples: Floats, network: Student | ContextAutoencoder) -> dict[str, Any]:
-    """That of the first alert on anomalous beats, as published."""
+def alert(samples: Floats, network: Student | ContextAutoencoder) -> dict[str, Any]:
+    """The first alert on anomalous beats, as published."""
     torch.manual_seed(0)
     model = Model(PreprocessSpec(), Networks(network), CALIBRATION)
     source = [Recording("bed", 360.0, ("II",), samples)]
     found = score_recordings(source, PreprocessSpec(), coefficients_of("full"), model, LIMITS)
     alerts = (each for each in found if isinstance(each, AlertMessage))
     first = next(each for each in alerts if each.code == "beat.anomalous")
-    told: dict[str, Any] = json.loads(encode_json(first))["explanation"]
+    told: dict[str, Any] = json.loads(encode_json(first))
     return told
+
+
+def explanation(samples: Floats, network: Student | ContextAutoencoder) -> dict[str, Any]:
+    told: dict[str, Any] = alert(samples, network)["explanation"]
+    return told
+
+
+def test_the_patients_own_beat_is_beside_the_anomalous_one(patient: Floats) -> None:
+    told = explanation(patient, Student(amplitude=10.0))
+    window, reference = np.array(told["window"]), np.array(told["reference"])
+    assert len(reference) == len(window)
+    assert np.abs(window - reference)[90:200].max() > 0.5  # where the QRS is: a ventricular beat
+    steady = Frontend(PreprocessSpec(), coefficients_of("full"), 360.0, ["II"]).push(patient)
+    usual = next(e for e in steady if isinstance(e, Beat) and e.sample == told["sample"])
+    np.testing.assert_allclose(reference, usual.template, atol=5e-5)
+
+
+def test_the_parts_of_the_score_are_told(patient: Floats) -> None:
+    told = alert(patient, Student(amplitude=10.0))
+    assert told["components"] == {"distance": pytest.approx(told["score"], abs=1e-6)}
+    assert told["text"].startswith("anomalous beats, 2 beats, heart rate ")
 
 
 def test_how_far_normal_beats_lie_from_what_is_expected_is_told(patient: Floats) -> None:
