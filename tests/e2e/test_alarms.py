@@ -3,6 +3,7 @@
 No figure is judged here: how good the alarms are, is for the benchmark itself to say.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,14 @@ from beatgan_train.ec57.episodes import (
     vf_is_true,
 )
 from benchmarks.clinical.alarms import (
+    alarm_rates,
     asystole,
     atrial_fibrillation,
     cinc2015,
     hand_held,
     noise,
     normal_records,
+    time_to_alarm,
     ventricular_fibrillation,
     ventricular_runs,
 )
@@ -47,9 +50,12 @@ from benchmarks.clinical.alarms.alarm_episodes import (
     episodes,
     of,
 )
+from benchmarks.clinical.alarms.by_leads import ByLeads, by_leads
 from benchmarks.clinical.alarms.copies import one_lead, written
 from benchmarks.clinical.alarms.daemon_command import DaemonCommand, Source
+from benchmarks.clinical.alarms.heart_rate_reference import FAST, SLOW, rate_events
 from benchmarks.clinical.alarms.joined import joined
+from benchmarks.clinical.alarms.record_set import RecordSet
 from benchmarks.clinical.alarms.report import (
     Distribution,
     Section,
@@ -58,6 +64,7 @@ from benchmarks.clinical.alarms.report import (
     markdown_table,
     rate,
 )
+from benchmarks.clinical.alarms.truth import not_right
 
 FS = 100.0
 
@@ -174,6 +181,94 @@ def test_a_high_alarm_is_true_where_what_it_says_was_so() -> None:
     assert [each.alarm for each in ventricular_runs.false_alarms(record, wrong, 6.0)] == wrong
     slow = ventricular_runs.false_alarms(record, [alarm(ASYSTOLE, 4, 0, 5)], 6.0)
     assert [each.beats for each in slow] == ["<NN>"]
+
+
+def beats(*intervals: float, flutter: tuple[Span, ...] = ()) -> RhythmReference:
+    """Normal beats so far apart, from 0 on."""
+    times = tuple(np.cumsum((0.0, *intervals)).tolist())
+    return RhythmReference("r", times[-1] + 1, times, ("N",) * len(times), flutter)
+
+
+def test_an_event_of_the_rate_is_so_many_beats_beyond_the_limit() -> None:
+    slow = beats(*[0.8] * 5, *[1.6] * 6, *[0.8] * 5, *[1.6] * 2, *[0.8] * 5)
+    (event,) = rate_events(slow, SLOW)
+    assert (event.span.begin, event.met, event.span.end) == pytest.approx((4.0, 8.8, 13.6))
+    assert rate_events(beats(*[0.8] * 5, 7.0, *[0.8] * 5), SLOW) == [], "a pause"
+    assert rate_events(slow, FAST) == []
+    fast = beats(*[0.8] * 5, *[0.4] * 20, *[0.8] * 9)
+    (event,) = rate_events(fast, FAST)
+    assert (event.span.begin, event.span.end) == pytest.approx((4.0, 12.0))
+    assert event.met == pytest.approx(4.0 + 0.4 * 11)
+    assert rate_events(replace(fast, flutter=(Span(5, 11),)), FAST) == []
+
+
+def test_a_rate_is_alarmed_so_long_after_its_first_beat() -> None:
+    record = beats(*[0.8] * 50, *[1.6] * 20, *[0.8] * 50)
+    (event,) = rate_events(record, SLOW)
+    begin, end = event.span
+
+    def outcome(*alarms: AlarmEpisode) -> Any:
+        (found,) = time_to_alarm.timed(record, alarms)
+        return found.outcome, found.delay
+
+    assert outcome() == ("missed", None)
+    assert outcome(alarm(TACHYCARDIA, begin + 5, begin, end)) == ("missed", None)
+    late, early = (alarm(BRADYCARDIA, begin + s, begin, end) for s in (8.0, -3.0))
+    assert outcome(late) == ("raised", pytest.approx(8.0))
+    assert outcome(late, early) == ("raised", 0.0)
+    assert outcome(alarm(ASYSTOLE, begin - 20, begin - 24, begin - 12)) == ("missed", None)
+    assert outcome(alarm(BRADYCARDIA, begin - 20, begin - 24, end)) == ("standing", None)
+
+
+def test_a_rate_alarm_is_true_where_beats_are_near_the_limit() -> None:
+    slow, fast = beats(*[1.5] * 9), beats(*[0.44] * 9)
+    bradycardia, tachycardia = (alarm(code, 5, 1, 5) for code in (BRADYCARDIA, TACHYCARDIA))
+    assert not_right([bradycardia, tachycardia], slow, 4.0) == [tachycardia]
+    assert not_right([bradycardia, tachycardia], fast, 4.0) == [bradycardia]
+    run = reference("NNVVVNN")
+    assert not_right([bradycardia, tachycardia, alarm(VF, 2, 1, 2)], run, 4.0) == [bradycardia]
+    other = alarm("beat.anomalous", 5, 1, 5)
+    assert not_right([other], slow, 4.0) == [other]
+
+
+def test_false_alarms_and_runs_of_a_record() -> None:
+    record = reference("N" * 100 + "VVV" + "N" * 100)
+    true, false = alarm(RUN, 52, 50, 52), alarm(RUN, 12, 10, 12)
+    technical = replace(false, kind="technical")
+    medium = replace(false, priority="medium")
+    found = alarm_rates.of_record(record, [true, false, technical, medium], 4.0)
+    assert (found.found, found.runs) == (1, 1)
+    assert found.false == [false]
+    assert found.alarms == [true, false, medium]
+
+
+def test_a_section_is_measured_with_one_lead_too(tmp_path: Path, model_file: Path) -> None:
+    pytest.importorskip("wfdb")
+    samples = np.zeros((500, 2), np.float32)
+    samples[::50] = 1.0
+    for name, leads in (("a", ("V1", "MLII")), ("b", ("II",))):
+        written(name, name, 250.0, leads, samples[:, : len(leads)], tmp_path)
+    seen: list[set[tuple[str, ...]]] = []
+
+    class Daemon(DaemonCommand):
+        def alarms(self, sources: Sequence[Source]) -> dict[str, list[AlarmEpisode]]:
+            seen.append({read_recording(source.path).leads for source in sources})
+            return {
+                each.name: [replace(alarm(VF, 1, 0, 1), record=each.record)] for each in sources
+            }
+
+    def evaluate(records: RecordSet) -> Section:
+        alarms = records.alarms(["a", "b"])
+        assert {name: x[0].record for name, x in alarms.items()} == {"a": "a", "b": "b"}
+        return normal_records.NormalRecords([], [], 1.0, [], [], [])
+
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    found = by_leads(evaluate)(RecordSet(tmp_path, Daemon(), AlarmLimits(), copies))
+    assert seen == [{("V1", "MLII"), ("II",)}, {("MLII",)}], "what has one lead is streamed once"
+    assert [f.name.rpartition(", ")[2] for f in found.figures()] == ["two leads"] * 2 + [
+        "one lead"
+    ] * 2
 
 
 def test_what_is_nearly_normal() -> None:
@@ -405,12 +500,15 @@ def test_every_section_reports_what_it_found() -> None:
         ventricular_runs.VentricularRuns(
             ["r"], 1.0, [], ventricular_runs.false_alarms(record, raised, 4.0), ec57, 0.0, 0
         ),
-        normal_records.NormalRecords(["r"], [0.0], 1.0, raised, ["<N>"] * len(raised)),
+        normal_records.NormalRecords(["r"], [0.0], 1.0, raised, ["<N>"] * 2, [True, False]),
         asystole.Asystole(4.0, [asystole.Cut("r", 1, 0.5, 1, 0.0, 4.4, False)]),
         ventricular_fibrillation.Database(
             "cudb", 1, detections, detections, ec57, 1.0, raised, [None] * len(raised)
         ),
         noise.Noise([noise.NoisyRecord("118e_6", 10, 5, 5, raised, [], [""] * len(raised))]),
+        alarm_rates.AlarmRates({"DS2": [alarm_rates.RecordAlarms(1.0, raised, raised[1:], 0, 0)]}),
+        time_to_alarm.TimeToAlarm({"svdb": time_to_alarm.timed(beats(*[1.6] * 9), raised)}),
+        ByLeads({"one lead": asystole.Asystole(4.0, [])}),
         hand_held.HandHeld({"r": "N"}, {"r": 1.0}, {"r": raised}),
         atrial_fibrillation.AtrialFibrillation(
             {"A": {"r": raised}, "N": {"s": raised}}, {"A": 0, "N": 1}

@@ -27,15 +27,18 @@ import typer
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import UsageError
 from benchmarks.clinical.alarms import (
+    alarm_rates,
     asystole,
     atrial_fibrillation,
     cinc2015,
     hand_held,
     noise,
     normal_records,
+    time_to_alarm,
     ventricular_fibrillation,
     ventricular_runs,
 )
+from benchmarks.clinical.alarms.by_leads import by_leads
 from benchmarks.clinical.alarms.daemon_command import HERE, MODEL, DaemonCommand
 from benchmarks.clinical.alarms.record_set import RecordSet
 from benchmarks.clinical.alarms.report import Section, markdown_table
@@ -44,11 +47,13 @@ EVALUATE: Mapping[str, Callable[[RecordSet], Section]] = {
     "cinc2015": cinc2015.evaluate,
     "hand-held": hand_held.evaluate,
     "af": atrial_fibrillation.evaluate,
-    "runs": ventricular_runs.evaluate,
-    "normal": normal_records.evaluate,
-    "vf": ventricular_fibrillation.evaluate,
+    "rates": by_leads(alarm_rates.evaluate),
+    "runs": by_leads(ventricular_runs.evaluate),
+    "normal": by_leads(normal_records.evaluate),
+    "time": by_leads(time_to_alarm.evaluate),
+    "vf": by_leads(ventricular_fibrillation.evaluate),
     "asystole": asystole.evaluate,
-    "noise": noise.evaluate,
+    "noise": by_leads(noise.evaluate),
 }
 
 

@@ -115,3 +115,8 @@ def raised(message: AlertLine, fs: float) -> float:
 def of(alarms: Iterable[AlarmEpisode], *codes: str) -> list[AlarmEpisode]:
     """Those of these codes."""
     return [alarm for alarm in alarms if alarm.code in codes]
+
+
+def of_patient(alarms: Iterable[AlarmEpisode]) -> list[AlarmEpisode]:
+    """Those that are about the patient, not about equipment."""
+    return [alarm for alarm in alarms if alarm.kind == PHYSIOLOGICAL]

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from beatgan.records import read_recording
-from benchmarks.clinical.alarms.alarm_episodes import AlarmEpisode, of
+from benchmarks.clinical.alarms.alarm_episodes import AlarmEpisode, of, of_patient
 from benchmarks.clinical.alarms.copies import written
 from benchmarks.clinical.alarms.daemon_command import Source
-from benchmarks.clinical.alarms.hand_held import NORMAL, of_patient, read_labels
+from benchmarks.clinical.alarms.hand_held import NORMAL, read_labels
 from benchmarks.clinical.alarms.joined import joined
 from benchmarks.clinical.alarms.record_set import RecordSet
 from benchmarks.clinical.alarms.report import Distribution, Figure, clock, columns, rate, share

@@ -95,7 +95,7 @@ class DaemonCommand:
             said = stderr.read().decode()
         if process.returncode:
             raise BeatganError(f"{self.checkout}: beatgan-daemon score failed: {said}")
-        return {s.name: episodes(messages.get(s.name, ()), s.name, *s.form) for s in sources}
+        return {s.name: episodes(messages.get(s.name, ()), s.record, *s.form) for s in sources}
 
 
 def alerts(lines: Iterable[bytes]) -> dict[str, list[AlertLine]]:

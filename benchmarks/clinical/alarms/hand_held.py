@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from beatgan.errors import UsageError
-from benchmarks.clinical.alarms.alarm_episodes import PHYSIOLOGICAL, PRIORITIES, AlarmEpisode
+from benchmarks.clinical.alarms.alarm_episodes import PRIORITIES, AlarmEpisode, of_patient
 from benchmarks.clinical.alarms.daemon_command import Source
 from benchmarks.clinical.alarms.record_set import RecordSet
 from benchmarks.clinical.alarms.report import Figure, clock, columns, rate
@@ -105,8 +105,3 @@ def read_labels(records: RecordSet) -> dict[str, str]:
         raise UsageError(f"{table}: no such file")
     with table.open(newline="") as file:
         return dict(list(csv.reader(file))[1:])
-
-
-def of_patient(alarms: Sequence[AlarmEpisode]) -> list[AlarmEpisode]:
-    """Those that are about the patient, not about equipment."""
-    return [alarm for alarm in alarms if alarm.kind == PHYSIOLOGICAL]

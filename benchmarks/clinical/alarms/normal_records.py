@@ -1,6 +1,7 @@
 """All alarms of whatever kind in records of which fewer than 1 % of the beats are abnormal.
 
 Abnormal is every reference beat of another AAMI class than N. Alarms are episodes, not messages.
+True ones, such as a bradycardia of such a record, are counted apart (`.truth`).
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ from beatgan_train.ec57.episodes import RhythmReference
 from benchmarks.clinical.alarms.alarm_episodes import AlarmEpisode
 from benchmarks.clinical.alarms.record_set import RecordSet
 from benchmarks.clinical.alarms.report import Figure, clock, columns, per_hour
+from benchmarks.clinical.alarms.truth import not_right
 
 ABNORMAL = 0.01
 
@@ -24,12 +26,19 @@ class NormalRecords:
     hours: float
     alarms: Sequence[AlarmEpisode]
     beats: Sequence[str]
+    true: Sequence[bool]  # whether the annotations account for each alarm
+
+    @property
+    def others(self) -> int:
+        """How many alarms there are, true ones apart."""
+        return len(self.alarms) - sum(self.true)
 
     def lines(self) -> Iterator[str]:
         """The rate, a row for each record."""
         yield f"all alarms: {per_hour(len(self.alarms), self.hours)}, {len(self.names)} records"
         for code, count in sorted(Counter(e.code for e in self.alarms).items()):
             yield f"  {code}: {per_hour(count, self.hours)}"
+        yield f"true ones apart: {per_hour(self.others, self.hours)}"
         yield f"held back: {sum(e.suppressed for e in self.alarms)}"
         yield ""
         codes = sorted({e.code for e in self.alarms})
@@ -41,16 +50,21 @@ class NormalRecords:
     def details(self) -> Iterator[str]:
         """Each alarm."""
         yield from columns(
-            ("alarm", "code", "priority", "raised", "onset", "end", "reference beats"),
+            ("alarm", "code", "priority", "raised", "onset", "end", "true", "reference beats"),
             [
-                (e.record, e.code, e.priority, *map(clock, (e.raised, e.onset, e.end)), beats)
-                for e, beats in zip(self.alarms, self.beats, strict=True)
+                (
+                    *(e.record, e.code, e.priority, *map(clock, (e.raised, e.onset, e.end))),
+                    *("yes" if true else "", beats),
+                )
+                for e, beats, true in zip(self.alarms, self.beats, self.true, strict=True)
             ],
         )
 
     def figures(self) -> Iterator[Figure]:
         """All alarms an hour."""
-        yield Figure("nearly normal records: alarms", per_hour(len(self.alarms), self.hours))
+        title = "nearly normal records: alarms"
+        yield Figure(title, per_hour(len(self.alarms), self.hours))
+        yield Figure(f"{title}, true ones apart", per_hour(self.others, self.hours))
 
     def _row(self, name: str, abnormal: float, codes: Sequence[str]) -> list[object]:
         count = Counter(e.code for e in self.alarms if e.record == name)
@@ -62,13 +76,18 @@ def evaluate(records: RecordSet) -> NormalRecords:
     references = [records.reference(name) for name in records.records("DS2")]
     normal = [each for each in references if is_nearly_normal(each)]
     raised = records.alarms([each.record for each in normal])
-    alarms = [(a, each.around(a.span)) for each in normal for a in raised[each.record]]
+    alarms = [
+        (alarm, each.around(alarm.span), not not_right([alarm], each, records.limits.asystole_s))
+        for each in normal
+        for alarm in raised[each.record]
+    ]
     return NormalRecords(
         [each.record for each in normal],
         [each.abnormal_share() for each in normal],
         sum(each.seconds for each in normal) / 3600,
-        [alarm for alarm, _ in alarms],
-        [beats for _, beats in alarms],
+        [alarm for alarm, _, _ in alarms],
+        [beats for _, beats, _ in alarms],
+        [true for _, _, true in alarms],
     )
 
 

@@ -2,8 +2,8 @@
 
 A run is three or more consecutive beats annotated V. It is found by a ventricular-run or
 fibrillation alarm that touches it: `beatgan_train.ec57.episodes.run_detection`. A high alarm is
-false where it touches, within the same tolerance, nothing that it could mean: a run or flutter, or,
-if it says asystole, a pause as long as that.
+false where it touches, within the same tolerance, nothing that it could mean
+(`benchmarks.clinical.alarms.truth`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,11 @@ from beatgan_train.ec57.episodes import (
     RhythmReference,
     Run,
     compare,
-    false_episodes,
     length,
     run_detection,
     union,
 )
-from benchmarks.clinical.alarms.alarm_episodes import ASYSTOLE, RUN, VF, AlarmEpisode
+from benchmarks.clinical.alarms.alarm_episodes import RUN, VF, AlarmEpisode
 from benchmarks.clinical.alarms.record_set import RecordSet
 from benchmarks.clinical.alarms.report import (
     Distribution,
@@ -30,8 +29,8 @@ from benchmarks.clinical.alarms.report import (
     per_hour,
     share,
 )
+from benchmarks.clinical.alarms.truth import not_right
 
-SLACK_S = 0.1  # by which an annotated pause may be shorter than the limit: R peaks differ
 FAST = 100.0  # beats a minute: what is slower is by definition no alarm
 
 
@@ -158,11 +157,7 @@ def false_alarms(
     reference: RhythmReference, high: Sequence[AlarmEpisode], pause_s: float
 ) -> list[FalseAlarm]:
     """Those ``high`` alarms that nothing in ``reference`` accounts for."""
-    pauses = reference.pauses(pause_s - SLACK_S)
     return [
         FalseAlarm(alarm, reference.around(alarm.span))
-        for alarm in high
-        if false_episodes(
-            pauses if alarm.code == ASYSTOLE else reference.ventricular, [alarm], RUN_TOLERANCE_S
-        )
+        for alarm in not_right(high, reference, pause_s)
     ]
