@@ -57,7 +57,10 @@ from benchmarks.clinical.alarms.heart_rate_reference import FAST, SLOW, rate_eve
 from benchmarks.clinical.alarms.joined import joined
 from benchmarks.clinical.alarms.record_set import RecordSet
 from benchmarks.clinical.alarms.report import (
+    ONE,
+    TWO,
     Distribution,
+    Figure,
     Section,
     clock,
     columns,
@@ -260,15 +263,13 @@ def test_a_section_is_measured_with_one_lead_too(tmp_path: Path, model_file: Pat
     def evaluate(records: RecordSet) -> Section:
         alarms = records.alarms(["a", "b"])
         assert {name: x[0].record for name, x in alarms.items()} == {"a": "a", "b": "b"}
-        return normal_records.NormalRecords([], [], 1.0, [], [], [])
+        return normal_records.NormalRecords("DS2", [], [], 1.0, [], [], [])
 
     copies = tmp_path / "copies"
     copies.mkdir()
     found = by_leads(evaluate)(RecordSet(tmp_path, Daemon(), AlarmLimits(), copies))
     assert seen == [{("V1", "MLII"), ("II",)}, {("MLII",)}], "what has one lead is streamed once"
-    assert [f.name.rpartition(", ")[2] for f in found.figures()] == ["two leads"] * 2 + [
-        "one lead"
-    ] * 2
+    assert [figure.leads for figure in found.figures()] == [TWO, TWO, ONE, ONE]
 
 
 def test_what_is_nearly_normal() -> None:
@@ -461,12 +462,13 @@ def test_each_fold_has_the_model_that_has_not_seen_it(tmp_path: Path, model_file
 def test_rates_and_tables_as_text() -> None:
     assert rate([0, 2, 1], [1, 1, 1]).startswith("1.00 (0.")
     assert rate([], []) == "none"
-    table = markdown_table({"this": {"a": "1", "b": "2"}, "other": {"a": "3"}})
+    this = [Figure("a", "1"), Figure("b", "2"), Figure("a", "3", ONE)]
+    table = markdown_table({"this": this, "other": [Figure("a", "4")]})
     assert table.splitlines() == [
-        "|  | this | other |",
-        "| --- | --- | --- |",
-        "| a | 1 | 3 |",
-        "| b | 2 |  |",
+        "|  | this, two leads | other, two leads | this, one lead |",
+        "| --- | --- | --- | --- |",
+        "| a | 1 | 4 | 3 |",
+        "| b | 2 |  |  |",
     ]
 
 
@@ -498,9 +500,9 @@ def test_every_section_reports_what_it_found() -> None:
     ec57 = EpisodeComparison(2, 1, 3, 1, 20.0, 30.0, 10.0)
     sections: list[Section] = [
         ventricular_runs.VentricularRuns(
-            ["r"], 1.0, [], ventricular_runs.false_alarms(record, raised, 4.0), ec57, 0.0, 0
+            "DS2", ["r"], 1.0, [], ventricular_runs.false_alarms(record, raised, 4.0), ec57, 0.0, 0
         ),
-        normal_records.NormalRecords(["r"], [0.0], 1.0, raised, ["<N>"] * 2, [True, False]),
+        normal_records.NormalRecords("DS2", ["r"], [0.0], 1.0, raised, ["<N>"] * 2, [True, False]),
         asystole.Asystole(4.0, [asystole.Cut("r", 1, 0.5, 1, 0.0, 4.4, False)]),
         ventricular_fibrillation.Database(
             "cudb", 1, detections, detections, ec57, 1.0, raised, [None] * len(raised)

@@ -147,16 +147,14 @@ def main(
             found[title] = measure(chosen, record_set, typer.echo, list_)
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
-    table = markdown_table({title: figures_of(each) for title, each in found.items()})
+    figures = {
+        title: [figure for section in each.values() for figure in section.figures()]
+        for title, each in found.items()
+    }
     if markdown is not None:
-        markdown.write_text(table)
+        markdown.write_text(markdown_table(figures))
     if against is not None:
-        typer.echo(table)
-
-
-def figures_of(found: Mapping[str, Section]) -> dict[str, str]:
-    """Every section's figures, by name."""
-    return {figure.name: figure.text for each in found.values() for figure in each.figures()}
+        typer.echo(markdown_table(figures))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from benchmarks.clinical.alarms.alarm_episodes import ASYSTOLE, AlarmEpisode
 from benchmarks.clinical.alarms.copies import written
 from benchmarks.clinical.alarms.daemon_command import Source
 from benchmarks.clinical.alarms.record_set import RecordSet
-from benchmarks.clinical.alarms.report import Distribution, Figure, clock, columns, share
+from benchmarks.clinical.alarms.report import ONE, TWO, Distribution, Figure, clock, columns, share
 
 SEED = 5
 CUTS = 5  # in each record
@@ -62,7 +62,7 @@ class Asystole:
             ("leads", "baseline", "cuts", "alarms", "least", "median", "most", f"+-{WITHIN_S:g} s"),
             [self._row(*form) for form in forms],
         )
-        yield from (f"{figure.name}: {figure.text}" for figure in self.figures())
+        yield from (f"{each.name}, {each.leads}: {each.text}" for each in self.figures())
 
     def details(self) -> Iterator[str]:
         """Each cut outside the bounds."""
@@ -77,9 +77,10 @@ class Asystole:
 
     def figures(self) -> Iterator[Figure]:
         """How many were alarmed when they should."""
-        hits = sum(map(self.is_right, self.cuts))
-        title = f"asystole within {self.limit:g} +- {WITHIN_S:g} s"
-        yield Figure(title, share(hits, len(self.cuts)))
+        for title, one in ((TWO, False), (ONE, True)):
+            some = [cut for cut in self.cuts if (cut.leads == 1) is one]
+            name = f"asystole within {self.limit:g} +- {WITHIN_S:g} s"
+            yield Figure(name, share(sum(map(self.is_right, some)), len(some)), title)
 
     def is_right(self, cut: Cut) -> bool:
         """Whether asystole was alarmed when it should."""

@@ -15,7 +15,7 @@ from benchmarks.clinical.alarms.daemon_command import Source
 from benchmarks.clinical.alarms.hand_held import NORMAL, read_labels
 from benchmarks.clinical.alarms.joined import joined
 from benchmarks.clinical.alarms.record_set import RecordSet
-from benchmarks.clinical.alarms.report import Distribution, Figure, clock, columns, rate, share
+from benchmarks.clinical.alarms.report import ONE, Distribution, Figure, clock, columns, rate, share
 
 CODE = "rhythm.atrial-fibrillation"
 AF = "A"
@@ -60,13 +60,14 @@ class AtrialFibrillation:
         yield Figure(
             f"CinC 2017 A, joined: {CODE} within {WITHIN_S:g} s",
             share(told, len(self.alarms[AF])),
+            ONE,
         )
-        false = len(self._first(NORMAL))
-        yield Figure(f"CinC 2017 N, joined: {CODE}, false", share(false, len(self.alarms[NORMAL])))
+        false = share(len(self._first(NORMAL)), len(self.alarms[NORMAL]))
+        yield Figure(f"CinC 2017 N, joined: {CODE}, false", false, ONE)
         for priority in ("high", "medium"):
             counts = [sum(e.priority == priority for e in x) for x in self.alarms[NORMAL].values()]
             title = f"CinC 2017 N, joined: {priority} an hour"
-            yield Figure(title, rate(counts, [STREAM_S / 3600] * len(counts)))
+            yield Figure(title, rate(counts, [STREAM_S / 3600] * len(counts)), ONE)
 
     def _first(self, label: str) -> dict[str, float]:
         """When it is told first, in those in which it is."""

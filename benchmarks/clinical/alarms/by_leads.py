@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from benchmarks.clinical.alarms.record_set import RecordSet
-from benchmarks.clinical.alarms.report import Figure, Section
+from benchmarks.clinical.alarms.report import ONE, TWO, Figure, Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class ByLeads:
             yield ""
 
     def figures(self) -> Iterator[Figure]:
-        """Each one's, with the leads in its name."""
+        """Each one's, with its leads."""
         for leads, section in self.sections.items():
             for figure in section.figures():
-                yield Figure(f"{figure.name}, {leads}", figure.text)
+                yield figure._replace(leads=leads)
 
 
 def by_leads(evaluate: Callable[[RecordSet], Section]) -> Callable[[RecordSet], ByLeads]:
@@ -42,4 +42,4 @@ def by_leads(evaluate: Callable[[RecordSet], Section]) -> Callable[[RecordSet], 
 
 def _evaluate(evaluate: Callable[[RecordSet], Section], records: RecordSet) -> ByLeads:
     one = records.with_one_lead()
-    return ByLeads({"two leads": evaluate(records), "one lead": evaluate(one)})
+    return ByLeads({TWO: evaluate(records), ONE: evaluate(one)})

@@ -29,7 +29,7 @@ from benchmarks.clinical.alarms.alarm_episodes import (
 from benchmarks.clinical.alarms.copies import one_lead
 from benchmarks.clinical.alarms.daemon_command import Source
 from benchmarks.clinical.alarms.record_set import RecordSet
-from benchmarks.clinical.alarms.report import Figure, clock, columns, share
+from benchmarks.clinical.alarms.report import ONE, TWO, Figure, clock, columns, share
 
 DATABASE, TABLE = "cinc2015", "ALARMS"
 LAST_S = 16.0
@@ -123,15 +123,17 @@ class Cinc2015:
         )
 
     def figures(self) -> Iterator[Figure]:
-        """The scores; with both leads also each kind."""
+        """The score and each kind, with both leads and with the first; the score of the second."""
         for result in self.results:
-            yield Figure(f"CinC 2015 score, {result.leads}", result.score())
-        for result in self.results:
+            if result.leads == SECOND:
+                yield Figure(f"CinC 2015: score, {SECOND}", result.score(), ONE)
+                continue
+            leads = TWO if result.leads == BOTH else ONE
+            yield Figure("CinC 2015: score", result.score(), leads)
             for kind in MEANT_BY:
                 raised, held = _shares(result, kind)
-                title = f"{kind.replace('_', ' ').lower()}, {result.leads}"
-                yield Figure(f"{title}: true raised", raised)
-                yield Figure(f"{title}: false held back", held)
+                yield Figure(f"CinC 2015, {kind}: true ones raised", raised, leads)
+                yield Figure(f"CinC 2015, {kind}: false ones held back", held, leads)
 
 
 def _shares(result: LeadsResult, kind: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from beatgan.errors import UsageError
 from benchmarks.clinical.alarms.alarm_episodes import PRIORITIES, AlarmEpisode, of_patient
 from benchmarks.clinical.alarms.daemon_command import Source
 from benchmarks.clinical.alarms.record_set import RecordSet
-from benchmarks.clinical.alarms.report import Figure, clock, columns, rate
+from benchmarks.clinical.alarms.report import ONE, Figure, clock, columns, rate
 
 DATABASE, LABELS = "cinc2017", "REFERENCE.csv"
 NORMAL = "N"
@@ -71,7 +71,7 @@ class HandHeld:
         for label, names in self._by_label():
             for priority in ("high", "medium"):
                 title = f"CinC 2017 {label}: {priority} an hour"
-                yield Figure(title, self._rate(names, priority))
+                yield Figure(title, self._rate(names, priority), ONE)
 
     def _by_label(self) -> list[tuple[str, list[str]]]:
         return [

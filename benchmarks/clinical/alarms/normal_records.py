@@ -19,8 +19,9 @@ ABNORMAL = 0.01
 
 @dataclass(frozen=True, slots=True)
 class NormalRecords:
-    """The alarms of the nearly normal ones among the chosen records, with the beats around each."""
+    """The alarms of the nearly normal ones among the records ``title``, with the beats around each."""
 
+    title: str
     names: Sequence[str]
     abnormal: Sequence[float]  # the share of each record's beats
     hours: float
@@ -62,7 +63,7 @@ class NormalRecords:
 
     def figures(self) -> Iterator[Figure]:
         """All alarms an hour."""
-        title = "nearly normal records: alarms"
+        title = f"{self.title}, nearly normal records: alarms"
         yield Figure(title, per_hour(len(self.alarms), self.hours))
         yield Figure(f"{title}, true ones apart", per_hour(self.others, self.hours))
 
@@ -82,6 +83,7 @@ def evaluate(records: RecordSet) -> NormalRecords:
         for alarm in raised[each.record]
     ]
     return NormalRecords(
+        records.names or "DS2",
         [each.record for each in normal],
         [each.abnormal_share() for each in normal],
         sum(each.seconds for each in normal) / 3600,

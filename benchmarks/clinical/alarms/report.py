@@ -11,12 +11,15 @@ import numpy as np
 
 from beatgan_train.evaluation.bootstrap import draw, interval, ratios
 
+TWO, ONE = "two leads", "one lead"
+
 
 class Figure(NamedTuple):
-    """One thing worth comparing with another release: its name, and the figure as text."""
+    """One thing worth comparing with another release: its name, the figure as text, the leads."""
 
     name: str
     text: str
+    leads: str = TWO
 
 
 class Section(Protocol):
@@ -81,13 +84,26 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     ]
 
 
-def markdown_table(columns: Mapping[str, Mapping[str, str]]) -> str:
-    """A table in Markdown: a row for each figure, a column for each of ``columns``."""
-    names = dict.fromkeys(name for figures in columns.values() for name in figures)
+def markdown_table(measured: Mapping[str, Sequence[Figure]]) -> str:
+    """A table in Markdown: a row for each figure, columns by leads and by what was ``measured``."""
+    cells = {
+        (each.name, each.leads, title): each.text
+        for title, figures in measured.items()
+        for each in figures
+    }
+    heads = [
+        (leads, title)
+        for leads in (TWO, ONE)
+        for title in measured
+        if any(key[1:] == (leads, title) for key in cells)
+    ]
     rows = [
-        ["", *columns],
-        ["---"] * (1 + len(columns)),
-        *([name, *(figures.get(name, "") for figures in columns.values())] for name in names),
+        ["", *(f"{title}, {leads}" for leads, title in heads)],
+        ["---"] * (1 + len(heads)),
+        *(
+            [name, *(cells.get((name, *head), "") for head in heads)]
+            for name in dict.fromkeys(name for name, _, _ in cells)
+        ),
     ]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

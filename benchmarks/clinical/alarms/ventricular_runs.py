@@ -53,11 +53,12 @@ class FalseAlarm:
 
 @dataclass(frozen=True, slots=True)
 class VentricularRuns:
-    """The figures of the records ``names``; ``shown``: how long a high alarm stood, in seconds.
+    """The figures of the records ``names``, together ``title``; ``shown``: how long a high alarm stood, in seconds.
 
     ``suppressed``: high alarms held back, as far as a later message of the same code says so.
     """
 
+    title: str
     names: Sequence[str]
     hours: float
     detections: Sequence[RunDetection]
@@ -103,9 +104,11 @@ class VentricularRuns:
     def figures(self) -> Iterator[Figure]:
         """Runs found and how soon, false alarms."""
         hits = [each.delay for each in self.detections if each.delay is not None]
-        yield Figure("ventricular runs found", share(len(hits), len(self.detections)))
-        yield Figure("delay after a run's third beat, s", str(Distribution.of(hits)))
-        yield Figure("false high alarms", per_hour(len(self.false), self.hours))
+        yield Figure(
+            f"{self.title}: ventricular runs found", share(len(hits), len(self.detections))
+        )
+        yield Figure(f"{self.title}: delay after a run's third beat, s", str(Distribution.of(hits)))
+        yield Figure(f"{self.title}: false high alarms", per_hour(len(self.false), self.hours))
 
     def _each_record(self) -> list[str]:
         rows = []
@@ -125,6 +128,7 @@ def evaluate(records: RecordSet) -> VentricularRuns:
     high = {name: [e for e in raised[name] if e.priority == "high"] for name in names}
     pause_s = records.limits.asystole_s
     return VentricularRuns(
+        records.names or "DS2",
         names,
         sum(r.seconds for r in references) / 3600,
         [detection(run, high[r.record]) for r in references for run in r.runs()],
