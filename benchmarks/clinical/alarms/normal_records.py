@@ -19,7 +19,7 @@ ABNORMAL = 0.01
 
 @dataclass(frozen=True, slots=True)
 class NormalRecords:
-    """The alarms of the nearly normal ones among the records ``title``, with the beats around each."""
+    """The alarms of the nearly normal ones of the records ``title``, with the beats around."""
 
     title: str
     names: Sequence[str]

@@ -53,9 +53,10 @@ class FalseAlarm:
 
 @dataclass(frozen=True, slots=True)
 class VentricularRuns:
-    """The figures of the records ``names``, together ``title``; ``shown``: how long a high alarm stood, in seconds.
+    """The figures of the records ``names``, together ``title``.
 
-    ``suppressed``: high alarms held back, as far as a later message of the same code says so.
+    ``shown``: how long a high alarm stood, in seconds. ``suppressed``: high alarms held back, as
+    far as a later message of the same code says so.
     """
 
     title: str
