@@ -28,6 +28,7 @@ from beatgan_train.ec57.episodes import (
 )
 from benchmarks.clinical.alarms import (
     alarm_rates,
+    annotated_fibrillation,
     asystole,
     atrial_fibrillation,
     cinc2015,
@@ -232,6 +233,29 @@ def test_a_rate_alarm_is_true_where_beats_are_near_the_limit() -> None:
     assert not_right([bradycardia, tachycardia, alarm(VF, 2, 1, 2)], run, 4.0) == [bradycardia]
     other = alarm("beat.anomalous", 5, 1, 5)
     assert not_right([other], slow, 4.0) == [other]
+
+
+def test_a_rhythm_lasts_until_the_next_one(tmp_path: Path) -> None:
+    wfdb = pytest.importorskip("wfdb")
+    samples = np.zeros((10_000, 1))
+    wfdb.wrsamp("x", 100, ["mV"], ["II"], samples, fmt=["16"], write_dir=str(tmp_path))
+    marks = [(10, "(N"), (2000, "(AFIB"), (6000, "(AFL"), (7000, "(N"), (9000, "(AFIB")]
+    places, notes = zip(*marks, strict=True)
+    symbols = ["+"] * len(marks)
+    folder = str(tmp_path)
+    wfdb.wrann("x", "atr", np.array(places), symbols, aux_note=list(notes), write_dir=folder)
+    either = annotated_fibrillation.rhythms(tmp_path / "x", "(AFIB", "(AFL")
+    assert either == (Span(20, 70), Span(90, 100))
+    assert annotated_fibrillation.rhythms(tmp_path / "x", "(AFIB")[0] == Span(20, 60)
+
+
+def test_fibrillation_of_the_atria_is_told_so_long_after_it_begins() -> None:
+    code = atrial_fibrillation.CODE
+    delay = annotated_fibrillation.delay
+    assert delay(Span(20, 70), []) is None
+    assert delay(Span(20, 70), [alarm(code, 80, 20, 90)]) is None
+    assert delay(Span(20, 70), [alarm(code, 10, 0, 90)]) == 0.0
+    assert delay(Span(20, 70), [alarm(code, 60, 20, 90), alarm(code, 40, 20, 50)]) == 20.0
 
 
 def test_false_alarms_and_runs_of_a_record() -> None:
@@ -511,6 +535,13 @@ def test_every_section_reports_what_it_found() -> None:
         alarm_rates.AlarmRates({"DS2": [alarm_rates.RecordAlarms(1.0, raised, raised[1:], 0, 0)]}),
         time_to_alarm.TimeToAlarm({"svdb": time_to_alarm.timed(beats(*[1.6] * 9), raised)}),
         ByLeads({"one lead": asystole.Asystole(4.0, [])}),
+        annotated_fibrillation.AnnotatedFibrillation(
+            "mitdb",
+            1.0,
+            [annotated_fibrillation.Stretch("r", Span(0, 40), None)],
+            raised,
+            EpisodeComparison(),
+        ),
         hand_held.HandHeld({"r": "N"}, {"r": 1.0}, {"r": raised}),
         atrial_fibrillation.AtrialFibrillation(
             {"A": {"r": raised}, "N": {"s": raised}}, {"A": 0, "N": 1}

@@ -28,6 +28,7 @@ from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import UsageError
 from benchmarks.clinical.alarms import (
     alarm_rates,
+    annotated_fibrillation,
     asystole,
     atrial_fibrillation,
     cinc2015,
@@ -47,6 +48,7 @@ EVALUATE: Mapping[str, Callable[[RecordSet], Section]] = {
     "cinc2015": cinc2015.evaluate,
     "hand-held": hand_held.evaluate,
     "af": atrial_fibrillation.evaluate,
+    "af-annotated": by_leads(annotated_fibrillation.evaluate),
     "rates": by_leads(alarm_rates.evaluate),
     "runs": by_leads(ventricular_runs.evaluate),
     "normal": by_leads(normal_records.evaluate),
