@@ -11,14 +11,14 @@ from beatgan.alarms.detector import AlarmEvent
 from beatgan.beat_classes import BeatClass
 from beatgan.types import Phase, Score
 
-BEATS_AT = "{beats} at {heart_rate}/min"
+BEATS_AT = "{count} beats at {heart_rate}/min"
 HEART_RATE = "heart rate {heart_rate}/min"
 LEAD = "{lead}"
 
-# For each code its name, which a subtype replaces, and what is said of it: a part is left out
-# where one of the facts in it is not known. See `_known` for the facts that there are.
+# For each code its name, which a subtype replaces, and what is said of it. A part is left out where
+# a fact in it is not known, and so is the count before a name. See `_known` for the facts.
 WORDS: Mapping[AlarmCode, tuple[str, ...]] = {
-    AlarmCode.ANOMALOUS_BEATS: ("anomalous beats", "{beats}", "the worst {worst}", HEART_RATE),
+    AlarmCode.ANOMALOUS_BEATS: ("{count} anomalous beats", "the worst {worst}", HEART_RATE),
     AlarmCode.VENTRICULAR_FIBRILLATION: (
         "ventricular fibrillation or flutter",
         "for {duration_s:.1f} s",
@@ -50,7 +50,7 @@ def sentence(event: AlarmEvent, heart_rate: float | None, fs: float) -> str:
         return ""
     known = _known(event, heart_rate)
     name, *parts = WORDS[event.code]
-    said = [str(known.get("subtype", name))]
+    said = [str(known.get("subtype", _name(name, known)))]
     said += [part.format_map(known) for part in (*parts, LEAD) if _fields(part) <= known.keys()]
     text = ", ".join(said)
     if event.phase is Phase.END and event.end is not None:
@@ -65,7 +65,7 @@ def _known(event: AlarmEvent, heart_rate: float | None) -> dict[str, object]:
     all_facts: dict[str, object] = {
         "subtype": facts.subtype,
         "heart_rate": rate,
-        "beats": None if facts.beats is None else _count(facts.beats),
+        "count": facts.beats,
         "duration_s": facts.duration_s,
         "limit": facts.limit,
         "lead": None if event.lead is None else _lead(event.lead),
@@ -76,10 +76,6 @@ def _known(event: AlarmEvent, heart_rate: float | None) -> dict[str, object]:
 
 def _lead(name: str) -> str:
     return name if name.lower().startswith("lead") else f"lead {name}"
-
-
-def _count(beats: int) -> str:
-    return "1 beat" if beats == 1 else f"{beats} beats"
 
 
 def _rate(rate: float, limit: float | None) -> str:
@@ -93,6 +89,10 @@ def _worst(score: Score | None) -> str | None:
     if score is None or score.beat_class is None or score.probabilities is None:
         return None
     return f"{CLASSES[score.beat_class]} ({max(score.probabilities):.0%})"
+
+
+def _name(name: str, known: Mapping[str, object]) -> str:
+    return name.format_map(known) if _fields(name) <= known.keys() else name.partition("} ")[2]
 
 
 def _fields(part: str) -> set[str]:

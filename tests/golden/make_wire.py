@@ -144,7 +144,7 @@ def messages() -> list[dict[str, str]]:
     told |= {"probabilities": chances, "components": {"error": 1.5, "distance": 2.0}}
     told["components"]["prematurity"] = -0.25
     told |= {"heart_rate": 78.4, "strip": strip}
-    told |= {"text": "anomalous beats, 3 beats, the worst ventricular (95%), heart rate 78/min"}
+    told |= {"text": "3 anomalous beats, the worst ventricular (95%), heart rate 78/min"}
     worst = alert | {"phase": "update", "explanation": None, "class": "V"}
     status: dict[str, Any] = {"v": 1, "type": "status", **head, "state": "gap", "sample": 7200}
     status |= {"time_ns": EPOCH + 20000000000, "fs": 360.0, "leads": ["MLII", "V5"]}

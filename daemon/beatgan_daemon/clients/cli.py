@@ -12,8 +12,10 @@ from beatgan.errors import UsageError
 from beatgan.protocol.control import encode_stream
 from beatgan.protocol.names import stream_of_record
 from beatgan.records import Recording, read_recording
-from beatgan_daemon.clients import client, stream_table
+from beatgan_daemon.clients import client, explain_picture, explain_text, stream_table
+from beatgan_daemon.clients import episode as episodes
 from beatgan_daemon.clients import watch as watching
+from beatgan_daemon.playback import output_file
 from beatgan_daemon.playback import replay as replaying
 from beatgan_daemon.security import curve
 from beatgan_daemon.security.allow_list import Role
@@ -120,6 +122,35 @@ def alerts(
         for body in found:
             sys.stdout.buffer.write(body + b"\n")
             sys.stdout.buffer.flush()
+
+
+@app.command()
+def explain(
+    episode: Annotated[str, typer.Argument(metavar="ID", help="the alert's `id`")],
+    png: Annotated[
+        Path | None, typer.Option("--png", metavar="FILE", help="draw it here, with matplotlib")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="JSON Lines of `score`, instead of a daemon"),
+    ] = None,
+    connect: ControlEndpoint = CONTROL,
+    key: Key = None,
+    server_key: ServerKey = None,
+) -> None:
+    """Show why there is an alarm: the ECG, the worst beat, what its score is made of."""
+    if file is None:
+        found = client.fetch_alerts(connect, configure=_configure(key, server_key))
+    else:
+        found = episodes.lines_of(file)
+    told = episodes.episode(found, episode, connect if file is None else str(file))
+    if png is not None:
+        with output_file.writing(png, option="--png") as target:
+            explain_picture.draw(told, target)
+        return
+    console = Console()
+    for line in explain_text.lines(told, console.width, console.encoding):
+        typer.echo(line)
 
 
 @app.command()

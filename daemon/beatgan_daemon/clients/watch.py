@@ -253,28 +253,36 @@ def marks_for(encoding: str) -> Mapping[str, str]:
 
 
 def describe(alert: AlertMessage, marks: Mapping[str, str] = MARKS) -> Text:
-    """One line: when said, of which stream and lead, how urgent, what, how sure, of which class,
-    since when, how late, and its id. ``marks``: for each phase, and for a repeat."""
+    """One line: when said, of which stream, how urgent, what in a sentence, how sure, since when,
+    how late, and its id. ``marks``: for each phase, and for a repeat."""
     mark = marks["repeat"] if alert.repeat else marks.get(alert.phase, "?")
     line = Text(f"{mark} {_clock(alert.raised_ns)}  ")
     line.append(f"{alert.stream:<10}  ")
     line.append(f"{alert.priority.upper():<6}", style=PRIORITY_STYLE.get(alert.priority, ""))
     line.append(f"  {alert.code:<21} {alert.phase:<6}", style="bold")
-    if alert.lead is not None:
-        line.append(f"  {alert.lead}")
-    if alert.score is not None and alert.threshold is not None:
-        sign = ">" if alert.score > alert.threshold else "<="
-        line.append(f"  score {alert.score:.3f} {sign} {alert.threshold:.3f}")
-    if alert.beat_class:
-        line.append(f"  class {alert.beat_class}")
-    if alert.beats:
-        line.append(f"  {len(alert.beats)} beat{'s' if len(alert.beats) > 1 else ''}")
+    for word in _what(alert):
+        line.append(f"  {word}")
     for word in _standing(alert):
         line.append(f"  {word}", style="bold")
     delay = alert.delay_ms.condition + alert.delay_ms.signal
     line.append(f"  began {_clock(alert.onset_ns)}, delay {delay:.0f} ms", style="dim")
     line.append(f"  {alert.id}", style="dim")
     return line
+
+
+def _what(alert: AlertMessage) -> Iterator[str]:
+    """What the alarm is: in a sentence, which an earlier daemon does not say, and by its score."""
+    if alert.text:
+        yield alert.text
+    elif alert.lead is not None:
+        yield alert.lead
+    if alert.score is not None and alert.threshold is not None:
+        sign = ">" if alert.score > alert.threshold else "<="
+        yield f"score {alert.score:.3f} {sign} {alert.threshold:.3f}"
+    if alert.beat_class and not alert.text:
+        yield f"class {alert.beat_class}"
+    if alert.beats and not alert.text:
+        yield f"{len(alert.beats)} beat{'s' if len(alert.beats) > 1 else ''}"
 
 
 def _standing(alert: AlertMessage) -> Iterator[str]:

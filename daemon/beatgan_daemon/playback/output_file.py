@@ -16,11 +16,13 @@ NEW_MODE = 0o666  # of a new file, less the umask
 
 
 @contextmanager
-def writing(out: Path | None, inputs: Sequence[str] = ()) -> Iterator[IO[bytes]]:
+def writing(
+    out: Path | None, inputs: Sequence[str] = (), option: str = "--out"
+) -> Iterator[IO[bytes]]:
     """To write to; what stood in the file ``out`` stays until the block ends without an error.
 
     None is standard output. A pipe or a device is written to as it is. Raises UsageError where
-    ``out`` cannot be written, or is one of the ``inputs``.
+    ``out``, which ``option`` says, cannot be written, or is one of the ``inputs``.
     """
     if out is None:
         yield sys.stdout.buffer
@@ -29,7 +31,7 @@ def writing(out: Path | None, inputs: Sequence[str] = ()) -> Iterator[IO[bytes]]
     if target.exists():
         for each in inputs:
             if any(target.samefile(part) for part in files_of(each) if part.exists()):
-                raise UsageError(f"--out {out}: is one of the recordings to be read, {each}")
+                raise UsageError(f"{option} {out}: is one of the recordings to be read, {each}")
     try:
         if target.exists() and not target.is_file():
             with target.open("wb") as file:
@@ -38,7 +40,7 @@ def writing(out: Path | None, inputs: Sequence[str] = ()) -> Iterator[IO[bytes]]
         with _replacing(target) as file:
             yield file
     except OSError as error:
-        raise UsageError(f"--out {out}: {error.strerror}") from None
+        raise UsageError(f"{option} {out}: {error.strerror}") from None
 
 
 @contextmanager

@@ -36,6 +36,8 @@ def test_a_lead_is_called_one_once() -> None:
 def test_what_is_not_known_is_left_out() -> None:
     run = event(AlarmCode.VENTRICULAR_RUN, beats=3)
     assert sentence(run, None, FS) == "ventricular run"
+    beats = event(AlarmCode.ANOMALOUS_BEATS)
+    assert sentence(beats, None, FS) == "anomalous beats"
 
 
 def test_a_rate_is_told_beside_its_limit() -> None:
@@ -58,7 +60,7 @@ def test_an_end_says_how_long_it_lasted() -> None:
 def test_anomalous_beats_say_what_the_worst_looks_like() -> None:
     worst = scored(4, (0.02, 0.01, 0.95, 0.02, 0.0))
     beats = replace(event(AlarmCode.ANOMALOUS_BEATS, beats=5), worst=worst)
-    text = "anomalous beats, 5 beats, the worst ventricular (95%), heart rate 72/min"
+    text = "5 anomalous beats, the worst ventricular (95%), heart rate 72/min"
     assert sentence(beats, 72.1, FS) == text
 
 
@@ -70,7 +72,7 @@ def test_every_alarm_of_a_patient_has_words(code: AlarmCode) -> None:
 
 @pytest.mark.parametrize("code", list(WORDS))
 def test_every_part_can_be_said(code: AlarmCode) -> None:
-    known = event(code, lead="V5", beats=1, duration_s=2.0, limit=40.0)
+    known = event(code, lead="V5", beats=5, duration_s=2.0, limit=40.0)
     said = sentence(replace(known, worst=scored(1, (0.1, 0.2, 0.3, 0.2, 0.2))), 30.0, FS)
     assert len(said.split(", ")) == 1 + len(WORDS[code])
     assert said.endswith("lead V5")

@@ -67,6 +67,12 @@ def test_a_line_says_the_class_of_the_worst_beat_where_there_is_one() -> None:
     assert "class" not in describe(alert()).plain
 
 
+def test_a_line_says_the_sentence_once() -> None:
+    text = "2 anomalous beats, the worst ventricular (95%), heart rate 72/min, lead II"
+    line = describe(alert(text=text, beat_class="V")).plain
+    assert f"start   {text}  score 5.250 > 3.500  began" in line
+
+
 def test_a_technical_alert_needs_no_score() -> None:
     line = describe(alert(phase="end", score=None)).plain
     assert line.startswith("○ ")

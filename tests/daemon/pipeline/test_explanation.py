@@ -57,7 +57,7 @@ def test_the_patients_own_beat_is_beside_the_anomalous_one(patient: Floats) -> N
 def test_the_parts_of_the_score_are_told(patient: Floats) -> None:
     told = alert(patient, Student(amplitude=10.0))
     assert told["components"] == {"distance": pytest.approx(told["score"], abs=1e-6)}
-    assert told["text"].startswith("anomalous beats, 2 beats, heart rate ")
+    assert told["text"].startswith("2 anomalous beats, heart rate ")
 
 
 def test_how_far_normal_beats_lie_from_what_is_expected_is_told(patient: Floats) -> None:
