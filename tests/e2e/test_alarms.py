@@ -196,13 +196,13 @@ def beats(*intervals: float, flutter: tuple[Span, ...] = ()) -> RhythmReference:
 def test_an_event_of_the_rate_is_so_many_beats_beyond_the_limit() -> None:
     slow = beats(*[0.8] * 5, *[1.6] * 6, *[0.8] * 5, *[1.6] * 2, *[0.8] * 5)
     (event,) = rate_events(slow, SLOW)
-    assert (event.span.begin, event.met, event.span.end) == pytest.approx((4.0, 8.8, 13.6))
+    assert (event.span.begin, event.met, event.span.end) == pytest.approx((4.0, 10.4, 13.6))
     assert rate_events(beats(*[0.8] * 5, 7.0, *[0.8] * 5), SLOW) == [], "a pause"
     assert rate_events(slow, FAST) == []
     fast = beats(*[0.8] * 5, *[0.4] * 20, *[0.8] * 9)
     (event,) = rate_events(fast, FAST)
     assert (event.span.begin, event.span.end) == pytest.approx((4.0, 12.0))
-    assert event.met == pytest.approx(4.0 + 0.4 * 11)
+    assert event.met == pytest.approx(4.0 + 0.4 * 15)
     assert rate_events(replace(fast, flutter=(Span(5, 11),)), FAST) == []
 
 

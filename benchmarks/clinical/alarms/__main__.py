@@ -9,14 +9,15 @@ section's module.
     python -m benchmarks.clinical.alarms --data DIR --half odd vf           cudb's other half
     python -m benchmarks.clinical.alarms --data DIR --set alarms.vt_rate=110 runs
     python -m benchmarks.clinical.alarms --data DIR --against ../release --markdown alarms.md
-`--against` measures another checkout, too: its own code and model file, by the same counting.
+`--against` measures another checkout, too: its own code and model file as shipped, by the same
+counting.
 `--fold-models FILE` is for coefficients that were fitted to these records: a JSON object that
 names, for a record, the model file that has not seen it, relative to FILE; other records take
 `--model`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -139,7 +140,7 @@ def main(
     daemons = {"this": daemon}
     if against is not None:
         other = against.resolve()
-        daemons["other"] = replace(daemon, checkout=other, model=other / MODEL, fold_models={})
+        daemons["other"] = DaemonCommand(other, other / MODEL, processes=processes)
     found: dict[str, dict[str, Section]] = {}
     for title, each in daemons.items():
         with TemporaryDirectory(prefix="alarms-") as folder:

@@ -1,15 +1,15 @@
 """Where annotated beats are too fast or too slow, after the CinC 2015 challenge's definitions.
 
 Too fast: 17 beats in a row above 140/min. Too slow: 5 in a row below 40/min. The rate of some beats
-is that of the median interval between them, so that one pause is no bradycardia; an event begins
-and ends with an interval that is itself beyond the limit. Beats in annotated flutter or
-fibrillation do not count. Knows no alarm.
+is beyond a limit where both the mean and the median interval between them are, so that one pause is
+no bradycardia; an event begins and ends with an interval that is so itself. Beats in annotated
+flutter or fibrillation do not count. Knows no alarm.
 """
 
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 from typing import NamedTuple
 
 from beatgan_train.ec57.episodes import RhythmReference, Span
@@ -58,7 +58,8 @@ def _stretches(reference: RhythmReference, definition: Definition) -> Iterator[t
     for first in range(len(time) - definition.beats + 1):
         some = time[first : first + definition.beats]
         pairs = list(itertools.pairwise(some))
-        if not definition.met(median(b - a for a, b in pairs)):
+        intervals = [b - a for a, b in pairs]
+        if not (definition.met(median(intervals)) and definition.met(fmean(intervals))):
             continue
         beyond = [(a, b) for a, b in pairs if definition.met(b - a)]
         if beyond and not any(Span(some[0], some[-1]).touches(f) for f in reference.flutter):

@@ -92,7 +92,7 @@ class Noise:
                 f"{sum(e.priority == priority for e in high)} {priority}"
                 for priority in ("high", "medium")
             )
-            yield Figure(f"nstdb {snr[1:].replace('_', '-')} dB: alarms in noise", text)
+            yield Figure(f"nstdb {int(snr[1:].replace('_', '-'))} dB: alarms in noise", text)
 
 
 def _count(alarms: Sequence[AlarmEpisode], kind: str) -> str:
