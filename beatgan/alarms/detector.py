@@ -107,7 +107,7 @@ class BeatEpisode(Struct):
     others: int = 0  # scored beats in a row that do not belong to it
     count: int | None = None  # its beats so far; None in a state of an earlier version
     rate: float | None = None  # of its beats in beats a minute, as of its last event
-    rr_ms: list[float] = field(
+    intervals_ms: list[float] = field(
         default_factory=list
     )  # before each of its beats since, but the first
 
@@ -116,8 +116,10 @@ class BeatEpisode(Struct):
         """An episode of these beats, one or more; the scores have arrays of their own."""
         beats = [score.beat.sample for score in scores]
         worst = max(scores, key=lambda score: score.value_or_neginf)
-        rr_ms = [score.beat.rr_ms for score in scores[1:] if score.beat.rr_ms is not None]
-        return cls(beats[0], known_at, beats[-1], beats, worst, count=len(beats), rr_ms=rr_ms)
+        intervals = [score.beat.rr_ms for score in scores[1:] if score.beat.rr_ms is not None]
+        return cls(
+            beats[0], known_at, beats[-1], beats, worst, count=len(beats), intervals_ms=intervals
+        )
 
     def add(self, score: Score) -> None:
         """One more of its beats."""
@@ -127,7 +129,7 @@ class BeatEpisode(Struct):
         if self.count is not None:
             self.count += 1
         if score.beat.rr_ms is not None:
-            self.rr_ms.append(score.beat.rr_ms)
+            self.intervals_ms.append(score.beat.rr_ms)
         if self.worst is None or score.value_or_neginf > self.worst.value_or_neginf:
             self.worst = score.with_own_arrays()
 
@@ -156,9 +158,9 @@ class BeatEpisode(Struct):
 
     def _update_rate(self) -> None:
         """By the beats since the last event, unless a single interval would decide it."""
-        if len(self.rr_ms) > 1 or (self.rr_ms and self.rate is None):
-            self.rate = 60_000 / median(self.rr_ms)
-        self.rr_ms = []
+        if len(self.intervals_ms) > 1 or (self.intervals_ms and self.rate is None):
+            self.rate = 60_000 / median(self.intervals_ms)
+        self.intervals_ms = []
 
     def update(self, code: AlarmCode, known_at: int, interval: float) -> Sequence[AlarmEvent]:
         """An update, if there is news and the last event is ``interval`` samples ago."""

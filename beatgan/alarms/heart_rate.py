@@ -108,7 +108,7 @@ class HeartRateDetector:
         since, state.since = state.since, None
         if state.onset is None:
             state.onset = since
-            facts = Facts(heart_rate=self.rate(known_at), limit=self._limit(code))
+            facts = Facts(limit=self._limit(code))
             return (episode_event(code, Phase.START, since, since, known_at, facts),)
         onset, state.onset = state.onset, None
         return (episode_event(code, Phase.END, onset, since, known_at),)

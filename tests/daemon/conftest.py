@@ -45,7 +45,9 @@ class DistanceScorer(SaysAllAtOnce):
         apart = -4.0 if beat.distance is None else beat.distance
         value = None if beat.quality is Quality.UNUSABLE else apart + 0.1 * beat.prematurity
         error = (beat.window - beat.template) ** 2
-        return Score(beat, value, self.threshold, beat.template, error)
+        terms = np.array([np.nan, apart, 0.1 * beat.prematurity, np.nan], np.float32)
+        score = Score(beat, value, self.threshold, beat.template, error)
+        return score if value is None else replace(score, terms=terms)
 
 
 class ClassifyingScorer(DistanceScorer):

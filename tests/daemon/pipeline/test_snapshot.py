@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.model.calibration import shares
 from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Alert, Beat, Chunk, Floats, Phase, Score
@@ -341,6 +342,20 @@ def test_intact_bytes_of_something_else_are_no_snapshot(body: bytes) -> None:
         decode(HEAD.pack(b"bgan", 1, crc32(body)) + body)
 
 
+def test_what_explains_an_alarm_survives(patient: Floats, new_revising_scorer: NewScorer) -> None:
+    bed = Bed(new_revising_scorer(), chunk(patient[:15_000], 0))
+    assert all(len(score.terms) == 4 for score in scores_in(decode(bed.save())) if score.value)
+    whole = Bed(new_revising_scorer(), chunk(patient, 0))
+    after = Bed(new_revising_scorer(), decode(bed.save()))
+    after.send(chunk(patient[15_000:], 15_000))
+    assert list(map(explained, bed.alerts + after.alerts)) == list(map(explained, whole.alerts))
+
+
+def explained(alert: Alert) -> tuple[object, ...]:
+    parts = () if alert.worst is None else tuple(shares(alert.worst).items())
+    return alert.text, alert.heart_rate, parts
+
+
 def test_a_front_end_of_another_version_costs_the_patients_own_beat_alone(
     patient: Floats, new_scorer: NewScorer
 ) -> None:
@@ -363,6 +378,7 @@ LATER_FIELDS = {
     "lead_distances",
     "awaiting",
     "latest_beat",
+    *("facts", "count", "rate", "intervals_ms", "terms"),
 }
 
 
