@@ -29,7 +29,7 @@ _decode = msgspec.json.Decoder(AlertLine).decode
 class Source:
     """A recording on disk (WFDB, without a suffix), and the database's record it was made of.
 
-    Its file's name names the stream: it must be another one's neither.
+    Its file's name is the stream's, so no two may have the same.
     """
 
     path: Path
