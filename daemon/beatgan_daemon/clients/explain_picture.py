@@ -199,14 +199,15 @@ def _draw_beat(page: _Page, beat: Beat, top: float) -> None:
     ms = 1000 * np.arange(len(window)) / explanation.fs
     own = page.axes(LEFT, top, 84.0, PANELS - 12.0)
     likely = ", ".join(f"{n} {p:.0%}" for n, p in beat.probabilities.items() if p >= LIKELY)
-    own.set_title("worst beat" + (f" ({likely})" if likely else "") + " and the patient's own")
+    own.set_title("worst beat and the patient's own")
     if explanation.reference is UNSET:
         own.text(0.5, 0.9, "no own beat known yet", transform=own.transAxes, color=SOFT)
     else:
         reference = np.array(explanation.reference)
         own.fill_between(ms, reference, window, color=WORST, alpha=0.12, linewidth=0)
         own.plot(ms, reference, color=OWN, linewidth=1.6, label="the patient's own")
-    own.plot(ms, window, color=WORST, linewidth=1.6, label="worst beat")
+    label = f"worst beat ({likely})" if likely else "worst beat"
+    own.plot(ms, window, color=WORST, linewidth=1.6, label=label)
     own.legend(loc="upper right")
     _draw_saliency(own, np.array(explanation.error), ms)
     copy = page.axes(LEFT + 92.0, top, 84.0, PANELS - 12.0)

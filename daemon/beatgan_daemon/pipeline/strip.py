@@ -43,18 +43,16 @@ def strip_of(segment: Segment, end: int) -> RhythmStrip | None:
 
 def _with_signal(samples: Floats, preferred: Sequence[int]) -> list[int]:
     """The first LEADS columns that carry a signal; others where there are too few."""
-    lost = np.isnan(samples)
-    highest = np.where(lost, -np.inf, samples).max(axis=0)
-    lowest = np.where(lost, np.inf, samples).min(axis=0)
-    moves = highest - lowest > MOVES_MV
+    leads = np.ascontiguousarray(samples.T)
+    moves = np.fmax.reduce(leads, axis=1) - np.fmin.reduce(leads, axis=1) > MOVES_MV  # NaN: no
     return sorted(preferred, key=lambda column: not moves[column])[:LEADS]
 
 
 def _units(millivolt: Floats) -> tuple[float, float]:
     """(scale, offset): mV a unit and units at 0 mV, so that all fits into 16 bits."""
-    known = millivolt[~np.isnan(millivolt)].astype(np.float64)
-    if np.abs(known).max(initial=0.0) <= FITS_MV:
+    flat = millivolt.reshape(-1)
+    low, high = float(np.fmin.reduce(flat)), float(np.fmax.reduce(flat))
+    if not max(-low, high) > FITS_MV:  # or all is lost
         return SCALE, 0.0
-    low, high = float(known.min()), float(known.max())
     scale = max(SCALE, (high - low) / UNITS)
     return scale, -float(round((high + low) / 2 / scale))
