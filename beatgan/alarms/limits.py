@@ -1,4 +1,4 @@
-"""When alarms begin, are updated and end: every limit there is, with its default.
+"""When alarms begin, are updated and end, and how much ECG their alerts show: every limit there is.
 
 The defaults were chosen on DS1 and, for fibrillation, on the odd records of cudb
 (docs/operations.md says what each means). Knows no alarm's logic.

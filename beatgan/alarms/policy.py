@@ -285,7 +285,7 @@ class EpisodePolicy:
             explains=event.explains,
             condition_ms=1000 * (event.known_at - event.at) / self._fs,
             suppressed=suppressed,
-            text=sentence(event, rate, self._fs),
+            text=sentence(event, rate, self._fs, self._state.suspended),
             heart_rate=rate,
         )
 

@@ -9,11 +9,12 @@ from string import Formatter
 from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import AlarmEvent
 from beatgan.beat_classes import BeatClass
-from beatgan.types import Phase, Score
+from beatgan.types import Kind, Phase, Score
 
 BEATS_AT = "{count} beats at {heart_rate}/min"
+NOBODY_WATCHED = "no lead is usable"
 HEART_RATE = "heart rate {heart_rate}/min"
-LEAD = "{lead}"
+AT_LAST = ("{lead}", "{suspended}")  # of every alarm
 
 # For each code its name, which a subtype replaces, and what is said of it. A part is left out where
 # a fact in it is not known, and so is the count before a name. See `_known` for the facts.
@@ -41,24 +42,27 @@ CLASSES: Mapping[BeatClass, str] = {
 }
 
 
-def sentence(event: AlarmEvent, heart_rate: float | None, fs: float) -> str:
+def sentence(
+    event: AlarmEvent, heart_rate: float | None, fs: float, suspended: bool = False
+) -> str:
     """The sentence for an event of a stream with ``fs`` samples a second.
 
-    ``heart_rate``: as the message says it, None where unknown. Empty for a code without words.
+    ``heart_rate``: as the message says it, None where unknown. ``suspended``: whether no lead is
+    usable. Empty for a code without words.
     """
     if event.code not in WORDS:
         return ""
-    known = _known(event, heart_rate)
+    known = _known(event, heart_rate, suspended)
     name, *parts = WORDS[event.code]
     said = [str(known.get("subtype", _name(name, known)))]
-    said += [part.format_map(known) for part in (*parts, LEAD) if _fields(part) <= known.keys()]
+    said += [part.format_map(known) for part in (*parts, *AT_LAST) if _fields(part) <= known.keys()]
     text = ", ".join(said)
     if event.phase is Phase.END and event.end is not None:
         text += f"; over after {(event.end - event.onset) / fs:.1f} s"
     return text
 
 
-def _known(event: AlarmEvent, heart_rate: float | None) -> dict[str, object]:
+def _known(event: AlarmEvent, heart_rate: float | None, suspended: bool) -> dict[str, object]:
     """The facts that are known, by the names that parts of a sentence use."""
     facts = event.facts
     rate = None if heart_rate is None else _rate(heart_rate, facts.limit)
@@ -69,6 +73,7 @@ def _known(event: AlarmEvent, heart_rate: float | None) -> dict[str, object]:
         "duration_s": facts.duration_s,
         "limit": facts.limit,
         "lead": None if event.lead is None else _lead(event.lead),
+        "suspended": NOBODY_WATCHED if suspended and event.kind is Kind.TECHNICAL else None,
         "worst": _worst(event.worst),
     }
     return {name: fact for name, fact in all_facts.items() if fact is not None}

@@ -119,6 +119,7 @@ def test_live_equals_offline(
     assert sum("revised" in beat for beat in beats) > 400
 
     same = ["code", "phase", "priority", "onset_sample", "end_sample", "score", "class", "beats"]
+    same += ["text", "heart_rate", "probabilities", "components", "explanation"]
     alerts = [[m.get(k) for k in same] for m in live if m["type"] == "alert"]
     expected = [[m.get(k) for k in same] for m in offline if m["type"] == "alert"]
     assert len(alerts) > 3

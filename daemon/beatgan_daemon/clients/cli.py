@@ -1,6 +1,7 @@
 """The commands of those who talk to a daemon: parse, call. What they do is written elsewhere."""
 
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -139,8 +140,9 @@ def explain(
     server_key: ServerKey = None,
 ) -> None:
     """Show why there is an alarm: the ECG, the worst beat, what its score is made of."""
+    found: Iterable[bytes]
     if file is None:
-        found = client.fetch_alerts(connect, configure=_configure(key, server_key))
+        found = client.fetch_episode(connect, episode, configure=_configure(key, server_key))
     else:
         found = episodes.lines_of(file)
     told = episodes.episode(found, episode, connect if file is None else str(file))

@@ -4,6 +4,7 @@ Knows the wire and nothing of the daemon.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from time import monotonic, sleep
 from typing import Any, NamedTuple, Self
 
@@ -28,6 +29,8 @@ STEP_S = 0.1  # how soon a signal to stop is seen
 PATIENCE_S = 30.0  # with a daemon that cannot read its journal now
 END_S = 1.0  # for the connection to end: a name server may not answer
 AGAIN_S = 0.5  # between questions to it
+LATEST = 2**63 - 1  # no alert has this number: asked for, it tells the next one's
+STRETCH = 500  # alerts looked through at once for an episode, the latest first
 
 
 class NoAnswerError(UsageError):
@@ -170,6 +173,54 @@ def fetch_alerts(
     """
     with Client(endpoint, configure=configure, timeout=timeout) as client:
         yield from _pages(lambda n: _patiently(client.alerts, n, patience), since)
+
+
+class _Key(msgspec.Struct):
+    n: int
+    id: str
+    phase: str
+
+
+def fetch_episode(
+    endpoint: str,
+    episode: str,
+    *,
+    configure: ConfigureSocket | None = None,
+    timeout: float = TIMEOUT_S,
+    patience: float = PATIENCE_S,
+) -> list[bytes]:
+    """The JSON of the episode's alerts, in order, as far as the daemon's journal has them.
+
+    The latest alerts are looked through first, back to the episode's start. Raises as
+    `fetch_alerts` does.
+    """
+    found: list[bytes] = []
+    with Client(endpoint, configure=configure, timeout=timeout) as client:
+        ask = partial(_patiently, client.alerts, patience=patience)
+        header = ask(LATEST).header
+        end, begun = header.next, False
+        while end > header.oldest and not begun:
+            since = max(header.oldest, end - STRETCH)
+            stretch: list[bytes] = []
+            for body in _pages(ask, since):
+                key = _key(body)
+                if key.n >= end:
+                    break
+                if key.id == episode:
+                    stretch.append(body)
+                    begun = begun or key.phase == "start"
+            found, end = stretch + found, since
+    return found
+
+
+def _key(body: bytes) -> _Key:
+    try:
+        return _key_decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise NoAnswerError(f"not an alert: {error}") from None
+
+
+_key_decoder = msgspec.json.Decoder(_Key)
 
 
 def active(

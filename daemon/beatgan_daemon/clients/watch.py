@@ -18,7 +18,7 @@ from beatgan.errors import UsageError
 from beatgan.protocol.messages import AlertMessage, decode_alert
 from beatgan.protocol.names import ALERTS
 from beatgan_daemon import zmq_endpoints
-from beatgan_daemon.clients.client import END_S, Client, Page
+from beatgan_daemon.clients.client import END_S, LATEST, Client, Page
 from beatgan_daemon.security.curve import ConfigureSocket
 
 POLL_MS = 200  # how soon a signal to stop is seen
@@ -28,7 +28,6 @@ MARKS = {"start": "●", "update": "·", "end": "○", "repeat": "↻"}
 ASCII_MARKS = {"start": "*", "update": ".", "end": "o", "repeat": "@"}  # for other terminals
 CHECKS_S = (2.0, 10.0)  # after a connection, then each time: whether something was missed
 RETRY_S = (2.0, 5.0, 15.0, 30.0)  # where nobody answered that
-LATEST = 2**63 - 1  # no alert has this number: asked for, it tells the next one's
 REMEMBERED = 10_000  # alerts shown lately, which are not shown again
 CONNECTION: dict[int, str] = {
     zmq.EVENT_HANDSHAKE_SUCCEEDED: "connected to",

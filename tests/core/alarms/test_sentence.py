@@ -33,6 +33,13 @@ def test_a_lead_is_called_one_once() -> None:
     assert sentence(event(AlarmCode.FLAT, lead="Lead II"), None, FS) == "flat line, Lead II"
 
 
+def test_a_technical_alarm_says_that_nobody_is_watched() -> None:
+    flat = event(AlarmCode.FLAT, lead="V5")
+    assert sentence(flat, None, FS, suspended=True) == "flat line, lead V5, no lead is usable"
+    slow = event(AlarmCode.BRADYCARDIA, limit=40.0)
+    assert "usable" not in sentence(slow, 31.4, FS, suspended=True)
+
+
 def test_what_is_not_known_is_left_out() -> None:
     run = event(AlarmCode.VENTRICULAR_RUN, beats=3)
     assert sentence(run, None, FS) == "ventricular run"

@@ -22,6 +22,7 @@ from beatgan_daemon.clients.client import (
     acknowledge,
     active,
     fetch_alerts,
+    fetch_episode,
     follow_alerts,
 )
 from beatgan_daemon.sockets.control_socket import ControlSocket
@@ -90,6 +91,26 @@ def test_all_pages_come(served: Served) -> None:
     assert list(fetch_alerts(served.endpoint, 2498)) == [b'{"n":2498}', b'{"n":2499}']
     assert list(fetch_alerts(served.endpoint, 2500)) == []
     assert len(list(active(served.endpoint))) == 2500
+
+
+def told(n: int, episode: str, phase: str) -> JournalEntry:
+    body = json.dumps({"id": episode, "n": n, "phase": phase}).encode()
+    return JournalEntry(n, episode, "bed", phase, body)
+
+
+@pytest.mark.parametrize("ends", [501, 1400])
+def test_an_episode_is_found_from_the_latest_alert_backwards(ends: int) -> None:
+    others = [told(n, f"e{n}", "start") for n in range(1500)]
+    others[0] = told(0, "wanted", "update")  # before its start: of an earlier life, say
+    for n, phase in ((500, "start"), (ends, "end")):
+        others[n] = told(n, "wanted", phase)
+    with Served(0) as served:
+        served.append(*others)
+        while len(list(fetch_alerts(served.endpoint))) < 1500:
+            pass
+        found = fetch_episode(served.endpoint, "wanted")
+        assert [json.loads(body)["n"] for body in found] == [500, ends]
+        assert fetch_episode(served.endpoint, "nobody") == []
 
 
 def test_an_episode_is_acknowledged_or_unknown(served: Served) -> None:

@@ -205,11 +205,12 @@ def test_the_command_takes_a_file_or_asks_the_daemon(
     assert png.read_bytes().startswith(b"\x89PNG")
     asked: list[str] = []
 
-    def journal(endpoint: str, **_: object) -> list[bytes]:
+    def journal(endpoint: str, episode: str, **_: object) -> list[bytes]:
+        assert episode == wanted
         asked.append(endpoint)
         return [body for body in bodies if b'"type":"alert"' in body]
 
-    monkeypatch.setattr("beatgan_daemon.clients.client.fetch_alerts", journal)
+    monkeypatch.setattr("beatgan_daemon.clients.client.fetch_episode", journal)
     run = CliRunner().invoke(app, ["explain", wanted, "--connect", "tcp://127.0.0.1:1"])
     assert "8 anomalous beats" in run.output
     assert asked == ["tcp://127.0.0.1:1"]
