@@ -7,6 +7,7 @@ figure. Matplotlib is an extra of this package, imported when a picture is asked
 from dataclasses import dataclass
 from math import ceil, floor
 from typing import IO, TYPE_CHECKING, Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from msgspec import UNSET
@@ -50,7 +51,8 @@ def draw(episode: Episode, file: IO[bytes]) -> None:
     traces = _traces(episode)
     strip = sum(trace.room for trace in traces) + (BELOW_STRIP if traces else 0.0)
     panels = 0.0 if episode.worst is None else PANELS + BELOW_PANELS
-    with rc_context(STYLE):
+    with rc_context(STYLE), catch_warnings():
+        simplefilter("ignore", UserWarning)  # a lead's name may have letters that no font has
         page = _Page(Figure, TOP + strip + panels + BOTTOM)
         page.write(episode.sentence, LEFT, 9.0, size=13, weight="bold", color=INK)
         page.write(episode.circumstances, LEFT, 15.0, color=SOFT)

@@ -163,6 +163,7 @@ def test_a_curve_in_dots() -> None:
         {"strip": strip_of(np.full((3600, 2), np.nan, np.float32))},
         {"strip": strip_of(np.linspace(-9, 9, 10800, dtype=np.float32)[:, np.newaxis])},
         {"strip": strip_of(np.zeros((1, 1), np.float32))},
+        {"strip": replace(strip_of(np.zeros((99, 1), np.float32)), leads=("\u5fc3$_",))},
     ],
 )
 def test_whatever_there_is_can_be_explained(more: dict[str, Any]) -> None:
