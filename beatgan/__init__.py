@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from beatgan.alarms.irregularity import Irregularity
     from beatgan.alarms.limits import AlarmLimits
     from beatgan.alarms.policy import EpisodePolicy
     from beatgan.alarms.ventricular_beat import VentricularClassifier
@@ -24,6 +25,7 @@ __all__ = [
     "BeatganError",
     "EpisodePolicy",
     "Frontend",
+    "Irregularity",
     "PreprocessSpec",
     "RhythmStatus",
     "Score",
@@ -39,6 +41,7 @@ _MODULES = {
     "BeatganError": "beatgan.errors",
     "EpisodePolicy": "beatgan.alarms.policy",
     "Frontend": "beatgan.frontend",
+    "Irregularity": "beatgan.alarms.irregularity",
     "PreprocessSpec": "beatgan.spec",
     "RhythmStatus": "beatgan.types",
     "Score": "beatgan.types",

@@ -66,11 +66,26 @@ class VentricularCoefficients:
     least_score_excess: float
 
 
+@dataclass(frozen=True, slots=True)
+class AtrialFibrillationCoefficients:
+    """Log odds of atrial fibrillation: see ``beatgan.alarms.irregularity``."""
+
+    sample_entropy: float
+    scatter: float
+    trend: float
+    recurrence: float
+    rr: float
+    normal_share: float
+    p_wave: float
+    offset: float
+
+
 # The fields of the spec that each group's features depend on, by the group's name.
 DEPENDS_ON: Mapping[str, tuple[str, ...]] = {
     "noise": ("rate", "highpass_hz", "lowpass_hz", "before", "after", "align"),
     "vf": ("rate", "highpass_hz", "lowpass_hz"),
     "ventricular": ("rate", "highpass_hz", "lowpass_hz", "before", "after", "scale"),
+    "atrial_fibrillation": ("rate", "highpass_hz", "lowpass_hz", "before"),
 }
 GROUPS = tuple(DEPENDS_ON)
 
@@ -86,6 +101,7 @@ class AlarmCoefficients:
     noise: NoiseCoefficients
     vf: VfCoefficients
     ventricular: VentricularCoefficients
+    atrial_fibrillation: AtrialFibrillationCoefficients
     fitted_to: tuple[tuple[str, Any], ...]
 
     def __post_init__(self) -> None:

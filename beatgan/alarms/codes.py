@@ -12,9 +12,13 @@ class AlarmCode(StrEnum):
     ANOMALOUS_BEATS = "beat.anomalous"
     VENTRICULAR_FIBRILLATION = "rhythm.ventricular-fibrillation"  # or ventricular flutter
     ASYSTOLE = "rhythm.asystole"
+    PAUSE = "rhythm.pause"
     VENTRICULAR_RUN = "rhythm.ventricular-run"  # ventricular tachycardia, sustained or not
     TACHYCARDIA = "rhythm.tachycardia"
     BRADYCARDIA = "rhythm.bradycardia"
+    ATRIAL_FIBRILLATION = "rhythm.atrial-fibrillation"  # suspected
+    VENTRICULAR_COUPLET = "rhythm.ventricular-couplet"  # so many an hour
+    VENTRICULAR_BIGEMINY = "rhythm.ventricular-bigeminy"  # so many an hour
     GAP = "signal.gap"
     FLAT = "signal.flat"
     SATURATED = "signal.saturated"
@@ -48,9 +52,13 @@ _PRIORITIES = {
     AlarmCode.ANOMALOUS_BEATS: Priority.MEDIUM,
     AlarmCode.VENTRICULAR_FIBRILLATION: Priority.HIGH,
     AlarmCode.ASYSTOLE: Priority.HIGH,
+    AlarmCode.PAUSE: Priority.MEDIUM,
     AlarmCode.VENTRICULAR_RUN: Priority.HIGH,
     AlarmCode.TACHYCARDIA: Priority.MEDIUM,
     AlarmCode.BRADYCARDIA: Priority.MEDIUM,
+    AlarmCode.ATRIAL_FIBRILLATION: Priority.LOW,
+    AlarmCode.VENTRICULAR_COUPLET: Priority.LOW,
+    AlarmCode.VENTRICULAR_BIGEMINY: Priority.LOW,
     AlarmCode.GAP: Priority.LOW,
     AlarmCode.FLAT: Priority.LOW,
     AlarmCode.SATURATED: Priority.LOW,

@@ -17,6 +17,7 @@ class Facts(Struct, frozen=True, gc=False):
     ``heart_rate``: in beats a minute, where the condition has one of its own (of a run, its beats';
     else the policy adds the patient's). ``beats``: how many the episode has so far. ``duration_s``:
     for how long the condition has held. ``limit``: what was passed, in the unit of what passed it.
+    ``per_hour``: how often it was found in the latest hour.
     """
 
     subtype: Subtype | None = None
@@ -24,6 +25,7 @@ class Facts(Struct, frozen=True, gc=False):
     beats: int | None = None
     duration_s: float | None = None
     limit: float | None = None
+    per_hour: int | None = None
 
 
 NO_FACTS = Facts()

@@ -28,10 +28,14 @@ class AlarmLimits:
     vt_beats: int = 3  # this many ventricular beats in a row ...
     vt_rate: float = 100.0  # ... this fast are a run
     asystole_s: float = 4.0  # without a beat
+    pause_s: float = 3.0  # from one beat to the next; shorter than an asystole
     vf_log_odds_limit: float = 1.75  # log odds that begin an episode; it ends at 0
+    af_log_odds_limit: float = 0.75  # log odds that begin an episode; it ends at -1
     tachycardia_rate: float = 140.0  # a faster heart raises an alarm
     bradycardia_rate: float = 40.0  # and so does a slower one
     heart_rate_delay_s: float = 10.0  # for how long it must be so
+    couplets_per_hour: int = 5  # so many ventricular couplets in the latest hour raise an alarm
+    bigeminy_per_hour: int = 1  # and so many stretches of ventricular bigeminy
     update_s: float = 10.0  # an episode is updated at most this often, while it has news
     technical_delay_s: float = 60.0  # for how long a lead must fail while another is usable
     refractory_s: float = 60.0  # after an episode, until the next of its code may begin
@@ -53,14 +57,26 @@ class AlarmLimits:
                 "alarms: need bradycardia_rate < tachycardia_rate, "
                 f"got {self.bradycardia_rate:g} and {self.tachycardia_rate:g}"
             )
-        for name in ("clear_beats", "vt_beats", "burst"):
+        counts = "clear_beats", "vt_beats", "burst", "couplets_per_hour", "bigeminy_per_hour"
+        for name in counts:
             if getattr(self, name) < 1:
                 raise UsageError(f"alarms: {name} must be 1 or more, got {getattr(self, name)}")
         if not self.asystole_s >= MIN_ASYSTOLE_S:
             raise UsageError(
                 f"alarms: asystole_s must be {MIN_ASYSTOLE_S:g} or more, got {self.asystole_s:g}"
             )
-        for name in ("vt_rate", "vf_log_odds_limit", "bradycardia_rate", "max_per_hour"):
+        if not 0 < self.pause_s <= self.asystole_s:
+            raise UsageError(
+                "alarms: need 0 < pause_s <= asystole_s, "
+                f"got {self.pause_s:g} and {self.asystole_s:g}"
+            )
+        for name in (
+            "vt_rate",
+            "vf_log_odds_limit",
+            "af_log_odds_limit",
+            "bradycardia_rate",
+            "max_per_hour",
+        ):
             if not getattr(self, name) > 0:
                 raise UsageError(f"alarms: {name} must be above 0, got {getattr(self, name):g}")
         for name in ("heart_rate_delay_s", "update_s", "technical_delay_s", "refractory_s"):

@@ -6,34 +6,45 @@ stream.
 
 from collections.abc import Mapping
 from math import inf
-from typing import cast
 
 from msgspec import Struct, field
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from beatgan.alarms import (
     anomalous_beats,
     asystole,
+    atrial_fibrillation,
     heart_rate,
+    pause,
     technical,
+    ventricular_ectopy,
     ventricular_fibrillation,
     ventricular_run,
 )
 from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import AlarmDetector, AlarmEvent, AlarmInput, FinalScore
+from beatgan.alarms.irregularity import Irregularity
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.sentence import sentence
 from beatgan.alarms.ventricular_beat import VentricularClassifier
 from beatgan.types import Alert, Condition, Kind, Phase, Priority, RhythmStatus, Score, SignalChange
 
-DetectorStates = tuple[
-    anomalous_beats.State,
-    technical.State,
-    asystole.State,
-    ventricular_fibrillation.State,
-    ventricular_run.State,
-    heart_rate.State,
-]
+
+class DetectorStates(Struct, array_like=True):
+    """What the detectors remember, in this order. A new one comes last, with a default.
+
+    So the state of an earlier version, which ends sooner, can be read.
+    """
+
+    anomalous_beats: anomalous_beats.State
+    technical: technical.State
+    asystole: asystole.State
+    ventricular_fibrillation: ventricular_fibrillation.State
+    ventricular_run: ventricular_run.State
+    heart_rate: heart_rate.State
+    pauses: pause.State = field(default_factory=pause.State)
+    atrial: atrial_fibrillation.State = field(default_factory=atrial_fibrillation.State)
+    ectopy: ventricular_ectopy.State = field(default_factory=ventricular_ectopy.State)
 
 
 # Alarms without a heart rate: there is none, or nobody can tell it.
@@ -86,12 +97,23 @@ class EpisodePolicy:
     priority.
     """
 
-    def __init__(self, limits: AlarmLimits, ventricular: VentricularClassifier, fs: float) -> None:
+    def __init__(
+        self,
+        limits: AlarmLimits,
+        ventricular: VentricularClassifier,
+        fs: float,
+        irregularity: Irregularity | None = None,
+    ) -> None:
+        """For a stream of ``fs`` samples a second.
+
+        Without ``irregularity`` atrial fibrillation is never suspected.
+        """
         self._limits, self._fs = limits, fs
         self._technical = technical.TechnicalDetector(limits)
         self._heart_rate = heart_rate.HeartRateDetector(limits, fs)
         self._by_final_scores: list[AlarmDetector] = [
-            anomalous_beats.AnomalousBeatsDetector(limits, fs)
+            anomalous_beats.AnomalousBeatsDetector(limits, fs),
+            ventricular_ectopy.VentricularEctopyDetector(limits, fs),
         ]
         self._by_first_scores: list[AlarmDetector] = [
             self._technical,
@@ -99,8 +121,11 @@ class EpisodePolicy:
             ventricular_fibrillation.VentricularFibrillationDetector(limits, fs),
             ventricular_run.VentricularRunDetector(limits, ventricular, fs),
             self._heart_rate,
+            pause.PauseDetector(limits, fs),
+            atrial_fibrillation.AtrialFibrillationDetector(limits, irregularity, fs),
         ]
-        self._detectors = self._by_final_scores + self._by_first_scores
+        anomalous, ectopy = self._by_final_scores
+        self._detectors = [anomalous, *self._by_first_scores, ectopy]  # as in `DetectorStates`
         self._state = PolicyState(self._detector_states())
         self._suppressed: list[AlarmCode] = []
 
@@ -183,7 +208,7 @@ class EpisodePolicy:
     def restore(self, state: PolicyState) -> None:
         """Go on where the policy was that saved ``state``."""
         self._state = state
-        for detector, remembered in zip(self._detectors, state.detectors, strict=True):
+        for detector, remembered in zip(self._detectors, astuple(state.detectors), strict=True):
             detector.state = remembered
 
     def _tell(self, *inputs: AlarmInput) -> list[Alert]:
@@ -199,7 +224,7 @@ class EpisodePolicy:
         return alerts
 
     def _detector_states(self) -> DetectorStates:
-        return cast(DetectorStates, tuple(detector.state for detector in self._detectors))
+        return DetectorStates(*(detector.state for detector in self._detectors))
 
     # --- episodes are numbered, or held back --------------------------------------------------
 

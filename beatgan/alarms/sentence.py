@@ -14,6 +14,7 @@ from beatgan.types import Kind, Phase, Score
 BEATS_AT = "{count} beats at {heart_rate}/min"
 NOBODY_WATCHED = "no lead is usable"
 HEART_RATE = "heart rate {heart_rate}/min"
+PER_HOUR = "{per_hour} in the last hour"
 AT_LAST = ("{lead}", "{suspended}")  # of every alarm
 
 # For each code its name, which a subtype replaces, and what is said of it. A part is left out where
@@ -25,9 +26,13 @@ WORDS: Mapping[AlarmCode, tuple[str, ...]] = {
         "for {duration_s:.1f} s",
     ),
     AlarmCode.ASYSTOLE: ("asystole", "no beat for {duration_s:.1f} s"),
+    AlarmCode.PAUSE: ("pause", "no beat for {duration_s:.1f} s"),
     AlarmCode.VENTRICULAR_RUN: ("ventricular run", BEATS_AT),
     AlarmCode.TACHYCARDIA: ("tachycardia", HEART_RATE, "above {limit:g}"),
     AlarmCode.BRADYCARDIA: ("bradycardia", HEART_RATE, "below {limit:g}"),
+    AlarmCode.ATRIAL_FIBRILLATION: ("atrial fibrillation suspected", HEART_RATE),
+    AlarmCode.VENTRICULAR_COUPLET: ("ventricular couplets", PER_HOUR),
+    AlarmCode.VENTRICULAR_BIGEMINY: ("ventricular bigeminy", PER_HOUR),
     AlarmCode.GAP: ("signal lost",),
     AlarmCode.FLAT: ("flat line",),
     AlarmCode.SATURATED: ("signal at the amplifier's limit",),
@@ -72,6 +77,7 @@ def _known(event: AlarmEvent, heart_rate: float | None, suspended: bool) -> dict
         "count": facts.beats,
         "duration_s": facts.duration_s,
         "limit": facts.limit,
+        "per_hour": facts.per_hour,
         "lead": None if event.lead is None else _lead(event.lead),
         "suspended": NOBODY_WATCHED if suspended and event.kind is Kind.TECHNICAL else None,
         "worst": _worst(event.worst),

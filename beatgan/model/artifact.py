@@ -17,6 +17,7 @@ from typing import IO, Any, Literal
 import torch
 from torch import nn
 
+from beatgan.alarms.irregularity import Irregularity
 from beatgan.alarms.ventricular_beat import VentricularClassifier
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError, BeatganError
@@ -209,6 +210,7 @@ def _check(
         )
     coefficients.check_fits(spec)
     VentricularClassifier(spec, coefficients.ventricular)
+    Irregularity(spec, coefficients.atrial_fibrillation)
 
 
 def _check_weights(networks: Networks) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from beatgan.alarms.irregularity import Irregularity
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.policy import EpisodePolicy
 from beatgan.alarms.ventricular_beat import VentricularClassifier
@@ -82,7 +83,8 @@ class SelfTest:
     ) -> list[Alert]:
         """Those of ``events``, whose beats have these ``scores``, each ``revised`` or not."""
         ventricular = VentricularClassifier(spec, coefficients.ventricular)
-        policy = EpisodePolicy(AlarmLimits(), ventricular, self.fs)
+        irregularity = Irregularity(spec, coefficients.atrial_fibrillation)
+        policy = EpisodePolicy(AlarmLimits(), ventricular, self.fs, irregularity)
         scored = zip(scores, [None, *revised], strict=False)
         alerts: list[Alert] = []
         for event in events:

@@ -328,11 +328,13 @@ def coefficients(
     model: Annotated[
         Path | None,
         typer.Option(
-            help="The model to whose scores ventricular beats are fitted.", dir_okay=False
+            help="The model to whose scores ventricular beats and rhythms are fitted.",
+            dir_okay=False,
         ),
     ] = None,
 ) -> None:
-    """Refit the alarms' coefficients to mitdb, nstdb and cudb, beside the present ones."""
+    """Refit the alarms' coefficients to mitdb, nstdb and cudb, and with a model to svdb and
+    cinc2017, beside the present ones."""
     fitting.run(data, out, model, typer.echo)
     typer.echo(f"wrote {out}")
 

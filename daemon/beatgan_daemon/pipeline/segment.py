@@ -5,6 +5,7 @@ Knows what of it goes on after a restart; not what is expected next, nor what wa
 
 import numpy as np
 
+from beatgan.alarms.irregularity import Irregularity
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.policy import EpisodePolicy
 from beatgan.alarms.ventricular_beat import VentricularClassifier
@@ -36,7 +37,8 @@ class Segment:
         self.restarts = 0  # how often the source began anew under this epoch
         self.frontend = Frontend(spec, coefficients, chunk.fs, chunk.leads, chunk.first)
         ventricular = VentricularClassifier(spec, coefficients.ventricular)
-        self.policy = EpisodePolicy(limits, ventricular, chunk.fs)
+        irregularity = Irregularity(spec, coefficients.atrial_fibrillation)
+        self.policy = EpisodePolicy(limits, ventricular, chunk.fs, irregularity)
         self.source_clock = SourceClock(chunk.fs, chunk.first, chunk.t_ns)
         self.preferred_leads = spec.leads  # by their names, best first
         self.recent: RecentEcg | None = None  # for strips, where alerts are to have some

@@ -79,7 +79,7 @@ def test_every_alarm_of_a_patient_has_words(code: AlarmCode) -> None:
 
 @pytest.mark.parametrize("code", list(WORDS))
 def test_every_part_can_be_said(code: AlarmCode) -> None:
-    known = event(code, lead="V5", beats=5, duration_s=2.0, limit=40.0)
+    known = event(code, lead="V5", beats=5, duration_s=2.0, limit=40.0, per_hour=3)
     said = sentence(replace(known, worst=scored(1, (0.1, 0.2, 0.3, 0.2, 0.2))), 30.0, FS)
     assert len(said.split(", ")) == 1 + len(WORDS[code])
     assert said.endswith("lead V5")

@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from beatgan.alarms import pause, ventricular_ectopy
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.policy import DetectorStates
 from beatgan.model.calibration import shares
 from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
@@ -283,7 +285,9 @@ def saved(patient: Floats, new_scorer: NewScorer) -> bytes:
 
 def scores_in(snapshot: Snapshot) -> list[Score]:
     """Those that `beat.anomalous` remembers."""
-    return [score for score in snapshot.policy.detectors[0].recent if score is not None]
+    return [
+        score for score in snapshot.policy.detectors.anomalous_beats.recent if score is not None
+    ]
 
 
 def test_what_is_remembered_of_an_episode_keeps_its_beats_classes(
@@ -309,6 +313,19 @@ def test_a_snapshot_of_before_there_were_classes_is_read(saved: bytes) -> None:
     read = decode(HEAD.pack(saved[:4], VERSION, crc32(old)) + old)
     assert {score.probabilities for score in scores_in(read)} == {None}
     assert read.revision == decode(saved).revision
+
+
+def test_a_snapshot_of_before_there_were_some_detectors_is_read(saved: bytes) -> None:
+    plain = msgspec.msgpack.decode(saved[HEAD.size :])
+    states = plain["policy"]["detectors"]
+    assert len(states) == len(DetectorStates.__struct_fields__)
+    del states[6:]  # as the first version with a snapshot had them
+    old = msgspec.msgpack.encode(plain)
+    read = decode(HEAD.pack(saved[:4], VERSION, crc32(old)) + old).policy.detectors
+    whole = decode(saved).policy.detectors
+    assert len(read.anomalous_beats.recent) == len(whole.anomalous_beats.recent)
+    assert read.asystole == whole.asystole
+    assert (read.pauses, read.ectopy) == (pause.State(), ventricular_ectopy.State())
 
 
 def test_an_alarm_state_is_small(patient: Floats, new_scorer: NewScorer, saved: bytes) -> None:
