@@ -18,6 +18,8 @@ from beatgan.types import Phase, Score
 CODE = AlarmCode.ATRIAL_FIBRILLATION
 ROWS = 3  # whose mean log odds count
 ENDS = -1.0  # mean log odds at which an episode ends
+CALM = -3.0  # log odds below which a rhythm costs less: ...
+SELDOM = 24  # ... the next row is due only after so many beats of good signal
 LEAST_S = 30.0  # for how long there must have been beats: a shorter one is not called that
 
 
@@ -44,8 +46,8 @@ class AtrialFibrillationDetector:
             return ()
         state, known_at = self.state, event.known_at
         if state.last is not None and known_at - state.last > FORGET_S * self._fs:
-            events = self.close(known_at)
-            return (*events, *self.push(event))
+            ended = self.close(known_at)
+            return (*ended, *self.push(event))
         if not isinstance(event, Score):
             return ()
         state.last = event.beat.sample
@@ -54,8 +56,10 @@ class AtrialFibrillationDetector:
         found = self._rhythm.push(state.rhythm, event)
         if found is None:
             return ()
-        span = state.rhythm.samples[0], event.beat.sample
-        return self.compare(self._rhythm.log_odds(found), span, known_at)
+        log_odds, span = self._rhythm.log_odds(found), (state.rhythm.samples[0], state.last)
+        if log_odds < CALM:
+            state.rhythm.due_in = SELDOM
+        return self.compare(log_odds, span, known_at)
 
     def close(self, sample: int) -> Sequence[AlarmEvent]:
         """The stream ends at ``sample``, or its rhythm is unknown from there on."""

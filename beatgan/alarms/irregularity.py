@@ -32,6 +32,7 @@ P_WAVE = (90, 35)
 QRS = (20, 25)
 EDGE = 5  # samples at either end of the P wave's stretch, between which the baseline runs
 
+GOOD = Quality.GOOD  # looked up once: each beat is held against it
 NORMAL = CLASSES.index(BeatClass.NORMAL)
 VENTRICULAR, FUSION = CLASSES.index(BeatClass.VENTRICULAR), CLASSES.index(BeatClass.FUSION)
 
@@ -58,13 +59,17 @@ class Features(NamedTuple):
 
 
 class State(Struct):
-    """The latest `BEATS` beats: R peak, interval in s and probability of N, NaN where unknown."""
+    """What is remembered of the latest beats, `BEATS` of which count; NaN where unknown."""
 
-    samples: list[int] = field(default_factory=list)
-    rr_s: list[float] = field(default_factory=list)
-    normal: list[float] = field(default_factory=list)
+    samples: list[int] = field(default_factory=list)  # R peaks
+    rr_ms: list[float] = field(default_factory=list)
+    normal: list[float] = field(default_factory=list)  # probability of class N
     broken: bool = True  # whether the interval after the latest beat does not count
-    good: int = 0  # beats of good signal since the latest row
+    due_in: int = EVERY  # beats of good signal until a row of features is due
+
+    def trim(self) -> None:
+        """Leave the beats that count."""
+        del self.samples[:-BEATS], self.rr_ms[:-BEATS], self.normal[:-BEATS]
 
 
 class Irregularity:
@@ -97,37 +102,38 @@ class Irregularity:
         beat that the rhythm is not known any more, a new state is due. Most beats must cost next to
         nothing.
         """
-        beat, probabilities = score.beat, score.probabilities
-        rr_ms, was_broken = beat.rr_ms, state.broken
-        good = beat.quality is Quality.GOOD and probabilities is not None
-        if good and probabilities is not None:
-            state.normal.append(probabilities[NORMAL])
-            state.good += 1
-            state.broken = probabilities[VENTRICULAR] + probabilities[FUSION] > ECTOPIC
-        else:
-            state.normal.append(nan)
-            state.broken = True
-        known = rr_ms is not None and not (was_broken or state.broken)
-        state.rr_s.append(rr_ms / 1000 if known and rr_ms is not None else nan)
+        beat, probabilities, was_broken = score.beat, score.probabilities, state.broken
         state.samples.append(beat.sample)
-        if state.good < EVERY or not good:
+        if probabilities is None or beat.quality is not GOOD:
+            state.broken = True
+            state.rr_ms.append(nan)
+            state.normal.append(nan)
+            if len(state.samples) >= 2 * BEATS:
+                state.trim()
             return None
-        state.good = 0
-        del state.samples[:-BEATS], state.rr_s[:-BEATS], state.normal[:-BEATS]
-        return self._features(state, beat.template) if len(state.samples) == BEATS else None
+        rr_ms = beat.rr_ms
+        state.broken = probabilities[VENTRICULAR] + probabilities[FUSION] > ECTOPIC
+        state.rr_ms.append(nan if rr_ms is None or was_broken or state.broken else rr_ms)
+        state.normal.append(probabilities[NORMAL])
+        state.due_in -= 1
+        return self._row(state, beat.template) if state.due_in <= 0 else None
 
-    def _features(self, state: State, template: Floats) -> Features | None:
-        rr_s, normal = np.array(state.rr_s), np.array(state.normal)
-        found = Features(*_measure(rr_s, normal, template, self._r_peak))
+    def _row(self, state: State, template: Floats) -> Features | None:
+        state.due_in = EVERY
+        state.trim()
+        if len(state.samples) < BEATS:
+            return None
+        rr_ms, normal = np.array(state.rr_ms), np.array(state.normal)
+        found = Features(*_measure(rr_ms, normal, template, self._r_peak))
         return None if isnan(found.sample_entropy) else found
 
 
 @compiled
 def _measure(
-    rr: Doubles, normal: Doubles, template: Floats, r_peak: int
+    rr_ms: Doubles, normal: Doubles, template: Floats, r_peak: int
 ) -> tuple[float, float, float, float, float, float, float]:
     """The `Features`, all but the last two NaN where too few intervals are known."""
-    entropy, scatter, trend, recurrence, middle = _irregularity(rr)
+    entropy, scatter, trend, recurrence, middle = _irregularity(rr_ms / 1000)
     p_wave = _p_wave(template, r_peak)
     return entropy, scatter, trend, recurrence, middle, float(np.nanmean(normal)), p_wave
 

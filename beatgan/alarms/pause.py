@@ -20,6 +20,7 @@ from beatgan.alarms.limits import AlarmLimits
 from beatgan.types import Phase, Quality, RhythmStatus, Score
 
 CODE = AlarmCode.PAUSE
+GOOD = Quality.GOOD  # looked up once: each beat is held against it
 SAME_S = 0.15  # so near, what two leads say of one beat is the same
 UNKNOWN_S = 0.3  # of a pause, at its end: the beat that ends it may be found with the next status
 
@@ -61,12 +62,12 @@ class PauseDetector:
         state.ruled_out |= asystole or status.vf_log_odds > VF_LOG_ODDS
 
     def _beat(self, score: Score) -> Sequence[AlarmEvent]:
-        beat, rr_ms, was_good = score.beat, score.beat.rr_ms, self.state.good
-        self.state.good = beat.quality is Quality.GOOD
+        beat, state = score.beat, self.state
+        rr_ms, was_good, state.good = beat.rr_ms, state.good, beat.quality is GOOD
         if rr_ms is None or rr_ms < 1000 * self.limits.pause_s:
             return ()
         began = round(beat.sample - rr_ms * self._fs / 1000)
-        if not (was_good and self.state.good and self._seen(began)):
+        if not (was_good and state.good and self._seen(began)):
             return ()
         facts = Facts(duration_s=rr_ms / 1000)
         return [

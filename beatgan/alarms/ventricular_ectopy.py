@@ -18,6 +18,7 @@ from beatgan.beat_classes import CLASSES, BeatClass
 from beatgan.types import Phase, Quality, Score
 
 COUPLET, BIGEMINY = AlarmCode.VENTRICULAR_COUPLET, AlarmCode.VENTRICULAR_BIGEMINY
+GOOD = Quality.GOOD  # looked up once: each beat is held against it
 VENTRICULAR = CLASSES.index(BeatClass.VENTRICULAR)
 LIKELY = 0.5  # probability of class V above which a beat counts as ventricular
 STANDS = 3  # ventricular beats, every other one, are bigeminy
@@ -66,11 +67,12 @@ class VentricularEctopyDetector:
         if not isinstance(event, FinalScore):
             return ()
         found, state = self._pattern(event.score), self.state
-        if found is None and state.couplets.onset is None and state.bigeminy.onset is None:
+        couplets, bigeminy = state.couplets, state.bigeminy
+        if found is None and couplets.onset is None and bigeminy.onset is None:
             return ()
         return (
-            *self._count(COUPLET, state.couplets, found, event.known_at),
-            *self._count(BIGEMINY, state.bigeminy, found, event.known_at),
+            *self._count(COUPLET, couplets, found, event.known_at),
+            *self._count(BIGEMINY, bigeminy, found, event.known_at),
         )
 
     def close(self, sample: int) -> Sequence[AlarmEvent]:
@@ -86,12 +88,12 @@ class VentricularEctopyDetector:
     def _pattern(self, score: Score) -> Pattern | None:
         """The pattern that this beat completes."""
         state, beat, probabilities = self.state, score.beat, score.probabilities
-        if beat.quality is not Quality.GOOD or probabilities is None or beat.rr_ms is None:
+        if beat.quality is not GOOD or probabilities is None or beat.rr_ms is None:
             if state.recent or state.others:
                 state.recent, state.row, state.alternate, state.others = [], 0, 0, 0
             return None
         if probabilities[VENTRICULAR] <= LIKELY:
-            return self._other()
+            return self._other() if state.others < 2 else None
         return self._ventricular(beat.sample)
 
     def _other(self) -> Pattern | None:

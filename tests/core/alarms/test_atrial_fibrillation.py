@@ -152,7 +152,7 @@ def test_an_episode_ends_when_the_rhythm_is_not_known_any_more() -> None:
     (end,) = heart.beat(0.8)
     assert (end.phase, end.end) == (Phase.END, last)
     assert heart.detector.state.onset is None
-    assert len(heart.detector.state.rhythm.samples) == 1
+    assert len(heart.detector.state.rhythm.rr_ms) == 1
 
 
 def test_the_end_of_the_stream_ends_it() -> None:

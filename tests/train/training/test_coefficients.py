@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from beatgan.alarms.irregularity import Features, Irregularity
+from beatgan.coefficients import AtrialFibrillationCoefficients
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.model.artifact import VERSION, build
 from beatgan.model.calibration import Calibration
@@ -18,7 +20,13 @@ from beatgan.spec import PreprocessSpec
 from beatgan_train.data.beat_set import beats_of
 from beatgan_train.ec57.annotations import Reference
 from beatgan_train.ec57.episodes import RhythmReference, Span
-from beatgan_train.training.coefficients import coefficients_of, noise, read_coefficients, vf
+from beatgan_train.training.coefficients import (
+    atrial_fibrillation,
+    coefficients_of,
+    noise,
+    read_coefficients,
+    vf,
+)
 from beatgan_train.training.coefficients.noise_stress import gain, in_noise, mixed
 from beatgan_train.training.coefficients.regression import (
     FOLDS,
@@ -103,6 +111,62 @@ def test_a_sine_is_a_row_of_fibrillation_where_it_is_annotated() -> None:
     alarms = vf.statuses(trial, SPEC, PRESENT).alarms(1.75)
     assert [20 <= each.raised <= 26 for each in alarms] == [True]
     assert "1 of 1 within 10 s; false: " in vf.cost([vf.statuses(trial, SPEC, PRESENT)], 1.75)
+
+
+def rhythm_rows(name: str, kind: str, count: int, shift: float) -> atrial_fibrillation.Rows:
+    """Rows of a stream whose features lie ``shift`` higher than usual."""
+    features = np.random.default_rng(len(name)).normal(shift, 1.0, (count, len(Features._fields)))
+    at = [250 * (40 + 6 * k) for k in range(count)]
+    inside = np.full(count, kind == "A")
+    known_at = [each + 130 for each in at]
+    return atrial_fibrillation.Rows(
+        name, kind, 250.0, 250 * 300, 250, at, known_at, features, inside, ~inside
+    )
+
+
+def test_irregular_rhythms_are_told_from_others() -> None:
+    rows = [
+        rhythm_rows(f"{kind}{'x' * k}", kind, 30, 1.5 if kind == "A" else -1.5)
+        for kind in ("A", "N", "O", "mitdb", "svdb")
+        for k in range(6)
+    ]
+    found = Irregularity(SPEC, atrial_fibrillation.fit(rows))
+    inside = [found.log_odds(Features(*each)) for each in rows[0].features]
+    assert np.mean(inside) > 3
+    starts = {each.name: atrial_fibrillation.begun(each, found, 0.75) for each in rows}
+    assert all(bool(starts[each.name]) == (each.kind == "A") for each in rows)
+    line = atrial_fibrillation.cost(rows, dict.fromkeys(starts, found), 0.75)
+    assert "6 of 6 (100.0%) A, 0 of 6 (0.0%) N, 0 of 6 (0.0%) O, 0 false in 0.5 h mitdb" in line
+
+
+def test_a_stream_counts_as_one_however_many_rows_it_has() -> None:
+    def weights(count: int) -> AtrialFibrillationCoefficients:
+        rows = [rhythm_rows("A", "A", 40, 0.5), rhythm_rows("N", "N", 40, -0.5)]
+        other = rhythm_rows("Nother", "N", 40, 0.2)
+        again = np.repeat(np.arange(40), count)
+        longer = replace(
+            other,
+            features=other.features[again],
+            inside=other.inside[again],
+            far=other.far[again],
+        )
+        return atrial_fibrillation.fit([*rows, longer])
+
+    assert weights(1) == weights(5)
+
+
+def test_a_recording_is_joined_with_itself_between_two_beats() -> None:
+    ecg = synthetic_ecg(20, 250.0, bpm=75.0, ectopic_every=0)
+    drift = np.linspace(0, 3, ecg.size, dtype=np.float32)
+    recording = Recording("one", 250.0, ("II",), (ecg + drift)[:, np.newaxis])
+    beats = beats_of(recording, SPEC, PRESENT)
+    whole = atrial_fibrillation.joined(recording, beats)
+    assert len(whole.samples) == 180 * 250
+    again = beats_of(whole, SPEC, PRESENT)
+    intervals = [each.rr_ms for each in again if each.rr_ms is not None]
+    assert len(intervals) > 215
+    assert max(intervals) < 900
+    assert min(intervals) > 700
 
 
 def test_a_model_is_given_other_coefficients_from_a_file(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from beatgan.alarms.atrial_fibrillation import AtrialFibrillationDetector
-from beatgan.alarms.irregularity import Features, Irregularity, State
+from beatgan.alarms.atrial_fibrillation import CALM, SELDOM, AtrialFibrillationDetector
+from beatgan.alarms.irregularity import EVERY, Features, Irregularity, State
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.coefficients import AtrialFibrillationCoefficients
 from beatgan.errors import RecordError
@@ -206,14 +206,15 @@ def begun(rows: Rows, rhythm: Irregularity, limit: float) -> list[int]:
     limits = replace(AlarmLimits(), af_log_odds_limit=limit)
     detector = AtrialFibrillationDetector(limits, rhythm, rows.fs)
     detector.state.first = rows.first
-    return [
-        k
-        for k, (at, known_at) in enumerate(zip(rows.at, rows.known_at, strict=True))
-        for event in detector.compare(
-            rhythm.log_odds(Features(*rows.features[k])), (at, at), known_at
-        )
-        if event.phase is Phase.START
-    ]
+    found, due = [], 0
+    for k, (at, known_at) in enumerate(zip(rows.at, rows.known_at, strict=True)):
+        if k < due:
+            continue
+        log_odds = rhythm.log_odds(Features(*rows.features[k]))
+        due = k + (SELDOM // EVERY if log_odds < CALM else 1)
+        events = detector.compare(log_odds, (at, at), known_at)
+        found += [k for event in events if event.phase is Phase.START]
+    return found
 
 
 def cost(rows: Sequence[Rows], rhythms: Mapping[str, Irregularity], limit: float) -> str:
