@@ -41,8 +41,10 @@ from benchmarks.clinical.alarms import (
 )
 from benchmarks.clinical.alarms.__main__ import limits_of, read_fold_models
 from benchmarks.clinical.alarms.alarm_episodes import (
+    AF,
     ASYSTOLE,
     BRADYCARDIA,
+    PAUSE,
     RUN,
     TACHYCARDIA,
     VF,
@@ -180,10 +182,15 @@ def test_a_run_is_found_by_an_alarm_that_touches_it() -> None:
 def test_a_high_alarm_is_true_where_what_it_says_was_so() -> None:
     record = reference("NNVVVNNNN", 5.0, (Span(32, 38),))
     true = [alarm(RUN, 22, 12, 18), alarm(VF, 31, 31, 36), alarm(ASYSTOLE, 4, 0, 5)]
-    assert ventricular_runs.false_alarms(record, true, 4.0) == []
+    assert ventricular_runs.false_alarms(record, true, AlarmLimits()) == []
     wrong = [alarm(ASYSTOLE, 36, 33, 33.5), alarm(RUN, 5, 2, 3), alarm(VF, 26, 25, 27)]
-    assert [each.alarm for each in ventricular_runs.false_alarms(record, wrong, 6.0)] == wrong
-    slow = ventricular_runs.false_alarms(record, [alarm(ASYSTOLE, 4, 0, 5)], 6.0)
+    assert [
+        each.alarm
+        for each in ventricular_runs.false_alarms(record, wrong, AlarmLimits(asystole_s=6.0))
+    ] == wrong
+    slow = ventricular_runs.false_alarms(
+        record, [alarm(ASYSTOLE, 4, 0, 5)], AlarmLimits(asystole_s=6.0)
+    )
     assert [each.beats for each in slow] == ["<NN>"]
 
 
@@ -227,12 +234,16 @@ def test_a_rate_is_alarmed_so_long_after_its_first_beat() -> None:
 def test_a_rate_alarm_is_true_where_beats_are_near_the_limit() -> None:
     slow, fast = beats(*[1.5] * 9), beats(*[0.44] * 9)
     bradycardia, tachycardia = (alarm(code, 5, 1, 5) for code in (BRADYCARDIA, TACHYCARDIA))
-    assert not_right([bradycardia, tachycardia], slow, 4.0) == [tachycardia]
-    assert not_right([bradycardia, tachycardia], fast, 4.0) == [bradycardia]
+    assert not_right([bradycardia, tachycardia], slow, AlarmLimits()) == [tachycardia]
+    assert not_right([bradycardia, tachycardia], fast, AlarmLimits()) == [bradycardia]
     run = reference("NNVVVNN")
-    assert not_right([bradycardia, tachycardia, alarm(VF, 2, 1, 2)], run, 4.0) == [bradycardia]
+    assert not_right([bradycardia, tachycardia, alarm(VF, 2, 1, 2)], run, AlarmLimits()) == [
+        bradycardia
+    ]
+    pauses = [alarm(PAUSE, 4, 0, 4), alarm(ASYSTOLE, 4, 0, 4)]
+    assert not_right(pauses, reference("NNN", 3.2), AlarmLimits()) == pauses[1:]
     other = alarm("beat.anomalous", 5, 1, 5)
-    assert not_right([other], slow, 4.0) == [other]
+    assert not_right([other], slow, AlarmLimits()) == [other]
 
 
 def test_a_rhythm_lasts_until_the_next_one(tmp_path: Path) -> None:
@@ -250,7 +261,7 @@ def test_a_rhythm_lasts_until_the_next_one(tmp_path: Path) -> None:
 
 
 def test_fibrillation_of_the_atria_is_told_so_long_after_it_begins() -> None:
-    code = atrial_fibrillation.CODE
+    code = AF
     delay = annotated_fibrillation.delay
     assert delay(Span(20, 70), []) is None
     assert delay(Span(20, 70), [alarm(code, 80, 20, 90)]) is None
@@ -263,7 +274,7 @@ def test_false_alarms_and_runs_of_a_record() -> None:
     true, false = alarm(RUN, 52, 50, 52), alarm(RUN, 12, 10, 12)
     technical = replace(false, kind="technical")
     medium = replace(false, priority="medium")
-    found = alarm_rates.of_record(record, [true, false, technical, medium], 4.0)
+    found = alarm_rates.of_record(record, [true, false, technical, medium], AlarmLimits())
     assert (found.found, found.runs) == (1, 1)
     assert found.false == [false]
     assert found.alarms == [true, false, medium]
@@ -400,7 +411,7 @@ def test_figures_as_text() -> None:
         ("Asystole", ASYSTOLE, 170, 175, True),
         ("Asystole", ASYSTOLE, 100, 170, True),  # still under way
         ("Asystole", ASYSTOLE, 100, 160, False),
-        ("Asystole", "rhythm.pause", 170, 175, False),
+        ("Asystole", PAUSE, 170, 175, False),
         ("Bradycardia", BRADYCARDIA, 170, 175, True),
         ("Bradycardia", ASYSTOLE, 170, 175, True),
         ("Tachycardia", TACHYCARDIA, 170, 175, True),
@@ -524,7 +535,14 @@ def test_every_section_reports_what_it_found() -> None:
     ec57 = EpisodeComparison(2, 1, 3, 1, 20.0, 30.0, 10.0)
     sections: list[Section] = [
         ventricular_runs.VentricularRuns(
-            "DS2", ["r"], 1.0, [], ventricular_runs.false_alarms(record, raised, 4.0), ec57, 0.0, 0
+            "DS2",
+            ["r"],
+            1.0,
+            [],
+            ventricular_runs.false_alarms(record, raised, AlarmLimits()),
+            ec57,
+            0.0,
+            0,
         ),
         normal_records.NormalRecords("DS2", ["r"], [0.0], 1.0, raised, ["<N>"] * 2, [True, False]),
         asystole.Asystole(4.0, [asystole.Cut("r", 1, 0.5, 1, 0.0, 4.4, False)]),

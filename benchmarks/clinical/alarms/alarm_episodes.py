@@ -19,6 +19,7 @@ RUN, VF, ASYSTOLE = (
     AlarmCode.ASYSTOLE,
 )
 TACHYCARDIA, BRADYCARDIA = AlarmCode.TACHYCARDIA, AlarmCode.BRADYCARDIA
+PAUSE, AF = AlarmCode.PAUSE, AlarmCode.ATRIAL_FIBRILLATION
 PRIORITIES = ("low", "medium", "high")
 PHYSIOLOGICAL = "physiological"
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from beatgan.alarms.limits import AlarmLimits
 from beatgan_train.ec57.episodes import RhythmReference
 from benchmarks.clinical.alarms.alarm_episodes import PRIORITIES, AlarmEpisode, of_patient
 from benchmarks.clinical.alarms.record_set import RecordSet
@@ -104,19 +105,18 @@ def evaluate(records: RecordSet) -> AlarmRates:
     for title, names in records.sets("DS1", "DS2", "svdb").items():
         alarms = records.alarms(names)
         found[title] = [
-            of_record(records.reference(name), alarms[name], records.limits.asystole_s)
-            for name in names
+            of_record(records.reference(name), alarms[name], records.limits) for name in names
         ]
     return AlarmRates(found)
 
 
 def of_record(
-    reference: RhythmReference, alarms: Sequence[AlarmEpisode], pause_s: float
+    reference: RhythmReference, alarms: Sequence[AlarmEpisode], limits: AlarmLimits
 ) -> RecordAlarms:
     """One record."""
     patient = of_patient(alarms)
     high = [alarm for alarm in patient if alarm.priority == "high"]
     runs = reference.runs()
     found = sum(detection(run, high).delay is not None for run in runs)
-    false = not_right(high, reference, pause_s)
+    false = not_right(high, reference, limits)
     return RecordAlarms(reference.seconds / 3600, patient, false, found, len(runs))

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beatgan_train.ec57.episodes import EpisodeComparison, Span, compare, false_episodes, union
-from benchmarks.clinical.alarms.alarm_episodes import AlarmEpisode, of
-from benchmarks.clinical.alarms.atrial_fibrillation import CODE, LEAST_S, WITHIN_S
+from benchmarks.clinical.alarms.alarm_episodes import AF, AlarmEpisode, of
+from benchmarks.clinical.alarms.atrial_fibrillation import LEAST_S, WITHIN_S
 from benchmarks.clinical.alarms.record_set import RecordSet
 from benchmarks.clinical.alarms.report import Distribution, Figure, clock, columns, per_hour, share
 
@@ -41,7 +41,7 @@ class AnnotatedFibrillation:
     def lines(self) -> Iterator[str]:
         """The figures."""
         yield from (f"{figure.name}: {figure.text}" for figure in self.figures())
-        yield f"EC57, {CODE}, {self.ec57}"
+        yield f"EC57, {AF}, {self.ec57}"
 
     def details(self) -> Iterator[str]:
         """Each stretch, each false alarm."""
@@ -64,8 +64,8 @@ class AnnotatedFibrillation:
         told = sum(delay <= WITHIN_S for delay in delays)
         name = f"{self.title}: AFIB of {LEAST_S:g} s or more told within {WITHIN_S:g} s"
         yield Figure(name, share(told, len(self.stretches)))
-        yield Figure(f"{self.title}: delay of {CODE}, s", str(Distribution.of(delays)))
-        yield Figure(f"{self.title}: false {CODE}", per_hour(len(self.false), self.hours))
+        yield Figure(f"{self.title}: delay of {AF}, s", str(Distribution.of(delays)))
+        yield Figure(f"{self.title}: false {AF}", per_hour(len(self.false), self.hours))
 
 
 def _delay(stretch: Stretch) -> str:
@@ -75,7 +75,7 @@ def _delay(stretch: Stretch) -> str:
 def evaluate(records: RecordSet) -> AnnotatedFibrillation:
     """The chosen records, or all 48 of mitdb."""
     names = records.records("mitdb")
-    alarms = {name: of(some, CODE) for name, some in records.alarms(names).items()}
+    alarms = {name: of(some, AF) for name, some in records.alarms(names).items()}
     afib = {name: rhythms(records.path(name), AFIB) for name in names}
     either = {name: rhythms(records.path(name), AFIB, AFL) for name in names}
     return AnnotatedFibrillation(

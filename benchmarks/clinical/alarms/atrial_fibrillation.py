@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from beatgan.records import read_recording
-from benchmarks.clinical.alarms.alarm_episodes import AlarmEpisode, of, of_patient
+from benchmarks.clinical.alarms.alarm_episodes import AF, AlarmEpisode, of, of_patient
 from benchmarks.clinical.alarms.copies import written
 from benchmarks.clinical.alarms.daemon_command import Source
 from benchmarks.clinical.alarms.hand_held import NORMAL, read_labels
@@ -17,8 +17,7 @@ from benchmarks.clinical.alarms.joined import joined
 from benchmarks.clinical.alarms.record_set import RecordSet
 from benchmarks.clinical.alarms.report import ONE, Distribution, Figure, clock, columns, rate, share
 
-CODE = "rhythm.atrial-fibrillation"
-AF = "A"
+LABEL = "A"
 LEAST_S, STREAM_S, WITHIN_S = 30.0, 180.0, 60.0
 
 
@@ -38,16 +37,16 @@ class AtrialFibrillation:
             yield f"{label}: {len(self.alarms[label])} recordings joined, {left_out} left out"
         for figure in self.figures():
             yield f"{figure.name}: {figure.text}"
-        yield f"delay in A, s: {Distribution.of(list(self._first(AF).values()))}"
+        yield f"delay in A, s: {Distribution.of(list(self._first(LABEL).values()))}"
 
     def details(self) -> Iterator[str]:
         """Each one not told in time, each false one."""
-        told, false = self._first(AF), self._first(NORMAL)
+        told, false = self._first(LABEL), self._first(NORMAL)
         yield from columns(
             ("A, not in time", "told at"),
             [
                 (name, clock(told[name]) if name in told else "never")
-                for name in self.alarms[AF]
+                for name in self.alarms[LABEL]
                 if told.get(name, STREAM_S) > WITHIN_S
             ],
         )
@@ -56,14 +55,14 @@ class AtrialFibrillation:
 
     def figures(self) -> Iterator[Figure]:
         """Told, false; alarms an hour in the joined recordings of normal rhythm."""
-        told = sum(at <= WITHIN_S for at in self._first(AF).values())
+        told = sum(at <= WITHIN_S for at in self._first(LABEL).values())
         yield Figure(
-            f"CinC 2017 A, joined: {CODE} within {WITHIN_S:g} s",
-            share(told, len(self.alarms[AF])),
+            f"CinC 2017 A, joined: {AF} within {WITHIN_S:g} s",
+            share(told, len(self.alarms[LABEL])),
             ONE,
         )
         false = share(len(self._first(NORMAL)), len(self.alarms[NORMAL]))
-        yield Figure(f"CinC 2017 N, joined: {CODE}, false", false, ONE)
+        yield Figure(f"CinC 2017 N, joined: {AF}, false", false, ONE)
         for priority in ("high", "medium"):
             counts = [sum(e.priority == priority for e in x) for x in self.alarms[NORMAL].values()]
             title = f"CinC 2017 N, joined: {priority} an hour"
@@ -71,19 +70,19 @@ class AtrialFibrillation:
 
     def _first(self, label: str) -> dict[str, float]:
         """When it is told first, in those in which it is."""
-        raised = {name: [e.raised for e in of(x, CODE)] for name, x in self.alarms[label].items()}
+        raised = {name: [e.raised for e in of(x, AF)] for name, x in self.alarms[label].items()}
         return {name: min(times) for name, times in raised.items() if times}
 
 
 def evaluate(records: RecordSet) -> AtrialFibrillation:
     """All recordings of ``cinc2017`` that count; raises UsageError if there are none."""
     labels = read_labels(records)
-    sources: dict[str, list[Source]] = {AF: [], NORMAL: []}
+    sources: dict[str, list[Source]] = {LABEL: [], NORMAL: []}
     left_out = dict.fromkeys(sources, 0)
     for name, label in labels.items():
         recording = read_recording(records.path(name))
         short = len(recording.samples) < LEAST_S * recording.fs
-        if label not in sources or (label == AF and short):
+        if label not in sources or (label == LABEL and short):
             continue
         samples = joined(recording, STREAM_S)
         if samples is None:

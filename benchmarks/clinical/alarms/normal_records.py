@@ -78,7 +78,7 @@ def evaluate(records: RecordSet) -> NormalRecords:
     normal = [each for each in references if is_nearly_normal(each)]
     raised = records.alarms([each.record for each in normal])
     alarms = [
-        (alarm, each.around(alarm.span), not not_right([alarm], each, records.limits.asystole_s))
+        (alarm, each.around(alarm.span), not not_right([alarm], each, records.limits))
         for each in normal
         for alarm in raised[each.record]
     ]

@@ -9,6 +9,7 @@ false where it touches, within the same tolerance, nothing that it could mean
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from beatgan.alarms.limits import AlarmLimits
 from beatgan_train.ec57.episodes import (
     RUN_TOLERANCE_S,
     EpisodeComparison,
@@ -127,13 +128,12 @@ def evaluate(records: RecordSet) -> VentricularRuns:
     references = [records.reference(name) for name in names]
     raised = records.alarms(names)
     high = {name: [e for e in raised[name] if e.priority == "high"] for name in names}
-    pause_s = records.limits.asystole_s
     return VentricularRuns(
         records.names or "DS2",
         names,
         sum(r.seconds for r in references) / 3600,
         [detection(run, high[r.record]) for r in references for run in r.runs()],
-        [each for r in references for each in false_alarms(r, high[r.record], pause_s)],
+        [each for r in references for each in false_alarms(r, high[r.record], records.limits)],
         sum(
             (
                 compare(union(r.ventricular), ventricular(high[r.record]), RUN_TOLERANCE_S)
@@ -159,10 +159,10 @@ def detection(run: Run, high: Sequence[AlarmEpisode]) -> RunDetection:
 
 
 def false_alarms(
-    reference: RhythmReference, high: Sequence[AlarmEpisode], pause_s: float
+    reference: RhythmReference, high: Sequence[AlarmEpisode], limits: AlarmLimits
 ) -> list[FalseAlarm]:
     """Those ``high`` alarms that nothing in ``reference`` accounts for."""
     return [
         FalseAlarm(alarm, reference.around(alarm.span))
-        for alarm in not_right(high, reference, pause_s)
+        for alarm in not_right(high, reference, limits)
     ]
