@@ -76,14 +76,14 @@ class AtrialFibrillationDetector:
         state = self.state
         state.log_odds.append(log_odds)
         del state.log_odds[:-ROWS]
-        mean = sum(state.log_odds) / len(state.log_odds)
+        mean = sum(state.log_odds) / ROWS  # what is not there yet counts as even
         if state.onset is not None:
             if mean > ENDS:
                 return ()
             onset, state.onset = state.onset, None
             return (episode_event(CODE, Phase.END, onset, at, known_at),)
         lasts = state.first is not None and at - state.first >= LEAST_S * self._fs
-        if not lasts or len(state.log_odds) < ROWS or mean < self.limits.af_log_odds_limit:
+        if not lasts or mean < self.limits.af_log_odds_limit:
             return ()
         onset = state.onset = span[0]
         return (episode_event(CODE, Phase.START, onset, onset, known_at),)
