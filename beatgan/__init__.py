@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from beatgan.alarms.irregularity import Irregularity
     from beatgan.alarms.limits import AlarmLimits
     from beatgan.alarms.policy import EpisodePolicy
-    from beatgan.alarms.ventricular_beat import VentricularClassifier
+    from beatgan.alarms.ventricular_classifier import VentricularClassifier
     from beatgan.errors import BeatganError
     from beatgan.frontend import Frontend
     from beatgan.records import read_recording
@@ -46,7 +46,7 @@ _MODULES = {
     "RhythmStatus": "beatgan.types",
     "Score": "beatgan.types",
     "SignalChange": "beatgan.types",
-    "VentricularClassifier": "beatgan.alarms.ventricular_beat",
+    "VentricularClassifier": "beatgan.alarms.ventricular_classifier",
     "read_recording": "beatgan.records",
 }
 

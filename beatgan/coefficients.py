@@ -51,19 +51,21 @@ class VfCoefficients:
 
 
 @dataclass(frozen=True, slots=True)
-class VentricularCoefficients:
-    """Log odds that a beat is ventricular: see ``beatgan.alarms.ventricular_beat``.
+class VentricularRunCoefficients:
+    """Log odds that beats are a ventricular run: ``beatgan.alarms.ventricular_classifier``."""
 
-    ``least_score_excess``: of the score above the threshold; a beat below it is not judged by its
-    shape.
-    """
-
-    score_excess: float
+    least: float
+    mean: float
+    likeness: float
+    unevenness: float
+    poor: float
+    distance: float
     slowness: float
-    p_wave_activity: float
     steepness: float
+    hf_noise: float
+    agreement: float
+    own_beats: float
     offset: float
-    least_score_excess: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class AtrialFibrillationCoefficients:
 DEPENDS_ON: Mapping[str, tuple[str, ...]] = {
     "noise": ("rate", "highpass_hz", "lowpass_hz", "before", "after", "align"),
     "vf": ("rate", "highpass_hz", "lowpass_hz"),
-    "ventricular": ("rate", "highpass_hz", "lowpass_hz", "before", "after", "scale"),
+    "ventricular_run": ("rate", "highpass_hz", "lowpass_hz", "before", "after", "scale"),
     "atrial_fibrillation": ("rate", "highpass_hz", "lowpass_hz", "before"),
 }
 GROUPS = tuple(DEPENDS_ON)
@@ -100,7 +102,7 @@ class AlarmCoefficients:
 
     noise: NoiseCoefficients
     vf: VfCoefficients
-    ventricular: VentricularCoefficients
+    ventricular_run: VentricularRunCoefficients
     atrial_fibrillation: AtrialFibrillationCoefficients
     fitted_to: tuple[tuple[str, Any], ...]
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from beatgan.beats import emit, lead_pipeline, stream
 from beatgan.beats.beat_quality import QUALITIES, UNUSABLE
+from beatgan.beats.lead_switching import AGREE, UNKNOWN
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError, StreamError
 from beatgan.jit import state_digest
@@ -216,7 +217,7 @@ class Frontend:
         values: list[Event] = []
         following = iter(rows)
         for kind, column, sample, known_at, suspended, *rest in events.tolist():
-            beat, change, status = rest[:7], rest[7:9], rest[9:]  # see emit.EVENT
+            beat, change, status = rest[:8], rest[8:10], rest[10:]  # see emit.EVENT
             lead = self._names[column]
             if kind == emit.CHANGE:
                 condition, begins = CONDITIONS[change[0]], bool(change[1])
@@ -233,7 +234,7 @@ class Frontend:
         return values
 
     def _beat(self, lead: str, sample: int, known_at: int, values: list[Any], row: Floats) -> Beat:
-        n, interval, quality, distance, own_distance, second_distance, prematurity = values
+        n, interval, quality, distance, own_distance, second_distance, prematurity, agree = values
         usable, two = quality != UNUSABLE, second_distance == second_distance
         row = row.copy()  # one copy is cheaper than one of each part
         window, template = self._pair(row, 0) if usable else NO_PAIR
@@ -256,6 +257,7 @@ class Frontend:
                 own_distance if own_distance == own_distance else None,
                 second_distance if two else None,
             ),
+            leads_agree=None if agree == UNKNOWN else agree == AGREE,
         )
 
     def _pair(self, row: Floats, which: int) -> tuple[Floats, Floats]:

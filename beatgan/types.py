@@ -115,9 +115,11 @@ class Beat(Struct, frozen=True, eq=False, gc=False):
     ``distance``: natural log of the squared distance to the template relative to the template's
     energy, less a share of this patient's usual distance; of two leads where there are two; None
     where there is nothing yet to compare with. ``lead_distances``: that of ``lead`` alone and that
-    of the other lead, None where it has no share. ``prematurity``: how much shorter the RR interval
-    is than a long one of this patient, as a logarithm, relative to the patient's irregularity; 0
-    where no RR is known (see ``beatgan.beats.rr``).
+    of the other lead, None where it has no share. ``leads_agree``: whether another lead has found a
+    beat within 100 ms of this one, by the time this one is known; None where no other lead carries
+    signal. ``prematurity``: how much shorter the RR interval is than a long one of this patient, as
+    a logarithm, relative to the patient's irregularity; 0 where no RR is known (see
+    ``beatgan.beats.rr``).
 
     ``rhythm``, of shape (RHYTHM_SIZE,), is all finite. First the natural logarithms of the
     latest RR intervals, in order, this beat's own last, each less that of the patient's long RR
@@ -143,6 +145,7 @@ class Beat(Struct, frozen=True, eq=False, gc=False):
     second_window: Floats = EMPTY
     second_template: Floats = EMPTY
     lead_distances: tuple[float | None, float | None] = (None, None)
+    leads_agree: bool | None = None
 
 
 class SignalChange(Struct, frozen=True, gc=False):

@@ -9,6 +9,9 @@ class Subtype(StrEnum):
     """What an alarm condition is more exactly than its code says, in words for people."""
 
     VENTRICULAR_TACHYCARDIA = "ventricular tachycardia"
+    SUSTAINED_VENTRICULAR_TACHYCARDIA = "sustained ventricular tachycardia"
+    EXTREME_TACHYCARDIA = "extreme tachycardia"
+    EXTREME_BRADYCARDIA = "extreme bradycardia"
 
 
 class Facts(Struct, frozen=True, gc=False):

@@ -1,20 +1,38 @@
 """Alarms `rhythm.tachycardia` and `rhythm.bradycardia`: the heart rate is beyond its limit.
 
-Knows the intervals between beats of good signal; knows no shape and no score. A pure fold.
+Knows the intervals between beats of good signal, and which beats resemble the patient's own. A pure
+fold.
+
+A rate beyond its limit for a while is of medium priority; an extreme one is of high priority and
+told at once: of the latest EXTREME_INTERVALS, all of good signal and one after another, the mean.
+Noise has peaks enough for any rate. So it is no tachycardia unless half of its beats are the
+patient's (a ventricular one, whose beats are none of them, is another alarm's), and in a young
+stream none is told at once.
 """
 
 from collections.abc import Sequence
 from statistics import median
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import AlarmEvent, AlarmInput, episode_event
-from beatgan.alarms.facts import Facts
+from beatgan.alarms.facts import NO_FACTS, Facts, Subtype
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.types import Phase, Quality, Score
+from beatgan.alarms.own_beats import counted
+from beatgan.types import Beat, Phase, Priority, Quality, Score
 
 INTERVALS = 8  # whose median is the rate: neither a premature beat nor a missed one moves it far
+# Intervals whose mean tells an extreme rate. Half of the 16 of the CinC 2015 challenge's definition
+# of an extreme tachycardia, and the 4 of that of a bradycardia.
+EXTREME_INTERVALS = {AlarmCode.TACHYCARDIA: 8, AlarmCode.BRADYCARDIA: 4}
+EXTREME = {
+    AlarmCode.TACHYCARDIA: Subtype.EXTREME_TACHYCARDIA,
+    AlarmCode.BRADYCARDIA: Subtype.EXTREME_BRADYCARDIA,
+}
+OWN_BEATS = 20  # after so many a stream is young no more
+STRANGE = 0.0  # distance of a beat from its template from which on it is none of the patient's
 HYSTERESIS = 0.05  # so far back inside its limit, as a share, must the rate be for an episode's end
 UNKNOWN_S = 30.0  # after so long without an interval that counts, the rate is no longer known
 
@@ -24,6 +42,7 @@ class RateLimitState(Struct):
 
     since: int | None = None  # R peak since which the rate is beyond it, or back in an episode
     onset: int | None = None  # of the episode under way
+    extreme: bool = False  # whether that was, at some time
 
 
 class State(Struct):
@@ -33,6 +52,9 @@ class State(Struct):
     last: int = 0  # R peak at which the latest one ended
     fast: RateLimitState = field(default_factory=RateLimitState)
     slow: RateLimitState = field(default_factory=RateLimitState)
+    unbroken: int = 0  # how many of the latest came one after another
+    own: list[bool] = field(default_factory=list)  # which of the latest are the patient's own
+    own_beats: int = 0  # so far, OWN_BEATS at the most
 
 
 class HeartRateDetector:
@@ -50,20 +72,27 @@ class HeartRateDetector:
         if not isinstance(event, Score):
             return ()
         beat = event.beat
+        state.own_beats = counted(state.own_beats, event, OWN_BEATS)
         if beat.rr_ms is None or beat.quality is not Quality.GOOD:
+            state.unbroken = 0
             return ()
         state.last = beat.sample
         state.intervals.append(beat.rr_ms)
+        state.unbroken += 1
+        state.own.append(_resembles(beat))
         if len(state.intervals) > INTERVALS:
-            del state.intervals[0]
-        return self._compare(beat.sample, known_at) if len(state.intervals) == INTERVALS else ()
+            del state.intervals[0], state.own[0]
+        return (
+            *self._compare_extremes(beat.sample, known_at),
+            *self._compare(beat.sample, known_at),
+        )
 
     def close(self, sample: int) -> Sequence[AlarmEvent]:
         """The stream ends at ``sample``, or its rate is unknown from there on."""
-        before, self.state = self.state, State()
+        before, self.state = self.state, State(own_beats=self.state.own_beats)
         limits = ((AlarmCode.TACHYCARDIA, before.fast), (AlarmCode.BRADYCARDIA, before.slow))
         return [
-            episode_event(code, Phase.END, each.onset, before.last, sample)
+            _event(code, each, Phase.END, each.onset, before.last, sample)
             for code, each in limits
             if each.onset is not None
         ]
@@ -75,18 +104,61 @@ class HeartRateDetector:
             return None
         return 60_000 / median(intervals)
 
-    def _limit(self, code: AlarmCode) -> float:
-        fast = code is AlarmCode.TACHYCARDIA
-        return self.limits.tachycardia_rate if fast else self.limits.bradycardia_rate
+    # --- extreme rates, at once ---------------------------------------------------------------
+
+    def _compare_extremes(self, r_peak: int, known_at: int) -> Sequence[AlarmEvent]:
+        """An episode begins, or one under way becomes extreme. Else this costs next to nothing."""
+        state, count = self.state, self.state.unbroken
+        events: list[AlarmEvent] = []
+        code = AlarmCode.TACHYCARDIA
+        if count >= EXTREME_INTERVALS[code] and not state.fast.extreme:
+            mean = _mean(state.intervals, EXTREME_INTERVALS[code])
+            if mean * self._extreme_limit(code) < 60_000 and self._may_be_fast(OWN_BEATS):
+                events.append(self._extreme(code, state.fast, mean, r_peak, known_at))
+        code = AlarmCode.BRADYCARDIA
+        if count >= EXTREME_INTERVALS[code] and not state.slow.extreme:
+            mean = _mean(state.intervals, EXTREME_INTERVALS[code])
+            if mean * self._extreme_limit(code) > 60_000:
+                events.append(self._extreme(code, state.slow, mean, r_peak, known_at))
+        return events
+
+    def _extreme(
+        self, code: AlarmCode, state: RateLimitState, mean: float, r_peak: int, known_at: int
+    ) -> AlarmEvent:
+        """The episode's beginning, at the first of the beats that told it, or its update."""
+        phase = Phase.UPDATE if state.onset is not None else Phase.START
+        first = r_peak - round(mean * EXTREME_INTERVALS[code] * self._fs / 1000)
+        state.extreme, state.since = True, None
+        if state.onset is None:
+            state.onset = max(0, first)
+        facts = Facts(heart_rate=60_000 / mean, limit=self._extreme_limit(code))
+        return _event(code, state, phase, state.onset, max(first, state.onset), known_at, facts)
+
+    def _may_be_fast(self, own_beats: int = 0) -> bool:
+        """Whether it is the heart that is fast, and not noise, in a stream of so many own beats."""
+        own, known = self.state.own, self.state.own_beats >= own_beats
+        return known and 2 * sum(own) >= len(own)
+
+    def _extreme_limit(self, code: AlarmCode) -> float:
+        """Never nearer to a usual rate than the limit of a rate that lasts."""
+        if code is AlarmCode.TACHYCARDIA:
+            return max(self.limits.extreme_tachycardia_rate, self.limits.tachycardia_rate)
+        return min(self.limits.extreme_bradycardia_rate, self.limits.bradycardia_rate)
+
+    # --- rates beyond their limits for a while ------------------------------------------------
 
     def _compare(self, r_peak: int, known_at: int) -> Sequence[AlarmEvent]:
         """The rate up to ``r_peak`` beside its limits. Within them this must cost next to nothing.
 
         The median interval is multiplied with the limit, so that nothing is divided.
         """
-        interval, limits, state = median(self.state.intervals), self.limits, self.state
+        limits, state = self.limits, self.state
+        if len(state.intervals) < INTERVALS:
+            return ()
+        interval = median(state.intervals)
         share = 1 - HYSTERESIS if state.fast.onset is not None else 1.0
         fast = interval * limits.tachycardia_rate * share < 60_000
+        fast = fast and (state.fast.onset is not None or self._may_be_fast())
         share = 1 + HYSTERESIS if state.slow.onset is not None else 1.0
         slow = interval * limits.bradycardia_rate * share > 60_000
         return (
@@ -109,6 +181,39 @@ class HeartRateDetector:
         if state.onset is None:
             state.onset = since
             facts = Facts(limit=self._limit(code))
-            return (episode_event(code, Phase.START, since, since, known_at, facts),)
-        onset, state.onset = state.onset, None
-        return (episode_event(code, Phase.END, onset, since, known_at),)
+            return (_event(code, state, Phase.START, since, since, known_at, facts),)
+        ended = _event(code, state, Phase.END, state.onset, since, known_at)
+        state.onset, state.extreme = None, False
+        return (ended,)
+
+    def _limit(self, code: AlarmCode) -> float:
+        fast = code is AlarmCode.TACHYCARDIA
+        return self.limits.tachycardia_rate if fast else self.limits.bradycardia_rate
+
+
+def _resembles(beat: Beat) -> bool:
+    """Whether a beat resembles the patient's own, on either lead."""
+    own, other = beat.lead_distances
+    return (own is not None and own <= STRANGE) or (other is not None and other <= STRANGE)
+
+
+def _mean(intervals: Sequence[float], count: int) -> float:
+    """Of the latest ``count``."""
+    return sum(intervals[-count:]) / count
+
+
+def _event(
+    code: AlarmCode,
+    state: RateLimitState,
+    phase: Phase,
+    onset: int,
+    at: int,
+    known_at: int,
+    facts: Facts = NO_FACTS,
+) -> AlarmEvent:
+    """An event of the episode under way, high once it has been extreme."""
+    event = episode_event(code, phase, onset, at, known_at, facts)
+    if not state.extreme:
+        return event
+    facts = replace(facts, subtype=EXTREME[code])
+    return replace(event, priority=Priority.HIGH, facts=facts)

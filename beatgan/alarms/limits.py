@@ -27,12 +27,15 @@ class AlarmLimits:
     clear_beats: int = 10  # this many normal beats in a row end it
     vt_beats: int = 3  # this many ventricular beats in a row ...
     vt_rate: float = 100.0  # ... this fast are a run
-    asystole_s: float = 4.0  # without a beat
+    asystole_s: float = 3.6  # without a beat
     pause_s: float = 3.0  # from one beat to the next; shorter than an asystole
     vf_log_odds_limit: float = 1.75  # log odds that begin an episode; it ends at 0
     af_log_odds_limit: float = 0.75  # log odds that begin an episode; it ends at -1
-    tachycardia_rate: float = 140.0  # a faster heart raises an alarm
-    bradycardia_rate: float = 40.0  # and so does a slower one
+    tachycardia_rate: float = 130.0  # a faster heart raises an alarm
+    bradycardia_rate: float = 45.0  # and so does a slower one
+    # A faster or slower one raises an alarm of high priority at once; never nearer than the above.
+    extreme_tachycardia_rate: float = 140.0
+    extreme_bradycardia_rate: float = 43.0
     heart_rate_delay_s: float = 10.0  # for how long it must be so
     couplets_per_hour: int = 5  # so many ventricular couplets in the latest hour raise an alarm
     bigeminy_per_hour: int = 1  # and so many stretches of ventricular bigeminy
@@ -75,6 +78,7 @@ class AlarmLimits:
             "vf_log_odds_limit",
             "af_log_odds_limit",
             "bradycardia_rate",
+            "extreme_bradycardia_rate",
             "max_per_hour",
         ):
             if not getattr(self, name) > 0:

@@ -26,7 +26,7 @@ from beatgan.alarms.detector import AlarmDetector, AlarmEvent, AlarmInput, Final
 from beatgan.alarms.irregularity import Irregularity
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.sentence import sentence
-from beatgan.alarms.ventricular_beat import VentricularClassifier
+from beatgan.alarms.ventricular_classifier import VentricularClassifier
 from beatgan.types import Alert, Condition, Kind, Phase, Priority, RhythmStatus, Score, SignalChange
 
 
@@ -238,7 +238,8 @@ class EpisodePolicy:
             return [self._alert(event)]
         if event.phase is Phase.UPDATE:
             held[event.episode] = _merged(held[event.episode], event)
-            return []
+            is_high = event.priority is Priority.HIGH
+            return self._release(event.known_at, event.episode) if is_high else []
         del held[event.episode]
         self._budget(event).suppressed += 1
         self._suppressed.append(event.code)
@@ -258,7 +259,7 @@ class EpisodePolicy:
 
     def _may_begin(self, event: AlarmEvent) -> bool:
         """Whether an episode may be reported, which takes one from its code's budget."""
-        if event.priority is Priority.HIGH:
+        if Priority.HIGH in (event.priority, event.code.priority):
             return True
         if self._too_soon(event):
             return False

@@ -1,7 +1,10 @@
 """Alarm `rhythm.ventricular-fibrillation`, which counts ventricular flutter too.
 
-Knows rhythm statuses only, no beat: a QRS detector finds none in fibrillation, or some, and neither
-means anything. A pure fold.
+Knows rhythm statuses, and of beats only how many of the patient's own there were: a QRS detector
+finds none in fibrillation, or some, and neither means anything. A pure fold.
+
+A stream that has not shown OWN_BEATS of them is young: electrodes are being put on. There the
+condition must last for YOUNG_S before it is told.
 """
 
 from collections.abc import Sequence
@@ -12,13 +15,16 @@ from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import AlarmEvent, AlarmInput, episode_event
 from beatgan.alarms.facts import Facts
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.types import Phase, RhythmStatus
+from beatgan.alarms.own_beats import counted
+from beatgan.types import Phase, RhythmStatus, Score
 
 CODE = AlarmCode.VENTRICULAR_FIBRILLATION
 # Running log odds with which an episode ends. Those with which it begins, ``vf_log_odds_limit``,
 # were chosen on the odd records of cudb and DS1, clean and with nstdb's noises mixed in: see
 # `beatgan-train coefficients`.
 ENDS = 0.0
+OWN_BEATS = 20
+YOUNG_S = 10.0
 WINDOW_S = 3.0  # a status is of so much signal: fibrillation began this long before it shows
 
 
@@ -27,6 +33,8 @@ class State(Struct):
 
     onset: int | None = None  # where fibrillation became more likely than not
     reported: bool = False
+    reached: int | None = None  # where the log odds reached their limit
+    own_beats: int = 0  # of the patient, OWN_BEATS at the most
 
 
 class VentricularFibrillationDetector:
@@ -38,6 +46,8 @@ class VentricularFibrillationDetector:
 
     def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
+        if isinstance(event, Score):
+            self.state.own_beats = counted(self.state.own_beats, event, OWN_BEATS)
         if not isinstance(event, RhythmStatus):
             return ()
         if event.vf_log_odds <= ENDS:
@@ -46,6 +56,11 @@ class VentricularFibrillationDetector:
         if state.onset is None:
             state.onset = max(0, event.sample - round(WINDOW_S * self._fs))
         if state.reported or event.vf_log_odds < self.limits.vf_log_odds_limit:
+            return ()
+        if state.reached is None:
+            state.reached = event.sample
+        young = state.own_beats < OWN_BEATS
+        if young and event.sample - state.reached < YOUNG_S * self._fs:
             return ()
         state.reported = True
         onset = state.onset
@@ -58,7 +73,7 @@ class VentricularFibrillationDetector:
 
     def _end(self, at: int, known_at: int) -> Sequence[AlarmEvent]:
         """There is no fibrillation at ``at``."""
-        before, self.state = self.state, State()
+        before, self.state = self.state, State(own_beats=self.state.own_beats)
         if before.onset is None or not before.reported:
             return ()
         return (episode_event(CODE, Phase.END, before.onset, at, known_at),)

@@ -1,11 +1,13 @@
 """Alarm `rhythm.ventricular-run`: ventricular beats in a row, and fast.
 
-Knows beats one after another and how ventricular each looks; no signal between them. A pure fold.
+Knows beats one after another and how ventricular they look; no signal between them. A pure fold.
+
+A run of up to RUN_MOST beats is of medium priority. Beyond that it is a ventricular tachycardia,
+of high priority. A QRS detector may miss some of a run's beats, so that a long interval counts for
+as many beats as fit in.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
-from statistics import median
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -14,38 +16,52 @@ from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import AlarmEvent, AlarmInput, BeatEpisode
 from beatgan.alarms.facts import Subtype
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.alarms.ventricular_beat import VentricularClassifier
-from beatgan.types import Phase, Quality, RhythmStatus, Score
+from beatgan.alarms.own_beats import counted
+from beatgan.alarms.ventricular_classifier import (
+    MOST_OWN_BEATS,
+    POSSIBLE,
+    Row,
+    VentricularClassifier,
+)
+from beatgan.types import Phase, Priority, Score
 
 CODE = AlarmCode.VENTRICULAR_RUN
-RUN_MOST = 5  # beats of a run; more are called ventricular tachycardia
-# What may begin a run. Chosen with `beatgan-train coefficients`: of those that lose none of
-# DS1's runs, the laxest that report the least that is no run, there and in nstdb's noise; LIKELY,
-# so that DS1's couplets pass too.
-LEAST = 0.0  # log odds of each beat
-PAUSE = 1.5  # no interval is longer than so many of the slowest run's, ...
-UNEVEN = 1.9  # ... nor, between the run's beats, than so many of the shortest
-ALIKE = 0.8  # likeness of any two neighbours, as noise does not repeat itself; or, ...
-SIMILAR = 0.3  # ... where the signal is good, with the next beat too, of the two most alike; or ...
-LIKELY = 3.0  # ... log odds of each beat: a polymorphic tachycardia's do not resemble one another
-# What goes on with it, and what ends it.
+RUN_MOST = 5  # beats of a run; more are called ventricular tachycardia, ...
+SUSTAINED_S = 30.0  # ... and one that lasts so long is sustained
+AGREED_AMONG = 5  # latest scored beats of which it counts whether the leads agree
+MISSED = 1.25  # so many of the slowest run's intervals is the mean at most, as a beat may be missed
+# What goes on with a run, and what ends it.
 STAY = -1.0  # log odds of a beat, whatever it resembles; or it is ALIKE to the run's clearest
-CLEAR = 2  # scored beats in a row that are not of the run end it ...
-FADED_S = 10.0  # ... and so does this time without one that is
+ALIKE = 0.8
+PAUSE = 1.5  # no interval is longer than so many of the slowest run's
+CLEAR, AMONG = 2, 4  # so many of the latest scored beats that are not of the run end it, ...
+FADED_S = 10.0  # ... so that bigeminy is none, and so does this time without one that is
 
 
 class Run(Struct):
-    """An episode under way; ``clearest`` is the beat that looked most ventricular at its start."""
+    """An episode under way; ``clearest`` is the beat that looked most ventricular at its start.
+
+    ``priority``, ``sustained``: as of its latest event. ``missed``: beats that were not found.
+    """
 
     episode: BeatEpisode
     clearest: Score
+    priority: Priority = Priority.MEDIUM
+    sustained: bool = False
+    missed: int = 0
+    latest: list[bool] = field(default_factory=list)  # which of the latest beats were of the run
 
 
 class State(Struct):
-    """What it remembers: the latest beats, if they looked ventricular, one after another."""
+    """What it remembers.
+
+    ``row``: the latest beats, if they may be ventricular, one after another. ``agreed``,
+    ``own_beats``: see `Row`.
+    """
 
     row: list[Score] = field(default_factory=list)
-    pending: bool = False  # whether they are a run if what follows is no noise
+    agreed: list[bool | None] = field(default_factory=list)
+    own_beats: int = 0
     run: Run | None = None
 
 
@@ -58,78 +74,80 @@ class VentricularRunDetector:
 
     def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
-        events = self._confirm(event) if self.state.pending else ()
+        if not isinstance(event, Score):
+            return () if self.state.run is None else self._fade(self.state.run, event.known_at)
+        if event.value is None:
+            self.state.row.clear()
+        else:
+            self._remember(event)
         if self.state.run is not None:
-            return (*events, *self._follow(self.state.run, event))
-        return self._consider(event) if isinstance(event, Score) else ()
+            return self._follow(self.state.run, event)
+        return self._consider(event)
 
     def close(self, sample: int) -> Sequence[AlarmEvent]:
-        """See `AlarmDetector`. Nothing can contradict a row that is still pending."""
-        events = self._begin(sample) if self.state.pending else ()
+        """See `AlarmDetector`."""
         run = self.state.run
-        return events if run is None else (*events, *self._end(run.episode, sample))
+        return () if run is None else self._end(run, sample)
+
+    def _remember(self, score: Score) -> None:
+        """What the stream is like up to a scored beat."""
+        state = self.state
+        state.agreed.append(score.beat.leads_agree)
+        if len(state.agreed) > AGREED_AMONG:
+            del state.agreed[0]
+        state.own_beats = counted(state.own_beats, score, MOST_OWN_BEATS)
 
     def _consider(self, score: Score) -> Sequence[AlarmEvent]:
-        """Whether a run begins with the latest beats, or is pending until the next input."""
-        row, log_odds = self.state.row, self._ventricular.log_odds
-        if log_odds(score) <= LEAST:
+        """Whether a run begins with the latest beats."""
+        row = self.state.row
+        if self._ventricular.beat_log_odds(score) < POSSIBLE:
             row.clear()
             return ()
         row.append(score.with_own_arrays())
-        del row[: -self.limits.vt_beats]
+        del row[: -max(self.limits.vt_beats, 2)]
         if len(row) < self.limits.vt_beats or not self._is_fast(row):
             return ()
-        alike = self._neighbours(row)
-        if min(alike, default=1) > ALIKE:
-            return self._begin(score.known_at)
-        likely = max(alike) > SIMILAR or min(map(log_odds, row)) > LIKELY
-        self.state.pending = likely and not _any_poor(row)
-        return ()
+        found = self._ventricular.run_log_odds(Row(row, self.state.agreed, self.state.own_beats))
+        return self._begin(score.known_at) if found > 0 else ()
 
-    def _neighbours(self, row: Sequence[Score]) -> list[float]:
-        """How much each beat of a row resembles the next."""
-        likeness = self._ventricular.likeness
-        return [likeness(a.beat.window, b.beat.window) for a, b in pairwise(row)]
+    def _is_fast(self, row: Sequence[Score]) -> bool:
+        """Whether a row's beats come fast enough: some interval is, and all nearly so.
 
-    def _confirm(self, event: AlarmInput) -> Sequence[AlarmEvent]:
-        self.state.pending = False
-        return self._begin(event.known_at) if _shows_no_noise(event) else ()
+        The one that leads to the first beat does not count: what was there may have been missed.
+        """
+        known = [score.beat.rr_ms for score in row[1:] if score.beat.rr_ms is not None]
+        slowest = 60_000 / self.limits.vt_rate
+        if len(known) < len(row) - 1:
+            return False
+        return not known or (min(known) <= slowest and sum(known) <= MISSED * slowest * len(known))
 
     def _begin(self, known_at: int) -> Sequence[AlarmEvent]:
         row = self.state.row
-        run = Run(BeatEpisode.begin(row, known_at), max(row, key=self._ventricular.log_odds))
-        self.state = State(run=run)
-        return (_described(run.episode.event(CODE, Phase.START, known_at), run.episode),)
+        clearest = max(row, key=self._ventricular.beat_log_odds)
+        run = self.state.run = Run(BeatEpisode.begin(row, known_at), clearest)
+        self.state.row = []
+        return (self._event(run, Phase.START, known_at),)
 
-    def _is_fast(self, row: Sequence[Score]) -> bool:
-        """Whether a row's beats come fast enough, and evenly enough for one rhythm.
+    def _follow(self, run: Run, score: Score) -> Sequence[AlarmEvent]:
+        episode, known_at = run.episode, score.known_at
+        if score.value is None:
+            return self._fade(run, known_at)
+        belongs = self._belongs(run, score)
+        run.latest.append(belongs)
+        del run.latest[:-AMONG]
+        if run.latest.count(False) >= CLEAR:
+            return self._end(run, known_at)
+        if belongs:
+            run.missed += _missed(score, run)
+            episode.add(score)
+        due = known_at - episode.reported_at >= self.limits.update_s * self._fs
+        if self._changed(run) or (due and episode.beats):
+            return (self._event(run, Phase.UPDATE, known_at),)
+        return ()
 
-        Their rate is that of the median interval, the one that leads to the first beat included: it
-        is no slower for one interval of three that is longer, up to PAUSE. Where the signal is poor
-        that interval must be like the others too: T waves taken for beats make every other interval
-        short.
-        """
-        intervals = [score.beat.rr_ms for score in row]
-        known = [interval for interval in intervals if interval is not None]
-        slowest = 60_000 / self.limits.vt_rate
-        if len(known) < len(row) or median(known) > slowest or max(known) > PAUSE * slowest:
-            return False
-        compared = known if _any_poor(row) else known[1:]
-        return not compared or max(compared) <= UNEVEN * min(compared)
-
-    def _follow(self, run: Run, event: AlarmInput) -> Sequence[AlarmEvent]:
-        episode, known_at = run.episode, event.known_at
-        if not isinstance(event, Score) or event.value is None:
-            faded = known_at - episode.last > FADED_S * self._fs
-            return self._end(episode, known_at) if faded else ()
-        if self._belongs(run, event):
-            episode.add(event)
-        else:
-            episode.others += 1
-        if episode.others >= CLEAR:
-            return self._end(episode, known_at)
-        updates = episode.update(CODE, known_at, self.limits.update_s * self._fs)
-        return [_described(event, episode) for event in updates]
+    def _fade(self, run: Run, known_at: int) -> Sequence[AlarmEvent]:
+        faded = known_at - run.episode.last > FADED_S * self._fs
+        return self._end(run, known_at) if faded else ()
 
     def _belongs(self, run: Run, score: Score) -> bool:
         """Whether a beat goes on with a run.
@@ -143,26 +161,40 @@ class VentricularRunDetector:
         alike = likeness(beat.window, clearest.window)
         if alike >= ALIKE and alike > likeness(beat.window, clearest.template):
             return True
-        return self._ventricular.log_odds(score) > STAY
+        return self._ventricular.beat_log_odds(score) > STAY
 
-    def _end(self, episode: BeatEpisode, known_at: int) -> Sequence[AlarmEvent]:
-        self.state = State()
-        return (_described(episode.event(CODE, Phase.END, known_at), episode),)
+    def _end(self, run: Run, known_at: int) -> Sequence[AlarmEvent]:
+        self.state.run, self.state.row = None, []
+        return (self._event(run, Phase.END, known_at),)
+
+    # --- what a run is like -------------------------------------------------------------------
+
+    def _beats(self, run: Run) -> int:
+        """How many beats a run has, those included that were not found."""
+        return (run.episode.count or 0) + run.missed
+
+    def _changed(self, run: Run) -> bool:
+        """Whether a run has become a tachycardia, or sustained, since its latest event."""
+        became_high = run.priority is not Priority.HIGH and self._beats(run) > RUN_MOST
+        return became_high or self._is_sustained(run) != run.sustained
+
+    def _is_sustained(self, run: Run) -> bool:
+        return run.episode.last - run.episode.onset >= SUSTAINED_S * self._fs
+
+    def _event(self, run: Run, phase: Phase, known_at: int) -> AlarmEvent:
+        """An event of a run, with what it is like as of then. A priority once high stays so."""
+        beats, run.sustained = self._beats(run), self._is_sustained(run)
+        if beats > RUN_MOST:
+            run.priority = Priority.HIGH
+        subtype = Subtype.VENTRICULAR_TACHYCARDIA if run.priority is Priority.HIGH else None
+        if run.sustained:
+            subtype = Subtype.SUSTAINED_VENTRICULAR_TACHYCARDIA
+        event = run.episode.event(CODE, phase, known_at)
+        facts = replace(event.facts, beats=beats, heart_rate=run.episode.rate, subtype=subtype)
+        return replace(event, priority=run.priority, facts=facts)
 
 
-def _described(event: AlarmEvent, episode: BeatEpisode) -> AlarmEvent:
-    """The event with what the run is like as of then."""
-    many = episode.count is not None and episode.count > RUN_MOST
-    subtype = Subtype.VENTRICULAR_TACHYCARDIA if many else None
-    return replace(event, facts=replace(event.facts, heart_rate=episode.rate, subtype=subtype))
-
-
-def _any_poor(row: Sequence[Score]) -> bool:
-    return any(score.beat.quality is not Quality.GOOD for score in row)
-
-
-def _shows_no_noise(event: AlarmInput) -> bool:
-    """Whether what follows a row shows that noise has not set in: a good beat, or just a pause."""
-    if isinstance(event, Score):
-        return event.beat.quality is Quality.GOOD
-    return isinstance(event, RhythmStatus)
+def _missed(score: Score, run: Run) -> int:
+    """How many more beats fit in before this one, at the rate of its run."""
+    rr_ms, rate = score.beat.rr_ms, run.episode.rate
+    return 0 if rr_ms is None or rate is None else max(0, round(rr_ms * rate / 60_000) - 1)

@@ -33,6 +33,7 @@ EVENT = np.dtype(
         ("own_distance", "f8"),  # of its lead alone
         ("second_distance", "f8"),  # of the other lead in use, NaN where it has no share
         ("prematurity", "f8"),
+        ("leads_agree", "i8"),  # see lead_switching.agreement
         ("condition", "i8"),  # of a change: a bit of signal_quality
         ("begins", "i8"),
         ("samples_since_beat", "i8"),  # of a status; see RhythmStatus
@@ -57,6 +58,7 @@ class Event(Protocol):
     own_distance: float
     second_distance: float
     prematurity: float
+    leads_agree: int
     condition: int
     begins: int
     samples_since_beat: int

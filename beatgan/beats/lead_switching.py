@@ -17,6 +17,9 @@ RETURN = 3600  # samples (10 s) that a better lead must be usable before it is a
 REFRACTORY = 72  # samples (0.2 s) in which no second beat begins
 DETACHED_AFTER = 1080  # samples (3 s) without signal before an unused lead is tried
 STUCK = IN_FLAT | IN_SATURATED | IN_HUM  # what an electrode that is off brings about
+NO_SIGNAL = STUCK | IN_GAP
+AGREE, DISAGREE, UNKNOWN = 1, 0, -1  # whether another lead has found a beat, too, ...
+AGREE_WITHIN = 36  # ... so many samples (100 ms) from where it should be: noise has peaks enough
 FORGET = 0.2  # weight of the newest value in the running offset between two leads
 
 
@@ -73,11 +76,16 @@ def counts(
 
 
 @compiled
-def learn_offsets(leads: Records[Lead], active_lead: int, r_peak: int, now: int) -> None:
-    """Update by how much the others' R peaks, found by ``now``, are later than a reported one."""
+def compare_r_peaks(leads: Records[Lead], active_lead: int, r_peak: int, now: int) -> int:
+    """Whether another lead has found, by ``now``, the beat that is reported at ``r_peak``.
+
+    AGREE, DISAGREE, or UNKNOWN where no other lead carries signal, be it noise. By how much a
+    usable lead's R peaks are later than the active one's is learnt from those that it has found.
+    """
+    agreement = UNKNOWN
     for which in range(leads.size):
         lead = leads[which]
-        if which == active_lead or lead.conditions:
+        if which == active_lead or lead.conditions & NO_SIGNAL:
             continue
         nearest = NEAR + 1
         if abs(lead.previous - r_peak) < nearest:
@@ -86,5 +94,8 @@ def learn_offsets(leads: Records[Lead], active_lead: int, r_peak: int, now: int)
             each = lead.found[k]
             if each.confirmed <= now and abs(each.r_peak - r_peak) < abs(nearest):
                 nearest = each.r_peak - r_peak
-        if abs(nearest) <= NEAR:
+        agrees = abs(nearest - lead.offset) <= AGREE_WITHIN
+        agreement = max(agreement, AGREE if agrees else DISAGREE)
+        if abs(nearest) <= NEAR and not lead.conditions:
             lead.offset += FORGET * (nearest - lead.offset)
+    return agreement

@@ -175,8 +175,9 @@ def _take_beat(
     ):
         return  # reported already, when the other lead was active
     emit.emit_beat(s, leads, plan, r_peak, _arrival(plan, now), no_change_run, events, rows)
-    lead_switching.learn_offsets(leads, which, r_peak, now)
-    _take_noise(s, leads, now, events[s.events - 1], events)
+    beat = events[s.events - 1]
+    beat.leads_agree = lead_switching.compare_r_peaks(leads, which, r_peak, now)
+    _take_noise(s, leads, now, beat, events)
 
 
 @compiled
@@ -304,6 +305,7 @@ def close(
     while each.waiting:
         r_peak = lead_switching.position(each, each.found[0].r_peak)
         emit.emit_beat(s, leads, plan, r_peak, s.n_in, no_change_run, events, rows)
+        events[s.events - 1].leads_agree = lead_switching.UNKNOWN
         drop_first(each)
     count: int = s.events
     return count

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from beatgan.alarms.irregularity import Irregularity
-from beatgan.alarms.ventricular_beat import VentricularClassifier
+from beatgan.alarms.ventricular_classifier import VentricularClassifier
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError, BeatganError
 from beatgan.model import features
@@ -209,7 +209,7 @@ def _check(
             f"{spec.length}"
         )
     coefficients.check_fits(spec)
-    VentricularClassifier(spec, coefficients.ventricular)
+    VentricularClassifier(spec, coefficients.ventricular_run)
     Irregularity(spec, coefficients.atrial_fibrillation)
 
 

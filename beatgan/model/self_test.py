@@ -14,7 +14,7 @@ import torch
 from beatgan.alarms.irregularity import Irregularity
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.policy import EpisodePolicy
-from beatgan.alarms.ventricular_beat import VentricularClassifier
+from beatgan.alarms.ventricular_classifier import VentricularClassifier
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError
 from beatgan.frontend import Event, Frontend
@@ -82,7 +82,7 @@ class SelfTest:
         revised: Sequence[Score | None],
     ) -> list[Alert]:
         """Those of ``events``, whose beats have these ``scores``, each ``revised`` or not."""
-        ventricular = VentricularClassifier(spec, coefficients.ventricular)
+        ventricular = VentricularClassifier(spec, coefficients.ventricular_run)
         irregularity = Irregularity(spec, coefficients.atrial_fibrillation)
         policy = EpisodePolicy(AlarmLimits(), ventricular, self.fs, irregularity)
         scored = zip(scores, [None, *revised], strict=False)

@@ -332,10 +332,17 @@ def coefficients(
             dir_okay=False,
         ),
     ] = None,
+    fold_models: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder for the models of the cross-validation, and folds.json beside them.",
+            file_okay=False,
+        ),
+    ] = None,
 ) -> None:
-    """Refit the alarms' coefficients to mitdb, nstdb and cudb, and with a model to svdb and
-    cinc2017, beside the present ones."""
-    fitting.run(data, out, model, typer.echo)
+    """Refit the alarms' coefficients to mitdb, nstdb and cudb, and with a model to svdb, cinc2015
+    and cinc2017, beside the present ones."""
+    fitting.run(data, out, model, typer.echo, fold_models)
     typer.echo(f"wrote {out}")
 
 

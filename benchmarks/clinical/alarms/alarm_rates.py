@@ -117,6 +117,6 @@ def of_record(
     patient = of_patient(alarms)
     high = [alarm for alarm in patient if alarm.priority == "high"]
     runs = reference.runs()
-    found = sum(detection(run, high).delay is not None for run in runs)
+    found = sum(detection(run, patient).delay is not None for run in runs)
     false = not_right(high, reference, limits)
     return RecordAlarms(reference.seconds / 3600, patient, false, found, len(runs))

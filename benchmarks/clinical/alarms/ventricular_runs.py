@@ -1,7 +1,8 @@
 """Ventricular runs found and missed, and every high alarm that nothing annotated accounts for.
 
 A run is three or more consecutive beats annotated V. It is found by a ventricular-run or
-fibrillation alarm that touches it: `beatgan_train.ec57.episodes.run_detection`. A high alarm is
+fibrillation alarm of any priority (a short run is of medium priority) that touches it:
+`beatgan_train.ec57.episodes.run_detection`. A high alarm is
 false where it touches, within the same tolerance, nothing that it could mean
 (`benchmarks.clinical.alarms.truth`).
 """
@@ -132,11 +133,11 @@ def evaluate(records: RecordSet) -> VentricularRuns:
         records.names or "DS2",
         names,
         sum(r.seconds for r in references) / 3600,
-        [detection(run, high[r.record]) for r in references for run in r.runs()],
+        [detection(run, raised[r.record]) for r in references for run in r.runs()],
         [each for r in references for each in false_alarms(r, high[r.record], records.limits)],
         sum(
             (
-                compare(union(r.ventricular), ventricular(high[r.record]), RUN_TOLERANCE_S)
+                compare(union(r.ventricular), ventricular(raised[r.record]), RUN_TOLERANCE_S)
                 for r in references
             ),
             EpisodeComparison(),
@@ -151,9 +152,9 @@ def ventricular(alarms: Sequence[AlarmEpisode]) -> list[AlarmEpisode]:
     return [alarm for alarm in alarms if alarm.code in (RUN, VF)]
 
 
-def detection(run: Run, high: Sequence[AlarmEpisode]) -> RunDetection:
+def detection(run: Run, alarms: Sequence[AlarmEpisode]) -> RunDetection:
     """``run``, and the first of the record's alarms for it."""
-    if (found := run_detection(run, ventricular(high))) is None:
+    if (found := run_detection(run, ventricular(alarms))) is None:
         return RunDetection(run, None, None)
     return RunDetection(run, found[0].code, found[1])
 

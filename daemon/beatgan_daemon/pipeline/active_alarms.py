@@ -33,10 +33,15 @@ class ActiveAlarms:
         self._next = following
 
     def take(self, message: AlertMessage) -> list[AlertMessage]:
-        """What is to be published instead of ``message``, which is not numbered yet."""
+        """What is to be published instead of ``message``, which is not numbered yet.
+
+        An episode that becomes one of high priority is to be acknowledged anew.
+        """
         if message.phase == "start":
             return [*self._release_latched(message), self._number(message)]
         before = self.active.get(message.id)
+        if before is not None and message.priority == "high" != before.priority:
+            before = replace(before, acknowledged=False, by=UNSET, acknowledged_ns=UNSET)
         acknowledged = before is not None and before.acknowledged
         onset_ns = message.onset_ns if before is None else before.onset_ns  # said once, it stays
         message = replace(message, acknowledged=acknowledged, onset_ns=onset_ns)

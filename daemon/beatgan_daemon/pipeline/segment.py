@@ -8,7 +8,7 @@ import numpy as np
 from beatgan.alarms.irregularity import Irregularity
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.policy import EpisodePolicy
-from beatgan.alarms.ventricular_beat import VentricularClassifier
+from beatgan.alarms.ventricular_classifier import VentricularClassifier
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError
 from beatgan.frontend import Event, Frontend
@@ -36,7 +36,7 @@ class Segment:
         self.first = chunk.first  # sample that it begins with
         self.restarts = 0  # how often the source began anew under this epoch
         self.frontend = Frontend(spec, coefficients, chunk.fs, chunk.leads, chunk.first)
-        ventricular = VentricularClassifier(spec, coefficients.ventricular)
+        ventricular = VentricularClassifier(spec, coefficients.ventricular_run)
         irregularity = Irregularity(spec, coefficients.atrial_fibrillation)
         self.policy = EpisodePolicy(limits, ventricular, chunk.fs, irregularity)
         self.source_clock = SourceClock(chunk.fs, chunk.first, chunk.t_ns)

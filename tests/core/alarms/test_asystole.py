@@ -151,7 +151,7 @@ def test_one_beat_does_not_end_it() -> None:
 @pytest.mark.parametrize(
     "status",
     [
-        without_beat(14.1, 3.9),
+        without_beat(13.7, 3.5),
         without_beat(14.1, 4.1, present=False),
         without_beat(14.1, 4.1, vf_log_odds=0.5),
     ],

@@ -5,28 +5,57 @@ import pytest
 
 from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import AlarmEvent
-from beatgan.alarms.heart_rate import HeartRateDetector
+from beatgan.alarms.facts import Subtype
+from beatgan.alarms.heart_rate import OWN_BEATS, HeartRateDetector
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.types import Beat, Condition, Phase, Priority, Quality, Score, SignalChange
 
 FS = 250.0
 EMPTY = np.empty(0, np.float32)
-LIMITS = AlarmLimits(tachycardia_rate=140.0, bradycardia_rate=40.0, heart_rate_delay_s=10.0)
+LIMITS = AlarmLimits(
+    tachycardia_rate=140.0,
+    bradycardia_rate=40.0,
+    extreme_tachycardia_rate=250.0,
+    extreme_bradycardia_rate=20.0,
+    heart_rate_delay_s=10.0,
+)
+EXTREME = AlarmLimits(
+    tachycardia_rate=130.0,
+    bradycardia_rate=45.0,
+    extreme_tachycardia_rate=140.0,
+    extreme_bradycardia_rate=40.0,
+)
 
 
 class Heart:
     """A detector, and beats for it one after another."""
 
-    def __init__(self) -> None:
-        self.detector, self.at = HeartRateDetector(LIMITS, FS), 0
+    def __init__(self, limits: AlarmLimits = LIMITS) -> None:
+        self.detector, self.at = HeartRateDetector(limits, FS), 0
 
     def beat(
-        self, rr_ms: float, known: bool = True, quality: Quality = Quality.GOOD
+        self,
+        rr_ms: float,
+        known: bool = True,
+        quality: Quality = Quality.GOOD,
+        distance: float = -2.6,
     ) -> list[AlarmEvent]:
         self.at += round(rr_ms * FS / 1000)
         rr = rr_ms if known else None
-        beat = Beat(0, self.at, self.at + 130, "II", rr, quality, EMPTY, EMPTY, None, 0.0)
-        return list(self.detector.push(Score(beat, None, 1.0, EMPTY, EMPTY)))
+        beat = Beat(
+            0,
+            self.at,
+            self.at + 130,
+            "II",
+            rr,
+            quality,
+            EMPTY,
+            EMPTY,
+            distance,
+            0.0,
+            lead_distances=(distance, None),
+        )
+        return list(self.detector.push(Score(beat, 0.0, 1.0, EMPTY, EMPTY)))
 
     def beats(self, intervals: Sequence[float]) -> list[AlarmEvent]:
         return [alarm_event for interval in intervals for alarm_event in self.beat(interval)]
@@ -135,3 +164,82 @@ def test_new_limits_hold_at_once() -> None:
     assert heart.go(120, 60) == []
     heart.detector.limits = AlarmLimits(tachycardia_rate=100.0)
     assert [alarm_event.code for alarm_event in heart.go(120, 20)] == [AlarmCode.TACHYCARDIA]
+
+
+# --- extreme rates --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rate", "beats", "code", "subtype", "limit"),
+    [
+        (150, 8, AlarmCode.TACHYCARDIA, Subtype.EXTREME_TACHYCARDIA, 140),
+        (36, 4, AlarmCode.BRADYCARDIA, Subtype.EXTREME_BRADYCARDIA, 40),
+    ],
+)
+def test_an_extreme_rate_is_told_at_once_and_is_high(
+    rate: float, beats: int, code: AlarmCode, subtype: Subtype, limit: float
+) -> None:
+    """By eight intervals of a tachycardia, by four of a bradycardia."""
+    heart = Heart(EXTREME)
+    heart.go(70, 60)
+    began = heart.at
+    told: list[AlarmEvent] = []
+    while not told:
+        told = heart.beat(60_000 / rate)
+    (start,) = told
+    assert (heart.at - began) / FS * rate / 60 <= beats + 0.1
+    assert (start.code, start.phase, start.priority) == (code, Phase.START, Priority.HIGH)
+    assert start.onset == pytest.approx(began, abs=2 * FS)
+    assert start.facts.subtype is subtype
+    assert start.facts.limit == limit
+    assert heart.go(rate, 120) == []
+    (end,) = heart.go(75, 60)
+    assert (end.phase, end.onset, end.priority) == (Phase.END, start.onset, Priority.HIGH)
+    assert [e.priority for e in heart.go(rate, 30)] == [Priority.HIGH]  # and anew
+
+
+def test_a_rate_that_becomes_extreme_is_the_same_episode_and_high() -> None:
+    heart = Heart(EXTREME)
+    heart.go(75, 30)
+    (start,) = heart.go(135, 60)
+    assert start.priority is Priority.MEDIUM
+    (update,) = heart.go(150, 30)
+    assert (update.phase, update.onset) == (Phase.UPDATE, start.onset)
+    assert update.priority is Priority.HIGH
+
+
+@pytest.mark.parametrize("broken", [(400.0, False, Quality.GOOD), (400.0, True, Quality.POOR)])
+def test_an_extreme_rate_needs_good_beats_one_after_another(
+    broken: tuple[float, bool, Quality],
+) -> None:
+    """Else noise, which has peaks enough, would be a tachycardia."""
+    heart = Heart(EXTREME)
+    heart.go(75, 30)
+    for _ in range(2):
+        assert heart.beats([400.0] * 5) == []
+        assert heart.beat(*broken) == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "rate"),
+    [(AlarmLimits(tachycardia_rate=190.0), 180), (AlarmLimits(bradycardia_rate=30.0), 35)],
+)
+def test_an_extreme_limit_is_never_nearer_than_the_other(limits: AlarmLimits, rate: float) -> None:
+    """Who set a limit for newborns, or for athletes, is not told at the default of adults."""
+    assert Heart(limits).go(rate, 60) == []
+
+
+def test_peaks_of_noise_are_no_tachycardia() -> None:
+    """They are fast enough, and in a good signal at first, but none of the patient's beats."""
+    heart = Heart(EXTREME)
+    heart.go(75, 30)
+    assert [e for _ in range(60) for e in heart.beat(300.0, distance=1.5)] == []
+    half = [e for n in range(30) for e in heart.beat(300.0, distance=-2.6 if n % 2 else 1.5)]
+    assert [e.priority for e in half] == [Priority.HIGH]
+
+
+def test_in_a_young_stream_no_tachycardia_is_told_at_once() -> None:
+    heart = Heart(EXTREME)
+    assert heart.beats([300.0] * OWN_BEATS)[0].known_at == heart.at + 130
+    young = Heart(EXTREME)
+    assert young.beats([300.0] * (OWN_BEATS - 1)) == []

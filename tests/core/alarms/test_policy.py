@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.policy import EpisodePolicy, PolicyState
-from beatgan.alarms.ventricular_beat import VentricularClassifier
+from beatgan.alarms.ventricular_classifier import VentricularClassifier
 from beatgan.errors import UsageError
 from beatgan.spec import PreprocessSpec
 from beatgan.types import (
@@ -24,7 +24,7 @@ from beatgan.types import (
 )
 from beatgan_train.training.coefficients import coefficients_of
 
-VENTRICULAR = VentricularClassifier(PreprocessSpec(), coefficients_of("full").ventricular)
+VENTRICULAR = VentricularClassifier(PreprocessSpec(), coefficients_of("full").ventricular_run)
 
 EMPTY = np.empty(0, np.float32)
 PROMPT = AlarmLimits(anomalous_beats=3, technical_delay_s=0.0)

@@ -5,14 +5,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beatgan.alarms.detector import AlarmEvent
+from beatgan.alarms.detector import AlarmEvent, AlarmInput
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.alarms.ventricular_fibrillation import CODE, ENDS, VentricularFibrillationDetector
+from beatgan.alarms.ventricular_fibrillation import (
+    CODE,
+    ENDS,
+    OWN_BEATS,
+    YOUNG_S,
+    State,
+    VentricularFibrillationDetector,
+)
 from beatgan.errors import RecordError
 from beatgan.frontend import Frontend
 from beatgan.records import read_recording
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Beat, Floats, Phase, Priority, RhythmStatus
+from beatgan.types import Beat, Floats, Phase, Priority, Quality, RhythmStatus, Score
 from beatgan_train.ec57.annotations import read_reference
 from beatgan_train.training.coefficients import coefficients_of
 
@@ -29,15 +36,22 @@ def fibrillating(at_s: float, vf_log_odds: float) -> RhythmStatus:
     return RhythmStatus(at, at + 1, 0, True, vf_log_odds)
 
 
+def familiar(fs: float) -> VentricularFibrillationDetector:
+    """Of a stream that has shown its patient's own beats."""
+    detector = VentricularFibrillationDetector(LIMITS, fs)
+    detector.state = State(own_beats=OWN_BEATS)
+    return detector
+
+
 def raised(*events: RhythmStatus) -> list[AlarmEvent]:
-    detector = VentricularFibrillationDetector(LIMITS, FS)
+    detector = familiar(FS)
     return [alarm_event for event in events for alarm_event in detector.push(event)]
 
 
 def heard(samples: Floats, fs: float, leads: tuple[str, ...]) -> list[AlarmEvent]:
     frontend, detector = (
         Frontend(PreprocessSpec(), COEFFICIENTS, fs, leads),
-        VentricularFibrillationDetector(LIMITS, fs),
+        familiar(fs),
     )
     events = frontend.push(samples)
     return [t for e in events if not isinstance(e, Beat) for t in detector.push(e)]
@@ -88,16 +102,40 @@ def test_an_onset_is_not_before_the_stream() -> None:
 
 
 def test_it_ends_with_the_stream_and_another_judge_goes_on_with_its_state() -> None:
-    detector, other = (
-        VentricularFibrillationDetector(LIMITS, FS),
-        VentricularFibrillationDetector(LIMITS, FS),
-    )
+    detector, other = familiar(FS), familiar(FS)
     assert detector.push(fibrillating(10.0, 3.0))
     other.state = detector.state
     assert not other.push(fibrillating(10.5, 3.0))
     (ended,) = other.close(12 * FS)
     assert (ended.phase, ended.end) == (Phase.END, 12 * FS)
     assert not other.close(13 * FS)
+
+
+def own_beats(count: int) -> list[Score]:
+    """Usual beats of good signal."""
+    nothing = np.empty(0, np.float32)
+    beats = [
+        Beat(n, n * FS, n * FS, "II", 1000.0, Quality.GOOD, nothing, nothing, None, 0.0)
+        for n in range(count)
+    ]
+    return [Score(beat, -1.0, 1.0, nothing, nothing) for beat in beats]
+
+
+def test_in_a_young_stream_it_must_last() -> None:
+    """Electrodes that are being put on look like it for some seconds."""
+    chaos = [fibrillating(at / 2, 4.0) for at in range(2 * OWN_BEATS, 2 * OWN_BEATS + 60)]
+
+    def begun(beats: int) -> float:
+        detector = VentricularFibrillationDetector(LIMITS, FS)
+        inputs: list[AlarmInput] = [*own_beats(beats), *chaos]
+        events = [each for event in inputs for each in detector.push(event)]
+        return events[0].known_at / FS
+
+    assert begun(OWN_BEATS) == pytest.approx(OWN_BEATS, abs=0.1)
+    assert begun(OWN_BEATS - 1) == pytest.approx(OWN_BEATS + YOUNG_S, abs=0.1)
+    detector = VentricularFibrillationDetector(LIMITS, FS)
+    short = [*chaos[:18], fibrillating(OWN_BEATS + 9.0, ENDS), *chaos[20:30]]
+    assert [each for event in short for each in detector.push(event)] == []
 
 
 @pytest.mark.parametrize("name", ["cu01", "cu05", "cu09", "cu33"])

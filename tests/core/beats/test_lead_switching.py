@@ -62,14 +62,23 @@ def test_the_offset_between_two_leads_is_learnt_from_apexes_known_by_then() -> N
     for r_peak in range(1000, 30000, 300):
         other["previous"], other["waiting"] = r_peak - 295, 1
         other["found"][0] = np.array((r_peak + 5, r_peak + 90, 1), qrs_detector.DETECTION)
-        lead_switching.learn_offsets(both, 0, r_peak, r_peak + 100)
+        found = lead_switching.compare_r_peaks(both, 0, r_peak, r_peak + 100)
+        assert found == lead_switching.AGREE
     assert other["offset"] == pytest.approx(5, abs=0.01)
     assert both[0]["offset"] == 0
     assert lead_switching.position(other, 31005) == 31000
-    lead_switching.learn_offsets(both, 0, 40000, 40000 + 89)  # nothing known near it
+    found = lead_switching.compare_r_peaks(both, 0, 40000, 40000 + 89)  # nothing known near it
+    assert found == lead_switching.DISAGREE
     other["found"][0] = np.array((40020, 40090, 1), qrs_detector.DETECTION)
-    lead_switching.learn_offsets(both, 0, 40000, 40089)
+    lead_switching.compare_r_peaks(both, 0, 40000, 40089)
     assert other["offset"] == pytest.approx(5, abs=0.01)
     other["found"][0] = np.array((40000 + NEAR + 1, 40080, 1), qrs_detector.DETECTION)
-    lead_switching.learn_offsets(both, 0, 40000, 40089)
+    lead_switching.compare_r_peaks(both, 0, 40000, 40089)
     assert other["offset"] == pytest.approx(5, abs=0.01)
+
+
+def test_leads_can_only_agree_where_another_is_usable() -> None:
+    both = leads()
+    both[1]["conditions"] = IN_FLAT
+    assert lead_switching.compare_r_peaks(both, 0, 1000, 1100) == lead_switching.UNKNOWN
+    assert lead_switching.compare_r_peaks(both[:1], 0, 1000, 1100) == lead_switching.UNKNOWN

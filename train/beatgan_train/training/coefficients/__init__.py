@@ -29,13 +29,15 @@ def coefficients_of(mode: Mode) -> AlarmCoefficients:
 def completed(values: Mapping[str, Any], spec: PreprocessSpec, mode: Mode) -> AlarmCoefficients:
     """The coefficients stored as ``values``; groups that they lack are those that ship.
 
-    Raises ArtifactError where those that ship were fitted to another spec than ``spec``.
+    Groups of earlier versions are left out. Raises ArtifactError where those that ship were fitted
+    to another spec than ``spec``.
     """
     shipped = coefficients_of(mode)
     missing = [name for name in GROUPS if name not in values]
     shipped.check_fits(spec, missing)
     table = shipped.to_dict()
-    whole = {**values, **{name: table[name] for name in missing}}
+    known = {name: value for name, value in values.items() if name in table}
+    whole = {**known, **{name: table[name] for name in missing}}
     if isinstance(stated := values.get("fitted_to"), Mapping):
         whole["fitted_to"] = {**table["fitted_to"], **stated}
     return AlarmCoefficients.from_dict(whole)

@@ -3,6 +3,8 @@
 After five clean minutes, noise lies on two minutes of every four.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,14 @@ from beatgan_train.ec57.annotations import Reference
 CLEAN_S = 300  # at the beginning
 STRETCH_S = 120  # of noise, and as long without
 STRESSED = ("118", "119")  # the records that nstdb's 118e and 119e were made of
+NOISY_S = (
+    30.0  # that a noise lasts where noises of all kinds follow one another, clean between, ...
+)
+KINDS, SHARES = ("em", "ma", "bw"), (0.6, 0.25, 0.15)  # ... how often each comes, ...
+MIXED_SNRS = (12, 6, 0, -6, -12)  # ... at which SNR, in dB, ...
+ON_ALL_LEADS = 0.7  # ... and how often all leads have it
+NOISE_FS = 360  # of nstdb
+TINY = 1e-9
 SHIFT = 9973  # samples by which the noise of one record is ahead of the next one's
 
 
@@ -61,3 +71,44 @@ def mixed(
     ecg[where] += gain(ecg, reference, noise, snr) * np.resize(noise, where.size)
     samples: Floats = ecg.astype(np.float32)[:, None]
     return Recording(recording.name, recording.fs, (recording.leads[column],), samples)
+
+
+def with_noise(
+    recording: Recording, mixed_in: Mapping[str, Doubles], rng: np.random.Generator
+) -> Recording:
+    """All leads, after some seconds, with noises of all kinds, each at an SNR of its own.
+
+    Between two of them it is clean for as long as a noise lasts.
+    Electrode motion most often, and mostly on all leads. Signal power is taken from the usual range
+    of a second, so that no reference is needed.
+    """
+    fs, total = recording.fs, len(recording.samples)
+    samples = np.nan_to_num(recording.samples.astype(np.float64))
+    powers = [_usual_range(lead, fs) ** 2 / 8 for lead in samples.T]
+    start, length = round(min(60.0, total / fs / 4) * fs), round(NOISY_S * fs)
+    for at in range(start, total, 2 * length):
+        kind, snr = rng.choice(KINDS, p=SHARES), rng.choice(MIXED_SNRS)
+        every, one = rng.random() < ON_ALL_LEADS, rng.integers(samples.shape[1])
+        for lead, power in enumerate(powers):
+            if every or lead == one:
+                noise = mixed_in[f"em{min(lead, 1)}" if kind == "em" else f"{kind}0"]
+                part = samples[at : at + length, lead]
+                part += _stretch(noise, len(part), fs, rng) * np.sqrt(power / 10 ** (snr / 10))
+    return replace(recording, samples=samples.astype(np.float32))
+
+
+def _usual_range(lead: Doubles, fs: float) -> float:
+    """The median range of a second, the slow baseline taken out."""
+    step, smooth = int(fs), np.full(int(0.3 * fs), 1 / int(0.3 * fs))
+    seconds = (lead[at : at + step] for at in range(0, len(lead) - step + 1, step))
+    return float(np.median([np.ptp(x - np.convolve(x, smooth, "same")) for x in seconds]))
+
+
+def _stretch(noise: Doubles, count: int, fs: float, rng: np.random.Generator) -> Doubles:
+    """So many samples at ``fs`` from somewhere in ``noise``, of which a usual second's is 1."""
+    long = int(count * NOISE_FS / fs) + 2
+    first = rng.integers(0, len(noise) - long)
+    part = np.interp(np.arange(count) * NOISE_FS / fs, np.arange(long), noise[first : first + long])
+    part -= part.mean()
+    seconds = [part[at : at + int(fs)].std() for at in range(0, max(1, count - int(fs)), int(fs))]
+    return np.asarray(part / (np.median(seconds) + TINY))

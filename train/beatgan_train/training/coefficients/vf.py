@@ -11,7 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.alarms.ventricular_fibrillation import VentricularFibrillationDetector
+from beatgan.alarms.ventricular_fibrillation import (
+    OWN_BEATS,
+    State,
+    VentricularFibrillationDetector,
+)
 from beatgan.coefficients import AlarmCoefficients, VfCoefficients
 from beatgan.frontend import Frontend, choose_leads
 from beatgan.jit import compiled
@@ -186,6 +190,7 @@ class Statuses:
         detector = VentricularFibrillationDetector(
             replace(AlarmLimits(), vf_log_odds_limit=limit), fs
         )
+        detector.state = State(own_beats=OWN_BEATS)  # it is told no beats
         events = [each for status in self.events for each in detector.push(status)]
         events += detector.close(len(self.trial.recording.samples))
         raised = [each for each in events if each.phase is Phase.START]
