@@ -7,7 +7,8 @@ A rate beyond its limit for a while is of medium priority; an extreme one is of 
 told at once: of the latest EXTREME_INTERVALS, all of good signal and one after another, the mean.
 Noise has peaks enough for any rate. So it is no tachycardia unless half of its beats are the
 patient's (a ventricular one, whose beats are none of them, is another alarm's), and in a young
-stream none is told at once.
+stream none is told at once. Noise hides beats, too. So a bradycardia is told at once only by beats
+that no lead contradicts and that are not far from the patient's.
 """
 
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ EXTREME = {
 }
 OWN_BEATS = 20  # after so many a stream is young no more
 STRANGE = 0.0  # distance of a beat from its template from which on it is none of the patient's
+FAR = 2.0  # ... and that from which on it is hardly a beat
 HYSTERESIS = 0.05  # so far back inside its limit, as a share, must the rate be for an episode's end
 UNKNOWN_S = 30.0  # after so long without an interval that counts, the rate is no longer known
 
@@ -55,6 +57,7 @@ class State(Struct):
     unbroken: int = 0  # how many of the latest came one after another
     own: list[bool] = field(default_factory=list)  # which of the latest are the patient's own
     own_beats: int = 0  # so far, OWN_BEATS at the most
+    clear: int = 0  # how many of the latest came one after another and were beyond doubt
 
 
 class HeartRateDetector:
@@ -74,11 +77,12 @@ class HeartRateDetector:
         beat = event.beat
         state.own_beats = counted(state.own_beats, event, OWN_BEATS)
         if beat.rr_ms is None or beat.quality is not Quality.GOOD:
-            state.unbroken = 0
+            state.unbroken = state.clear = 0
             return ()
         state.last = beat.sample
         state.intervals.append(beat.rr_ms)
         state.unbroken += 1
+        state.clear = state.clear + 1 if _is_clear(beat) else 0
         state.own.append(_resembles(beat))
         if len(state.intervals) > INTERVALS:
             del state.intervals[0], state.own[0]
@@ -108,15 +112,15 @@ class HeartRateDetector:
 
     def _compare_extremes(self, r_peak: int, known_at: int) -> Sequence[AlarmEvent]:
         """An episode begins, or one under way becomes extreme. Else this costs next to nothing."""
-        state, count = self.state, self.state.unbroken
+        state = self.state
         events: list[AlarmEvent] = []
         code = AlarmCode.TACHYCARDIA
-        if count >= EXTREME_INTERVALS[code] and not state.fast.extreme:
+        if state.unbroken >= EXTREME_INTERVALS[code] and not state.fast.extreme:
             mean = _mean(state.intervals, EXTREME_INTERVALS[code])
             if mean * self._extreme_limit(code) < 60_000 and self._may_be_fast(OWN_BEATS):
                 events.append(self._extreme(code, state.fast, mean, r_peak, known_at))
         code = AlarmCode.BRADYCARDIA
-        if count >= EXTREME_INTERVALS[code] and not state.slow.extreme:
+        if state.clear >= EXTREME_INTERVALS[code] and not state.slow.extreme:
             mean = _mean(state.intervals, EXTREME_INTERVALS[code])
             if mean * self._extreme_limit(code) > 60_000:
                 events.append(self._extreme(code, state.slow, mean, r_peak, known_at))
@@ -191,10 +195,15 @@ class HeartRateDetector:
         return self.limits.tachycardia_rate if fast else self.limits.bradycardia_rate
 
 
-def _resembles(beat: Beat) -> bool:
+def _resembles(beat: Beat, within: float = STRANGE) -> bool:
     """Whether a beat resembles the patient's own, on either lead."""
     own, other = beat.lead_distances
-    return (own is not None and own <= STRANGE) or (other is not None and other <= STRANGE)
+    return (own is not None and own <= within) or (other is not None and other <= within)
+
+
+def _is_clear(beat: Beat) -> bool:
+    """Whether a beat is beyond doubt: every lead with signal has it, and it looks like one."""
+    return beat.leads_agree is not False and _resembles(beat, FAR)
 
 
 def _mean(intervals: Sequence[float], count: int) -> float:

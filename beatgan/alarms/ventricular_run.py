@@ -3,8 +3,9 @@
 Knows beats one after another and how ventricular they look; no signal between them. A pure fold.
 
 A run of up to RUN_MOST beats is of medium priority. Beyond that it is a ventricular tachycardia,
-of high priority. A QRS detector may miss some of a run's beats, so that a long interval counts for
-as many beats as fit in.
+of high priority, if its latest beats by themselves are likely a run: noise that began like one is
+none for long. A QRS detector may miss some of a run's beats, so that a long interval counts for as
+many beats as fit in.
 """
 
 from collections.abc import Sequence
@@ -41,15 +42,18 @@ FADED_S = 10.0  # ... so that bigeminy is none, and so does this time without on
 class Run(Struct):
     """An episode under way; ``clearest`` is the beat that looked most ventricular at its start.
 
-    ``priority``, ``sustained``: as of its latest event. ``missed``: beats that were not found.
+    ``reported``, ``sustained``: its priority, and whether it was sustained, as of its latest event.
+    ``missed``: beats that were not found.
     """
 
     episode: BeatEpisode
     clearest: Score
     priority: Priority = Priority.MEDIUM
+    reported: Priority = Priority.MEDIUM
     sustained: bool = False
     missed: int = 0
     latest: list[bool] = field(default_factory=list)  # which of the latest beats were of the run
+    row: list[Score] = field(default_factory=list)  # its latest beats, until it is a tachycardia
 
 
 class State(Struct):
@@ -104,8 +108,9 @@ class VentricularRunDetector:
             row.clear()
             return ()
         row.append(score.with_own_arrays())
-        del row[: -max(self.limits.vt_beats, 2)]
-        if len(row) < self.limits.vt_beats or not self._is_fast(row):
+        needed = max(self.limits.vt_beats, 2)  # one beat is no row
+        del row[:-needed]
+        if len(row) < needed or not self._is_fast(row):
             return ()
         found = self._ventricular.run_log_odds(Row(row, self.state.agreed, self.state.own_beats))
         return self._begin(score.known_at) if found > 0 else ()
@@ -124,7 +129,7 @@ class VentricularRunDetector:
     def _begin(self, known_at: int) -> Sequence[AlarmEvent]:
         row = self.state.row
         clearest = max(row, key=self._ventricular.beat_log_odds)
-        run = self.state.run = Run(BeatEpisode.begin(row, known_at), clearest)
+        run = self.state.run = Run(BeatEpisode.begin(row, known_at), clearest, row=row)
         self.state.row = []
         return (self._event(run, Phase.START, known_at),)
 
@@ -140,6 +145,10 @@ class VentricularRunDetector:
         if belongs:
             run.missed += _missed(score, run)
             episode.add(score)
+            if run.priority is not Priority.HIGH:
+                run.row.append(score.with_own_arrays())
+                del run.row[:-RUN_MOST]
+                self._rise(run)
         due = known_at - episode.reported_at >= self.limits.update_s * self._fs
         if self._changed(run) or (due and episode.beats):
             return (self._event(run, Phase.UPDATE, known_at),)
@@ -173,19 +182,27 @@ class VentricularRunDetector:
         """How many beats a run has, those included that were not found."""
         return (run.episode.count or 0) + run.missed
 
+    def _rise(self, run: Run) -> None:
+        """The run becomes a tachycardia, if it has."""
+        state = self.state
+        if self._beats(run) <= RUN_MOST or len(run.row) < 2:
+            return
+        if self._ventricular.run_log_odds(Row(run.row, state.agreed, state.own_beats)) > 0:
+            run.priority, run.row = Priority.HIGH, []
+
     def _changed(self, run: Run) -> bool:
         """Whether a run has become a tachycardia, or sustained, since its latest event."""
-        became_high = run.priority is not Priority.HIGH and self._beats(run) > RUN_MOST
-        return became_high or self._is_sustained(run) != run.sustained
+        rose = run.priority is not run.reported
+        return rose or self._is_sustained(run) != run.sustained
 
     def _is_sustained(self, run: Run) -> bool:
+        if run.priority is not Priority.HIGH:
+            return False
         return run.episode.last - run.episode.onset >= SUSTAINED_S * self._fs
 
     def _event(self, run: Run, phase: Phase, known_at: int) -> AlarmEvent:
         """An event of a run, with what it is like as of then. A priority once high stays so."""
-        beats, run.sustained = self._beats(run), self._is_sustained(run)
-        if beats > RUN_MOST:
-            run.priority = Priority.HIGH
+        beats, run.sustained, run.reported = self._beats(run), self._is_sustained(run), run.priority
         subtype = Subtype.VENTRICULAR_TACHYCARDIA if run.priority is Priority.HIGH else None
         if run.sustained:
             subtype = Subtype.SUSTAINED_VENTRICULAR_TACHYCARDIA

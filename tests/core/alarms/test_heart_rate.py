@@ -39,6 +39,7 @@ class Heart:
         known: bool = True,
         quality: Quality = Quality.GOOD,
         distance: float = -2.6,
+        agree: bool | None = None,
     ) -> list[AlarmEvent]:
         self.at += round(rr_ms * FS / 1000)
         rr = rr_ms if known else None
@@ -54,6 +55,7 @@ class Heart:
             distance,
             0.0,
             lead_distances=(distance, None),
+            leads_agree=agree,
         )
         return list(self.detector.push(Score(beat, 0.0, 1.0, EMPTY, EMPTY)))
 
@@ -243,3 +245,15 @@ def test_in_a_young_stream_no_tachycardia_is_told_at_once() -> None:
     assert heart.beats([300.0] * OWN_BEATS)[0].known_at == heart.at + 130
     young = Heart(EXTREME)
     assert young.beats([300.0] * (OWN_BEATS - 1)) == []
+
+
+def test_missed_beats_are_no_bradycardia() -> None:
+    """Where another lead has not these beats, or they hardly are any, noise may hide some."""
+    slow = Heart(EXTREME)
+    slow.go(75, 30)
+    assert [e for _ in range(6) for e in slow.beat(1800.0, distance=3.0)] == []
+    assert len(slow.beats([1800.0] * 4)) == 1
+    disputed = Heart(EXTREME)
+    disputed.go(75, 30)
+    assert [e for _ in range(6) for e in disputed.beat(1800.0, agree=False)] == []
+    assert len(disputed.beats([1800.0] * 4)) == 1

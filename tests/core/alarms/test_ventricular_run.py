@@ -34,9 +34,9 @@ COEFFICIENTS = VentricularRunCoefficients(
     slowness=2.6,
     steepness=-1.5,
     hf_noise=0.3,
-    agreement=5.0,
+    agreement=10.0,
     own_beats=2.0,
-    offset=-17.2,
+    offset=-21.2,
 )
 VENTRICULAR = VentricularClassifier(PreprocessSpec(), COEFFICIENTS)
 
@@ -290,3 +290,18 @@ def test_doubtful_beats_are_none_where_the_leads_do_not_agree_or_the_stream_is_y
 
 def test_beats_of_a_poor_signal_must_be_clearer() -> None:
     assert feed(beats("NvvvNN", 400.0, Quality.POOR)) == []
+
+
+def test_what_is_likely_no_run_any_more_does_not_become_a_tachycardia() -> None:
+    """Noise on one lead: ventricular beats at first, and then the other has none of them."""
+    scores = beats("NNVVVVVVVVV", 400.0, agree=True)
+    assert [event.priority for event in feed(scores)] == [Priority.MEDIUM, Priority.HIGH]
+    alone = beats("NNVVVVVVVVV", 400.0, agree=False)
+    disputed = [*scores[:4], *alone[4:]]
+    assert [event.priority for event in feed(disputed)] == [Priority.MEDIUM]
+
+
+def test_one_beat_is_no_run_whatever_the_limit() -> None:
+    limits = AlarmLimits(vt_beats=1)
+    assert feed(beats("NVN", 400.0), familiar(limits)) == []
+    assert len(feed(beats("NVVNN", 400.0), familiar(limits))) == 2
