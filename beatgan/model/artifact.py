@@ -10,6 +10,7 @@ scores and alerts they gave when it was written.
 import hashlib
 import json
 import pickle
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any, Literal
@@ -100,10 +101,22 @@ def build(
 
 def save(file: IO[bytes], artifact: Artifact) -> None:
     """Write ``artifact``: one plain dictionary, with tensors, in torch's own container."""
-    sections = _sections(artifact)
+    sections = _interned(_sections(artifact))
     torch.save(
         {"format": FORMAT, "version": VERSION, **sections, "digests": leaf_digests(sections)}, file
     )
+
+
+def _interned(value: Any) -> Any:
+    """Plain values with equal texts as one object each.
+
+    Pickle writes a text anew that is another object, so one model had several files.
+    """
+    if type(value) is dict:
+        return {_interned(name): _interned(each) for name, each in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_interned(each) for each in value)
+    return sys.intern(value) if type(value) is str else value
 
 
 def load(file: IO[bytes], name: str) -> Artifact:

@@ -215,7 +215,7 @@ FORGED: list[tuple[Tamper, str]] = [
     (drop("self_test", "fs"), "self_test: missing 'fs'"),
     (put("kind", value="nurse"), "kind: expected student or teacher, got 'nurse'"),
     (put("spec", "highpass_hz", value=2.0), r"coefficients: noise was fitted to spec\.highpass_hz"),
-    (put("spec", "scale", value="beat"), r"coefficients: ventricular was fitted to spec\.scale"),
+    (put("spec", "scale", value="beat"), r"coefficients: ventricular_run was fitted to spec\.scale"),
     (
         drop("coefficients", "vf", "leakage"),
         r"coefficients\.vf: missing or unknown key\(s\) leakage",
@@ -274,6 +274,7 @@ def test_the_self_test_raises_an_alarm_of_each_family() -> None:
         AlarmCode.ANOMALOUS_BEATS,
         AlarmCode.VENTRICULAR_RUN,
         AlarmCode.ASYSTOLE,
+        AlarmCode.BRADYCARDIA,
         AlarmCode.VENTRICULAR_FIBRILLATION,
         AlarmCode.NOISE,
     }
@@ -296,7 +297,7 @@ OTHER_COEFFICIENTS: list[tuple[Tamper, str]] = [
         r"rhythm\.ventricular-fibrillation start",
     ),
     (
-        add("coefficients", "ventricular", "score_excess", value=-2.0),
+        add("coefficients", "ventricular_run", "offset", value=-9.0),
         r"rhythm\.ventricular-run start",
     ),
 ]
