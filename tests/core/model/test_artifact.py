@@ -215,7 +215,10 @@ FORGED: list[tuple[Tamper, str]] = [
     (drop("self_test", "fs"), "self_test: missing 'fs'"),
     (put("kind", value="nurse"), "kind: expected student or teacher, got 'nurse'"),
     (put("spec", "highpass_hz", value=2.0), r"coefficients: noise was fitted to spec\.highpass_hz"),
-    (put("spec", "scale", value="beat"), r"coefficients: ventricular_run was fitted to spec\.scale"),
+    (
+        put("spec", "scale", value="beat"),
+        r"coefficients: ventricular_run was fitted to spec\.scale",
+    ),
     (
         drop("coefficients", "vf", "leakage"),
         r"coefficients\.vf: missing or unknown key\(s\) leakage",
