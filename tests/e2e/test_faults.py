@@ -1,6 +1,7 @@
 """What a real daemon makes of clocks that jump and of sources that stop, restart and change."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
@@ -40,7 +41,8 @@ class Clock:
     def __init__(self, folder: Path) -> None:
         (folder / "sitecustomize.py").write_text(CLOCK)
         self._file = folder / "offset"
-        self.environment = {"PYTHONPATH": str(folder), "CLOCK_OFFSET": str(self._file)}
+        path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+        self.environment = {"PYTHONPATH": path, "CLOCK_OFFSET": str(self._file)}
         self.set(0)
 
     def set(self, seconds: int) -> None:

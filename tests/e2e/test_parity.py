@@ -24,7 +24,7 @@ SPEC = PreprocessSpec()
 
 def identity(beat: Beat) -> list[object]:
     """All that a score may depend on."""
-    comparable = replace(beat, n=0, known_at=0, lead="")
+    comparable = replace(beat, n=0, known_at=0, lead="", leads_agree=None)
     return [v.tobytes() if isinstance(v, np.ndarray) else v for v in astuple(comparable)]
 
 

@@ -23,6 +23,8 @@ from beatgan.types import (
     SignalChange,
 )
 from beatgan_train.training.coefficients import coefficients_of
+from tests.core.alarms.test_ventricular_run import VENTRICULAR as RUNS
+from tests.core.alarms.test_ventricular_run import beats
 
 VENTRICULAR = VentricularClassifier(PreprocessSpec(), coefficients_of("full").ventricular_run)
 
@@ -278,6 +280,79 @@ def test_once_nothing_can_be_judged_it_is_told_at_once() -> None:
         ("signal.gap", Phase.START, Priority.MEDIUM, 720, 720),
         ("signal.flat", Phase.START, Priority.MEDIUM, 0, 720),
     }
+
+
+# Limits by which nearly everything is held back: one episode in a thousand hours.
+HELD = AlarmLimits(refractory_s=1e6, burst=1, max_per_hour=0.001)
+
+
+class Heart:
+    """Normal beats for a policy, one after another; it is told in what each alert says."""
+
+    def __init__(self, limits: AlarmLimits) -> None:
+        self.policy, self.at = EpisodePolicy(limits, VENTRICULAR, FS), 0
+
+    def go(self, rate: float, beats: int) -> list[tuple[str, Phase, Priority]]:
+        told: list[tuple[str, Phase, Priority]] = []
+        for _ in range(beats):
+            self.at += round(60 * FS / rate)
+            plain = score(0, 0.0)
+            beat = replace(
+                plain.beat,
+                sample=self.at,
+                known_at=self.at + 186,
+                rr_ms=60_000 / rate,
+                lead_distances=(-2.6, None),
+            )
+            told += [
+                (alert.code, alert.phase, alert.priority)
+                for alert in self.policy.push(replace(plain, beat=beat))
+            ]
+        return told
+
+
+SLOW, FAST = "rhythm.bradycardia", "rhythm.tachycardia"
+
+
+@pytest.mark.parametrize(("code", "rate"), [(SLOW, 36.0), (FAST, 160.0)])
+def test_extreme_rates_are_never_held_back(code: str, rate: float) -> None:
+    heart = Heart(HELD)
+    heart.go(75, 30)
+    for _ in range(4):
+        assert heart.go(rate, 20) == [(code, Phase.START, Priority.HIGH)]
+        assert heart.go(75, 30) == [(code, Phase.END, Priority.HIGH)]
+    assert heart.policy.drain_suppressed() == []
+
+
+@pytest.mark.parametrize(("code", "rate", "extreme"), [(SLOW, 44.0, 36.0), (FAST, 135.0, 160.0)])
+def test_a_rate_that_is_held_back_is_told_at_once_when_it_becomes_extreme(
+    code: str, rate: float, extreme: float
+) -> None:
+    heart = Heart(HELD)
+    heart.go(75, 30)
+    assert heart.go(rate, 60) == [(code, Phase.START, Priority.MEDIUM)]
+    assert heart.go(75, 30) == [(code, Phase.END, Priority.MEDIUM)]
+    onset = heart.at
+    assert heart.go(rate, 60) == []
+    assert list(heart.policy.save().held) == [code]
+    assert heart.go(extreme, 8) == [(code, Phase.START, Priority.HIGH)]
+    assert heart.policy.save().held == {}
+    (end,) = heart.policy.close(heart.at)
+    assert (end.priority, end.suppressed) == (Priority.HIGH, 0)
+    assert end.onset == pytest.approx(onset, abs=8 * FS)  # where it was slow, not where extreme
+
+
+def test_runs_are_never_held_back() -> None:
+    """Though they begin at medium priority: one may become a tachycardia."""
+    policy = EpisodePolicy(HELD, RUNS, FS)
+    told = [
+        (alert.phase, alert.priority)
+        for each in beats("N" * 40 + "VVVNNNNNN" * 4, 400.0)
+        for alert in policy.push(each)
+        if alert.code == "rhythm.ventricular-run"
+    ]
+    assert told == [(Phase.START, Priority.MEDIUM), (Phase.END, Priority.MEDIUM)] * 4
+    assert "rhythm.ventricular-run" not in policy.drain_suppressed()
 
 
 def test_the_state_can_be_taken_to_another_policy() -> None:

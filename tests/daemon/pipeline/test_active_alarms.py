@@ -97,6 +97,58 @@ def test_what_was_acknowledged_early_ends_by_itself() -> None:
     assert active_alarms.active == {}
 
 
+RUN = "rhythm.ventricular-run"
+
+
+def test_what_rises_to_high_is_to_be_acknowledged_anew() -> None:
+    """Who acknowledged three beats has not seen a tachycardia."""
+    active_alarms = ActiveAlarms(latch=True)
+    (run,) = active_alarms.take(message(code=RUN, priority="medium"))
+    (seen,) = active_alarms.acknowledge(run.id, "nurse", 9)
+    assert (seen.acknowledged, seen.by, seen.acknowledged_ns) == (True, "nurse", 9)
+    (more,) = active_alarms.take(message("update", code=RUN, priority="medium"))
+    assert (more.acknowledged, more.by) == (True, "nurse")
+    (risen,) = active_alarms.take(message("update", code=RUN))
+    assert (risen.acknowledged, risen.by, risen.acknowledged_ns) == (False, UNSET, UNSET)
+    assert active_alarms.counts() == {(RUN, "high"): 1}
+    (over,) = active_alarms.take(message("end", code=RUN, end=200))
+    assert published([over]) == [(4, "update", True, False)]
+    (end,) = active_alarms.acknowledge(over.id, "doctor", 11)
+    assert published([end]) == [(5, "end", False, True)]
+    assert (end.by, end.acknowledged_ns) == ("doctor", 11)
+
+
+def test_what_rises_with_its_last_message_latches() -> None:
+    active_alarms = ActiveAlarms(latch=True)
+    (run,) = active_alarms.take(message(code=RUN, priority="medium"))
+    active_alarms.acknowledge(run.id, "nurse", 9)
+    (over,) = active_alarms.take(message("end", code=RUN, end=200))
+    assert published([over]) == [(2, "update", True, False)]
+    assert over.by is UNSET
+
+
+def test_what_was_acknowledged_when_high_stays_so() -> None:
+    active_alarms = ActiveAlarms(latch=True)
+    active_alarms.take(message(code=RUN, priority="medium"))
+    (risen,) = active_alarms.take(message("update", code=RUN))
+    active_alarms.acknowledge(risen.id, "nurse", 9)
+    again = ActiveAlarms(latch=True)
+    again.restore(active_alarms.active.values(), 3)
+    for desk in (active_alarms, again):
+        assert published(desk.take(message("update", code=RUN))) == [(3, "update", False, True)]
+        assert published(desk.take(message("end", code=RUN, end=9))) == [(4, "end", False, True)]
+
+
+def test_a_rise_is_known_after_a_restart_in_between() -> None:
+    before = ActiveAlarms(latch=True)
+    (run,) = before.take(message(code=RUN, priority="medium"))
+    (seen,) = before.acknowledge(run.id, "nurse", 9)
+    again = ActiveAlarms(latch=True)
+    again.restore([decode_alert(encode_json(seen))], 2)
+    (risen,) = again.take(message("update", code=RUN))
+    assert (risen.acknowledged, risen.by) == (False, UNSET)
+
+
 @pytest.mark.parametrize(("latch", "priority"), [(True, "medium"), (True, "low"), (False, "high")])
 def test_other_priorities_do_not_latch_and_it_can_be_switched_off(
     latch: bool, priority: str

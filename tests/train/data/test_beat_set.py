@@ -50,7 +50,7 @@ def beat(sample: int, quality: Quality = Quality.GOOD, **rest: Any) -> Beat:
 
 def identity(beat: Beat) -> list[object]:
     """All that a score may depend on."""
-    comparable = replace(beat, n=0, known_at=0, lead="")
+    comparable = replace(beat, n=0, known_at=0, lead="", leads_agree=None)
     return [v.tobytes() if isinstance(v, np.ndarray) else v for v in astuple(comparable)]
 
 
