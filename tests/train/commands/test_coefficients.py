@@ -80,7 +80,8 @@ def rows(*_: object) -> list[Rows]:
 def test_a_group_without_its_databases_stays_as_it_is_and_that_is_said(
     tmp_path: Path, model: Path
 ) -> None:
-    data, out, said = folder(tmp_path, "mitdb", "svdb", "nstdb"), tmp_path / "c.json", []
+    said: list[str] = []
+    data, out = folder(tmp_path, "mitdb", "svdb", "nstdb"), tmp_path / "c.json"
     found = command.run(data, out, model, said.append)
     assert found == PRESENT
     assert json.loads(out.read_text()) == PRESENT.to_dict()

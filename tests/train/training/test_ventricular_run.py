@@ -118,7 +118,7 @@ WEIGHTS = np.linspace(-1.0, 1.0, COUNT)
 def rows(name: str, shift: float, kind: int, database: str = "svdb", count: int = 30) -> Rows:
     """Rows of one recording, ``shift`` on the side of runs."""
     features = RNG.normal(0, 1, (count, COUNT)) + shift * WEIGHTS
-    end = np.arange(count) * 3.0 + 1
+    end = np.linspace(1.0, 91.0, count)
     runs = (Span(0.0, 100.0),) if kind == RUN else ()
     late = np.ones(count, np.bool_)
     return Rows(database, name, 100.0, features, np.full(count, kind), end, late, runs)
@@ -135,7 +135,7 @@ def parts() -> list[Rows]:
             record=f"true{k}",
             features=np.concatenate([clear.features, other.features]),
             kind=np.full(32, UNCERTAIN),
-            end=np.arange(32) * 3.0,
+            end=np.linspace(1.0, 94.0, 32),
             late=np.ones(32, np.bool_),
             alarm=True,
         )
@@ -205,7 +205,8 @@ def ecg(seconds: float, fs: float = 250.0, leads: int = 2) -> Recording:
 def test_noise_lies_on_every_other_stretch_and_the_first_minute_is_clean() -> None:
     clean = ecg(300.0)
     noisy = with_noise(clean, NOISES, np.random.default_rng(0))
-    assert (noisy.samples.dtype, noisy.samples.shape) == (np.float32, clean.samples.shape)
+    assert noisy.samples.dtype == np.float32
+    assert noisy.samples.shape == clean.samples.shape
     changed = (noisy.samples != clean.samples).any(axis=1)
     stretches = changed[(60 * 250) :].reshape(-1, round(NOISY_S * 250)).mean(axis=1)
     assert not changed[: 60 * 250].any()
