@@ -237,6 +237,9 @@ class Score(Struct, frozen=True, eq=False, gc=False):
 
     def with_own_arrays(self) -> Self:
         """The same with arrays of its own: as scored, they are parts of a whole batch's."""
+        arrays = self.reconstruction, self.saliency, self.spread, self.terms
+        if all(array.base is None for array in arrays):
+            return self
         return replace(
             self,
             reconstruction=self.reconstruction.copy(),

@@ -4,11 +4,12 @@ Knows scores and their beats' quality, not why a beat is anomalous. A pure fold.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from msgspec import Struct, field
 
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput, BeatEpisode, FinalScore
+from beatgan.alarms.detector import AlarmEvent, AlarmInput, BeatEpisode, FinalScore, InputKind
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.types import Phase, Quality, Score
 
@@ -25,6 +26,8 @@ class State(Struct):
 class AnomalousBeatsDetector:
     """Begins with `anomalous_beats` of `among_beats`; ends after `clear_beats` normal ones."""
 
+    takes: ClassVar[frozenset[InputKind]] = frozenset({FinalScore})
+
     def __init__(self, limits: AlarmLimits, fs: float) -> None:
         self.limits, self._fs = limits, fs
         self.state = State()
@@ -33,11 +36,12 @@ class AnomalousBeatsDetector:
         """See `AlarmDetector`."""
         if not isinstance(event, FinalScore) or event.score.value is None:
             return ()
-        score, recent = event.score, self.state.recent
-        recent.append(score.with_own_arrays() if _may_begin(score) else None)
-        del recent[: -self.limits.among_beats]
+        score, recent, may_begin = event.score, self.state.recent, _may_begin(event.score)
+        recent.append(score.with_own_arrays() if may_begin else None)
+        while len(recent) > self.limits.among_beats:
+            del recent[0]
         if self.state.episode is None:
-            return self._begin(event.known_at)
+            return self._begin(event.known_at) if may_begin else ()
         return self._go_on(self.state.episode, score, event.known_at)
 
     def close(self, sample: int) -> Sequence[AlarmEvent]:
@@ -46,8 +50,6 @@ class AnomalousBeatsDetector:
         return () if episode is None else (episode.event(CODE, Phase.END, sample),)
 
     def _begin(self, known_at: int) -> Sequence[AlarmEvent]:
-        if self.state.recent[-1] is None:
-            return ()
         found = [recent for recent in self.state.recent if recent is not None]
         if len(found) < self.limits.anomalous_beats:
             return ()

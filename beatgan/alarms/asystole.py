@@ -10,11 +10,12 @@ follows: the first may be an artefact.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from msgspec import Struct
 
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput, episode_event
+from beatgan.alarms.detector import AlarmEvent, AlarmInput, InputKind, episode_event
 from beatgan.alarms.facts import Facts
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.types import Phase, RhythmStatus, Score
@@ -35,6 +36,8 @@ class State(Struct):
 
 class AsystoleDetector:
     """Begins `asystole_s` after the last beat and is dated back to it."""
+
+    takes: ClassVar[frozenset[InputKind]] = frozenset({Score, RhythmStatus})
 
     def __init__(self, limits: AlarmLimits, fs: float) -> None:
         self.limits, self._fs = limits, fs

@@ -5,15 +5,16 @@ tells no classes raises none: nothing would say that ectopic beats are not why.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from msgspec import Struct, field
 
 from beatgan.alarms import irregularity
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput, episode_event
+from beatgan.alarms.detector import AlarmEvent, AlarmInput, InputKind, episode_event
 from beatgan.alarms.irregularity import FORGET_S, Irregularity
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.types import Phase, Score
+from beatgan.types import Phase, RhythmStatus, Score, SignalChange
 
 CODE = AlarmCode.ATRIAL_FIBRILLATION
 ROWS = 3  # whose mean log odds count
@@ -35,6 +36,8 @@ class State(Struct):
 
 class AtrialFibrillationDetector:
     """Begins when the mean log odds reach their limit, dated back to the beats they are of."""
+
+    takes: ClassVar[frozenset[InputKind]] = frozenset({Score, SignalChange, RhythmStatus})
 
     def __init__(self, limits: AlarmLimits, rhythm: Irregularity | None, fs: float) -> None:
         self.limits, self._rhythm, self._fs = limits, rhythm, fs

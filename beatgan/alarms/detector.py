@@ -7,7 +7,7 @@ some of them back and makes alerts.
 from collections.abc import Sequence
 from math import inf
 from statistics import median
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from msgspec import Struct, field
 
@@ -28,6 +28,7 @@ class FinalScore(Struct, frozen=True, eq=False, gc=False):
 
 
 AlarmInput = Score | FinalScore | SignalChange | RhythmStatus
+InputKind = type[Score] | type[FinalScore] | type[SignalChange] | type[RhythmStatus]
 
 
 class AlarmEvent(Struct, frozen=True, eq=False, gc=False):
@@ -66,12 +67,14 @@ class AlarmEvent(Struct, frozen=True, eq=False, gc=False):
 class AlarmDetector(Protocol):
     """Says when an alarm condition begins, has news and ends.
 
-    It goes by beats' first scores or by their final ones, and is given those alone.
+    It is given inputs of the kinds that it ``takes`` alone: they come for every beat of every
+    stream, and most must cost next to nothing.
 
     Laws: the same inputs give the same events; ``state`` is all that it remembers, so that another
     detector given it goes on where this one was; ``limits`` may be replaced at any time.
     """
 
+    takes: ClassVar[frozenset[InputKind]]
     state: Any  # a msgspec.Struct of each detector's own, which a checkpoint can encode
     limits: AlarmLimits
 

@@ -9,12 +9,13 @@ of so short a time.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from msgspec import Struct
 
 from beatgan.alarms.asystole import CONFIRMED_S, VF_LOG_ODDS
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput, episode_event
+from beatgan.alarms.detector import AlarmEvent, AlarmInput, InputKind, episode_event
 from beatgan.alarms.facts import Facts
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.types import Phase, Quality, RhythmStatus, Score
@@ -35,6 +36,8 @@ class State(Struct):
 
 class PauseDetector:
     """An episode is over when it begins: it lasts from one beat to the next."""
+
+    takes: ClassVar[frozenset[InputKind]] = frozenset({Score, RhythmStatus})
 
     def __init__(self, limits: AlarmLimits, fs: float) -> None:
         self.limits, self._fs = limits, fs

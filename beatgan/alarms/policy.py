@@ -6,6 +6,7 @@ stream.
 
 from collections.abc import Mapping
 from math import inf
+from typing import get_args
 
 from msgspec import Struct, field
 from msgspec.structs import astuple, replace
@@ -67,9 +68,18 @@ class Awaiting(Struct):
     ``used`` then.
     """
 
-    score: Score
+    score: Score  # its arrays are parts of a whole batch's, unless it is anomalous or overdue
     until: int
     used: bool = False
+
+    def use(self) -> None:
+        """Alarms go by the first score."""
+        self.used = True
+        self.detach()
+
+    def detach(self) -> None:
+        """Let go of the batch that the score was made in."""
+        self.score = self.score.with_own_arrays()
 
     def overdue(self, event: AlarmInput) -> bool:
         """Whether ``event`` shows that alarms have waited for long enough."""
@@ -111,11 +121,8 @@ class EpisodePolicy:
         self._limits, self._fs = limits, fs
         self._technical = technical.TechnicalDetector(limits)
         self._heart_rate = heart_rate.HeartRateDetector(limits, fs)
-        self._by_final_scores: list[AlarmDetector] = [
+        self._detectors: list[AlarmDetector] = [  # as in `DetectorStates`
             anomalous_beats.AnomalousBeatsDetector(limits, fs),
-            ventricular_ectopy.VentricularEctopyDetector(limits, fs),
-        ]
-        self._by_first_scores: list[AlarmDetector] = [
             self._technical,
             asystole.AsystoleDetector(limits, fs),
             ventricular_fibrillation.VentricularFibrillationDetector(limits, fs),
@@ -123,9 +130,12 @@ class EpisodePolicy:
             self._heart_rate,
             pause.PauseDetector(limits, fs),
             atrial_fibrillation.AtrialFibrillationDetector(limits, irregularity, fs),
+            ventricular_ectopy.VentricularEctopyDetector(limits, fs),
         ]
-        anomalous, ectopy = self._by_final_scores
-        self._detectors = [anomalous, *self._by_first_scores, ectopy]  # as in `DetectorStates`
+        self._takers = {
+            kind: [detector.push for detector in self._detectors if kind in detector.takes]
+            for kind in get_args(AlarmInput)
+        }
         self._state = PolicyState(self._detector_states())
         self._suppressed: list[AlarmCode] = []
 
@@ -137,21 +147,33 @@ class EpisodePolicy:
         A score is final, unless it may be revised until ``revisable_until`` samples are known: then
         `settle` says what is.
         """
+        if isinstance(event, Score):
+            return self._push_score(event, revisable_until)
         alerts: list[Alert] = []
         awaiting = self._state.awaiting
-        if isinstance(event, Score):
-            alerts += self.settle(None, event.known_at)
-        elif awaiting is not None and awaiting.overdue(event):
-            awaiting.used = True
+        if awaiting is not None and awaiting.overdue(event):
+            awaiting.use()
             alerts += self._tell(FinalScore(awaiting.score, event.known_at))
         if isinstance(event, SignalChange):
             self._state.suspended = event.suspended
-        if not isinstance(event, Score):
-            return alerts + self._tell(event)
-        if revisable_until is None:
-            return alerts + self._tell(FinalScore(event, event.known_at), event)
-        self._state.awaiting = Awaiting(event.with_own_arrays(), revisable_until)
         return alerts + self._tell(event)
+
+    def _push_score(self, score: Score, revisable_until: int | None) -> list[Alert]:
+        """See `push`. An anomalous beat is kept by more than one: they share its arrays."""
+        if score.anomalous:
+            score = score.with_own_arrays()
+        alerts: list[Alert] = []
+        if self._state.awaiting is not None:
+            alerts += self.settle(None, score.known_at)
+        if revisable_until is None:
+            return alerts + self._tell(FinalScore(score, score.known_at), score)
+        self._state.awaiting = Awaiting(score, revisable_until)
+        return alerts + self._tell(score)
+
+    def detach(self) -> None:
+        """Nothing is expected for now: hold no batch's arrays in memory for the sake of a beat."""
+        if self._state.awaiting is not None:
+            self._state.awaiting.detach()
 
     @property
     def awaiting(self) -> Score | None:
@@ -215,9 +237,8 @@ class EpisodePolicy:
         """The alerts that ``inputs`` give rise to which became known together."""
         alerts: list[Alert] = []
         for each in inputs:
-            last = isinstance(each, FinalScore)
-            for detector in self._by_final_scores if last else self._by_first_scores:
-                for event in detector.push(each):
+            for push in self._takers[type(each)]:
+                for event in push(each):
                     alerts += self._admit(event)
         if self._state.held:
             alerts += self._release(inputs[-1].known_at)

@@ -4,11 +4,12 @@ Knows changes of the signal only. A pure fold.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from msgspec import Struct, field
 
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput
+from beatgan.alarms.detector import AlarmEvent, AlarmInput, InputKind
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.types import Condition, Phase, Priority, SignalChange
 
@@ -22,6 +23,8 @@ class State(Struct):
 
 class TechnicalDetector:
     """An episode for each condition of each lead; all are medium while no lead is usable."""
+
+    takes: ClassVar[frozenset[InputKind]] = frozenset({SignalChange})
 
     def __init__(self, limits: AlarmLimits) -> None:
         self.limits = limits

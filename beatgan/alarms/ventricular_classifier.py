@@ -6,20 +6,33 @@ patient's own beats the stream has shown; knows no detector. Stateless.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import log, log1p
+from math import exp, log, log1p
 from typing import NamedTuple
 
 from beatgan.alarms import ventricular_beat
+from beatgan.alarms.ventricular_beat import FUSION_SHARE, F, Shape, V
 from beatgan.beats.window import CORE_AFTER, CORE_BEFORE
 from beatgan.coefficients import VentricularRunCoefficients
 from beatgan.errors import ArtifactError
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats, Quality, Score
 
-POSSIBLE = -3.0  # log odds of a beat below which it is in no run
+POSSIBLE = -3.0  # log odds of a beat below which it is in no run, ...
+POSSIBLE_SHARE = 0.99 / (1 + exp(-POSSIBLE))  # ... and a probability with which it surely is not
+MOST_LIKENESS = 1.001  # no two beats are more alike
+ROUNDING = 1e-6  # of log odds
 AGREED_OF_OTHERS = 0.8  # share of agreement where only one lead is usable
 UNKNOWN_DISTANCE = -3.0  # of a beat that cannot be compared: a normal one's
 MOST_OWN_BEATS = 40  # more of the patient's own beats make a stream no better known
+
+
+class Look(NamedTuple):
+    """What there is to see of one scored beat, without the others of its row."""
+
+    log_odds: float
+    poor: bool
+    distance: float
+    shape: Shape
 
 
 class Row(NamedTuple):
@@ -27,11 +40,13 @@ class Row(NamedTuple):
 
     ``agreed``: of the stream's latest scored beats, whether another lead had each; None for a beat
     where no other lead was usable. ``own_beats``: how many beats of good signal were not anomalous.
+    ``looks``: `VentricularClassifier.look` of each beat, where that is known already.
     """
 
     scores: Sequence[Score]
     agreed: Sequence[bool | None]
     own_beats: int
+    looks: Sequence[Look] = ()
 
 
 class Features(NamedTuple):
@@ -72,6 +87,14 @@ class VentricularClassifier:
         self._r_peak = spec.before
         self._weights = tuple(getattr(coefficients, name) for name in Features._fields)
         self._offset = coefficients.offset
+        self._most_likeness = MOST_LIKENESS if coefficients.likeness > 0 else -MOST_LIKENESS
+
+    def possible(self, score: Score) -> bool:
+        """Whether a beat may be in a run at all. Most are not: that must cost next to nothing."""
+        p = score.probabilities
+        if p is not None and p[V] + FUSION_SHARE * p[F] < POSSIBLE_SHARE:
+            return False
+        return ventricular_beat.log_odds(score) >= POSSIBLE
 
     def beat_log_odds(self, score: Score) -> float:
         """See `ventricular_beat.log_odds`."""
@@ -82,28 +105,51 @@ class VentricularClassifier:
         found: float = ventricular_beat.likeness(one, other, self._r_peak)
         return found
 
+    def look(self, score: Score) -> Look:
+        """What there is to see of a beat alone: it goes for every row that the beat is in."""
+        return Look(
+            ventricular_beat.log_odds(score),
+            score.beat.quality is not Quality.GOOD,
+            _distance(score),
+            ventricular_beat.shape(score, self._r_peak),
+        )
+
+    def is_run(self, row: Row) -> bool:
+        """Whether `run_log_odds` are above 0. Of most rows that is known before beats are compared.
+
+        Comparing them costs the most: first it is asked whether they could be alike enough.
+        """
+        most = self._log_odds(self._features(row, self._most_likeness))
+        return most > -ROUNDING and self.run_log_odds(row) > 0
+
     def run_log_odds(self, row: Row) -> float:
         """Above 0 the row is more likely a ventricular run than not."""
-        parts = zip(self._weights, self.features(row), strict=True)
-        total: float = self._offset + sum(weight * each for weight, each in parts)
+        return self._log_odds(self.features(row))
+
+    def _log_odds(self, features: Features) -> float:
+        parts = zip(self._weights, features, strict=True)
+        total: float = self._offset + sum([weight * each for weight, each in parts])
         return total
 
     def features(self, row: Row) -> Features:
         """The features of a row of two beats or more."""
-        scores = row.scores
-        odds = [ventricular_beat.log_odds(score) for score in scores]
-        alike = [self.likeness(a.beat.window, b.beat.window) for a, b in pairwise(scores)]
-        shapes = [ventricular_beat.shape(score, self._r_peak) for score in scores]
+        windows = [score.beat.window for score in row.scores]
+        return self._features(row, _mean([self.likeness(a, b) for a, b in pairwise(windows)]))
+
+    def _features(self, row: Row, likeness: float) -> Features:
+        """The features of a row with this likeness."""
+        odds, poor, distances, shapes = zip(*(row.looks or map(self.look, row.scores)), strict=True)
+        slowness, steepness, hf_noise = zip(*shapes, strict=True)
         return Features(
             min(odds),
             _mean(odds),
-            _mean(alike),
-            _unevenness(scores),
-            float(any(score.beat.quality is not Quality.GOOD for score in scores)),
-            min(map(_distance, scores)),
-            _mean([each.slowness for each in shapes]),
-            _mean([each.steepness for each in shapes]),
-            _mean([each.hf_noise for each in shapes]),
+            likeness,
+            _unevenness(row.scores),
+            float(any(poor)),
+            min(distances),
+            _mean(slowness),
+            _mean(steepness),
+            _mean(hf_noise),
             _mean([AGREED_OF_OTHERS if each is None else float(each) for each in row.agreed]),
             log1p(min(row.own_beats, MOST_OWN_BEATS)),
         )

@@ -6,12 +6,12 @@ often it was with every update, and ends when it has not been found for a while.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from msgspec import Struct, field
 
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput, FinalScore, episode_event
+from beatgan.alarms.detector import AlarmEvent, AlarmInput, FinalScore, InputKind, episode_event
 from beatgan.alarms.facts import Facts
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.beat_classes import CLASSES, BeatClass
@@ -57,6 +57,8 @@ class State(Struct):
 
 class VentricularEctopyDetector:
     """Finds couplets and bigeminy in final scores, and counts them."""
+
+    takes: ClassVar[frozenset[InputKind]] = frozenset({FinalScore})
 
     def __init__(self, limits: AlarmLimits, fs: float) -> None:
         self.limits, self._fs = limits, fs

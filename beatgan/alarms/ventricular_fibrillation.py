@@ -8,11 +8,12 @@ condition must last for YOUNG_S before it is told.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from msgspec import Struct
 
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput, episode_event
+from beatgan.alarms.detector import AlarmEvent, AlarmInput, InputKind, episode_event
 from beatgan.alarms.facts import Facts
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.own_beats import counted
@@ -39,6 +40,8 @@ class State(Struct):
 
 class VentricularFibrillationDetector:
     """Begins when the log odds reach their limit, dated back to where they left `ENDS`."""
+
+    takes: ClassVar[frozenset[InputKind]] = frozenset({Score, RhythmStatus})
 
     def __init__(self, limits: AlarmLimits, fs: float) -> None:
         self.limits, self._fs = limits, fs

@@ -9,22 +9,23 @@ many beats as fit in.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput, BeatEpisode
+from beatgan.alarms.detector import AlarmEvent, AlarmInput, BeatEpisode, InputKind
 from beatgan.alarms.facts import Subtype
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.own_beats import counted
 from beatgan.alarms.ventricular_classifier import (
     MOST_OWN_BEATS,
-    POSSIBLE,
+    Look,
     Row,
     VentricularClassifier,
 )
-from beatgan.types import Phase, Priority, Score
+from beatgan.types import Phase, Priority, RhythmStatus, Score, SignalChange
 
 CODE = AlarmCode.VENTRICULAR_RUN
 RUN_MOST = 5  # beats of a run; more are called ventricular tachycardia, ...
@@ -72,9 +73,12 @@ class State(Struct):
 class VentricularRunDetector:
     """Begins with `vt_beats` beats at `vt_rate`."""
 
+    takes: ClassVar[frozenset[InputKind]] = frozenset({Score, SignalChange, RhythmStatus})
+
     def __init__(self, limits: AlarmLimits, ventricular: VentricularClassifier, fs: float) -> None:
         self.limits, self._ventricular, self._fs = limits, ventricular, fs
         self.state = State()
+        self._looks: dict[int, Look] = {}  # at beats of the latest row, by their R peaks
 
     def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
@@ -104,16 +108,26 @@ class VentricularRunDetector:
     def _consider(self, score: Score) -> Sequence[AlarmEvent]:
         """Whether a run begins with the latest beats."""
         row = self.state.row
-        if self._ventricular.beat_log_odds(score) < POSSIBLE:
-            row.clear()
+        if not self._ventricular.possible(score):
+            if row:
+                row.clear()
             return ()
         row.append(score.with_own_arrays())
         needed = max(self.limits.vt_beats, 2)  # one beat is no row
         del row[:-needed]
         if len(row) < needed or not self._is_fast(row):
             return ()
-        found = self._ventricular.run_log_odds(Row(row, self.state.agreed, self.state.own_beats))
-        return self._begin(score.known_at) if found > 0 else ()
+        looks = self._looks_at(row)
+        found = self._ventricular.is_run(Row(row, self.state.agreed, self.state.own_beats, looks))
+        return self._begin(score.known_at) if found else ()
+
+    def _looks_at(self, row: Sequence[Score]) -> Sequence[Look]:
+        """What there is to see of each beat: of most that is known of the row before."""
+        before, look = self._looks, self._ventricular.look
+        self._looks = {
+            score.beat.sample: before.get(score.beat.sample) or look(score) for score in row
+        }
+        return tuple(self._looks.values())
 
     def _is_fast(self, row: Sequence[Score]) -> bool:
         """Whether a row's beats come fast enough: some interval is, and all nearly so.
@@ -167,10 +181,10 @@ class VentricularRunDetector:
         beat, clearest, likeness = score.beat, run.clearest.beat, self._ventricular.likeness
         if beat.rr_ms is not None and beat.rr_ms > PAUSE * 60_000 / self.limits.vt_rate:
             return False
-        alike = likeness(beat.window, clearest.window)
-        if alike >= ALIKE and alike > likeness(beat.window, clearest.template):
+        if self._ventricular.beat_log_odds(score) > STAY:
             return True
-        return self._ventricular.beat_log_odds(score) > STAY
+        alike = likeness(beat.window, clearest.window)
+        return alike >= ALIKE and alike > likeness(beat.window, clearest.template)
 
     def _end(self, run: Run, known_at: int) -> Sequence[AlarmEvent]:
         self.state.run, self.state.row = None, []

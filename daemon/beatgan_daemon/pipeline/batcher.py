@@ -133,6 +133,7 @@ class BeatBatcher:
         """The messages of one event; ``scored`` are the beats, in order."""
         what, segment = event.what, event.segment
         if isinstance(what, StatusChange):
+            segment.policy.detach()
             return [status_message(segment, event.times, what)]
         if isinstance(what, Alert):
             lasted = round(what.condition_ms * segment.fs / 1000)

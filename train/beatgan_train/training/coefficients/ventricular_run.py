@@ -10,7 +10,6 @@ learning). cinc2017 has none in its recordings of normal rhythm, atrial fibrilla
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,10 +96,10 @@ class _Watching(VentricularClassifier):
 
     seen: list[Seen]
 
-    def run_log_odds(self, row: Row) -> float:
+    def is_run(self, row: Row) -> bool:
         first, last = row.scores[0].beat, row.scores[-1].beat
         self.seen.append(Seen(first.sample, last.sample, last.known_at, self.features(row)))
-        return -inf
+        return False
 
 
 def seen_in(recording: Recording, artifact: Artifact, model: Model) -> list[Seen]:
