@@ -237,8 +237,8 @@ class Score(Struct, frozen=True, eq=False, gc=False):
 
     def with_own_arrays(self) -> Self:
         """The same with arrays of its own: as scored, they are parts of a whole batch's."""
-        arrays = self.reconstruction, self.saliency, self.spread, self.terms
-        if all(array.base is None for array in arrays):
+        first, second = self.reconstruction.base, self.saliency.base
+        if first is second is self.spread.base is self.terms.base is None:
             return self
         return replace(
             self,

@@ -14,6 +14,7 @@ from beatgan.alarms.limits import AlarmLimits
 from beatgan.types import Phase, Quality, Score
 
 CODE = AlarmCode.ANOMALOUS_BEATS
+GOOD = Quality.GOOD  # looked up once: each beat is held against it
 
 
 class State(Struct):
@@ -69,4 +70,4 @@ class AnomalousBeatsDetector:
 
 def _may_begin(score: Score) -> bool:
     """Whether the beat may begin an episode: beats of poor signal only prolong one."""
-    return score.anomalous and score.beat.quality is Quality.GOOD
+    return score.anomalous and score.beat.quality is GOOD

@@ -26,6 +26,7 @@ from beatgan.alarms.own_beats import counted
 from beatgan.types import Beat, Phase, Priority, Quality, RhythmStatus, Score, SignalChange
 
 FAST, SLOW = AlarmCode.TACHYCARDIA, AlarmCode.BRADYCARDIA
+GOOD = Quality.GOOD  # looked up once: each beat is held against it
 INTERVALS = 8  # whose median is the rate: neither a premature beat nor a missed one moves it far
 # Intervals whose mean tells an extreme rate. Half of the 16 of the CinC 2015 challenge's definition
 # of an extreme tachycardia, and the 4 of that of a bradycardia.
@@ -80,8 +81,9 @@ class HeartRateDetector:
         if not isinstance(event, Score):
             return ()
         beat = event.beat
-        state.own_beats = counted(state.own_beats, event, OWN_BEATS)
-        if beat.rr_ms is None or beat.quality is not Quality.GOOD:
+        if state.own_beats < OWN_BEATS:
+            state.own_beats = counted(state.own_beats, event, OWN_BEATS)
+        if beat.rr_ms is None or beat.quality is not GOOD:
             state.unbroken = state.clear = 0
             return ()
         state.last = beat.sample

@@ -6,6 +6,7 @@ of their differences (Sarkar 2008), and the missing P wave.
 """
 
 from math import isnan, nan
+from operator import mul
 from typing import NamedTuple
 
 import numpy as np
@@ -92,8 +93,8 @@ class Irregularity:
 
     def log_odds(self, found: Features) -> float:
         """Above 0 where the rhythm looks like atrial fibrillation."""
-        parts = zip(self._weights, found, strict=True)
-        return self._coefficients.offset + sum(weight * each for weight, each in parts)
+        total: float = self._coefficients.offset + sum(map(mul, self._weights, found))
+        return total
 
     def push(self, state: State, score: Score) -> Features | None:
         """Take a beat into ``state``; the features, if a row of them is due and possible.

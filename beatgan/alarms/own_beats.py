@@ -6,11 +6,13 @@ of a young stream.
 
 from beatgan.types import Quality, Score
 
+GOOD = Quality.GOOD  # looked up once: each beat is held against it
+
 
 def is_own(score: Score) -> bool:
     """Whether a beat is one of the patient's usual ones: of good signal, and not anomalous."""
     usual = score.value is not None and score.value <= score.threshold
-    return usual and score.beat.quality is Quality.GOOD
+    return usual and score.beat.quality is GOOD
 
 
 def counted(own_beats: int, score: Score, most: int) -> int:

@@ -162,11 +162,10 @@ class EpisodePolicy:
         """See `push`. An anomalous beat is kept by more than one: they share its arrays."""
         if score.anomalous:
             score = score.with_own_arrays()
-        alerts: list[Alert] = []
-        if self._state.awaiting is not None:
-            alerts += self.settle(None, score.known_at)
+        known_at = score.beat.known_at
+        alerts = [] if self._state.awaiting is None else self.settle(None, known_at)
         if revisable_until is None:
-            return alerts + self._tell(FinalScore(score, score.known_at), score)
+            return alerts + self._tell(FinalScore(score, known_at), score)
         self._state.awaiting = Awaiting(score, revisable_until)
         return alerts + self._tell(score)
 

@@ -4,6 +4,7 @@ The only place with words for alarms: a detector gives `Facts`. Pure; knows no d
 """
 
 from collections.abc import Mapping
+from functools import cache
 from string import Formatter
 
 from beatgan.alarms.codes import AlarmCode
@@ -106,5 +107,6 @@ def _name(name: str, known: Mapping[str, object]) -> str:
     return name.format_map(known) if _fields(name) <= known.keys() else name.partition("} ")[2]
 
 
-def _fields(part: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(part) if name is not None}
+@cache
+def _fields(part: str) -> frozenset[str]:
+    return frozenset(name for _, name, _, _ in Formatter().parse(part) if name is not None)

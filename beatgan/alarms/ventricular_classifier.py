@@ -7,6 +7,7 @@ patient's own beats the stream has shown; knows no detector. Stateless.
 from collections.abc import Sequence
 from itertools import pairwise
 from math import exp, log, log1p
+from operator import mul
 from typing import NamedTuple
 
 from beatgan.alarms import ventricular_beat
@@ -127,8 +128,7 @@ class VentricularClassifier:
         return self._log_odds(self.features(row))
 
     def _log_odds(self, features: Features) -> float:
-        parts = zip(self._weights, features, strict=True)
-        total: float = self._offset + sum([weight * each for weight, each in parts])
+        total: float = self._offset + sum(map(mul, self._weights, features))
         return total
 
     def features(self, row: Row) -> Features:

@@ -49,7 +49,7 @@ class VentricularFibrillationDetector:
 
     def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
-        if isinstance(event, Score):
+        if isinstance(event, Score) and self.state.own_beats < OWN_BEATS:
             self.state.own_beats = counted(self.state.own_beats, event, OWN_BEATS)
         if not isinstance(event, RhythmStatus):
             return ()

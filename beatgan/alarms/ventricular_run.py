@@ -103,7 +103,8 @@ class VentricularRunDetector:
         state.agreed.append(score.beat.leads_agree)
         if len(state.agreed) > AGREED_AMONG:
             del state.agreed[0]
-        state.own_beats = counted(state.own_beats, score, MOST_OWN_BEATS)
+        if state.own_beats < MOST_OWN_BEATS:
+            state.own_beats = counted(state.own_beats, score, MOST_OWN_BEATS)
 
     def _consider(self, score: Score) -> Sequence[AlarmEvent]:
         """Whether a run begins with the latest beats."""
