@@ -118,9 +118,12 @@ class VentricularRunDetector:
         del row[:-needed]
         if len(row) < needed or not self._is_fast(row):
             return ()
-        looks = self._looks_at(row)
-        found = self._ventricular.is_run(Row(row, self.state.agreed, self.state.own_beats, looks))
-        return self._begin(score.known_at) if found else ()
+        return self._begin(score.known_at) if self._is_run(row) else ()
+
+    def _is_run(self, row: Sequence[Score]) -> bool:
+        """Whether a row is a ventricular run, as far as its beats' looks go."""
+        looks, state = self._looks_at(row), self.state
+        return self._ventricular.is_run(Row(row, state.agreed, state.own_beats, looks))
 
     def _looks_at(self, row: Sequence[Score]) -> Sequence[Look]:
         """What there is to see of each beat: of most that is known of the row before."""
@@ -199,10 +202,9 @@ class VentricularRunDetector:
 
     def _rise(self, run: Run) -> None:
         """The run becomes a tachycardia, if it has."""
-        state = self.state
         if self._beats(run) <= RUN_MOST or len(run.row) < 2:
             return
-        if self._ventricular.run_log_odds(Row(run.row, state.agreed, state.own_beats)) > 0:
+        if self._is_run(run.row):
             run.priority, run.row = Priority.HIGH, []
 
     def _changed(self, run: Run) -> bool:

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -257,3 +258,20 @@ def test_missed_beats_are_no_bradycardia() -> None:
     disputed.go(75, 30)
     assert [e for _ in range(6) for e in disputed.beat(1800.0, agree=False)] == []
     assert len(disputed.beats([1800.0] * 4)) == 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_beats_at_a_usual_rate_may_be_passed_over(seed: int) -> None:
+    """No alarm changes where the shortcut for usual intervals is not taken."""
+    rng = np.random.default_rng(seed)
+    middles = np.repeat(rng.uniform(350, 1600, 40), 15)
+    intervals = np.round(
+        rng.normal(middles, rng.choice([0.0, 30.0, 200.0], 600)).clip(250, 2500)
+    ).tolist()
+    usual, plain = Heart(EXTREME), Heart(EXTREME)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(plain.detector, "_usual", lambda _: False)
+        for interval in intervals:
+            found = [msgspec.to_builtins(event) for event in usual.beat(interval)]
+            assert found == [msgspec.to_builtins(event) for event in plain.beat(interval)]
+            assert usual.detector.state == plain.detector.state

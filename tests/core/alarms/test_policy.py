@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from beatgan.alarms.detector import FinalScore
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.policy import EpisodePolicy, PolicyState
 from beatgan.alarms.ventricular_classifier import VentricularClassifier
@@ -454,3 +455,44 @@ def test_no_episode_waits_for_a_beat_that_does_not_come(
     assert policy.awaiting is not None  # its message may be revised all the same
     later = policy.settle(replace(policy.awaiting, value=0.0), 2000)
     assert later == []  # once used, a score counts once
+
+
+def of_a_batch(n: int, value: float) -> Score:
+    """A score as a model makes it: its arrays are rows of its batch's."""
+    rows = np.zeros((2, 4), np.float32)
+    return replace(
+        score(n, value), reconstruction=rows[0], saliency=rows[0], spread=rows[0], terms=rows[0]
+    )
+
+
+@pytest.mark.parametrize("how", ["anomalous", "overdue", "silent"])
+def test_no_batch_is_kept_for_long_for_the_sake_of_one_beat(how: str) -> None:
+    policy = EpisodePolicy(PROMPT, VENTRICULAR, FS)
+    policy.push(of_a_batch(0, 2.0 if how == "anomalous" else 0.0), 1080)
+    if how == "overdue":
+        policy.push(RhythmStatus(1085, 1085, 1085, True, -1.0))
+    if how == "silent":
+        policy.detach()
+    kept = policy.awaiting
+    assert kept is not None
+    assert {kept.reconstruction.base, kept.saliency.base, kept.terms.base} == {None}
+    policy.settle(replace(kept, value=2.0), 1090)
+    assert policy.push(score(1, 2.0)) == policy.push(score(2, 0.0)) == []
+
+
+def test_each_detector_is_given_what_it_takes_and_nothing_else() -> None:
+    policy = EpisodePolicy(PROMPT, VENTRICULAR, FS)
+    beat = score(0, 0.0)
+    inputs = (
+        beat,
+        FinalScore(beat, beat.known_at),
+        change(Condition.FLAT, True, 100, suspended=False),
+        RhythmStatus(500, 500, 500, True, -1.0),
+    )
+    for detector in policy._detectors:
+        assert detector.takes
+        before = msgspec.to_builtins(detector.state)
+        for event in inputs:
+            if type(event) not in detector.takes:
+                assert not detector.push(event)
+        assert msgspec.to_builtins(detector.state) == before

@@ -1,3 +1,5 @@
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -5,6 +7,7 @@ from msgspec.structs import replace
 from beatgan.alarms.ventricular_classifier import (
     AGREED_OF_OTHERS,
     MOST_OWN_BEATS,
+    POSSIBLE,
     UNKNOWN_DISTANCE,
     Row,
     VentricularClassifier,
@@ -86,3 +89,30 @@ def shifted(window: Floats, by: int) -> Floats:
 def test_a_window_too_short_for_a_qrs_is_refused(spec: PreprocessSpec) -> None:
     with pytest.raises(ArtifactError, match="a window has"):
         VentricularClassifier(spec, COEFFICIENTS)
+
+
+def test_a_beat_that_cannot_be_in_a_run_is_told_by_its_probabilities() -> None:
+    (plain,) = beats("V", 400.0)
+    for share in np.linspace(0.0, 0.1, 401).tolist():
+        for classes in ((1 - share, 0.0, share, 0.0, 0.0), (1 - share, 0.0, 0.0, share, 0.0)):
+            score = replace(plain, probabilities=classes)
+            assert CLASSIFIER.possible(score) == (CLASSIFIER.beat_log_odds(score) >= POSSIBLE)
+
+
+def test_a_run_is_told_as_by_its_log_odds_but_most_rows_without_comparing_beats(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [
+        row(kinds, agreed=(agreed,), own=own)
+        for kinds in ("NNN", "vvv", "VvV", "VVV", "VNV", "NVV")
+        for agreed in (True, False)
+        for own in (0, 5, 40)
+    ]
+    odds = [CLASSIFIER.run_log_odds(each) for each in rows]
+    likeness = Mock(side_effect=CLASSIFIER.likeness)
+    monkeypatch.setattr(CLASSIFIER, "likeness", likeness)
+    assert [CLASSIFIER.is_run(each) for each in rows] == [each > 0 for each in odds]
+    assert min(odds) < 0 < max(odds)
+    assert likeness.call_count < len(rows)
+    looks = [CLASSIFIER.look(score) for score in rows[0].scores]
+    assert CLASSIFIER.features(rows[0]._replace(looks=looks)) == CLASSIFIER.features(rows[0])
