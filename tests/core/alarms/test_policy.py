@@ -390,6 +390,8 @@ def test_limits_of_rates_and_times_are_checked() -> None:
         ({"asystole_s": 3.0}, "asystole_s must be 3.5 or more"),
         ({"refractory_s": -1.0}, "refractory_s must be 0 or more"),
         ({"bradycardia_rate": 150.0}, "bradycardia_rate < tachycardia_rate"),
+        ({"extreme_bradycardia_rate": 0.0}, "extreme_bradycardia_rate must be above 0"),
+        ({"pause_s": 3.8}, "0 < pause_s <= asystole_s, got 3.8 and 3.6"),
     )
     for bad, words in cases:
         with pytest.raises(UsageError, match=words):

@@ -331,7 +331,9 @@ def test_a_snapshot_of_before_there_were_some_detectors_is_read(saved: bytes) ->
 def test_an_alarm_state_is_small(patient: Floats, new_scorer: NewScorer, saved: bytes) -> None:
     bed = Bed(new_scorer(), chunk(patient[:15_000], 0))
     assert bed.open()
-    assert len(bed.save(checkpoint=False)) < 16_384 < len(saved) < 100_000
+    state = len(bed.save(checkpoint=False))
+    assert state < 40_000  # the latest beats with their windows, as a run may begin with them
+    assert state < len(saved) < 100_000
 
 
 @pytest.mark.parametrize(
