@@ -45,9 +45,9 @@ class AtrialFibrillationDetector:
 
     def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
-        if self._rhythm is None:
+        rhythm, state, known_at = self._rhythm, self.state, event.known_at
+        if rhythm is None:
             return ()
-        state, known_at = self.state, event.known_at
         if state.last is not None and known_at - state.last > FORGET_S * self._fs:
             ended = self.close(known_at)
             return (*ended, *self.push(event))
@@ -56,10 +56,10 @@ class AtrialFibrillationDetector:
         state.last = event.beat.sample
         if state.first is None:
             state.first = state.last
-        found = self._rhythm.push(state.rhythm, event)
+        found = rhythm.push(state.rhythm, event)
         if found is None:
             return ()
-        log_odds, span = self._rhythm.log_odds(found), (state.rhythm.samples[0], state.last)
+        log_odds, span = rhythm.log_odds(found), (state.rhythm.samples[0], state.last)
         if log_odds < CALM:
             state.rhythm.due_in = SELDOM
         return self.compare(log_odds, span, known_at)

@@ -89,8 +89,9 @@ class HeartRateDetector:
         state.last = beat.sample
         state.intervals.append(beat.rr_ms)
         state.unbroken += 1
-        state.clear = state.clear + 1 if _is_clear(beat) else 0
-        state.own.append(_resembles(beat))
+        own = _resembles(beat)
+        state.clear = state.clear + 1 if _is_clear(beat, own) else 0
+        state.own.append(own)
         if len(state.intervals) > INTERVALS:
             del state.intervals[0], state.own[0]
         if self._usual(state):
@@ -221,9 +222,12 @@ def _resembles(beat: Beat, within: float = STRANGE) -> bool:
     return (own is not None and own <= within) or (other is not None and other <= within)
 
 
-def _is_clear(beat: Beat) -> bool:
-    """Whether a beat is beyond doubt: every lead with signal has it, and it looks like one."""
-    return beat.leads_agree is not False and _resembles(beat, FAR)
+def _is_clear(beat: Beat, own: bool) -> bool:
+    """Whether a beat is beyond doubt: every lead with signal has it, and it looks like one.
+
+    ``own``: whether it resembles the patient's own, which suffices.
+    """
+    return beat.leads_agree is not False and (own or _resembles(beat, FAR))
 
 
 def _median(intervals: Sequence[float]) -> float:

@@ -162,12 +162,13 @@ class EpisodePolicy:
         """See `push`. An anomalous beat is kept by more than one: they share its arrays."""
         if score.anomalous:
             score = score.with_own_arrays()
-        known_at = score.beat.known_at
-        alerts = [] if self._state.awaiting is None else self.settle(None, known_at)
+        known_at, state = score.beat.known_at, self._state
+        before = [] if state.awaiting is None else self.settle(None, known_at)
         if revisable_until is None:
-            return alerts + self._tell(FinalScore(score, known_at), score)
-        self._state.awaiting = Awaiting(score, revisable_until)
-        return alerts + self._tell(score)
+            return before + self._tell(FinalScore(score, known_at), score)
+        state.awaiting = Awaiting(score, revisable_until)
+        alerts = self._tell(score)
+        return before + alerts if before else alerts
 
     def detach(self) -> None:
         """Nothing is expected for now: hold no batch's arrays in memory for the sake of a beat."""
@@ -184,7 +185,8 @@ class EpisodePolicy:
 
         That is ``revised``, or where that is None its first score.
         """
-        awaiting, self._state.awaiting = self._state.awaiting, None
+        state = self._state
+        awaiting, state.awaiting = state.awaiting, None
         if awaiting is None or awaiting.used:
             return []
         return self._tell(FinalScore(awaiting.score if revised is None else revised, known_at))
