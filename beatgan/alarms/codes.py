@@ -17,6 +17,7 @@ class AlarmCode(StrEnum):
     TACHYCARDIA = "rhythm.tachycardia"
     BRADYCARDIA = "rhythm.bradycardia"
     ATRIAL_FIBRILLATION = "rhythm.atrial-fibrillation"  # suspected
+    IDIOVENTRICULAR = "rhythm.idioventricular"  # ventricular beats, slower than a run
     VENTRICULAR_COUPLET = "rhythm.ventricular-couplet"  # so many an hour
     VENTRICULAR_BIGEMINY = "rhythm.ventricular-bigeminy"  # so many an hour
     GAP = "signal.gap"
@@ -57,6 +58,7 @@ _PRIORITIES = {
     AlarmCode.TACHYCARDIA: Priority.MEDIUM,
     AlarmCode.BRADYCARDIA: Priority.MEDIUM,
     AlarmCode.ATRIAL_FIBRILLATION: Priority.LOW,
+    AlarmCode.IDIOVENTRICULAR: Priority.LOW,
     AlarmCode.VENTRICULAR_COUPLET: Priority.LOW,
     AlarmCode.VENTRICULAR_BIGEMINY: Priority.LOW,
     AlarmCode.GAP: Priority.LOW,

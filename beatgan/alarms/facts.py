@@ -10,6 +10,7 @@ class Subtype(StrEnum):
 
     VENTRICULAR_TACHYCARDIA = "ventricular tachycardia"
     SUSTAINED_VENTRICULAR_TACHYCARDIA = "sustained ventricular tachycardia"
+    ACCELERATED_IDIOVENTRICULAR = "accelerated idioventricular rhythm"
     EXTREME_TACHYCARDIA = "extreme tachycardia"
     EXTREME_BRADYCARDIA = "extreme bradycardia"
 

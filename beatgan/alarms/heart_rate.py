@@ -93,7 +93,9 @@ class HeartRateDetector:
         state.clear = state.clear + 1 if _is_clear(beat, own) else 0
         state.own.append(own)
         if len(state.intervals) > INTERVALS:
-            del state.intervals[0], state.own[0]
+            del state.intervals[0]
+        if len(state.own) > INTERVALS:  # not as many as intervals in a state of an earlier version
+            del state.own[0]
         if self._usual(state):
             return ()
         return (

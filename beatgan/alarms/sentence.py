@@ -32,6 +32,7 @@ WORDS: Mapping[AlarmCode, tuple[str, ...]] = {
     AlarmCode.TACHYCARDIA: ("tachycardia", HEART_RATE, "above {limit:g}"),
     AlarmCode.BRADYCARDIA: ("bradycardia", HEART_RATE, "below {limit:g}"),
     AlarmCode.ATRIAL_FIBRILLATION: ("atrial fibrillation suspected", HEART_RATE),
+    AlarmCode.IDIOVENTRICULAR: ("idioventricular rhythm", BEATS_AT),
     AlarmCode.VENTRICULAR_COUPLET: ("ventricular couplets", PER_HOUR),
     AlarmCode.VENTRICULAR_BIGEMINY: ("ventricular bigeminy", PER_HOUR),
     AlarmCode.GAP: ("signal lost",),

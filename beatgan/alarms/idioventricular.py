@@ -1,0 +1,99 @@
+"""Alarm `rhythm.idioventricular`: ventricular beats in a row, too slow for a run.
+
+An accelerated idioventricular rhythm, after an infarction or its treatment; below 50 beats a minute
+an idioventricular rhythm, which stands in for the patient's own. Knows beats one after another,
+their quality and their probability of class V. A pure fold.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from beatgan.alarms.codes import AlarmCode
+from beatgan.alarms.detector import AlarmEvent, AlarmInput, BeatEpisode, FinalScore
+from beatgan.alarms.facts import Subtype
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.beat_classes import CLASSES, BeatClass
+from beatgan.types import Phase, Quality, Score
+
+CODE = AlarmCode.IDIOVENTRICULAR
+GOOD = Quality.GOOD  # looked up once: each beat is held against it
+VENTRICULAR = CLASSES.index(BeatClass.VENTRICULAR)
+LIKELY = 0.5  # probability of class V above which a beat counts as ventricular
+LEAST_BEATS = 5  # in a row: fewer are escape beats
+ACCELERATED = 50.0  # beats a minute from which on the rhythm is called so
+CLEAR, AMONG = 2, 4  # so many of the latest beats that are not of the rhythm end it
+FADED_S = 10.0  # and so does this time without one that is
+
+
+class State(Struct):
+    """What it remembers: the latest beats, if they belong together, and the episode under way."""
+
+    row: list[Score] = field(default_factory=list)
+    episode: BeatEpisode | None = None
+    latest: list[bool] = field(default_factory=list)  # which of the latest beats belong to it
+
+
+class IdioventricularDetector:
+    """Begins with LEAST_BEATS ventricular beats slower than `vt_rate`."""
+
+    def __init__(self, limits: AlarmLimits, fs: float) -> None:
+        self.limits, self._fs = limits, fs
+        self.state = State()
+
+    def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
+        """See `AlarmDetector`."""
+        if not isinstance(event, FinalScore):
+            return ()
+        belongs, state = self._belongs(event.score), self.state
+        if state.episode is not None:
+            return self._follow(state.episode, event, belongs)
+        if not belongs:
+            if state.row:
+                state.row = []
+            return ()
+        state.row.append(event.score.with_own_arrays())
+        if len(state.row) < LEAST_BEATS:
+            return ()
+        state.episode = BeatEpisode.begin(state.row, event.known_at)
+        state.row = []
+        return (self._event(state.episode, Phase.START, event.known_at),)
+
+    def close(self, sample: int) -> Sequence[AlarmEvent]:
+        """See `AlarmDetector`."""
+        episode, self.state = self.state.episode, State()
+        return () if episode is None else (self._event(episode, Phase.END, sample),)
+
+    def _belongs(self, score: Score) -> bool:
+        """Whether a beat is ventricular, of good signal, and no faster than a run is slow."""
+        probabilities, rr_ms = score.probabilities, score.beat.rr_ms
+        if probabilities is None or probabilities[VENTRICULAR] <= LIKELY:
+            return False
+        slow = rr_ms is not None and rr_ms * self.limits.vt_rate > 60_000
+        return slow and score.beat.quality is GOOD
+
+    def _follow(
+        self, episode: BeatEpisode, event: FinalScore, belongs: bool
+    ) -> Sequence[AlarmEvent]:
+        state, known_at = self.state, event.known_at
+        state.latest.append(belongs)
+        del state.latest[:-AMONG]
+        faded = event.score.beat.sample - episode.last > FADED_S * self._fs
+        if faded or state.latest.count(False) >= CLEAR:
+            self.state = State()
+            return (self._event(episode, Phase.END, known_at),)
+        if belongs:
+            episode.add(event.score)
+        updates = episode.update(CODE, known_at, self.limits.update_s * self._fs)
+        return [self._described(update, episode) for update in updates]
+
+    def _event(self, episode: BeatEpisode, phase: Phase, known_at: int) -> AlarmEvent:
+        return self._described(episode.event(CODE, phase, known_at), episode)
+
+    def _described(self, event: AlarmEvent, episode: BeatEpisode) -> AlarmEvent:
+        """The event with what the rhythm is like as of then."""
+        rate = episode.rate
+        accelerated = rate is not None and rate >= ACCELERATED
+        subtype = Subtype.ACCELERATED_IDIOVENTRICULAR if accelerated else None
+        return replace(event, facts=replace(event.facts, heart_rate=rate, subtype=subtype))
