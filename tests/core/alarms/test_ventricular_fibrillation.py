@@ -111,12 +111,24 @@ def test_it_ends_with_the_stream_and_another_judge_goes_on_with_its_state() -> N
     assert not other.close(13 * FS)
 
 
-def own_beats(count: int) -> list[Score]:
-    """Usual beats of good signal."""
+def own_beats(count: int, agree: bool | None = None, first: int = 0) -> list[Score]:
+    """Usual beats of good signal, one a second."""
     nothing = np.empty(0, np.float32)
     beats = [
-        Beat(n, n * FS, n * FS, "II", 1000.0, Quality.GOOD, nothing, nothing, None, 0.0)
-        for n in range(count)
+        Beat(
+            n,
+            n * FS,
+            n * FS,
+            "II",
+            1000.0,
+            Quality.GOOD,
+            nothing,
+            nothing,
+            None,
+            0.0,
+            leads_agree=agree,
+        )
+        for n in range(first, first + count)
     ]
     return [Score(beat, -1.0, 1.0, nothing, nothing) for beat in beats]
 
@@ -157,3 +169,20 @@ def test_electrode_motion_is_no_fibrillation(mitdb: Path) -> None:
     minutes = recording.samples[5 * 60 * FS : 9 * 60 * FS]
     assert not heard(minutes, recording.fs, recording.leads)
     assert np.abs(minutes).max() > 5  # there is much motion
+
+
+@pytest.mark.parametrize(("agree", "told"), [(True, False), (None, True), (False, True)])
+def test_a_heart_that_beats_on_both_leads_does_not_fibrillate(
+    agree: bool | None, told: bool
+) -> None:
+    """A paced rhythm may look like it; of one lead, its template may be that of fibrillation."""
+    detector = VentricularFibrillationDetector(LIMITS, FS)
+    beats = own_beats(60, agree)
+    inputs: list[AlarmInput] = []
+    for at, beat in enumerate(beats):
+        inputs += [beat] if at < 30 else [beat, fibrillating(at + 0.5, 4.0)]
+    assert bool([each for event in inputs for each in detector.push(event)]) is told
+    if not told:  # and no beat any more
+        chaos = [fibrillating(60 + at / 2, 4.0) for at in range(20)]
+        (begun,) = [each for event in chaos for each in detector.push(event)]
+        assert begun.known_at / FS == pytest.approx(62, abs=1)
