@@ -6,12 +6,13 @@ their quality and their probability of class V. A pure fold.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput, BeatEpisode, FinalScore
+from beatgan.alarms.detector import AlarmEvent, AlarmInput, BeatEpisode, FinalScore, InputKind
 from beatgan.alarms.facts import Subtype
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.beat_classes import CLASSES, BeatClass
@@ -37,6 +38,8 @@ class State(Struct):
 
 class IdioventricularDetector:
     """Begins with LEAST_BEATS ventricular beats slower than `vt_rate`."""
+
+    takes: ClassVar[frozenset[InputKind]] = frozenset({FinalScore})
 
     def __init__(self, limits: AlarmLimits, fs: float) -> None:
         self.limits, self._fs = limits, fs

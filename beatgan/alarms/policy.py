@@ -16,6 +16,7 @@ from beatgan.alarms import (
     asystole,
     atrial_fibrillation,
     heart_rate,
+    idioventricular,
     pause,
     technical,
     ventricular_ectopy,
@@ -46,6 +47,7 @@ class DetectorStates(Struct, array_like=True):
     pauses: pause.State = field(default_factory=pause.State)
     atrial: atrial_fibrillation.State = field(default_factory=atrial_fibrillation.State)
     ectopy: ventricular_ectopy.State = field(default_factory=ventricular_ectopy.State)
+    idioventricular: idioventricular.State = field(default_factory=idioventricular.State)
 
 
 # Alarms without a heart rate: there is none, or nobody can tell it.
@@ -131,6 +133,7 @@ class EpisodePolicy:
             pause.PauseDetector(limits, fs),
             atrial_fibrillation.AtrialFibrillationDetector(limits, irregularity, fs),
             ventricular_ectopy.VentricularEctopyDetector(limits, fs),
+            idioventricular.IdioventricularDetector(limits, fs),
         ]
         self._takers = {
             kind: [detector.push for detector in self._detectors if kind in detector.takes]

@@ -18,7 +18,7 @@ FUSION_SHARE = 0.5  # a fusion beat is half a ventricular one
 SURE = 1e-4  # no class is less probable than this, nor more than all but this
 # Where a model knows no classes, its score stands for them: log odds of 0 at so much above the
 # threshold, and a unit of log odds for so much of the score.
-EVEN_EXCESS, EXCESS_UNIT = 3.0, 2.0
+EVEN_EXCESS, EXCESS_UNIT = 3.0, 1.5
 SHIFT = 10  # samples by which two QRS may be aligned anew
 TINY = 1e-12
 SMALL = 1e-4  # of the patient's scale: a rougher signal than this has noise

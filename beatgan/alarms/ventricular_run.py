@@ -25,7 +25,7 @@ from beatgan.alarms.ventricular_classifier import (
     Row,
     VentricularClassifier,
 )
-from beatgan.types import Phase, Priority, RhythmStatus, Score, SignalChange
+from beatgan.types import EMPTY, Phase, Priority, RhythmStatus, Score, SignalChange
 
 CODE = AlarmCode.VENTRICULAR_RUN
 RUN_MOST = 5  # beats of a run; more are called ventricular tachycardia, ...
@@ -147,7 +147,9 @@ class VentricularRunDetector:
     def _begin(self, known_at: int) -> Sequence[AlarmEvent]:
         row = self.state.row
         clearest = max(row, key=self._ventricular.beat_log_odds)
-        run = self.state.run = Run(BeatEpisode.begin(row, known_at), clearest, row=row)
+        run = self.state.run = Run(
+            BeatEpisode.begin(row, known_at), clearest, row=[_for_its_row(score) for score in row]
+        )
         self.state.row = []
         return (self._event(run, Phase.START, known_at),)
 
@@ -164,7 +166,7 @@ class VentricularRunDetector:
             run.missed += _missed(score, run)
             episode.add(score)
             if run.priority is not Priority.HIGH:
-                run.row.append(score.with_own_arrays())
+                run.row.append(_for_its_row(score))
                 del run.row[:-RUN_MOST]
                 self._rise(run)
         due = known_at - episode.reported_at >= self.limits.update_s * self._fs
@@ -226,6 +228,14 @@ class VentricularRunDetector:
         event = run.episode.event(CODE, phase, known_at)
         facts = replace(event.facts, beats=beats, heart_rate=run.episode.rate, subtype=subtype)
         return replace(event, priority=run.priority, facts=facts)
+
+
+def _for_its_row(score: Score) -> Score:
+    """What a `Row` needs of a beat: an alarm's state is saved often."""
+    beat = replace(score.beat, second_window=EMPTY, second_template=EMPTY)
+    return replace(
+        score, beat=beat, reconstruction=EMPTY, saliency=EMPTY, spread=EMPTY, terms=EMPTY
+    )
 
 
 def _missed(score: Score, run: Run) -> int:
