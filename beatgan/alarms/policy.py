@@ -47,7 +47,7 @@ class DetectorStates(Struct, array_like=True):
     pauses: pause.State = field(default_factory=pause.State)
     atrial: atrial_fibrillation.State = field(default_factory=atrial_fibrillation.State)
     ectopy: ventricular_ectopy.State = field(default_factory=ventricular_ectopy.State)
-    idioventricular: idioventricular.State = field(default_factory=idioventricular.State)
+    slow_ventricular: idioventricular.State = field(default_factory=idioventricular.State)
 
 
 # Alarms without a heart rate: there is none, or nobody can tell it.
