@@ -144,7 +144,7 @@ class HeartRateDetector:
                 events.append(self._extreme(FAST, state.fast, mean, r_peak, known_at))
         if state.clear >= SLOW_INTERVALS and not state.slow.extreme:
             mean = _mean(state.intervals, SLOW_INTERVALS)
-            if mean * self._extreme_limit(SLOW) > 60_000:
+            if mean * self._extreme_limit(SLOW) > 60_000 and self._is_slow():
                 events.append(self._extreme(SLOW, state.slow, mean, r_peak, known_at))
         return events
 
@@ -160,6 +160,11 @@ class HeartRateDetector:
             state.onset = max(0, first)
         facts = Facts(heart_rate=60_000 / mean, limit=self._extreme_limit(code))
         return _event(code, state, phase, state.onset, max(first, state.onset), known_at, facts)
+
+    def _is_slow(self) -> bool:
+        """Whether more than one of the latest intervals is long: one alone is a pause."""
+        latest = self.state.intervals[-SLOW_INTERVALS:]
+        return median(latest) * self.limits.bradycardia_rate > 60_000
 
     def _may_be_fast(self, own_beats: int = 0) -> bool:
         """Whether it is the heart that is fast, and not noise, in a stream of so many own beats."""

@@ -275,3 +275,11 @@ def test_beats_at_a_usual_rate_may_be_passed_over(seed: int) -> None:
             found = [msgspec.to_builtins(event) for event in usual.beat(interval)]
             assert found == [msgspec.to_builtins(event) for event in plain.beat(interval)]
             assert usual.detector.state == plain.detector.state
+
+
+def test_one_pause_is_no_bradycardia() -> None:
+    """Its interval alone makes the mean of four an extreme one."""
+    heart = Heart(EXTREME)
+    heart.go(80, 30)
+    assert heart.beats([5650.0, 750.0, 740.0, 725.0]) == []
+    assert heart.beats([2300.0, 750.0, 2300.0, 2300.0]) != []
