@@ -164,7 +164,7 @@ class HeartRateDetector:
     def _is_slow(self) -> bool:
         """Whether more than one of the latest intervals is long: one alone is a pause."""
         latest = self.state.intervals[-SLOW_INTERVALS:]
-        return median(latest) * self.limits.bradycardia_rate > 60_000
+        return _median(latest) * self.limits.bradycardia_rate > 60_000
 
     def _may_be_fast(self, own_beats: int = 0) -> bool:
         """Whether it is the heart that is fast, and not noise, in a stream of so many own beats."""
@@ -238,9 +238,9 @@ def _is_clear(beat: Beat, own: bool) -> bool:
 
 
 def _median(intervals: Sequence[float]) -> float:
-    """Of `INTERVALS`; the standard library's takes twice as long."""
-    ordered = sorted(intervals)
-    return (ordered[INTERVALS // 2 - 1] + ordered[INTERVALS // 2]) / 2
+    """Of an even number; the standard library's takes twice as long."""
+    ordered, half = sorted(intervals), len(intervals) // 2
+    return (ordered[half - 1] + ordered[half]) / 2
 
 
 def _mean(intervals: Sequence[float], count: int) -> float:
