@@ -16,7 +16,7 @@ from beatgan.alarms.detector import AlarmEvent, AlarmInput, BeatEpisode, FinalSc
 from beatgan.alarms.facts import Subtype
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.beat_classes import CLASSES, BeatClass
-from beatgan.types import Phase, Quality, Score
+from beatgan.types import Phase, Quality, RhythmStatus, Score, SignalChange
 
 CODE = AlarmCode.IDIOVENTRICULAR
 GOOD = Quality.GOOD  # looked up once: each beat is held against it
@@ -39,7 +39,7 @@ class State(Struct):
 class IdioventricularDetector:
     """Begins with LEAST_BEATS ventricular beats slower than `vt_rate`."""
 
-    takes: ClassVar[frozenset[InputKind]] = frozenset({FinalScore})
+    takes: ClassVar[frozenset[InputKind]] = frozenset({FinalScore, SignalChange, RhythmStatus})
 
     def __init__(self, limits: AlarmLimits, fs: float) -> None:
         self.limits, self._fs = limits, fs
@@ -48,7 +48,8 @@ class IdioventricularDetector:
     def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
         if not isinstance(event, FinalScore):
-            return ()
+            episode = self.state.episode
+            return () if episode is None else self._fade(episode, event.known_at)
         belongs, state = self._belongs(event.score), self.state
         if state.episode is not None:
             return self._follow(state.episode, event, belongs)
@@ -67,6 +68,10 @@ class IdioventricularDetector:
         """See `AlarmDetector`."""
         episode, self.state = self.state.episode, State()
         return () if episode is None else (self._event(episode, Phase.END, sample),)
+
+    def _fade(self, episode: BeatEpisode, known_at: int) -> Sequence[AlarmEvent]:
+        faded = known_at - episode.last > FADED_S * self._fs
+        return self.close(known_at) if faded else ()
 
     def _belongs(self, score: Score) -> bool:
         """Whether a beat is ventricular, of good signal, and no faster than a run is slow."""

@@ -15,7 +15,7 @@ from beatgan.alarms.detector import AlarmEvent, AlarmInput, FinalScore, InputKin
 from beatgan.alarms.facts import Facts
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.beat_classes import CLASSES, BeatClass
-from beatgan.types import Phase, Quality, Score
+from beatgan.types import Phase, Quality, RhythmStatus, Score, SignalChange
 
 COUPLET, BIGEMINY = AlarmCode.VENTRICULAR_COUPLET, AlarmCode.VENTRICULAR_BIGEMINY
 GOOD = Quality.GOOD  # looked up once: each beat is held against it
@@ -58,7 +58,7 @@ class State(Struct):
 class VentricularEctopyDetector:
     """Finds couplets and bigeminy in final scores, and counts them."""
 
-    takes: ClassVar[frozenset[InputKind]] = frozenset({FinalScore})
+    takes: ClassVar[frozenset[InputKind]] = frozenset({FinalScore, SignalChange, RhythmStatus})
 
     def __init__(self, limits: AlarmLimits, fs: float) -> None:
         self.limits, self._fs = limits, fs
@@ -66,9 +66,8 @@ class VentricularEctopyDetector:
 
     def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
-        if not isinstance(event, FinalScore):
-            return ()
-        found, state = self._pattern(event.score), self.state
+        state = self.state
+        found = self._pattern(event.score) if isinstance(event, FinalScore) else None
         couplets, bigeminy = state.couplets, state.bigeminy
         if found is None and couplets.onset is None and bigeminy.onset is None:
             return ()

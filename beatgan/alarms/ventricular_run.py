@@ -56,6 +56,10 @@ class Run(Struct):
     latest: list[bool] = field(default_factory=list)  # which of the latest beats were of the run
     row: list[Score] = field(default_factory=list)  # its latest beats, until it is a tachycardia
 
+    def __post_init__(self) -> None:
+        if self.episode.count is None:  # in a state of an earlier version, all of whose were high
+            self.priority = self.reported = Priority.HIGH
+
 
 class State(Struct):
     """What it remembers.
@@ -221,7 +225,8 @@ class VentricularRunDetector:
 
     def _event(self, run: Run, phase: Phase, known_at: int) -> AlarmEvent:
         """An event of a run, with what it is like as of then. A priority once high stays so."""
-        beats, run.sustained, run.reported = self._beats(run), self._is_sustained(run), run.priority
+        beats = None if run.episode.count is None else self._beats(run)
+        run.sustained, run.reported = self._is_sustained(run), run.priority
         subtype = Subtype.VENTRICULAR_TACHYCARDIA if run.priority is Priority.HIGH else None
         if run.sustained:
             subtype = Subtype.SUSTAINED_VENTRICULAR_TACHYCARDIA

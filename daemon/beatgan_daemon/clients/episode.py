@@ -86,6 +86,8 @@ def episode(bodies: Iterable[bytes], wanted: str, source: str) -> Episode:
         except msgspec.MsgspecError as error:
             raise UsageError(f"{source}: message {number} is no alert: {error}") from None
         if message.id == wanted:
+            if fault := _fault(message):
+                raise UsageError(f"{source}: message {number}: {fault}")
             messages.append(message)
     if not messages:
         raise UsageError(f"{source}: no alert has the id {wanted}")
@@ -114,6 +116,21 @@ def millivolt(strip: RhythmStrip) -> Doubles:
     raw = np.frombuffer(strip.samples, strip.dtype).reshape(-1, len(strip.leads))
     values = (raw.astype(np.float64) - strip.offset) * strip.scale
     return np.where(raw == LOST, np.nan, values)
+
+
+def _fault(message: AlertMessage) -> str | None:
+    """What is wrong with the curves of a message that no daemon sent; None if nothing is."""
+    strip, beat = message.strip, message.explanation
+    if isinstance(strip, RhythmStrip) and not (strip.fs > 0 and strip.samples):
+        return f"strip: expected samples at fs above 0, got {len(strip.samples)} bytes, {strip.fs}"
+    if beat is None:
+        return None
+    curves = [beat.window, beat.expected, beat.error]
+    curves += [each for each in (beat.spread, beat.reference) if each is not UNSET]
+    sizes = [len(curve) for curve in curves]
+    if not beat.fs > 0 or len(set(sizes)) > 1 or sizes[0] < 2:
+        return f"explanation: expected curves of one length at fs above 0, got {sizes}, {beat.fs}"
+    return None
 
 
 def _began(onset_ns: int) -> str:

@@ -3,7 +3,7 @@ from beatgan.alarms.detector import AlarmEvent, FinalScore
 from beatgan.alarms.facts import Subtype
 from beatgan.alarms.idioventricular import LEAST_BEATS, IdioventricularDetector
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.types import Phase, Priority, Quality
+from beatgan.types import Phase, Priority, Quality, RhythmStatus
 from tests.core.alarms.test_ventricular_run import FS, beats
 
 
@@ -44,3 +44,14 @@ def test_a_long_one_speaks_again_and_ends_with_the_stream() -> None:
     (end,) = detector.close(40_000)
     assert (end.phase, end.known_at) == (Phase.END, 40_000)
     assert detector.close(50_000) == ()
+
+
+def test_it_ends_though_no_beat_comes_any_more() -> None:
+    (start,), detector = feed("V" * LEAST_BEATS, 800.0)
+    last = start.beats[-1]
+    for seconds in (5, 10):
+        now = last + round(seconds * FS)
+        assert detector.push(RhythmStatus(now, now, now - last, True, -1.0)) == ()
+    now = last + round(10.5 * FS)
+    (end,) = detector.push(RhythmStatus(now, now, now - last, True, -1.0))
+    assert (end.phase, end.end, end.known_at) == (Phase.END, last, now)

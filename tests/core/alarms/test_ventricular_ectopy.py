@@ -8,7 +8,7 @@ from beatgan.alarms.detector import AlarmEvent, FinalScore
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.sentence import sentence
 from beatgan.alarms.ventricular_ectopy import State, VentricularEctopyDetector
-from beatgan.types import EMPTY, Beat, PerClass, Phase, Priority, Quality, Score
+from beatgan.types import EMPTY, Beat, PerClass, Phase, Priority, Quality, RhythmStatus, Score
 
 FS = 250.0
 RR_S = 0.8
@@ -121,3 +121,14 @@ def test_a_state_that_was_saved_goes_on_alike() -> None:
     )
     one, two = heart.beats("VNNVNVNVN"), other.beats("VNNVNVNVN")
     assert codes(one) == codes(two) == [("couplet", "start"), ("bigeminy", "start")]
+
+
+def test_both_end_though_no_beat_comes_any_more() -> None:
+    heart = Heart()
+    heart.beats("NVVNNNVNVNV")
+    last = heart.at
+    assert heart.detector.state.couplets.onset is not None
+    soon, late = last + round(60 * FS), last + round(600 * FS)
+    assert heart.detector.push(RhythmStatus(soon, soon, soon - last, False, -1.0)) == ()
+    ends = heart.detector.push(RhythmStatus(late, late, late - last, False, -1.0))
+    assert codes(list(ends)) == [("couplet", "end"), ("bigeminy", "end")]

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -8,7 +9,7 @@ from beatgan.alarms.detector import AlarmEvent, AlarmInput
 from beatgan.alarms.facts import Subtype
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.ventricular_classifier import VentricularClassifier
-from beatgan.alarms.ventricular_run import CODE, RUN_MOST, VentricularRunDetector
+from beatgan.alarms.ventricular_run import CODE, RUN_MOST, State, VentricularRunDetector
 from beatgan.coefficients import VentricularRunCoefficients
 from beatgan.spec import PreprocessSpec
 from beatgan.types import (
@@ -305,3 +306,24 @@ def test_one_beat_is_no_run_whatever_the_limit() -> None:
     limits = AlarmLimits(vt_beats=1)
     assert feed(beats("NVN", 400.0), familiar(limits)) == []
     assert len(feed(beats("NVVNN", 400.0), familiar(limits))) == 2
+
+
+def test_a_run_in_a_state_of_an_earlier_version_stays_high_to_its_end() -> None:
+    """All runs were high there, and their beats were not counted."""
+    detector, row = familiar(), beats("NVVV" + "V" * 60 + "NN", 400.0)
+    feed(row[:4], detector)
+    assert detector.state.run is not None
+    encoder = msgspec.msgpack.Encoder(enc_hook=lambda array: array.tobytes())
+    saved = msgspec.msgpack.decode(encoder.encode(detector.state))
+    earlier = ("episode", "clearest")
+    saved["run"] = {name: saved["run"][name] for name in earlier}
+    for name in ("count", "rate", "intervals_ms"):
+        del saved["run"]["episode"][name]
+    after = familiar()
+    after.state = msgspec.convert(
+        saved, State, dec_hook=lambda _, value: np.frombuffer(value, np.float32).copy()
+    )
+    events = feed(row[4:], after)
+    assert [event.phase for event in events][-1] is Phase.END
+    assert {event.priority for event in events} == {Priority.HIGH}
+    assert {event.facts.beats for event in events} == {None}

@@ -120,6 +120,22 @@ def test_a_strip_of_another_size_is_refused() -> None:
         millivolt(spoilt)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"explanation": replace(worst(), expected=[0.0])},
+        {"explanation": worst(0)},
+        {"explanation": replace(worst(), fs=0.0)},
+        {"strip": strip_of(np.zeros((0, 1)))},
+        {"strip": replace(strip_of(np.zeros((360, 1))), fs=0.0)},
+    ],
+)
+def test_curves_that_cannot_be_drawn_are_refused(more: dict[str, Any]) -> None:
+    bodies = [encode_json(message()), encode_json(message(**more))]
+    with pytest.raises(UsageError, match=r"x\.jsonl: message 2: (explanation|strip): expected"):
+        episode(bodies, ID, "x.jsonl")
+
+
 def test_the_text_says_what_the_picture_shows(told: Episode) -> None:
     said = text(told)
     assert said.splitlines()[0] == told.sentence
