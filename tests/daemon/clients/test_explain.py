@@ -126,8 +126,8 @@ def test_a_strip_of_another_size_is_refused() -> None:
         {"explanation": replace(worst(), expected=[0.0])},
         {"explanation": worst(0)},
         {"explanation": replace(worst(), fs=0.0)},
-        {"strip": strip_of(np.zeros((0, 1)))},
-        {"strip": replace(strip_of(np.zeros((360, 1))), fs=0.0)},
+        {"strip": strip_of(np.zeros((0, 1), np.float32))},
+        {"strip": replace(strip_of(np.zeros((360, 1), np.float32)), fs=0.0)},
     ],
 )
 def test_curves_that_cannot_be_drawn_are_refused(more: dict[str, Any]) -> None:
