@@ -136,17 +136,26 @@ class HeartRateDetector:
 
     def _compare_extremes(self, r_peak: int, known_at: int) -> Sequence[AlarmEvent]:
         """An episode begins, or one under way becomes extreme. Else this costs next to nothing."""
+        return [
+            self._extreme(code, each, mean, r_peak, known_at)
+            for code, each in ((FAST, self.state.fast), (SLOW, self.state.slow))
+            if not each.extreme and (mean := self._extreme_mean(code)) is not None
+        ]
+
+    def _extreme_mean(self, code: AlarmCode) -> float | None:
+        """The mean of the latest intervals, in ms, if it tells an extreme rate."""
         state = self.state
-        events: list[AlarmEvent] = []
-        if state.unbroken >= FAST_INTERVALS and not state.fast.extreme:
+        if code is FAST:
+            if state.unbroken < FAST_INTERVALS:
+                return None
             mean = _mean(state.intervals, FAST_INTERVALS)
-            if mean * self._extreme_limit(FAST) < 60_000 and self._may_be_fast(OWN_BEATS):
-                events.append(self._extreme(FAST, state.fast, mean, r_peak, known_at))
-        if state.clear >= SLOW_INTERVALS and not state.slow.extreme:
-            mean = _mean(state.intervals, SLOW_INTERVALS)
-            if mean * self._extreme_limit(SLOW) > 60_000 and self._is_slow():
-                events.append(self._extreme(SLOW, state.slow, mean, r_peak, known_at))
-        return events
+            told = mean * self._extreme_limit(FAST) < 60_000 and self._may_be_fast(OWN_BEATS)
+            return mean if told else None
+        if state.clear < SLOW_INTERVALS:
+            return None
+        mean = _mean(state.intervals, SLOW_INTERVALS)
+        told = mean * self._extreme_limit(SLOW) > 60_000 and self._is_slow()
+        return mean if told else None
 
     def _extreme(
         self, code: AlarmCode, state: RateLimitState, mean: float, r_peak: int, known_at: int
@@ -193,6 +202,9 @@ class HeartRateDetector:
         fast = fast and (state.fast.onset is not None or self._may_be_fast())
         share = 1 + HYSTERESIS if state.slow.onset is not None else 1.0
         slow = interval * limits.bradycardia_rate * share > 60_000
+        # What would begin an extreme episode at once does not end one.
+        fast = fast or (state.fast.extreme and self._extreme_mean(FAST) is not None)
+        slow = slow or (state.slow.extreme and self._extreme_mean(SLOW) is not None)
         return (
             *self._update(FAST, state.fast, fast, r_peak, known_at),
             *self._update(SLOW, state.slow, slow, r_peak, known_at),

@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Sequence
 
 import msgspec
@@ -283,3 +284,14 @@ def test_one_pause_is_no_bradycardia() -> None:
     heart.go(80, 30)
     assert heart.beats([5650.0, 750.0, 740.0, 725.0]) == []
     assert heart.beats([2300.0, 750.0, 2300.0, 2300.0]) != []
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 10.0])
+def test_a_rate_that_is_still_extreme_ends_no_episode(delay_s: float) -> None:
+    """Short intervals among longer ones: the mean is beyond the extreme limit, the median is not."""
+    heart = Heart(dataclasses.replace(EXTREME, heart_rate_delay_s=delay_s))
+    heart.beats([600.0] * OWN_BEATS)
+    (start,) = heart.beats([490.0, 490.0, 250.0, 490.0, 250.0, 490.0, 490.0, 250.0] * 20)
+    assert (start.phase, start.priority) == (Phase.START, Priority.HIGH)
+    (end,) = heart.beats([600.0] * 30)
+    assert end.phase is Phase.END
