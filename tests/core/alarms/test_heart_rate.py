@@ -288,7 +288,7 @@ def test_one_pause_is_no_bradycardia() -> None:
 
 @pytest.mark.parametrize("delay_s", [0.0, 10.0])
 def test_a_rate_that_is_still_extreme_ends_no_episode(delay_s: float) -> None:
-    """Short intervals among longer ones: the mean is beyond the extreme limit, the median is not."""
+    """Short intervals among longer ones: the mean is beyond its limit, the median is not."""
     heart = Heart(dataclasses.replace(EXTREME, heart_rate_delay_s=delay_s))
     heart.beats([600.0] * OWN_BEATS)
     (start,) = heart.beats([490.0, 490.0, 250.0, 490.0, 250.0, 490.0, 490.0, 250.0] * 20)
