@@ -98,6 +98,21 @@ def episode_event(
     return AlarmEvent(code, phase, code.priority, onset, at, known_at, end, facts=facts)
 
 
+# What ends a rhythm of beats one after another.
+OTHERS, AMONG = 2, 4  # so many of the latest scored beats that are not of it: bigeminy is none, ...
+FADED_S = 10.0  # ... and this time without one that is
+
+
+def is_over(latest: list[bool], belongs: bool) -> bool:
+    """Whether a rhythm has ended with a beat that ``belongs`` to it or not.
+
+    ``latest``, which this beat is added to: which of the latest beats do.
+    """
+    latest.append(belongs)
+    del latest[:-AMONG]
+    return latest.count(False) >= OTHERS
+
+
 class BeatEpisode(Struct):
     """An episode under way that beats belong to."""
 

@@ -12,7 +12,15 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput, BeatEpisode, FinalScore, InputKind
+from beatgan.alarms.detector import (
+    FADED_S,
+    AlarmEvent,
+    AlarmInput,
+    BeatEpisode,
+    FinalScore,
+    InputKind,
+    is_over,
+)
 from beatgan.alarms.facts import Subtype
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.beat_classes import CLASSES, BeatClass
@@ -24,8 +32,6 @@ VENTRICULAR = CLASSES.index(BeatClass.VENTRICULAR)
 LIKELY = 0.5  # probability of class V above which a beat counts as ventricular
 LEAST_BEATS = 5  # in a row: fewer are escape beats
 ACCELERATED = 50.0  # beats a minute from which on the rhythm is called so
-CLEAR, AMONG = 2, 4  # so many of the latest beats that are not of the rhythm end it
-FADED_S = 10.0  # and so does this time without one that is
 
 
 class State(Struct):
@@ -85,10 +91,8 @@ class IdioventricularDetector:
         self, episode: BeatEpisode, event: FinalScore, belongs: bool
     ) -> Sequence[AlarmEvent]:
         state, known_at = self.state, event.known_at
-        state.latest.append(belongs)
-        del state.latest[:-AMONG]
         faded = event.score.beat.sample - episode.last > FADED_S * self._fs
-        if faded or state.latest.count(False) >= CLEAR:
+        if is_over(state.latest, belongs) or faded:
             self.state = State()
             return (self._event(episode, Phase.END, known_at),)
         if belongs:

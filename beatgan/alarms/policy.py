@@ -263,8 +263,7 @@ class EpisodePolicy:
             return [self._alert(event)]
         if event.phase is Phase.UPDATE:
             held[event.episode] = _merged(held[event.episode], event)
-            is_high = event.priority is Priority.HIGH
-            return self._release(event.known_at, event.episode) if is_high else []
+            return []
         del held[event.episode]
         self._budget(event).suppressed += 1
         self._suppressed.append(event.code)

@@ -15,7 +15,14 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput, BeatEpisode, InputKind
+from beatgan.alarms.detector import (
+    FADED_S,
+    AlarmEvent,
+    AlarmInput,
+    BeatEpisode,
+    InputKind,
+    is_over,
+)
 from beatgan.alarms.facts import Subtype
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.own_beats import counted
@@ -36,8 +43,6 @@ MISSED = 1.25  # so many of the slowest run's intervals is the mean at most, as 
 STAY = -1.0  # log odds of a beat, whatever it resembles; or it is ALIKE to the run's clearest
 ALIKE = 0.8
 PAUSE = 1.5  # no interval is longer than so many of the slowest run's
-CLEAR, AMONG = 2, 4  # so many of the latest scored beats that are not of the run end it, ...
-FADED_S = 10.0  # ... so that bigeminy is none, and so does this time without one that is
 
 
 class Run(Struct):
@@ -162,9 +167,7 @@ class VentricularRunDetector:
         if score.value is None:
             return self._fade(run, known_at)
         belongs = self._belongs(run, score)
-        run.latest.append(belongs)
-        del run.latest[:-AMONG]
-        if run.latest.count(False) >= CLEAR:
+        if is_over(run.latest, belongs):
             return self._end(run, known_at)
         if belongs:
             run.missed += _missed(score, run)

@@ -4,7 +4,6 @@ False is an alarm of high priority that the annotations do not account for
 (`benchmarks.clinical.alarms.truth`).
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from beatgan.alarms.limits import AlarmLimits
 from beatgan_train.ec57.episodes import RhythmReference
 from benchmarks.clinical.alarms.alarm_episodes import PRIORITIES, AlarmEpisode, of_patient
 from benchmarks.clinical.alarms.record_set import RecordSet
-from benchmarks.clinical.alarms.report import Figure, clock, columns, rate, share
+from benchmarks.clinical.alarms.report import Figure, clock, columns, rate, share, tally
 from benchmarks.clinical.alarms.truth import not_right
 from benchmarks.clinical.alarms.ventricular_runs import detection
 
@@ -52,18 +51,11 @@ class AlarmRates:
             ],
         )
         yield ""
-        counts = {
-            title: Counter((e.priority, e.code) for each in some for e in each.alarms)
+        found = {
+            title: [f"{e.priority} {e.code}" for each in some for e in each.alarms]
             for title, some in self.databases.items()
         }
-        keys = sorted({key for count in counts.values() for key in count})
-        yield from columns(
-            ("alarms", *counts),
-            [
-                (f"{priority} {code}", *(count[priority, code] for count in counts.values()))
-                for priority, code in keys
-            ],
-        )
+        yield from tally("alarms", found)
 
     def details(self) -> Iterator[str]:
         """Each false alarm of high priority."""

@@ -5,7 +5,6 @@ They last 9 to 61 s; electrodes are put on and let go while they run. Their labe
 """
 
 import csv
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from beatgan.errors import UsageError
 from benchmarks.clinical.alarms.alarm_episodes import PRIORITIES, AlarmEpisode, of_patient
 from benchmarks.clinical.alarms.daemon_command import Source
 from benchmarks.clinical.alarms.record_set import RecordSet
-from benchmarks.clinical.alarms.report import ONE, Figure, clock, columns, rate
+from benchmarks.clinical.alarms.report import ONE, Figure, clock, columns, rate, tally
 
 DATABASE, LABELS = "cinc2017", "REFERENCE.csv"
 NORMAL = "N"
@@ -41,18 +40,11 @@ class HandHeld:
             ],
         )
         yield ""
-        counts = {
-            label: Counter((e.priority, e.code) for name in names for e in self.alarms[name])
+        found = {
+            label: [f"{e.priority} {e.code}" for name in names for e in self.alarms[name]]
             for label, names in self._by_label()
         }
-        keys = sorted({key for count in counts.values() for key in count})
-        yield from columns(
-            ("alarms", *counts),
-            [
-                (f"{priority} {code}", *(count[priority, code] for count in counts.values()))
-                for priority, code in keys
-            ],
-        )
+        yield from tally("alarms", found)
 
     def details(self) -> Iterator[str]:
         """Each alarm."""

@@ -3,6 +3,7 @@
 Knows no alarm and no annotation.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self
@@ -82,6 +83,14 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
         ).rstrip()
         for row in cells
     ]
+
+
+def tally(title: str, found: Mapping[str, Sequence[str]]) -> list[str]:
+    """How often each thing was found, a row for each, in the columns of ``found``."""
+    counts = {column: Counter(things) for column, things in found.items()}
+    things = sorted({thing for count in counts.values() for thing in count})
+    rows = [(thing, *(count[thing] for count in counts.values())) for thing in things]
+    return columns((title, *counts), rows)
 
 
 def markdown_table(measured: Mapping[str, Sequence[Figure]]) -> str:

@@ -179,7 +179,7 @@ def test_a_fold_leaves_a_patient_out_with_noise_and_without() -> None:
 
 
 def test_a_refit_says_what_it_costs_by_record_and_by_database() -> None:
-    fit = ventricular_run.refit(parts(), PRESENT)
+    fit = ventricular_run.refit(parts(), fold_fits(parts()), PRESENT)
     assert (fit.name, fit.present) == ("ventricular_run", PRESENT)
     costs = "\n".join(fit.costs)
     assert costs.count("cross-validated by record") == len(ventricular_run.SHIFTS)

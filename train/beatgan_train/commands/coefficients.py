@@ -53,9 +53,10 @@ def run(
     runs = present.ventricular_run
     if possible("ventricular_run", ventricular_run.DATABASES) and artifact is not None:
         parts = list(ventricular_run.all_rows(data, artifact))
-        runs = reported(ventricular_run.refit(parts, runs))
+        folds = ventricular_run.fold_fits(parts)
+        runs = reported(ventricular_run.refit(parts, folds, runs))
         if fold_models is not None and model is not None:
-            _write_folds(fold_models, model, present, parts)
+            _write_folds(fold_models, model, present, folds)
     fibrillation = present.atrial_fibrillation
     if possible("atrial_fibrillation", atrial_fibrillation.DATABASES) and artifact is not None:
         fibrillation = reported(atrial_fibrillation.refit(data, artifact))
@@ -71,12 +72,15 @@ def run(
 
 
 def _write_folds(
-    folder: Path, model: Path, present: AlarmCoefficients, parts: Sequence[ventricular_run.Rows]
+    folder: Path,
+    model: Path,
+    present: AlarmCoefficients,
+    folds: Sequence[ventricular_run.FoldFit],
 ) -> None:
     """The model file of each fold, and which belongs to which record."""
     folder.mkdir(parents=True, exist_ok=True)
     of_record: dict[str, str] = {}
-    for k, (left_out, fitted) in enumerate(ventricular_run.fold_fits(parts)):
+    for k, (left_out, fitted) in enumerate(folds):
         name = f"fold-{k}.pt"
         write(convert(model, replace(present, ventricular_run=fitted)), folder / name)
         of_record |= {each.record: name for each in left_out}

@@ -5,7 +5,6 @@ labelled A, N or O, each joined with itself; DS1, where AFIB is annotated; and s
 annotation of rhythm and counts as free of it.
 """
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -23,6 +22,7 @@ from beatgan.model.artifact import Artifact
 from beatgan.model.model import Model
 from beatgan.records import Recording, read_recording
 from beatgan.types import Beat, Bools, Doubles, Floats, Phase, Score
+from beatgan_train.data.cinc2017 import labels
 from beatgan_train.data.development import CINC2017, MITDB, SVDB
 from beatgan_train.data.mitdb import DS1
 from beatgan_train.ec57.episodes import Span
@@ -68,7 +68,7 @@ class Rows:
 
 def streams(data: Path, artifact: Artifact) -> Iterator[Rows]:
     """All that the weights are fitted to."""
-    for name, label in labels(data / CINC2017):
+    for name, label in labels(data / CINC2017, LABELS):
         recording = read_recording(data / CINC2017 / name)
         beats = _beats(recording, artifact)
         if len(beats) >= LEAST_BEATS:
@@ -82,17 +82,6 @@ def streams(data: Path, artifact: Artifact) -> Iterator[Rows]:
             path = data / database / name
             recording = read_recording(path)
             yield _marked(rows_of(name, database, recording, artifact), path)
-
-
-def labels(folder: Path) -> list[tuple[str, str]]:
-    """The recordings of CinC 2017 and their rhythm, A, N or O; RecordError without a list."""
-    file = folder / "REFERENCE.csv"
-    try:
-        with file.open(encoding="utf-8", newline="") as lines:
-            rows = [row for row in csv.reader(lines) if len(row) > 1]
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
-    return [(name, label) for name, label, *_ in rows if label in LABELS]
 
 
 def joined(recording: Recording, beats: Sequence[Beat]) -> Recording:

@@ -19,11 +19,12 @@ from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.ventricular_classifier import Features, Row, VentricularClassifier
 from beatgan.alarms.ventricular_run import VentricularRunDetector
 from beatgan.coefficients import VentricularRunCoefficients
-from beatgan.frontend import Frontend
 from beatgan.model.artifact import Artifact
 from beatgan.model.model import Model
 from beatgan.records import Recording, read_recording
-from beatgan.types import Beat, Bools, Doubles, Ints, Score
+from beatgan.types import Bools, Doubles, Ints, Score
+from beatgan_train.data.beat_set import beats_of
+from beatgan_train.data.cinc2017 import labels
 from beatgan_train.data.mitdb import DS1
 from beatgan_train.ec57.episodes import RhythmReference, Span, read_rhythm, union
 from beatgan_train.training.coefficients.noise_stress import STRESSED, noises, with_noise
@@ -36,6 +37,7 @@ from beatgan_train.training.coefficients.regression import (
 )
 
 DATABASES = ("mitdb", "svdb", "nstdb", "cinc2015", "cinc2017")
+WITHOUT_RUNS = ("N", "A", "~")  # labels of cinc2017's recordings that have no run
 NO_RUN, RUN, UNCERTAIN = 0, 1, -1  # what a row is; uncertain in a stretch that has some run
 LATEST_S = 16.0  # before the end of a recording of cinc2015 in which its event lies
 NEAR_S = (1.0, 3.0)  # before and after an annotated run, and flutter: rows there are neither
@@ -80,6 +82,7 @@ class Rows:
 
 
 NOISY = " with noise"
+FoldFit = tuple[list[Rows], VentricularRunCoefficients]  # what is left out, and all others' weights
 
 
 class Seen(NamedTuple):
@@ -104,11 +107,7 @@ class _Watching(VentricularClassifier):
 
 def seen_in(recording: Recording, artifact: Artifact, model: Model) -> list[Seen]:
     """The rows of ``recording`` that the detector looks at."""
-    frontend = Frontend(artifact.spec, artifact.coefficients, recording.fs, recording.leads)
-    step, samples = round(recording.fs), recording.samples
-    seconds = (samples[first : first + step] for first in range(0, len(samples), step))
-    events = [event for second in seconds for event in frontend.push(second)]
-    beats = [event for event in events if isinstance(event, Beat)]
+    beats = beats_of(recording, artifact.spec, artifact.coefficients)
     watching = _Watching(artifact.spec, artifact.coefficients.ventricular_run)
     watching.seen = []
     detector = VentricularRunDetector(AlarmLimits(), watching, recording.fs)
@@ -150,7 +149,7 @@ def all_rows(data: Path, artifact: Artifact) -> Iterator[Rows]:
         recording = read_recording(data / "cinc2015" / name)
         if (found := alarmed(recording, kind, true, rows(recording))) is not None:
             yield found
-    for place, name in enumerate(without_runs(data / "cinc2017")):
+    for place, (name, _) in enumerate(labels(data / "cinc2017", WITHOUT_RUNS)):
         recording = read_recording(data / "cinc2017" / name)
         nothing = RhythmReference(name, len(recording.samples) / recording.fs, (), (), ())
         yield labelled("cinc2017", recording, nothing, rows(recording))
@@ -168,12 +167,6 @@ def alarms_of(folder: Path) -> list[tuple[str, str, bool]]:
     """Of each recording of cinc2015: its name, its alarm's kind, and whether that was true."""
     with (folder / "ALARMS").open(newline="") as file:
         return [(name, kind, true == "1") for name, kind, true in csv.reader(file)]
-
-
-def without_runs(folder: Path) -> list[str]:
-    """Recordings of cinc2017 that have no ventricular run, by their label."""
-    with (folder / "REFERENCE.csv").open(newline="") as file:
-        return [name for name, label in csv.reader(file) if label in ("N", "A", "~")]
 
 
 def labelled(
@@ -313,10 +306,12 @@ def _episodes(parts: Sequence[Rows], fitted: Mapping[str, VentricularRunCoeffici
 
 
 def refit(
-    parts: Sequence[Rows], present: VentricularRunCoefficients
+    parts: Sequence[Rows], left_out: Sequence[FoldFit], present: VentricularRunCoefficients
 ) -> Fit[VentricularRunCoefficients]:
-    """The weights anew; costs are those of records, and of whole databases, left out."""
-    left_out = fold_fits(parts)
+    """The weights anew; costs are those of records, and of whole databases, left out.
+
+    ``left_out``: the `fold_fits` of ``parts``.
+    """
     costs = []
     for shift in SHIFTS:
         odds = {
@@ -337,7 +332,7 @@ def refit(
     return Fit("ventricular_run", present, fit(parts), tuple(costs))
 
 
-def fold_fits(parts: Sequence[Rows]) -> list[tuple[list[Rows], VentricularRunCoefficients]]:
+def fold_fits(parts: Sequence[Rows]) -> list[FoldFit]:
     """For each fold, what is left out of it and the weights of all others."""
     fold = folds([each.patient for each in parts])
     return [
