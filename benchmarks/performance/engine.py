@@ -16,7 +16,8 @@ import typer
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.frontend import Frontend
-from beatgan.protocol.frames import decode_frame, encode_frame
+from beatgan.protocol.frame_decoder import decode_frame
+from beatgan.protocol.frames import encode_frame
 from beatgan.protocol.messages import encode_message
 from beatgan.records import SAMPLE, Recording, read_recording
 from beatgan_daemon.model_loading import Loaded, load_model

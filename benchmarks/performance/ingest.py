@@ -25,7 +25,7 @@ import zmq
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.frontend import Frontend
-from beatgan.protocol.frames import decode_frame
+from beatgan.protocol.frame_decoder import decode_frame
 from beatgan_daemon.ingest.frame_queue import FrameQueue
 from beatgan_daemon.ingest.work_clock import WorkClock
 from beatgan_daemon.model_loading import Loaded, load_model
@@ -172,12 +172,12 @@ def engine(frames: Sequence[Parts], begun: int, loaded: Loaded) -> tuple[float, 
         for k in some:
             finders[chunks[k].stream].push(chunks[k].samples)
 
-    found = []
-    for step in (take, find):
+    def cost(step: Callable[[Sequence[int]], None]) -> float:
         step(range(begun))
         rest = range(begun, len(chunks))
-        found.append(a_frame(lambda step=step, rest=rest: step(rest), len(rest)))
-    return found[0], found[1]
+        return a_frame(lambda: step(rest), len(rest))
+
+    return cost(take), cost(find)
 
 
 def measure(plan: schedule.Schedule, loaded: Loaded) -> tuple[float, ...]:

@@ -27,7 +27,8 @@ from rich.table import Table
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.model.networks import Generator
-from beatgan.protocol.frames import decode_frame, encode_frame
+from beatgan.protocol.frame_decoder import decode_frame
+from beatgan.protocol.frames import encode_frame
 from beatgan.protocol.messages import BeatMessage, Message, encode_json, encode_message
 from beatgan.records import SAMPLE, Recording, only, read_recording
 from beatgan.types import Doubles, Floats, Ints

@@ -21,7 +21,7 @@ import typer
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import StreamError
-from beatgan.protocol.frames import decode_frame
+from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.messages import encode_message
 from beatgan.records import SAMPLE, read_recording
 from beatgan_daemon.model_loading import load_model

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from time import monotonic, time_ns
 
 from beatgan.errors import StreamError
-from beatgan.protocol.frames import decode_frame
+from beatgan.protocol.frame_decoder import decode_frame, warm_up
 from beatgan.protocol.messages import AlertMessage
 from beatgan.protocol.names import stream_of_topic
 from beatgan_daemon import log
@@ -57,6 +57,7 @@ def run(settings: Settings, read: Callable[[], Settings]) -> Exit:
         notifier = Notifier()
         with notifier.warming_up("loading and testing the model"):
             loaded = load_model(settings.model.path, settings.model.device)
+            warm_up()
             for text in cache_warnings():
                 logger.warning("compiled code is not kept", why=text)
             for text in connection_warnings():

@@ -11,8 +11,8 @@ import wfdb
 import zmq
 from msgspec.structs import replace
 
-from beatgan.protocol import frames
-from beatgan.protocol.frames import decode_frame
+from beatgan.protocol import frame_decoder, frames
+from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.messages import Message, encode_json
 from beatgan_daemon.ingest import load_shedding, sender_guard
 from beatgan_daemon.pipeline import engine, source_selection, stream
@@ -25,7 +25,7 @@ PROGRAMS = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 
 
 def test_the_page_explains_every_reason_that_the_code_can_give() -> None:
-    modules = (frames, stream, engine, source_selection)
+    modules = (frame_decoder, frames, stream, engine, source_selection)
     source = "".join(Path(str(module.__file__)).read_text() for module in modules)
     section = PAGE.partition("\n### What is refused\n")[2].partition("\n## ")[0]
     given = set(re.findall(r'StreamError\(\s*"([a-z]+)"', source))

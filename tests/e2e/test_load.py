@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beatgan.protocol.frames import decode_frame
+from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.records import SAMPLE, read_recording
 from beatgan.types import Beat
 from benchmarks.performance.load import schedule

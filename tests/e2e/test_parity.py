@@ -7,7 +7,8 @@ import numpy as np
 from msgspec.structs import astuple, replace
 
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.protocol.frames import decode_frame, encode_frame
+from beatgan.protocol.frame_decoder import decode_frame
+from beatgan.protocol.frames import encode_frame
 from beatgan.records import read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Score

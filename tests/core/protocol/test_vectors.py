@@ -12,7 +12,8 @@ import pytest
 
 from beatgan.errors import StreamError
 from beatgan.protocol import frames, messages
-from beatgan.protocol.frames import decode_frame, encode_frame
+from beatgan.protocol.frame_decoder import decode_frame
+from beatgan.protocol.frames import encode_frame
 from beatgan.protocol.messages import Message, encode_message
 
 ROOT = Path(__file__).resolve().parents[3]

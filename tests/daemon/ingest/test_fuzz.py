@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beatgan.errors import StreamError
-from beatgan.protocol.frames import decode_frame
+from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.messages import BeatMessage, Message
 from beatgan.types import Floats
 from beatgan_daemon.pipeline.batcher import messages_of

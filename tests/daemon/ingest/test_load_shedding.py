@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from beatgan.model.scorer import Scorer
-from beatgan.protocol.frames import decode_frame, encode_frame
+from beatgan.protocol.frame_decoder import decode_frame
+from beatgan.protocol.frames import encode_frame
 from beatgan.protocol.messages import AlertMessage, Message, StatusMessage
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Chunk

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import zmq
 
-from beatgan.protocol.frames import decode_frame, encode_frame
+from beatgan.protocol.frame_decoder import decode_frame
+from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk
 from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.ingest.frame_queue import FrameQueue

@@ -11,7 +11,8 @@ import pytest
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.beat_classes import CLASSES
 from beatgan.model.scorer import Scorer
-from beatgan.protocol.frames import decode_frame, encode_frame
+from beatgan.protocol.frame_decoder import decode_frame
+from beatgan.protocol.frames import encode_frame
 from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, encode_json
 from beatgan.records import Recording
 from beatgan.spec import PreprocessSpec

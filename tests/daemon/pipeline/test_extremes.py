@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
-from beatgan.protocol.frames import decode_frame, encode_frame
+from beatgan.protocol.frame_decoder import decode_frame
+from beatgan.protocol.frames import encode_frame
 from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, encode_message
 from beatgan.types import MAX_FIRST, MAX_TIME_NS, MIN_TIME_NS, Chunk, Floats
 from beatgan_daemon.pipeline import snapshot

@@ -10,7 +10,8 @@ import pytest
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import RecordError
 from beatgan.model.scorer import Scorer
-from beatgan.protocol.frames import decode_frame, encode_frame
+from beatgan.protocol.frame_decoder import decode_frame
+from beatgan.protocol.frames import encode_frame
 from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, StatusMessage
 from beatgan.records import Recording, read_recording
 from beatgan.spec import PreprocessSpec

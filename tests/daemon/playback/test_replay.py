@@ -12,7 +12,7 @@ import pytest
 import zmq
 
 from beatgan.errors import BeatganError, RecordError, UsageError
-from beatgan.protocol.frames import decode_frame
+from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.records import Recording
 from beatgan.types import Chunk, Floats
 from beatgan_daemon.exit_codes import StartError
