@@ -3,6 +3,7 @@
 Fields and their order are the protocol's. Knows no socket and nothing of how a message came about.
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -178,6 +179,11 @@ def encode_message(message: Message) -> list[bytes]:
 def encode_json(message: Message) -> bytes:
     """The message's JSON object alone, on one line."""
     return _encoder.encode(message)
+
+
+def encode_lines(messages: Sequence[Message]) -> bytes:
+    """The messages' JSON objects, each as `encode_json` has it and ended by a newline."""
+    return _encoder.encode_lines(messages)
 
 
 def decode_alert(body: bytes) -> AlertMessage:

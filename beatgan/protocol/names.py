@@ -9,6 +9,9 @@ STREAM_CHARACTERS: Final = "A-Za-z0-9_:-"
 
 ECG: Final = b"ecg."  # each prefix is followed by the stream's name
 ALERTS: Final = b"alert."
+BEATS: Final = b"beat."
+STATUS: Final = b"status."
+BEAT_BATCH: Final = b"batch.beat"  # the topic of many beats in one message, those of all streams
 
 _ECG_TOPIC = re.compile(rb"ecg\.([%b]{1,%d})" % (STREAM_CHARACTERS.encode(), MAX_NAME))
 _OTHER_CHARACTER = re.compile(f"[^{STREAM_CHARACTERS}]")

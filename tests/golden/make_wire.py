@@ -166,9 +166,16 @@ def messages() -> list[dict[str, str]]:
     ]
 
 
+def batches() -> list[dict[str, str]]:
+    """Beats in one message: a topic and the exact JSON Lines. Here a beat and its revision."""
+    beats = [each["json"] for each in messages() if '"class":"V","probabilities"' in each["json"]]
+    return [{"topic": "batch.beat", "lines": "".join(beat + "\n" for beat in beats[:2])}]
+
+
 def vectors() -> dict[str, Any]:
     """Everything the file holds."""
-    return {"frames": frames(), "refused": refused(), "messages": messages()}
+    out = {"messages": messages(), "batches": batches()}
+    return {"frames": frames(), "refused": refused(), **out}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ up. Does not read a message's fields.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from math import ceil
 from threading import Thread
 from time import monotonic, time_ns
@@ -16,11 +17,12 @@ from typing import NamedTuple, Protocol
 import zmq
 
 from beatgan.protocol.alert_journal import JournalEntry
-from beatgan.protocol.messages import AlertMessage, encode_message
+from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, encode_json
 from beatgan.protocol.names import topic_of
 from beatgan_daemon import log
-from beatgan_daemon.pipeline.batcher import Outgoing
+from beatgan_daemon.pipeline.batcher import Outgoing, messages_of
 from beatgan_daemon.publishing import checkpoint_writer
+from beatgan_daemon.publishing.beat_messages import send_beats
 from beatgan_daemon.publishing.checkpoint_writer import CheckpointStore, CheckpointWriter
 from beatgan_daemon.publishing.late_joiners import LateJoiners, repeat_of
 from beatgan_daemon.publishing.outgoing_queue import Batch, OutgoingQueue
@@ -194,10 +196,10 @@ class Publisher:
     def _iterate(self, poller: zmq.Poller) -> None:
         if self._reopening:
             self._reopen(poller)
-        self._deliver(self._queue.take())
-        self._checkpoints.step()
         for topic in self._sink.subscriptions():
             self._late_joiners.subscribed(topic)
+        self._deliver(self._queue.take())
+        self._checkpoints.step()
         if self._sink.overfull:
             log.get().warning("too many subscriptions", why="all connections to publish are ended")
             self._reopen_sink(poller)
@@ -208,19 +210,30 @@ class Publisher:
 
     def _deliver(self, batch: Batch) -> None:
         """Alerts and alarm states on the disk, then every message to its subscribers."""
-        parts = [encode_message(each.message) for each in batch.outgoing]
+        messages = messages_of(batch.outgoing)
+        alerts = [each for each in messages if isinstance(each, AlertMessage)]
         entries = [
-            JournalEntry(message.n, message.id, message.stream, message.phase, body)
-            for (message, _), (_, body) in zip(batch.outgoing, parts, strict=True)
-            if isinstance(message, AlertMessage)
+            JournalEntry(each.n, each.id, each.stream, each.phase, encode_json(each))
+            for each in alerts
         ]
         if entries or batch.alarm_states:
             self._journal.append(entries, batch.alarm_states, time_ns())
-        for (_, arrived), (topic, body) in zip(batch.outgoing, parts, strict=True):
-            self._sink.send(topic, body)
+        self._send(messages, (entry.body for entry in entries))
+        now = monotonic()
+        for _, arrived in batch.outgoing:
             if arrived is not None:
-                self._observer.latency(monotonic() - arrived)
+                self._observer.latency(now - arrived)
         self._checkpoints.add(batch.checkpoints)
+
+    def _send(self, messages: Sequence[Message], alerts: Iterator[bytes]) -> None:
+        """In order; ``alerts``: the JSON of those among the messages."""
+        for kind, some in groupby(messages, type):
+            if kind is BeatMessage:
+                send_beats(self._sink, [each for each in some if isinstance(each, BeatMessage)])
+                continue
+            for each in some:
+                body = next(alerts) if kind is AlertMessage else encode_json(each)
+                self._sink.send(topic_of(each.type, each.stream), body)
 
     def _repeat(self) -> None:
         """Repeat to those who subscribed lately what is under way."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import zmq
 
+from beatgan.protocol.subscriptions import Subscriptions, WantedBeats, covered
 from beatgan_daemon.security.allow_list import Role
 from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
 from beatgan_daemon.sockets.bound_socket import NOBLOCK, SNDMORE, BoundSocket
@@ -15,8 +16,7 @@ from beatgan_daemon.sockets.bound_socket import NOBLOCK, SNDMORE, BoundSocket
 LONGEST_TOPIC = 1_024  # bytes of a subscription; a longer one costs its sender the connection
 AT_ONCE = 1_000  # subscriptions read in one call
 UNREAD = 10  # of each subscriber: ZeroMQ keeps subscriptions before we hear of them
-MAX_SUBSCRIBED = 2**20  # bytes of all subscriptions, with TOPIC_BYTES for each
-TOPIC_BYTES = 16
+MAX_SUBSCRIBED = 2**20  # bytes of all subscriptions
 _MORE = SNDMORE | NOBLOCK
 
 
@@ -37,7 +37,7 @@ class PublishSocket(BoundSocket):
         """``high_water``: messages queued for each subscriber; ``linger``: how many seconds
         closing may wait for subscribers to take them. The rest as in `BoundSocket`."""
         self._high_water, self._linger_ms = high_water, round(1000 * linger)
-        self._subscribed = 0
+        self._subscriptions = Subscriptions()
         super().__init__(context, (bind,), (), authenticator)
 
     def _set_options(self, socket: zmq.Socket[bytes]) -> None:
@@ -45,8 +45,8 @@ class PublishSocket(BoundSocket):
         socket.sndhwm = self._high_water
         socket.maxmsgsize = LONGEST_TOPIC
         socket.rcvhwm = UNREAD
-        socket.setsockopt(zmq.XPUB_VERBOSER, 1)  # each subscriber, not a topic's first only
-        self._subscribed = 0
+        socket.setsockopt(zmq.XPUB_MANUAL, 1)  # we say what is sent for a subscription
+        self._subscriptions = Subscriptions()
 
     def send(self, topic: bytes, body: bytes) -> None:
         """Queue the message for every subscriber whose queue has room; never blocks."""
@@ -54,17 +54,30 @@ class PublishSocket(BoundSocket):
         self.socket.send(body, NOBLOCK)
 
     def subscriptions(self) -> Iterator[bytes]:
-        """Topics subscribed to since the last call, at most AT_ONCE; never blocks."""
+        """Topics subscribed to since the last call, at most AT_ONCE; never blocks.
+
+        What is subscribed to is sent from then on that it has been asked for here.
+        """
         for _ in range(AT_ONCE):
             try:
-                event = self.socket.recv(NOBLOCK)
+                frame = self.socket.recv(NOBLOCK, copy=False)
             except zmq.Again:
                 return
+            event, connection = frame.bytes, _connection(frame)
             if event.startswith(b"\x01"):
-                self._subscribed += len(event) + TOPIC_BYTES
+                for prefix in covered(event[1:]):
+                    self.socket.subscribe(prefix)
+                self._subscriptions.add(event[1:], connection)
                 yield event[1:]
             elif event.startswith(b"\x00"):
-                self._subscribed = max(0, self._subscribed - len(event) - TOPIC_BYTES)
+                for prefix in covered(event[1:]):
+                    self.socket.unsubscribe(prefix)
+                self._subscriptions.remove(event[1:], connection)
+
+    @property
+    def wanted(self) -> WantedBeats:
+        """The beats that somebody is subscribed to; any thread may ask."""
+        return self._subscriptions.wanted
 
     @property
     def overfull(self) -> bool:
@@ -72,4 +85,12 @@ class PublishSocket(BoundSocket):
 
         ZeroMQ does not say whose they are, so that everybody has to subscribe again.
         """
-        return self._subscribed > MAX_SUBSCRIBED
+        return self._subscriptions.bytes > MAX_SUBSCRIBED
+
+
+def _connection(frame: zmq.Frame) -> int | None:
+    """The descriptor of the connection that a message came over; None: ZeroMQ made it itself."""
+    try:
+        return int(frame.get(zmq.SRCFD))
+    except zmq.ZMQError:
+        return None

@@ -14,7 +14,8 @@ from beatgan.errors import StreamError
 from beatgan.protocol import frames, messages
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.frames import encode_frame
-from beatgan.protocol.messages import Message, encode_message
+from beatgan.protocol.messages import Message, encode_lines, encode_message
+from beatgan.protocol.names import BEAT_BATCH
 
 ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = ROOT / "tests" / "golden"
@@ -77,6 +78,15 @@ def test_a_golden_message_is_encoded_byte_for_byte(vector: dict[str, Any]) -> No
     kind = vector["topic"].partition(".")[0]
     message = msgspec.json.decode(vector["json"], type=TYPES[kind])
     assert encode_message(message) == [vector["topic"].encode(), vector["json"].encode()]
+
+
+@pytest.mark.parametrize("vector", VECTORS["batches"], ids=lambda vector: vector["topic"])
+def test_a_golden_batch_is_encoded_byte_for_byte(vector: dict[str, Any]) -> None:
+    assert vector["topic"].encode() == BEAT_BATCH
+    lines = vector["lines"].splitlines()
+    beats = [msgspec.json.decode(line, type=messages.BeatMessage) for line in lines]
+    assert encode_lines(beats) == vector["lines"].encode()
+    assert f"```jsonl\n{vector['lines']}```" in PAGE
 
 
 def test_the_page_shows_the_vectors() -> None:

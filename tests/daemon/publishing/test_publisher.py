@@ -21,9 +21,12 @@ from beatgan.protocol.messages import (
     Message,
     StatusMessage,
     encode_json,
+    encode_message,
 )
+from beatgan.protocol.names import BEAT_BATCH
 from beatgan_daemon.clients.client import Client, fetch_alerts
 from beatgan_daemon.pipeline.batcher import Outgoing
+from beatgan_daemon.publishing import beat_messages
 from beatgan_daemon.publishing.late_joiners import EVERY_S, MAX_TOPICS, LateJoiners
 from beatgan_daemon.publishing.outgoing_queue import OutgoingQueue
 from beatgan_daemon.publishing.publisher import Publisher, PublisherError, Retention
@@ -196,6 +199,45 @@ def test_everything_is_told_in_order_and_alerts_are_on_the_disk_first(bench: Ben
         encode_json(alert_message(1, phase="end")),
     ]
     assert all(0 <= latency < 5 for latency in bench.counts.latencies)
+
+
+def test_beats_come_in_batches_to_whom_asks_for_them_in_their_order(bench: Bench) -> None:
+    everything, batches = bench.subscriber(), bench.subscriber(BEAT_BATCH)
+    batches.subscribe(b"alert.")
+    greeted(bench, everything)
+    greeted(bench, batches)
+    while everything.poll(50):
+        everything.recv_multipart()
+    beats = [beat_message(n) for n in range(100)]
+    messages: list[Message] = [*beats[:40], alert_message(0), *beats[40:]]
+    bench.publisher.put([Outgoing(message) for message in messages])
+    singly = [everything.recv_multipart() for _ in messages if everything.poll(5000)]
+    assert singly == [encode_message(message) for message in messages]
+    parts = [batches.recv_multipart() for _ in range(5) if batches.poll(5000)]
+    assert [topic for topic, _ in parts] == [BEAT_BATCH] * 2 + [b"alert.bed"] + [BEAT_BATCH] * 2
+    expected = b"".join(body + b"\n" for _, body in singly)
+    assert b"".join(body if body.endswith(b"\n") else body + b"\n" for _, body in parts) == expected
+    assert max(body.count(b"\n") for _, body in parts) == 32
+    assert not batches.poll(50)
+    assert not everything.poll(50)
+
+
+def test_beats_that_nobody_is_subscribed_to_are_not_encoded(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("encoded")
+
+    socket = bench.subscriber(b"alert.")
+    socket.subscribe(b"beat.other")
+    bench.tell(alert_message(0))
+    assert (
+        received(socket, 1)[0]["type"] == "alert"
+    )  # again, to a late joiner, or for the first time
+    monkeypatch.setattr(beat_messages, "encode_json", fail)
+    monkeypatch.setattr(beat_messages, "encode_lines", fail)
+    bench.published(beat_message(0), alert_message(1, "b"))
+    until(lambda: received(socket, 1)[0]["id"] == "b")
 
 
 def test_whatever_a_subscriber_has_seen_is_in_the_journal(bench: Bench, tmp_path: Path) -> None:

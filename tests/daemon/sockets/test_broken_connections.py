@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from beatgan_daemon import preflight, tcp_listener
+from tests.support.zmtp import command, part, shaken
 
-GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
 NOW = struct.pack("ii", 1, 0)  # for SO_LINGER: closing sends RST
 DAEMON = """
 import sys, zmq
@@ -36,26 +36,6 @@ for line in sys.stdin:  # nothing is read meanwhile
             number += 1
     print(number, flush=True)
 """
-
-
-def part(body: bytes, more: bool = False, command: bool = False) -> bytes:
-    return bytes([4 * command + more, len(body)]) + body
-
-
-def command(name: bytes, body: bytes) -> bytes:
-    return part(bytes([len(name)]) + name + body, command=True)
-
-
-def shaken(port: int, kind: bytes) -> socket.socket:
-    """A connection by hand after its handshake: ZMTP 3.1 without a mechanism."""
-    peer = socket.create_connection(("127.0.0.1", port))
-    peer.sendall(
-        GREETING + command(b"READY", b"\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind)
-    )
-    reply = b""
-    while b"READY" not in reply:
-        reply += peer.recv(1000)
-    return peer
 
 
 MESSAGES = {
