@@ -103,7 +103,7 @@ def start(checkout: Path) -> tuple[float, float, float]:
 def live(checkout: Path, streams: int, leads: int) -> float:
     """CPU us a stream-second of the daemon under load."""
     sent = recordings(None, leads)
-    load = Load(checkout / MODEL, 1, leads, 1, WARM_UP_S, LIVE_S, sent, checkout)
+    load = Load(checkout / MODEL, 1, leads, 1, WARM_UP_S, LIVE_S, sent, checkout=checkout)
     return cost(load.run_daemon(streams))
 
 

@@ -2,6 +2,7 @@
 
     python -m benchmarks.performance.peers                      the bundled sample, tiled to an hour
     python -m benchmarks.performance.peers --record DATA/mitdb/100   its first lead
+    python -m benchmarks.performance.peers --detection          ours, live, and sleepecg's detection
 All in one process on one thread, in turn, the least of several rounds; warmed up before. Ours does
 all that the daemon does but its sockets: alerts and the messages' bytes too. The others get the
 whole hour at once, NeuroKit2 five minutes at a time: its time grows with the square of the length.
@@ -45,6 +46,8 @@ Way = Callable[[Recording], Callable[[], int]]  # prepares; the returned work co
 BEFORE, AFTER = 140, 180  # samples at 360 Hz, as BeatGAN cuts a beat
 BATCH, BATCH_AGE_S = 64, 0.01  # the daemon's own
 MANY = 64  # streams
+ONE_STREAM, MANY_STREAMS = "ours, live, one stream alone", f"ours, live, {MANY} streams"
+DETECTION = "sleepecg, detection alone (no score)"
 WARM_S = 60
 PART_S = 300  # of what NeuroKit2 gets at a time
 
@@ -135,6 +138,11 @@ def published(detect: Detector, size: int, recording: Recording) -> Callable[[],
     return work
 
 
+def detected(detect: Detector, recording: Recording) -> Callable[[], int]:
+    """A detector alone over the whole signal."""
+    return lambda: len(detect(recording))
+
+
 def cut_out(ecg: Doubles, r_peaks: Ints) -> Floats:
     """The beats' windows, (n, 320), each brought to the range -1 to 1, as BeatGAN does."""
     whole = r_peaks[(r_peaks >= BEFORE) & (r_peaks + AFTER <= len(ecg))]
@@ -191,13 +199,18 @@ def measure(
     return least
 
 
+def against_detection(loaded: Loaded) -> dict[str, Way]:
+    """Ours, live, and the detector with which its CPU time is compared."""
+    return {
+        ONE_STREAM: partial(live, loaded, 1),
+        MANY_STREAMS: partial(live, loaded, MANY),
+        DETECTION: partial(detected, sleepecg),
+    }
+
+
 def ways_of(loaded: Loaded) -> dict[str, Way]:
     """Ours first."""
-    ways: dict[str, Way] = {
-        "ours, offline": partial(batch, loaded),
-        "ours, live, one stream alone": partial(live, loaded, 1),
-        f"ours, live, {MANY} streams": partial(live, loaded, MANY),
-    }
+    ways: dict[str, Way] = {"ours, offline": partial(batch, loaded), **against_detection(loaded)}
     for name, detect in (("sleepecg", sleepecg), ("xqrs", xqrs)):
         for size in (1, BATCH):
             label = f"{name} + published generator, batch {size}"
@@ -210,15 +223,15 @@ def ways_of(loaded: Loaded) -> dict[str, Way]:
 
 
 def show(least: Mapping[str, tuple[int, float]], recording: Recording) -> None:
-    """Print the table; ratios are to ours, offline and live alone."""
+    """Print the table."""
     hours = len(recording.samples) / recording.fs / 3600
     table = Table(title=f"{hours:g} h of {recording.name}, {recording.fs:g} Hz, one lead; CPU time")
     table.add_column("from samples to scores", no_wrap=True)
-    for head in ("beats", "CPU s", "ECG h in a CPU s", "/ ours, offline", "/ ours, live, alone"):
+    bases = {"ours, live, alone": ONE_STREAM, "sleepecg's detection": DETECTION}
+    for head in ("beats", "CPU s", "ECG h in a CPU s", *(f"/ {name}" for name in bases)):
         table.add_column(head, justify="right", no_wrap=True)
-    offline, alone = (spent for _, spent in list(least.values())[:2])
     for name, (beats, spent) in least.items():
-        ratios = [f"{spent / base:.2f}" for base in (offline, alone)]
+        ratios = [f"{spent / least[base][1]:.2f}" for base in bases.values()]
         table.add_row(name, f"{beats:,}", f"{spent:.3f}", f"{hours / spent:.2f}", *ratios)
     Console(width=140).print(table)
 
@@ -228,11 +241,15 @@ def main(
     model: Annotated[Path, typer.Option()] = Path("models/student.pt"),
     seconds: Annotated[int, typer.Option(min=WARM_S * MANY // 16)] = 3600,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
+    detection: Annotated[
+        bool, typer.Option("--detection", help="Ours, live, beside sleepecg's detection, no more.")
+    ] = False,
 ) -> None:
     """Print the table."""
     loaded = load_model(model, "cpu")  # sets torch to one thread
     recording = tiled(read_recording(record), seconds)
-    show(measure(ways_of(loaded), recording, rounds), recording)
+    ways = against_detection(loaded) if detection else ways_of(loaded)
+    show(measure(ways, recording, rounds), recording)
 
 
 if __name__ == "__main__":

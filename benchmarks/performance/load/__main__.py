@@ -1,11 +1,12 @@
 """Streams that one core carries: the real daemon, fed and watched by processes of their own.
 
-For each run: what was lost, how late messages came, what a stream-second cost in CPU time beside
+For each load: what was lost, how late messages came, what a stream-second cost in CPU time beside
 the least that any consumer must do (the floor), memory, and whether sources and subscriber were
-fast enough for the run to count. Needs two cores.
-    python -m benchmarks.performance.load --streams 10000
+fast enough for a run to count; the median of `--rounds`, in which ours, the daemon of another
+checkout and the floor run in turn. Needs two cores.
+    python -m benchmarks.performance.load --streams 12000 --leads 1 --leads 2 --against ../release
     python -m benchmarks.performance.load --streams 1000 --frames 10
-    python -m benchmarks.performance.load --sweep --plot load.svg
+    python -m benchmarks.performance.load --sweep --against ../release --plot load.svg
     python -m benchmarks.performance.load --overload 2
 """
 
@@ -27,12 +28,20 @@ from beatgan_train.data.mitdb import DS1
 from benchmarks.performance.load import overload as overload_run
 from benchmarks.performance.load import report, schedule
 from benchmarks.performance.load.measure import DaemonRun, run_daemon, run_floor
-from benchmarks.performance.load.results import Figures, beats_a_frame, figures
+from benchmarks.performance.load.results import (
+    Figures,
+    FloorFigures,
+    Measured,
+    beats_a_frame,
+    figures,
+    floor_figures,
+)
 from benchmarks.performance.load.schedule import SCALE, Samples, Schedule
 
 FS = 360.0
-SWEEP = (100, 300, 1000, 3000, 10_000)
+SWEEP = (100, 300, 1000, 3000, 5000, 8000, 12_000)
 ADMITTED = 1000  # streams a second at the beginning: a hospital is not switched on at once
+OURS, OTHER = "this", "other"  # checkout
 FLOOR_S = 20.0  # for which the floor is measured, at the most
 PROBE_STREAMS, PROBE_S = 1000, 10.0  # where the search for what the daemon can carry begins
 TAIL_S = 1.0  # in which all goes on as before, so that the last beats are of a steady time
@@ -49,32 +58,35 @@ class Load:
     warm_up: float
     seconds: float
     recordings: list[Samples]
+    batched: bool = False  # whether the subscriber takes many beats in one message
     checkout: Path | None = None  # whose daemon is measured, if not this one's
 
-    def run(self, streams: int) -> Figures:
-        """Measure the daemon with so many streams, then the floor."""
-        daemon_run = self.run_daemon(streams)
-        opens = self._opens(streams)
-        closes = opens + min(self.seconds, FLOOR_S)
-        beats = beats_a_frame(daemon_run)
-        plan = self.plan(streams, closes)
-        floor = run_floor(plan, self.recordings, self.model, beats, (opens, closes))
-        return figures(daemon_run, floor, self.needed())
-
     def run_daemon(self, streams: int) -> DaemonRun:
-        """Measure the daemon alone."""
+        """Measure the daemon."""
         opens = self._opens(streams)
         closes = opens + self.seconds
         plan = self.plan(streams, closes)
-        return run_daemon(plan, self.recordings, self.model, (opens, closes), self.checkout)
+        return run_daemon(
+            plan, self.recordings, self.model, (opens, closes), self.checkout, batched=self.batched
+        )
+
+    def run_floor(self, streams: int, beats: float) -> FloorFigures:
+        """Measure the floor; so many ``beats`` are found in each frame."""
+        opens = self._opens(streams)
+        closes = opens + min(self.seconds, FLOOR_S)
+        plan = self.plan(streams, closes)
+        run = run_floor(plan, self.recordings, self.model, beats, (opens, closes))
+        return floor_figures(run)
 
     def overload(self, multiple: float, capacity: int | None) -> overload_run.OverloadResult:
         """Overload the daemon; what it can carry is measured unless given."""
         if capacity is None:
-            probe = replace(self, seconds=PROBE_S)
+            probe = replace(self, seconds=min(PROBE_S, self.seconds))
             capacity = overload_run.capacity(probe.run_daemon, PROBE_STREAMS)
         steady_s = max(1.0, capacity / 2 / ADMITTED)
-        overload, plan = overload_run.overload_plan(capacity, multiple, steady_s, self.frames)
+        overload, plan = overload_run.overload_plan(
+            capacity, multiple, steady_s, self.frames, self.leads
+        )
         daemon_run = run_daemon(plan, self.recordings, self.model, overload.moments)
         return overload_run.overload_result(daemon_run, overload, self.needed(), capacity, multiple)
 
@@ -117,6 +129,27 @@ def recordings(data: Path | None, leads: int) -> list[Samples]:
     ]
 
 
+def measure(load: Load, against: Path | None, streams: int, rounds: int) -> list[Measured]:
+    """Ours and the other checkout's daemon, if there is one, in turn, the floor behind them.
+
+    The other's beats are taken one by one, as from any release.
+    """
+    loads = {OURS: load}
+    if against:
+        loads[OTHER] = replace(load, model=against / load.model, checkout=against, batched=False)
+    runs: dict[str, list[Figures]] = {who: [] for who in loads}
+    floors: list[FloorFigures] = []
+    beats = 0.0  # a frame, of ours
+    for number in range(rounds):
+        for who in list(loads)[:: -1 if number % 2 else 1]:
+            run = loads[who].run_daemon(streams)
+            runs[who].append(figures(run, load.needed()))
+            if who == OURS:
+                beats = beats_a_frame(run)
+        floors.append(load.run_floor(streams, beats))
+    return [Measured(who, runs[who], floors) for who in loads]
+
+
 def write_json(path: Path | None, figures: object) -> None:
     """Write figures as JSON, if anybody wants them."""
     if path:
@@ -126,31 +159,44 @@ def write_json(path: Path | None, figures: object) -> None:
 def main(
     model: Annotated[Path, typer.Option()] = Path("models/student.pt"),
     data: Annotated[Path | None, typer.Option(help="Send DS1's records of mitdb instead.")] = None,
-    streams: int = 1000,
+    streams: Annotated[list[int], typer.Option(help="Again for another load.")] = [1000],  # noqa: B006
+    leads: Annotated[list[int], typer.Option(help="Again for another load.")] = [1],  # noqa: B006
     frames: Annotated[int, typer.Option(help="A second, of each stream.")] = 1,
-    leads: int = 1,
     connections: Annotated[int, typer.Option(help="Over which the streams are spread.")] = 1,
     warm_up: Annotated[float, typer.Option(help="Seconds after the last stream began.")] = 10.0,
     seconds: Annotated[float, typer.Option(help="That are measured.")] = 60.0,
-    sweep: Annotated[bool, typer.Option(help="100 to 10,000 streams.")] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="Of which the median counts.")] = 1,
+    against: Annotated[
+        Path | None, typer.Option(help="Another checkout, measured in turn.", file_okay=False)
+    ] = None,
+    batched: Annotated[bool, typer.Option(help="Subscribe to many beats in one message.")] = False,
+    sweep: Annotated[bool, typer.Option(help="100 to 12,000 streams.")] = False,
     overload: Annotated[float | None, typer.Option(help="Times what it can carry.")] = None,
     capacity: Annotated[int | None, typer.Option(help="Streams it can carry, if known.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the figures here, too.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write the sweep's chart here.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write the chart here.")] = None,
 ) -> None:
-    """Print one column for each run. Ends with 1 where a run failed or is void."""
-    load = Load(model, frames, leads, connections, warm_up, seconds, recordings(data, leads))
+    """Print a row for each load and daemon. Ends with 1 where a run of ours failed or is void."""
+    loads = [
+        Load(model, frames, lead, connections, warm_up, seconds, recordings(data, lead), batched)
+        for lead in leads
+    ]
     if overload:
-        overloaded = load.overload(overload, capacity)
+        overloaded = loads[0].overload(overload, capacity)
         typer.echo(overload_run.table(overloaded))
         write_json(json, overloaded)
         return
-    runs = [load.run(count) for count in (SWEEP if sweep else (streams,))]
-    typer.echo(report.table(runs))
-    write_json(json, runs)
+    other = against and against.resolve()
+    measured: list[Measured] = []
+    for each in loads:
+        for count in SWEEP if sweep else streams:
+            measured += measure(each, other, count, rounds)
+            typer.echo(f"measured: {count} streams, {each.leads} lead(s)", err=True)
+            write_json(json, measured)
+    typer.echo(report.table(measured))
     if plot:
-        report.draw(runs, plot)
-    if any(run.failed or run.void for run in runs):
+        report.draw(measured, plot)
+    if not all(each.sound for each in measured if each.who == OURS):
         raise typer.Exit(1)
 
 

@@ -1,6 +1,6 @@
 """One load run: the daemon on one core, those who feed and watch it on the others.
 
-Starts the processes, reads what they cost over a window, and leaves the judging to load_figures.
+Starts the processes, reads what they cost over a window, and leaves the judging to results.py.
 """
 
 import tempfile
@@ -27,7 +27,12 @@ from benchmarks.performance.load.processes import (
     started,
 )
 from benchmarks.performance.load.schedule import SECOND, Samples, Schedule
-from benchmarks.performance.load.subscriber import SubscriberReport
+from benchmarks.performance.load.subscriber import (
+    MANY_BEATS,
+    ONE_BEAT,
+    OTHER_TOPICS,
+    SubscriberReport,
+)
 
 SUBSCRIBED_S = 1.0  # for the subscription to reach the daemon
 IDLE_S = 3.0  # in which the daemon's counts do not move: it has taken what there was
@@ -121,9 +126,12 @@ def sending(folder: Path, endpoint: str, place: Cores) -> Iterator[tuple[int, li
 
 
 @contextmanager
-def subscribing(folder: Path, endpoint: str, place: Cores) -> Iterator[list[SubscriberReport]]:
+def subscribing(
+    folder: Path, endpoint: str, place: Cores, batched: bool
+) -> Iterator[list[SubscriberReport]]:
     """A subscriber; the list holds what it says when the block is over."""
-    arguments: list[str | Path] = ["-m", "benchmarks.performance.load.subscriber", folder, endpoint]
+    program: list[str | Path] = ["-m", "benchmarks.performance.load.subscriber"]
+    arguments = [*program, folder, endpoint, MANY_BEATS if batched else ONE_BEAT, *OTHER_TOPICS]
     with started(arguments, place.others, folder / "subscriber.log") as subscriber:
         seen: list[SubscriberReport] = []
         time.sleep(SUBSCRIBED_S)
@@ -172,10 +180,13 @@ def run_daemon(
     model: Path,
     moments: Sequence[float],
     checkout: Path | None = None,
+    *,
+    batched: bool = False,
 ) -> DaemonRun:
     """A run of the real daemon, read ``moments`` seconds after its beginning.
 
-    That of another ``checkout``, if there is one.
+    That of another ``checkout``, if there is one. ``batched``: whether many beats come in one
+    message.
     """
     place = processes.cores()
     with prepare(plan, recordings) as name:
@@ -183,7 +194,7 @@ def run_daemon(
         with processes.daemon(model, place.measured, folder, plan.streams, checkout) as daemon:
             pid = daemon.process.pid
             empty = processes.usage(pid).memory
-            with subscribing(folder, daemon.publish, place) as seen:
+            with subscribing(folder, daemon.publish, place, batched) as seen:
                 with sending(folder, daemon.ingest, place) as (begin, sent):
                     readings = at(begin, moments, lambda: read_daemon(daemon))
                 metrics = wait_until_taken_in(daemon, sent[0].frames * plan.frame)

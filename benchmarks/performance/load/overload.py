@@ -17,6 +17,7 @@ from benchmarks.performance.load import schedule
 from benchmarks.performance.load.measure import DaemonRun, Window
 from benchmarks.performance.load.results import (
     AT,
+    FULL,
     SCORED,
     STREAM,
     Latency,
@@ -32,8 +33,10 @@ PHASES = ("half", "overload", "after")
 RECOVERED_P99_MS = 250.0  # p99 of a second in which the daemon counts as recovered
 WHOLE = 0.95  # and the share of the beats before that are published in it
 GAUGES = ("active", "shed", "behind", "drift")  # in the names of metrics that do not add up
-PROBES = 6
-HEAVY = 0.8  # share of a core from which a capacity can be derived
+PROBES = 10
+HEAVY, AIM = 0.8, 0.92  # shares of a core from which a capacity can be derived, and to be tried
+MOST_GROWTH = 3.0  # from one probe to the next
+NEAR = 0.05  # of the streams that are too many
 
 
 class Phase(msgspec.Struct, frozen=True):
@@ -91,9 +94,9 @@ class OverloadPlan:
 
 
 def overload_plan(
-    capacity: int, multiple: float, admitted_s: float, frames: int
+    capacity: int, multiple: float, admitted_s: float, frames: int, leads: int = 1
 ) -> tuple[OverloadPlan, Schedule]:
-    """Half of ``capacity`` streams all the time, ``multiple`` of it in the middle, one lead."""
+    """Half of ``capacity`` streams all the time, ``multiple`` of it in the middle."""
     streams = round(multiple * capacity)
     order = np.random.default_rng(0).permutation(streams)
     always = order < capacity // 2
@@ -106,7 +109,7 @@ def overload_plan(
     return made, Schedule(
         frame=schedule.frame_size(360.0, frames),
         fs=360.0,
-        leads=schedule.lead_names(1),
+        leads=schedule.lead_names(leads),
         connections=1,
         starts=(starts * frames).astype(int).tolist(),
         stops=(stops * frames).astype(int).tolist(),
@@ -114,16 +117,37 @@ def overload_plan(
 
 
 def capacity(run: Callable[[int], DaemonRun], streams: int) -> int:
-    """How many streams fill the core: measured near to it, since cost does not grow from naught.
+    """How many streams fill the core: the cost of a run near to it, since it does not grow from
+    naught in proportion; or the most that were carried, where few more were not.
 
-    Raises BeatganError where even more streams do not fill it: others do.
+    Raises BeatganError where even PROBES runs find neither.
     """
+    carried, too_many = 0, 0  # the latter 0: none known yet
     for _ in range(PROBES):
-        used = share(run(streams).window)
-        if used > HEAVY:
-            return round(streams / min(used, 1.0))
-        streams = round(streams * 0.95 / used)
-    raise BeatganError(f"{streams} streams should fill the daemon's core; who else uses it?")
+        probe = run(streams)
+        used = share(probe.window)
+        if not keeps_up(probe):
+            too_many = streams
+        elif used > HEAVY:
+            return round(streams / used)
+        else:
+            carried = streams
+        if too_many and too_many - carried < NEAR * too_many:
+            return carried
+        if too_many:
+            streams = (carried + too_many) // 2
+        else:
+            streams = round(streams * min(AIM / used, MOST_GROWTH))
+    raise BeatganError(
+        f"{carried} streams were carried, {too_many or 'none'} too many: who else "
+        "uses the daemon's core?"
+    )
+
+
+def keeps_up(run: DaemonRun) -> bool:
+    """Whether the daemon took all that was sent and had time left."""
+    received = run.metrics["beatgan_samples_received_total"]
+    return received == run.sent.frames * run.plan.frame and share(run.window) < FULL
 
 
 def overload_result(

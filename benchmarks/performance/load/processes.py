@@ -22,6 +22,7 @@ from beatgan.errors import BeatganError, UsageError
 
 START_S = 180.0  # where nothing is compiled yet
 STOP_S = 60.0
+NAMED_DAEMON = Path(__file__).with_name("named_daemon.py")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -202,7 +203,7 @@ def daemon(
     """
     log = folder / "daemon.log"
     arguments: list[str | Path] = [
-        *("-m", "beatgan_daemon.cli", "run", "--model", model, "--device", "cpu"),
+        *("-P", NAMED_DAEMON, "run", "--model", model, "--device", "cpu"),
         *("--ingest-bind", "tcp://127.0.0.1:*", "--publish-bind", "tcp://127.0.0.1:*"),
         *("--http", "127.0.0.1:0", "--set", f"streams.max={max(streams, 10_000)}"),
     ]

@@ -1,75 +1,117 @@
-"""A load run's figures for people: a table on the terminal, a chart of how cost grows.
+"""A load run's figures for people: a table on the terminal, a chart of what a stream-second costs.
 
 Knows figures alone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
+from statistics import median
 
-import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
-from benchmarks.performance.load.results import Figures
+from benchmarks.performance.load.results import Figures, Measured
 
-ROWS: dict[str, Callable[[Figures], str]] = {
-    "streams": lambda f: f"{f.streams}",
-    "frames a second": lambda f: f"{f.frames:g}",
-    "leads": lambda f: f"{f.leads}",
-    "connections": lambda f: f"{f.connections}",
-    "beats a stream-second": lambda f: f"{f.beats:.2f}",
-    "alerts a stream-second": lambda f: f"{f.alerts:.3f}",
-    "samples sent": lambda f: f"{f.samples_sent}",
-    "samples received": lambda f: f"{f.samples_received}",
-    "samples reported lost": lambda f: f"{f.samples_lost}",
-    "beats published": lambda f: f"{f.beats_published}",
-    "beat messages that came": lambda f: f"{f.beats_seen}",
-    "latency, median, ms": lambda f: f"{f.latency_p50:.1f}",
-    "latency, p99, ms": lambda f: f"{f.latency_p99:.1f}",
-    "latency, longest, ms": lambda f: f"{f.latency_max:.1f}",
-    "daemon, share of its core": lambda f: f"{f.cpu_share:.1%}",
-    "others, share of that core": lambda f: f"{f.foreign_share:.1%}",
-    "daemon, us a stream-second": lambda f: f"{f.cpu:.1f}",
-    "floor, us a stream-second": lambda f: f"{f.floor:.1f}",
-    "daemon / floor": lambda f: f"{f.ratio:.2f}",
-    "memory a stream, KiB": lambda f: f"{f.memory_kib:.1f}",
-    "  after seconds of ECG": lambda f: f"{f.memory_after:.0f}",
-    "sources late, p99, ms": lambda f: f"{f.late_p99:.1f}",
-    "sources late, most, ms": lambda f: f"{f.late_max:.0f}",
-    "sources, share of a core": lambda f: f"{f.generator_share:.0%}",
-    "subscriber, share of a core": lambda f: f"{f.subscriber_share:.0%}",
-    "subscriber behind, most, ms": lambda f: f"{f.subscriber_behind:.0f}",
+NETWORK = "ZMQbg/IO"  # what ZeroMQ calls the threads that read and write its connections
+COLORS = ("tab:blue", "tab:orange")
+COLUMNS: dict[str, Callable[[Measured], str]] = {
+    "streams": lambda m: f"{m.runs[0].streams}",
+    "leads": lambda m: f"{m.runs[0].leads}",
+    "frames/s": lambda m: f"{m.runs[0].frames:g}",
+    "of": lambda m: m.who,
+    "lost": lambda m: f"{max(run.lost for run in m.runs)}",
+    "unseen": lambda m: f"{max(run.beats_published - run.beats_seen for run in m.runs)}",
+    "p50 ms": lambda m: f"{m.median(lambda run: run.latency_p50):.1f}",
+    "p99 ms": lambda m: f"{m.median(lambda run: run.latency_p99):.1f}",
+    "longest": lambda m: f"{max(run.latency_max for run in m.runs):.0f}",
+    "core": lambda m: f"{m.median(lambda run: run.cpu_share):.0%}",
+    "CPU us": lambda m: f"{median(m.costs):.1f}",
+    "range": lambda m: f"{m.costs[0]:.0f}-{m.costs[-1]:.0f}",
+    "floor us": lambda m: f"{m.floor:.1f}",
+    "/ floor": lambda m: f"{m.ratio:.2f}",
+    "pipeline": lambda m: f"{m.median(lambda run: thread(run, 'pipeline')):.1f}",
+    "publisher": lambda m: f"{m.median(lambda run: thread(run, 'publisher')):.1f}",
+    "network": lambda m: f"{m.median(lambda run: thread(run, NETWORK)):.1f}",
+    "KiB/lead": lambda m: f"{m.median(lambda run: run.memory_kib):.1f}",
+    "": lambda m: "" if m.sound else "see below",
 }
 
 
-def table(runs: Sequence[Figures]) -> str:
-    """One column for each run, and below it what is wrong with any of them."""
+def thread(run: Figures, name: str) -> float:
+    """Us a stream-second of the threads whose names begin so."""
+    return sum(cost for key, cost in run.threads.items() if key.startswith(name))
+
+
+def table(measured: Sequence[Measured]) -> str:
+    """One row for each daemon and load, the median of its rounds; then what is wrong with any."""
+    rows = [list(COLUMNS), *([cell(each) for cell in COLUMNS.values()] for each in measured)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
-        f"{name:28}" + "".join(f"{cell(run):>12}" for run in runs) for name, cell in ROWS.items()
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
     ]
-    return "\n".join([*lines, *(line for run in runs for line in verdict(run))])
+    return "\n".join([*lines, "", *(line for each in measured for line in remarks(each))])
 
 
-def verdict(run: Figures) -> list[str]:
-    """Where the time went by thread, promises not kept, and why the run is void."""
-    threads = sorted(run.threads.items(), key=lambda pair: -pair[1])[:3]
-    where = ", ".join(f"{name} {cpu:.1f}" for name, cpu in threads)
-    return [
-        f"{run.streams} streams: us a stream-second by thread: {where}",
-        *(f"{run.streams} streams: FAILED: {fault}" for fault in run.failed),
-        *(f"{run.streams} streams: VOID: {objection}" for objection in run.void),
-    ]
+def remarks(each: Measured) -> Iterator[str]:
+    """How the sources and the subscriber fared, promises not kept, and what makes rounds void."""
+    first = each.runs[0]
+    name = f"{first.streams} streams of {first.leads} lead(s), {each.who}"
+    yield (
+        f"{name}: {median(run.beats for run in each.runs):.2f} beats, "
+        f"{median(run.alerts for run in each.runs):.3f} alerts a stream-second; "
+        f"sources late p99 {max(run.late_p99 for run in each.runs):.1f} ms, "
+        f"{max(run.generator_share for run in each.runs):.0%} of a core; "
+        f"subscriber behind {max(run.subscriber_behind for run in each.runs):.0f} ms, "
+        f"{max(run.subscriber_share for run in each.runs):.0%} of a core; "
+        f"memory after {first.memory_after:.0f} s"
+    )
+    for number, (run, floor) in enumerate(zip(each.runs, each.floors, strict=True), start=1):
+        yield from (f"{name}, round {number}: FAILED: {fault}" for fault in run.failed)
+        yield from (f"{name}, round {number}: VOID: {why}" for why in run.void)
+        yield from (f"floor beside {name}, round {number}: VOID: {why}" for why in floor.void)
 
 
-def draw(runs: Sequence[Figures], path: Path) -> None:
-    """Shares of a core against streams as an SVG file, both axes logarithmic."""
-    figure = Figure(figsize=(5.4, 3.8), layout="constrained")
-    axes = figure.subplots()
-    streams = np.array([run.streams for run in runs])
-    daemon = np.array([100 * run.cpu_share for run in runs])
-    floor = np.array([100 * run.floor * run.streams / 1e6 for run in runs])
-    for name, share, color in (("daemon", daemon, "tab:blue"), ("floor", floor, "tab:red")):
-        axes.loglog(streams, share[-1] * streams / streams[-1], color="lightgrey")
-        axes.loglog(streams, share, "o-", color=color, label=name)
-    axes.set(xlabel="streams", ylabel="% of a core", title="grey: in proportion to the last point")
-    axes.legend()
+def draw(measured: Sequence[Measured], path: Path) -> None:
+    """What a stream-second costs by the number of streams, as an SVG file; a panel for each number
+    of leads. In proportion to the streams is flat; hollow points are of rounds that are not sound.
+    """
+    ordered = sorted(measured, key=lambda each: each.runs[0].leads)
+    panels = [list(group) for _, group in groupby(ordered, lambda each: each.runs[0].leads)]
+    figure = Figure(figsize=(4.6 * len(panels), 3.8), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    for panel, on in zip(panels, axes, strict=True):
+        _draw_panel(panel, on)
+    axes[0].set_ylabel("CPU of one core, us a stream-second")
+    axes[0].legend()
     figure.savefig(path, format="svg")
+
+
+def _draw_panel(panel: Sequence[Measured], on: Axes) -> None:
+    """One number of leads."""
+    names = list(dict.fromkeys(each.who for each in panel))
+    for name, color in zip(names, COLORS, strict=False):
+        own = sorted(
+            (each for each in panel if each.who == name), key=lambda each: each.runs[0].streams
+        )
+        streams = [each.runs[0].streams for each in own]
+        costs = [median(each.costs) for each in own]
+        below, above = zip(*((each.costs[0], each.costs[-1]) for each in own), strict=True)
+        on.fill_between(streams, below, above, color=color, alpha=0.2, linewidth=0)
+        on.plot(streams, costs, color=color, label=name)
+        for each, x, y in zip(own, streams, costs, strict=True):
+            on.plot(x, y, "o", color=color, fillstyle="full" if each.sound else "none")
+        if name == names[0]:
+            on.plot(streams, [each.floor for each in own], "o-", color="tab:grey", label="floor")
+    plain = FuncFormatter(lambda value, _: f"{value:,.0f}")
+    on.set(xscale="log", yscale="log", xlabel="streams")
+    on.set_title(f"{panel[0].runs[0].leads} lead(s)")
+    on.set_xticks(sorted({each.runs[0].streams for each in panel}))
+    for axis in (on.xaxis, on.yaxis):
+        axis.set_major_formatter(plain)
+    on.xaxis.set_minor_formatter(lambda *_: "")
+    on.yaxis.set_minor_formatter(plain)
+    on.tick_params(axis="x", rotation=60)
+    on.grid(alpha=0.3, which="both", axis="y")

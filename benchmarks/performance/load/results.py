@@ -3,7 +3,10 @@
 Arrays in, numbers out.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -19,7 +22,8 @@ STREAM, N, SAMPLE, AT, SCORED = range(5)  # columns of a run's beats
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. Latencies in ms, costs in us of one core for a stream-second, shares of a core.
+    """One run of a daemon. Latencies in ms, costs in us of one core for a stream-second, shares of
+    a core.
 
     ``failed``: promises not kept. ``void``: why the run says nothing of the daemon.
     """
@@ -43,8 +47,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     cpu_share: float
     foreign_share: float
     threads: dict[str, float]
-    floor: float
-    memory_kib: float  # a stream
+    memory_kib: float  # a stream and lead
     memory_after: float  # seconds of ECG
     late_p99: float
     late_max: float
@@ -56,9 +59,59 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     void: list[str]
 
     @property
+    def lost(self) -> int:
+        """Samples sent that did not arrive."""
+        return self.samples_sent - self.samples_received
+
+
+class FloorFigures(msgspec.Struct, frozen=True):
+    """One run of the floor: us of one core for a stream-second, and why it says nothing."""
+
+    cpu: float
+    void: list[str]
+
+
+Round = TypeVar("Round", Figures, FloorFigures)
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """One daemon under one load, in all its rounds, and the floor beside it."""
+
+    who: str
+    runs: list[Figures]
+    floors: list[FloorFigures]
+
+    def median(self, value: Callable[[Figures], float]) -> float:
+        """Over the rounds."""
+        return median(map(value, counting(self.runs)))
+
+    @property
+    def costs(self) -> list[float]:
+        """The daemon's, least first."""
+        return sorted(run.cpu for run in counting(self.runs))
+
+    @property
+    def floor(self) -> float:
+        """The floor's cost, over the rounds."""
+        return median(floor.cpu for floor in counting(self.floors))
+
+    @property
     def ratio(self) -> float:
         """The daemon's cost in floors."""
-        return self.cpu / self.floor
+        return median(self.costs) / self.floor
+
+    @property
+    def sound(self) -> bool:
+        """Whether no promise was broken and most rounds of daemon and floor say something."""
+        return not any(run.failed for run in self.runs) and all(
+            2 * sum(bool(each.void) for each in rounds) < len(rounds)
+            for rounds in (self.runs, self.floors)
+        )
+
+
+def counting(rounds: list[Round]) -> list[Round]:
+    """Those that are not void; all where every one is."""
+    return [each for each in rounds if not each.void] or rounds
 
 
 @dataclass(frozen=True)
@@ -158,29 +211,35 @@ def broken_promises(run: DaemonRun) -> list[str]:
     return found
 
 
-def void_reasons(run: DaemonRun, floor: FloorRun) -> list[str]:
-    """Why the run says nothing of the daemon."""
+def disturbed(run: LoadRun) -> list[str]:
+    """Who else was at work, or whether the sources were another load than was asked."""
     found = []
-    for name, each in (("the daemon", run), ("the floor", floor)):
-        sent, taken = each.sent, each.window.foreign / each.window.seconds
-        if taken > FOREIGN:
-            found.append(f"other processes took {taken:.0%} of the core of {name}")
-        if sent.late_p99 > LATE_P99_MS or sent.late_max > LATE_MAX_MS:
-            late = f"p99 {sent.late_p99:.1f} ms, at most {sent.late_max:.0f} ms"
-            found.append(f"the sources of {name} were late: {late}")
-    if unseen := beats_published(run.metrics) - len(run.beats):
-        found.append(f"{unseen} beat messages never came: the subscriber's queue overflowed")
-    if floor.report.frames != floor.sent.frames:
-        found.append(f"the floor took {floor.report.frames} of {floor.sent.frames} frames")
+    taken = run.window.foreign / run.window.seconds
+    if taken > FOREIGN:
+        found.append(f"other processes took {taken:.0%} of its core")
+    if run.sent.late_p99 > LATE_P99_MS or run.sent.late_max > LATE_MAX_MS:
+        late = f"p99 {run.sent.late_p99:.1f} ms, at most {run.sent.late_max:.0f} ms"
+        found.append(f"the sources were late: {late}")
     return found
 
 
-def figures(run: DaemonRun, floor: FloorRun, needed: int) -> Figures:
-    """All of it."""
+def floor_figures(run: FloorRun) -> FloorFigures:
+    """What the floor came to."""
+    void = disturbed(run)
+    if run.report.frames != run.sent.frames:
+        void.append(f"{run.report.frames} of {run.sent.frames} frames were taken")
+    return FloorFigures(cost(run), void)
+
+
+def figures(run: DaemonRun, needed: int) -> Figures:
+    """What a run of the daemon came to. ``needed``: see `frame_of`."""
     waits = latency(run.plan, run.sent_at, run.beats, needed)
     window, ecg_s = run.window, stream_seconds(run)
     steady = waits.ms[window.holds(waits.sent)]
     p50, p99, most = quantiles(steady)
+    published, void = beats_published(run.metrics), disturbed(run)
+    if unseen := published - len(run.beats):
+        void.append(f"{unseen} beat messages never came: the subscriber's queue overflowed")
     return Figures(
         streams=run.plan.streams,
         frames=run.plan.fs / run.plan.frame,
@@ -192,7 +251,7 @@ def figures(run: DaemonRun, floor: FloorRun, needed: int) -> Figures:
         samples_sent=run.sent.frames * run.plan.frame,
         samples_received=int(run.metrics["beatgan_samples_received_total"]),
         samples_lost=int(run.metrics["beatgan_samples_lost_total"]),
-        beats_published=beats_published(run.metrics),
+        beats_published=published,
         beats_seen=len(run.beats),
         latency_p50=p50,
         latency_p99=p99,
@@ -201,8 +260,9 @@ def figures(run: DaemonRun, floor: FloorRun, needed: int) -> Figures:
         cpu_share=share(window),
         foreign_share=window.foreign / window.seconds,
         threads={k: 1e6 * v / ecg_s for k, v in window.threads.items()},
-        floor=cost(floor),
-        memory_kib=(window.closed.memory - run.empty) / 1024 / run.plan.streams,
+        memory_kib=(window.closed.memory - run.empty)
+        / 1024
+        / (run.plan.streams * len(run.plan.leads)),
         memory_after=(window.closed.at - run.begin) / SECOND,
         late_p99=run.sent.late_p99,
         late_max=run.sent.late_max,
@@ -211,5 +271,5 @@ def figures(run: DaemonRun, floor: FloorRun, needed: int) -> Figures:
         subscriber_behind=run.seen.behind_ms,
         message_counts=run.seen.message_counts,
         failed=broken_promises(run),
-        void=void_reasons(run, floor),
+        void=void,
     )

@@ -1,6 +1,6 @@
 """Who watches a load run, in a process of its own: notes when each message came.
 
-python -m benchmarks.performance.load.subscriber FOLDER ENDPOINT
+python -m benchmarks.performance.load.subscriber FOLDER ENDPOINT TOPIC...
 """
 
 import gc
@@ -8,6 +8,7 @@ import sys
 import time
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,12 +18,16 @@ import zmq
 from beatgan_daemon.signals import stop_signals
 
 POLL_MS = 100  # how soon a signal to stop is seen
+ONE_BEAT, MANY_BEATS = "beat.", "batch.beat"  # topics: a beat in each message, or many
+BEATS = (ONE_BEAT.encode(), MANY_BEATS.encode())
+OTHER_TOPICS = ("alert.", "status.")
 DRAINED_MS = 500  # without a message after that signal: all has come
 
 
 class BeatFields(msgspec.Struct):
-    """What matters here of a beat message."""
+    """What matters here of a beat; its stream's name is s and a number."""
 
+    stream: str
     n: int
     sample: int
     score: float | None
@@ -63,16 +68,16 @@ class Received:
         self.rows = array("q")
         self.message_counts: Counter[str] = Counter()
         self.status_texts: dict[str, str] = {}
-        self._beat = msgspec.json.Decoder(BeatFields).decode
+        self._beats = msgspec.json.Decoder(BeatFields).decode_lines
         self._other = msgspec.json.Decoder(OtherFields).decode
 
     def add(self, topic: bytes, body: bytes, now: int) -> None:
-        """One message that came at ``now``; its stream's name is s and a number."""
-        if topic.startswith(b"beat.s"):
-            beat = self._beat(body)
-            if not beat.revised:
-                scored = beat.score is not None
-                self.rows.extend((int(topic[6:]), beat.n, beat.sample, now, scored))
+        """One message that came at ``now``."""
+        if topic.startswith(BEATS):
+            for beat in self._beats(body):
+                if not beat.revised:
+                    scored = beat.score is not None
+                    self.rows.extend((int(beat.stream[1:]), beat.n, beat.sample, now, scored))
             return
         other = self._other(body)
         self.message_counts[other.state or f"{other.code} {other.phase}"] += 1
@@ -106,13 +111,14 @@ def drain(socket: zmq.Socket[bytes], notes: Received) -> None:
         return
 
 
-def run(folder: Path, endpoint: str) -> SubscriberReport:
+def run(folder: Path, endpoint: str, topics: Sequence[str]) -> SubscriberReport:
     """Watch until SIGTERM; the beats' notes go to a file."""
     notes = Received()
     gc.disable()
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
         socket.rcvhwm, socket.linger = 0, 0  # what it cannot take at once is late, not lost
-        socket.subscribe(b"")
+        for topic in topics:
+            socket.subscribe(topic.encode())
         socket.connect(endpoint)
         wall, cpu = time.monotonic(), time.process_time()
         behind = listen(socket, notes)
@@ -125,4 +131,4 @@ def run(folder: Path, endpoint: str) -> SubscriberReport:
 
 
 if __name__ == "__main__":
-    print(msgspec.json.encode(run(Path(sys.argv[1]), sys.argv[2])).decode())
+    print(msgspec.json.encode(run(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])).decode())
