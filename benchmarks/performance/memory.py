@@ -21,7 +21,8 @@ import numpy as np
 import typer
 
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.protocol.frames import decode_frame, encode_frame
+from beatgan.protocol.frame_decoder import decode_frame
+from beatgan.protocol.frames import encode_frame
 from beatgan.records import SAMPLE, Recording, read_recording
 from beatgan.types import Chunk
 from beatgan_daemon.model_loading import Loaded, load_model

@@ -6,9 +6,11 @@ No figure is judged here: how fast the daemon is, is for the benchmark itself to
 import os
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
+from beatgan.errors import BeatganError
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.records import SAMPLE, read_recording
 from beatgan.types import Beat
@@ -16,9 +18,18 @@ from benchmarks.performance.load import schedule
 from benchmarks.performance.load.__main__ import Load, recordings
 from benchmarks.performance.load.generator import SPACING, Senders
 from benchmarks.performance.load.measure import run_daemon
-from benchmarks.performance.load.overload import overload_plan
-from benchmarks.performance.load.results import beats_published, broken_promises, latency, missing
+from benchmarks.performance.load.overload import Probe, capacity, overload_plan
+from benchmarks.performance.load.results import (
+    FloorFigures,
+    Measured,
+    beats_published,
+    broken_promises,
+    figures,
+    latency,
+    missing,
+)
 from benchmarks.performance.load.schedule import SCALE, Schedule
+from benchmarks.performance.load.subscriber import Received
 
 
 def plan(streams: int = 3, frame: int = 90, leads: int = 1, intervals: int = 20) -> Schedule:
@@ -61,6 +72,32 @@ def test_frames_follow_one_another_and_carry_the_recording_round_and_round() -> 
         assert np.array_equal(np.rint(values), expected)
 
 
+def test_beats_are_the_same_whether_they_come_one_by_one_or_many_in_one_message() -> None:
+    beats = [
+        {"stream": "s3", "n": n, "sample": 100 * n, "score": score, "revised": revised}
+        for n, score, revised in ((0, None, False), (1, 2.5, False), (1, 2.0, True))
+    ]
+    bodies = [msgspec.json.encode(beat) for beat in beats]
+    single, batched = Received(), Received()
+    for body in bodies:
+        single.add(b"beat.s3", body, 7)
+    batched.add(b"batch.beat", b"".join(body + b"\n" for body in bodies), 7)
+    assert single.rows.tolist() == batched.rows.tolist() == [3, 0, 0, 7, 0, 3, 1, 100, 7, 1]
+
+
+def test_a_void_round_counts_only_where_no_other_does(load: Load) -> None:
+    run = figures(run_daemon(load.plan(2, 1.5), load.recordings, load.model, (0.5, 1.5)), 188)
+    dear, cheap = (msgspec.structs.replace(run, cpu=cpu, failed=[], void=[]) for cpu in (9.0, 4.0))
+    void = msgspec.structs.replace(run, cpu=1.0, failed=[], void=["others were at work"])
+    floors = [FloorFigures(2.0, [])] * 3
+    assert Measured("this", [void, cheap, dear], floors).costs == [4.0, 9.0]
+    assert Measured("this", [void, cheap, dear], floors).ratio == 3.25
+    assert Measured("this", [void, void], floors[:2]).costs == [1.0, 1.0]
+    assert Measured("this", [cheap, dear], floors[:2]).sound
+    assert not Measured("this", [void, dear], floors[:2]).sound
+    assert not Measured("this", [msgspec.structs.replace(dear, failed=["x"])], floors[:1]).sound
+
+
 def test_streams_are_spread_over_the_interval_and_begin_one_by_one() -> None:
     assert plan(streams=4, frame=360).phases == [0, 250_000_000, 500_000_000, 750_000_000]
     starts = schedule.admitted(1000, 10)
@@ -83,6 +120,27 @@ def test_missing_beats_are_counted_whatever_order_they_came_in() -> None:
 
     assert missing(rows((0, 1), (0, 0), (4, 0))) == 0
     assert missing(rows((0, 3), (0, 0), (4, 1), (4, 1))) == 3
+
+
+@pytest.mark.parametrize(("cost", "first"), [(1e-4, 1000), (1e-4, 50_000), (2e-3, 1000)])
+def test_the_capacity_is_found_from_too_few_and_from_too_many(cost: float, first: int) -> None:
+    def probe(streams: int) -> Probe:
+        used = 0.1 + cost * streams  # less for each of many
+        return Probe(min(used, 1.0), used < 0.98)
+
+    assert cost * capacity(probe, first) == pytest.approx(0.9, abs=0.06)
+
+
+def test_where_others_keep_the_core_the_capacity_is_what_was_carried() -> None:
+    def probe(streams: int) -> Probe:
+        return Probe(min(streams / 10_000, 0.5), streams <= 5000)
+
+    assert 4700 < capacity(probe, 1000) <= 5000
+
+
+def test_a_capacity_that_is_never_reached_is_an_error() -> None:
+    with pytest.raises(BeatganError, match="who else"):
+        capacity(lambda streams: Probe(0.5, kept_up=True), 1000)
 
 
 def test_an_overload_leaves_half_the_capacity_running_all_the_time() -> None:

@@ -82,7 +82,9 @@ class Load:
         """Overload the daemon; what it can carry is measured unless given."""
         if capacity is None:
             probe = replace(self, seconds=min(PROBE_S, self.seconds))
-            capacity = overload_run.capacity(probe.run_daemon, PROBE_STREAMS)
+            capacity = overload_run.capacity(
+                lambda count: overload_run.probe_of(probe.run_daemon(count)), PROBE_STREAMS
+            )
         steady_s = max(1.0, capacity / 2 / ADMITTED)
         overload, plan = overload_run.overload_plan(
             capacity, multiple, steady_s, self.frames, self.leads

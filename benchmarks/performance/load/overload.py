@@ -7,6 +7,7 @@ part alone. Knows the daemon by its metrics, messages and log.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -116,38 +117,40 @@ def overload_plan(
     )
 
 
-def capacity(run: Callable[[int], DaemonRun], streams: int) -> int:
-    """How many streams fill the core: the cost of a run near to it, since it does not grow from
-    naught in proportion; or the most that were carried, where few more were not.
+class Probe(NamedTuple):
+    """A run in search of the capacity: share of its core that the daemon used, and whether it took
+    all that was sent and had time left."""
 
-    Raises BeatganError where even PROBES runs find neither.
+    used: float
+    kept_up: bool
+
+
+def probe_of(run: DaemonRun) -> Probe:
+    """What a run says of the capacity."""
+    received, used = run.metrics["beatgan_samples_received_total"], share(run.window)
+    return Probe(used, received == run.sent.frames * run.plan.frame and used < FULL)
+
+
+def capacity(probe: Callable[[int], Probe], streams: int) -> int:
+    """How many streams the daemon can carry, sought from ``streams`` on.
+
+    What a run near a full core costs says it, since cost does not grow from naught in proportion;
+    or it is the most that were carried, where few more were not. Raises BeatganError where even
+    PROBES runs find neither.
     """
     carried, too_many = 0, 0  # the latter 0: none known yet
     for _ in range(PROBES):
-        probe = run(streams)
-        used = share(probe.window)
-        if not keeps_up(probe):
-            too_many = streams
-        elif used > HEAVY:
+        used, kept_up = probe(streams)
+        if kept_up and used > HEAVY:
             return round(streams / used)
-        else:
-            carried = streams
+        carried, too_many = (streams, too_many) if kept_up else (carried, streams)
         if too_many and too_many - carried < NEAR * too_many:
             return carried
         if too_many:
             streams = (carried + too_many) // 2
         else:
             streams = round(streams * min(AIM / used, MOST_GROWTH))
-    raise BeatganError(
-        f"{carried} streams were carried, {too_many or 'none'} too many: who else "
-        "uses the daemon's core?"
-    )
-
-
-def keeps_up(run: DaemonRun) -> bool:
-    """Whether the daemon took all that was sent and had time left."""
-    received = run.metrics["beatgan_samples_received_total"]
-    return received == run.sent.frames * run.plan.frame and share(run.window) < FULL
+    raise BeatganError(f"{carried} streams are carried, {too_many} not: who else uses the core?")
 
 
 def overload_result(

@@ -10,11 +10,12 @@ from statistics import median
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from benchmarks.performance.load.results import Figures, Measured
 
-NETWORK = "ZMQbg/IO"  # what ZeroMQ calls the threads that read and write its connections
+PUBLISHER = ("publisher", "outlet")  # the thread's name, and what earlier releases call it
+NETWORK = ("ZMQbg/IO",)  # what ZeroMQ calls the threads that read and write its connections
 COLORS = ("tab:blue", "tab:orange")
 COLUMNS: dict[str, Callable[[Measured], str]] = {
     "streams": lambda m: f"{m.runs[0].streams}",
@@ -31,17 +32,17 @@ COLUMNS: dict[str, Callable[[Measured], str]] = {
     "range": lambda m: f"{m.costs[0]:.0f}-{m.costs[-1]:.0f}",
     "floor us": lambda m: f"{m.floor:.1f}",
     "/ floor": lambda m: f"{m.ratio:.2f}",
-    "pipeline": lambda m: f"{m.median(lambda run: thread(run, 'pipeline')):.1f}",
-    "publisher": lambda m: f"{m.median(lambda run: thread(run, 'publisher')):.1f}",
+    "pipeline": lambda m: f"{m.median(lambda run: thread(run, ('pipeline',))):.1f}",
+    "publisher": lambda m: f"{m.median(lambda run: thread(run, PUBLISHER)):.1f}",
     "network": lambda m: f"{m.median(lambda run: thread(run, NETWORK)):.1f}",
     "KiB/lead": lambda m: f"{m.median(lambda run: run.memory_kib):.1f}",
-    "": lambda m: "" if m.sound else "see below",
+    "": lambda m: "failed" if m.failed else "" if m.sound else "void",
 }
 
 
-def thread(run: Figures, name: str) -> float:
+def thread(run: Figures, names: tuple[str, ...]) -> float:
     """Us a stream-second of the threads whose names begin so."""
-    return sum(cost for key, cost in run.threads.items() if key.startswith(name))
+    return sum(cost for key, cost in run.threads.items() if key.startswith(names))
 
 
 def table(measured: Sequence[Measured]) -> str:
@@ -52,13 +53,15 @@ def table(measured: Sequence[Measured]) -> str:
         "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    return "\n".join([*lines, "", *(line for each in measured for line in remarks(each))])
+    below = (line for each in measured for line in remarks(each))
+    return "\n".join([*lines, "", *dict.fromkeys(below)])  # what is said of a floor, once
 
 
 def remarks(each: Measured) -> Iterator[str]:
     """How the sources and the subscriber fared, promises not kept, and what makes rounds void."""
     first = each.runs[0]
-    name = f"{first.streams} streams of {first.leads} lead(s), {each.who}"
+    load = f"{first.streams} streams of {first.leads} lead(s)"
+    name = f"{load}, {each.who}"
     yield (
         f"{name}: {median(run.beats for run in each.runs):.2f} beats, "
         f"{median(run.alerts for run in each.runs):.3f} alerts a stream-second; "
@@ -71,11 +74,11 @@ def remarks(each: Measured) -> Iterator[str]:
     for number, (run, floor) in enumerate(zip(each.runs, each.floors, strict=True), start=1):
         yield from (f"{name}, round {number}: FAILED: {fault}" for fault in run.failed)
         yield from (f"{name}, round {number}: VOID: {why}" for why in run.void)
-        yield from (f"floor beside {name}, round {number}: VOID: {why}" for why in floor.void)
+        yield from (f"{load}, floor, round {number}: VOID: {why}" for why in floor.void)
 
 
 def draw(measured: Sequence[Measured], path: Path) -> None:
-    """What a stream-second costs by the number of streams, as an SVG file; a panel for each number
+    """What a stream-second costs by the number of streams, as a picture; a panel for each number
     of leads. In proportion to the streams is flat; hollow points are of rounds that are not sound.
     """
     ordered = sorted(measured, key=lambda each: each.runs[0].leads)
@@ -86,7 +89,7 @@ def draw(measured: Sequence[Measured], path: Path) -> None:
         _draw_panel(panel, on)
     axes[0].set_ylabel("CPU of one core, us a stream-second")
     axes[0].legend()
-    figure.savefig(path, format="svg")
+    figure.savefig(path)
 
 
 def _draw_panel(panel: Sequence[Measured], on: Axes) -> None:
@@ -100,7 +103,7 @@ def _draw_panel(panel: Sequence[Measured], on: Axes) -> None:
         costs = [median(each.costs) for each in own]
         below, above = zip(*((each.costs[0], each.costs[-1]) for each in own), strict=True)
         on.fill_between(streams, below, above, color=color, alpha=0.2, linewidth=0)
-        on.plot(streams, costs, color=color, label=name)
+        on.plot(streams, costs, color=color, label=f"{name} checkout")
         for each, x, y in zip(own, streams, costs, strict=True):
             on.plot(x, y, "o", color=color, fillstyle="full" if each.sound else "none")
         if name == names[0]:
@@ -109,9 +112,9 @@ def _draw_panel(panel: Sequence[Measured], on: Axes) -> None:
     on.set(xscale="log", yscale="log", xlabel="streams")
     on.set_title(f"{panel[0].runs[0].leads} lead(s)")
     on.set_xticks(sorted({each.runs[0].streams for each in panel}))
+    on.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     for axis in (on.xaxis, on.yaxis):
         axis.set_major_formatter(plain)
-    on.xaxis.set_minor_formatter(lambda *_: "")
-    on.yaxis.set_minor_formatter(plain)
+        axis.set_minor_locator(NullLocator())
     on.tick_params(axis="x", rotation=60)
-    on.grid(alpha=0.3, which="both", axis="y")
+    on.grid(alpha=0.3, axis="y")

@@ -101,9 +101,14 @@ class Measured(msgspec.Struct, frozen=True):
         return median(self.costs) / self.floor
 
     @property
+    def failed(self) -> bool:
+        """Whether a promise was broken in any round."""
+        return any(run.failed for run in self.runs)
+
+    @property
     def sound(self) -> bool:
-        """Whether no promise was broken and most rounds of daemon and floor say something."""
-        return not any(run.failed for run in self.runs) and all(
+        """Whether none was, and most rounds of daemon and floor say something."""
+        return not self.failed and all(
             2 * sum(bool(each.void) for each in rounds) < len(rounds)
             for rounds in (self.runs, self.floors)
         )
