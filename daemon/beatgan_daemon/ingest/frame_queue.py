@@ -173,26 +173,28 @@ class FrameQueue:
     def _pull(self) -> int:
         """Take in what has come, up to a limit; how many frames that is."""
         now, since = self._clock(), self._emptied
+        receive, waiting = self._source.receive, self._waiting
         left = min(BYTES_PER_PULL, self._most_bytes - self._bytes)
-        pulled, full = 0, len(self._waiting) + self._room()
-        while pulled < FRAMES_PER_PULL and len(self._waiting) < full and left > 0:
-            parts = self._source.receive()
+        pulled, full = 0, len(waiting) + self._room()
+        while pulled < FRAMES_PER_PULL and len(waiting) < full and left > 0:
+            parts = receive()
             if parts is None:
                 self._emptied = now
                 break
             pulled += 1
-            left -= self._take_in(parts, now, since)
+            size = sum(map(len, parts))
+            left -= size
+            self._take_in(parts, now, since, size)
         return pulled
 
-    def _take_in(self, parts: list[bytes], now: float, since: float) -> int:
-        """Let a frame from the source wait here if it may; how many bytes it has."""
-        size, sender = sum(map(len, parts)), None
+    def _take_in(self, parts: list[bytes], now: float, since: float, size: int) -> None:
+        """Let a frame of ``size`` bytes from the source wait here if it may."""
+        sender = None
         if self._check_sender is not None:
             sender = self._check_sender(parts, now)
             if sender is None:
-                return size
+                return
         frame = Frame(parts, now, since, sender, size, self._source.connection)
         if not self._checks or self._admits(frame):
             self._waiting.append(frame)
             self._bytes += size
-        return size

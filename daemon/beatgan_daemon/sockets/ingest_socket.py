@@ -7,7 +7,7 @@ full; what overflows at their end shows up as a gap in the sample count. Does no
 from collections.abc import Sequence
 from contextlib import ExitStack
 from math import ceil
-from time import sleep
+from time import monotonic, sleep
 from typing import Self
 
 import zmq
@@ -25,7 +25,7 @@ MIN_QUEUED = 2  # frames that may wait for each connection, however large
 MAX_PARTS = 4  # of a message; one more than a frame has, so that a longer one is recognised
 REFILL_S = 1e-4  # in which ZeroMQ's thread reads on, once there is room in a connection's queue
 TURN = 64  # frames taken from one socket before the next one is asked
-
+GATHER_S = 0.002  # between two waits: to wake up for each of many frames costs more than the frames
 
 SOURCE = int(zmq.SRCFD)  # of a message: the descriptor of the connection that it came by
 
@@ -115,7 +115,7 @@ class IngestSocket:
         self._register()
         self._turn = self._taken = 0
         self._room = ceil(queued / 2)  # from so many read on ZeroMQ makes use of it
-        self._in_a_row = 0
+        self._in_a_row, self._waited = 0, monotonic()
         self.sender: str | None = None  # of the frame received last: a key, or a called endpoint
         self.connection: str | int | None = None  # likewise: `sender`, or without keys a connection
 
@@ -134,9 +134,17 @@ class IngestSocket:
         return self.endpoints[0]
 
     def wait(self, seconds: float | None) -> bool:
-        """Whether a frame is there, within so many seconds; None waits for ever."""
+        """Whether a frame is there, within so many seconds; None waits for ever.
+
+        Asked again too soon, it lets frames gather first.
+        """
+        gather = self._waited + GATHER_S - monotonic()
+        if gather > 0:
+            sleep(gather if seconds is None else min(gather, max(0.0, seconds)))
         timeout = None if seconds is None else max(0, ceil(1000 * seconds))
-        return bool(self._poller.poll(timeout))
+        found = bool(self._poller.poll(timeout))
+        self._waited = monotonic()
+        return found
 
     def receive(self) -> list[bytes] | None:
         """The next frame's parts, at most MAX_PARTS, or None if none is there, at once.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from beatgan_daemon.ingest import fair_queue
-from beatgan_daemon.ingest.fair_queue import OTHERS, TOLERATED, FairQueue, Frame
+from beatgan_daemon.ingest.fair_queue import AT_ONCE, AT_ONCE_S, OTHERS, TOLERATED, FairQueue, Frame
 
 
 def frame(topic: bytes, arrived: float = 0.0, connection: int = 1) -> Frame:
@@ -41,6 +41,50 @@ def test_where_nobody_took_time_it_is_first_come_first_served() -> None:
     taken = [queue.take() for _ in range(10)]
     assert [each.parts[0] for each in taken if each is not None] == topics
     assert taken[-1] is None
+
+
+def test_what_is_soon_taken_is_taken_as_it_came() -> None:
+    """But for time that is worth sharing out: then turns begin with all that still waits."""
+    queue = FairQueue(everybody)
+    fill(queue, [*3 * [b"hog"], b"bed", b"hog"])
+    order = []
+    for cost in (AT_ONCE_S / 2, AT_ONCE_S, 1e-3, 1e-3, 1e-3):
+        taken = queue.take()
+        assert taken is not None
+        queue.charge(cost, 0.0)
+        order.append(taken.parts[0])
+    assert order == [b"hog", b"hog", b"bed", b"hog", b"hog"]
+
+
+def test_where_many_wait_turns_begin_at_once() -> None:
+    queue = FairQueue(everybody)
+    fill(queue, AT_ONCE * [b"hog"])
+    fill(queue, [b"bed"])
+    assert len(queue) == AT_ONCE + 1
+    assert queue.oldest() == (0.0, 0.0)
+    had = []
+    for _ in range(3):
+        taken = queue.take()
+        assert taken is not None
+        queue.charge(1e-5, 0.0)
+        had.append(taken.parts[0])
+    assert had.count(b"bed") == 1
+
+
+def test_what_is_taken_as_it_came_counts_as_well() -> None:
+    """Who took much before others waited is known when they do."""
+    queue = FairQueue(everybody)
+    for name, seconds in ((b"hog", 0.4), (b"bed", 0.01)):
+        fill(queue, [name])
+        queue.take()
+        queue.charge(seconds, 1.0)
+        assert queue.take() is None
+    assert queue.active(1.0) == [b"hog", b"bed"]
+    fill(queue, [b"hog"], arrived=1.0)
+    assert queue.greedy(2.0, 0.5) == frozenset(), "two are no crowd: half of both is usual"
+    fill(queue, [b"bed-2"], arrived=1.0)
+    queue.take()
+    assert queue.greedy(2.0, 0.5) <= {b"hog"}
 
 
 def test_shares_are_of_time_not_of_frames_and_what_is_left_goes_to_the_others() -> None:
