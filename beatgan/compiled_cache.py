@@ -10,7 +10,7 @@ import os
 import pickle
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -27,6 +27,7 @@ CHECKSUM_BYTES = sha256().digest_size
 dumps: Callable[[Any], bytes] = _dumps
 
 _troubles: dict[str, None] = {}  # why, in order, each once
+_places: dict[Path, None] = {}  # likewise
 
 
 def troubles() -> list[str]:
@@ -34,25 +35,41 @@ def troubles() -> list[str]:
     return list(_troubles)
 
 
-class CompiledCache(NullCache):
-    """The compiled versions of one function, each in a file of its own in ``folder``.
+def places() -> list[Path]:
+    """The folders in which machine code of this process was found or put, so far."""
+    return list(_places)
 
-    Without a folder none is kept.
+
+def unwritable(folders: Sequence[Path]) -> str | None:
+    """Why nothing can be put into any of ``folders``; None where something can."""
+    name = f".{uuid4().hex}"
+    try:
+        (_write(folders, name, b"") / name).unlink()
+    except OSError as error:
+        return str(error)
+    return None
+
+
+class CompiledCache(NullCache):
+    """The compiled versions of one function, each in a file of its own.
+
+    It is read from the first of ``folders`` in which it lies, and written to the first in which it
+    can be.
     """
 
-    def __init__(self, function: Callable[..., Any], folder: Path | None) -> None:
-        self._function, self._folder = function, folder
+    def __init__(self, function: Callable[..., Any], folders: Sequence[Path]) -> None:
+        self._function, self._folders = function, folders
 
     @property
-    def cache_path(self) -> str | None:
-        """The folder, as numba's statistics show it."""
-        return None if self._folder is None else str(self._folder)
+    def cache_path(self) -> str:
+        """The first folder, as numba's statistics show it."""
+        return str(self._folders[0])
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The version for these types on this processor; None where there is none on disk."""
         target_context.refresh()  # numba's own must be there before what refers to it
-        path = self._path(sig, target_context.codegen())
-        content = None if path is None else _read(path)
+        name = self._name(sig, target_context.codegen())
+        content = None if name is None else _read_first([each / name for each in self._folders])
         if content is None:
             return None
         # As in numba's own cache: whoever may write the file may also decide what is run.
@@ -62,44 +79,66 @@ class CompiledCache(NullCache):
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a version that was just compiled, if that can be."""
-        path = self._path(sig, data.codegen)
-        if path is not None and not data.lifted and not data.library.has_dynamic_globals:
-            _write(path, dumps(data._reduce()))
+        name = self._name(sig, data.codegen)
+        if name is None or data.lifted or data.library.has_dynamic_globals:
+            return
+        try:
+            _places[_write(self._folders, name, dumps(data._reduce()))] = None
+        except OSError as error:
+            _note(str(error))
 
-    def _path(self, sig: Any, codegen: Any) -> Path | None:
+    def _name(self, sig: Any, codegen: Any) -> str | None:
         """The file for these types: its name says everything on which the machine code depends.
 
-        But not the functions that this one calls: the folder is for one version of them all.
+        But not the functions that this one calls: the folder is for one version of them all. None
+        where a name cannot say that.
         """
         function = self._function
         source = _file_digest(function.__code__.co_filename)
-        if self._folder is None or source is None or function.__closure__:
+        if source is None or function.__closure__:
             return None
         version = (numba.__version__, sys.implementation.cache_tag, codegen.magic_tuple())
         key = (version, sig, function.__code__.co_firstlineno, source)
         name = f"{function.__module__}.{function.__qualname__}".replace("<locals>", "locals")
-        return self._folder / f"{name}-{sha256(repr(key).encode()).hexdigest()[:24]}"
+        return f"{name}-{sha256(repr(key).encode()).hexdigest()[:24]}"
 
 
-def _read(path: Path) -> bytes | None:
-    """What was written; None if that is not there, or not whole."""
-    try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            if _is_strangers(status):
-                _note(f"{path} belongs to, or may be written by, other users")
-                return None
-            content = file.read() if stat.S_ISREG(status.st_mode) else b""
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        _note(f"cannot read {path}: {error.strerror}")
-        return None
-    checksum, content = content[:CHECKSUM_BYTES], content[CHECKSUM_BYTES:]
-    if sha256(content).digest() == checksum:
+class _UnusableError(Exception):
+    """Something lies there, and it is of no use."""
+
+
+def _read_first(paths: Sequence[Path]) -> bytes | None:
+    """What was written to the first of ``paths`` that is there and whole; None if none is."""
+    faults: list[str] = []
+    for path in paths:
+        try:
+            content = _read(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            faults.append(f"cannot read {path}: {error.strerror}")
+            continue
+        except _UnusableError as error:
+            faults.append(f"{path} {error}")
+            continue
+        _places[path.parent] = None
         return content
-    _note(f"{path} is damaged")
+    for fault in faults:
+        _note(fault)
     return None
+
+
+def _read(path: Path) -> bytes:
+    """What was written; raises OSError or _UnusableError where it cannot be had, or not whole."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        status = os.fstat(file.fileno())
+        if _is_strangers(status):
+            raise _UnusableError("belongs to, or may be written by, other users")
+        content = file.read() if stat.S_ISREG(status.st_mode) else b""
+    checksum, content = content[:CHECKSUM_BYTES], content[CHECKSUM_BYTES:]
+    if sha256(content).digest() != checksum:
+        raise _UnusableError("is damaged")
+    return content
 
 
 def _is_strangers(status: os.stat_result) -> bool:
@@ -114,18 +153,34 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(folders: Sequence[Path], name: str, content: bytes) -> Path:
+    """Write the file into the first of ``folders`` in which that can be done; that folder.
+
+    Raises OSError, with what is wrong with each, where there is none.
+    """
+    faults: list[str] = []
+    for folder in folders:
+        try:
+            _write_whole(folder / name, content)
+        except OSError as error:
+            faults.append(f"{folder}: {error.strerror}")
+        else:
+            return folder
+    raise OSError(f"cannot write to {', nor to '.join(faults)}")
+
+
+def _write_whole(path: Path, content: bytes) -> None:
     """Write it whole or not at all; several processes may."""
     unfinished = path.with_name(f".{uuid4().hex}")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with open(unfinished, "xb", opener=_for_owner) as file:
             file.write(sha256(content).digest() + content)
         unfinished.replace(path)
-    except OSError as error:
-        _note(f"cannot write to {path.parent}: {error.strerror}")
+    except OSError:
         with suppress(OSError):
             unfinished.unlink()
+        raise
 
 
 def _for_owner(path: str, flags: int) -> int:

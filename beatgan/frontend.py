@@ -143,6 +143,8 @@ class Frontend:
             raise StreamError(
                 "leads", f"expected samples of shape (n, {self._width}), got {samples.shape}"
             )
+        if not samples.flags.carray:  # of other memory layouts others' code would be compiled
+            samples = np.array(samples, order="C")
         if len(samples) <= self._step:
             return self._push(samples)
         starts = range(0, len(samples), self._step)

@@ -34,7 +34,7 @@ STATE_CODE = ("signal", "beats", "frontend.py")  # decides what a saved front en
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile ``function`` at its first call, with the machine code cached on disk."""
     dispatcher: Any = numba.njit(function, nogil=True, error_model="numpy")
-    dispatcher._cache = CompiledCache(function, _folder())
+    dispatcher._cache = CompiledCache(function, cache_folders())
     return cast("Callable[P, R]", dispatcher)
 
 
@@ -72,20 +72,22 @@ def _code(file: Path) -> str:
 
 
 @cache
-def _folder() -> Path | None:
-    """Where machine code lies: in NUMBA_CACHE_DIR, beside the source, or in the user's cache.
+def cache_folders() -> tuple[Path, ...]:
+    """Where machine code is looked for and kept, the first where it can be: in NUMBA_CACHE_DIR
+    alone, or else beside the source and in the user's cache.
 
-    In a folder for this version of the source, because a function's machine code contains that of
-    the functions that it calls. None where there is no such place.
+    Whoever installs this package may write beside the source; who runs it may have nothing but a
+    cache. Each is a folder for this version of the source, because a function's machine code
+    contains that of the functions that it calls.
     """
     settings: Any = numba.config
-    beside = PACKAGE / "__pycache__"
     if settings.CACHE_DIR:
-        base: Path | None = Path(settings.CACHE_DIR)
+        bases = [Path(settings.CACHE_DIR)]
     else:
-        base = beside if os.access(beside, os.W_OK) else _users_cache()
+        users = _users_cache()
+        bases = [PACKAGE / "__pycache__", *([] if users is None else [users])]
     kind = "checked" if settings.BOUNDSCHECK else "compiled"
-    return None if base is None else base / f"{kind}-{source_digest()}"
+    return tuple(base / f"{kind}-{source_digest()}" for base in bases)
 
 
 def _users_cache() -> Path | None:

@@ -81,7 +81,9 @@ class CompiledRhythmDensity:
     def __call__(self, rhythm: Floats) -> Doubles:
         """The negative natural log of the probability of an interval this short or shorter."""
         surprisal = np.empty(len(rhythm))
-        _surprisal(self._layers(past(rhythm)), own_interval(rhythm), surprisal)
+        # Of one row a column is contiguous, of several it is not: one kind, for one compilation.
+        interval = np.ascontiguousarray(own_interval(rhythm))
+        _surprisal(self._layers(past(rhythm)), interval, surprisal)
         return surprisal
 
 

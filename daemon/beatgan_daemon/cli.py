@@ -166,6 +166,25 @@ def check(
     )
 
 
+@app.command("compile")
+def compile_(model: Model = None, config: Config = None, set_: Set = None) -> None:
+    """Compile what a daemon runs, so that none does at its start; for whoever installs it."""
+    settings = _settings(config, set_, {"model.path": model})
+    require_machine()
+    with _without_collection():
+        from beatgan import compiled_cache
+        from beatgan_daemon.playback.rehearsal import compile_all
+
+    done = compile_all(
+        settings.model.path,
+        lambda: typer.echo("beatgan-daemon: compiling, for a minute or so ...", err=True),
+    )
+    what = "all is compiled already"
+    if done.functions:
+        what = f"compiled {done.functions} functions in {done.seconds:.0f} s"
+    typer.echo(f"{what}; the code lies in {', '.join(map(str, compiled_cache.places()))}")
+
+
 @app.command()
 def reload(
     pid: Annotated[int, typer.Argument(metavar="PID", help="process id of the daemon", min=1)],

@@ -73,7 +73,8 @@ def cache_warnings() -> Iterator[str]:
         more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
         yield (
             f"compiled code is not kept, and every start compiles it: {troubles[0]}{more}; "
-            "NUMBA_CACHE_DIR names another directory"
+            "who may write there runs `beatgan-daemon compile`, or NUMBA_CACHE_DIR names another "
+            "directory"
         )
 
 

@@ -15,6 +15,7 @@ from beatgan.protocol.frame_decoder import decode_frame, warm_up
 from beatgan.protocol.messages import AlertMessage
 from beatgan.protocol.names import stream_of_topic
 from beatgan_daemon import log
+from beatgan_daemon.compilation import CompilationLog
 from beatgan_daemon.exit_codes import Exit
 from beatgan_daemon.ingest.fair_queue import Frame
 from beatgan_daemon.liveness import Watchdog
@@ -55,6 +56,8 @@ def run(settings: Settings, read: Callable[[], Settings]) -> Exit:
         ExitStack() as resources,
     ):
         notifier = Notifier()
+        compilation_log = CompilationLog(notifier)
+        resources.enter_context(compilation_log.written())
         with notifier.warming_up("loading and testing the model"):
             loaded = load_model(settings.model.path, settings.model.device)
             warm_up()
@@ -64,6 +67,7 @@ def run(settings: Settings, read: Callable[[], Settings]) -> Exit:
                 logger.warning("a broken connection can end it", why=text)
             service = start(settings, loaded, resources, notifier, read)
         requests = resources.enter_context(ReloadSocket()).requests
+        compilation_log.starts_serving()
         service.announce()
         try:
             service.serve(stopping, reloading, requests)

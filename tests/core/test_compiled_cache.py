@@ -10,7 +10,7 @@ import numba
 import pytest
 
 from beatgan import compiled_cache, jit
-from beatgan.compiled_cache import CompiledCache, troubles
+from beatgan.compiled_cache import CompiledCache, places, troubles, unwritable
 
 
 def halved(x: float) -> float:
@@ -21,12 +21,13 @@ def halved(x: float) -> float:
 @pytest.fixture(autouse=True)
 def _no_troubles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled_cache, "_troubles", {})
+    monkeypatch.setattr(compiled_cache, "_places", {})
 
 
-def started(folder: Path | None) -> Any:
-    """The function as another process would have it: not compiled, and with files in ``folder``."""
+def started(*folders: Path) -> Any:
+    """The function as another process would have it: not compiled, its files in ``folders``."""
     function: Any = numba.njit(halved)
-    function._cache = CompiledCache(halved, folder)
+    function._cache = CompiledCache(halved, folders)
     return function
 
 
@@ -143,9 +144,52 @@ def test_on_a_full_disk_what_is_there_is_loaded(
     assert troubles() == []
 
 
-def test_without_a_folder_it_is_compiled_each_time() -> None:
-    assert was_compiled(started(None))
-    assert was_compiled(started(None))
+@pytest.fixture
+def closed(tmp_path: Path) -> Path:
+    """A folder that nobody can write to, root included."""
+    (tmp_path / "file").touch()
+    return tmp_path / "file" / "folder"
+
+
+def test_what_cannot_be_kept_in_one_folder_is_kept_in_the_next(
+    tmp_path: Path, closed: Path
+) -> None:
+    assert was_compiled(started(closed, tmp_path / "own"))
+    assert not was_compiled(started(closed, tmp_path / "own"))
+    assert troubles() == []
+    assert places() == [tmp_path / "own"]
+
+
+def test_what_whoever_installs_compiled_is_not_compiled_again(file: Path, tmp_path: Path) -> None:
+    """And not written again to the folder of who runs it."""
+    assert not was_compiled(started(file.parent, tmp_path / "own"))
+    assert not was_compiled(started(tmp_path / "own", file.parent))
+    assert places() == [file.parent]
+    assert not (tmp_path / "own").exists()
+
+
+def test_a_damaged_file_is_no_trouble_where_another_folder_has_it_whole(
+    file: Path, tmp_path: Path
+) -> None:
+    assert was_compiled(started(tmp_path / "own"))
+    file.write_bytes(b"")
+    assert not was_compiled(started(file.parent, tmp_path / "own"))
+    assert troubles() == []
+
+
+def test_where_nothing_can_be_kept_each_folder_is_named(tmp_path: Path, closed: Path) -> None:
+    other = closed.with_name("other")
+    words = f"cannot write to {closed}: Not a directory, nor to {other}: Not a directory"
+    assert unwritable([closed, other]) == words
+    assert was_compiled(started(closed, other))
+    assert troubles() == [words]
+
+
+def test_whether_something_can_be_kept_is_tried_and_no_file_is_left(
+    tmp_path: Path, closed: Path
+) -> None:
+    assert unwritable([closed, tmp_path / "own"]) is None
+    assert list((tmp_path / "own").iterdir()) == []
 
 
 def test_another_source_at_the_same_place_is_another_file(
@@ -170,19 +214,30 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("pwd.getpwuid", unknown)
     monkeypatch.setattr(jit, "PACKAGE", tmp_path / "nowhere")
     monkeypatch.setattr(numba.config, "CACHE_DIR", "", raising=False)
-    jit._folder.cache_clear()
+    jit.cache_folders.cache_clear()
     yield
-    jit._folder.cache_clear()
+    jit.cache_folders.cache_clear()
 
 
 @pytest.mark.usefixtures("nobody")
-def test_without_a_home_nothing_is_kept_and_that_is_all() -> None:
-    assert jit._folder() is None
+def test_without_a_home_there_is_the_place_beside_the_source_alone() -> None:
+    (folder,) = jit.cache_folders()
+    assert folder.parent == jit.PACKAGE / "__pycache__"
 
 
 @pytest.mark.usefixtures("nobody")
-def test_without_a_home_numbas_variable_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beside_the_source_comes_before_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    beside, users = jit.cache_folders()
+    assert beside.parent == jit.PACKAGE / "__pycache__"
+    assert users == Path("/home/somebody/.cache/beatgan") / beside.name
+    jit.cache_folders.cache_clear()
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert jit.cache_folders() == (beside, Path("/somewhere/beatgan") / beside.name)
+
+
+@pytest.mark.usefixtures("nobody")
+def test_numbas_variable_names_the_only_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numba.config, "CACHE_DIR", "/somewhere")
-    folder = jit._folder()
-    assert folder is not None
+    (folder,) = jit.cache_folders()
     assert folder.parent == Path("/somewhere")

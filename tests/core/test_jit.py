@@ -20,7 +20,7 @@ def clear_caches() -> None:
     """Forget what was computed from the package's source."""
     jit.source_digest.cache_clear()
     jit.state_digest.cache_clear()
-    jit._folder.cache_clear()
+    jit.cache_folders.cache_clear()
 
 
 @pytest.fixture
@@ -50,10 +50,10 @@ class C:
 """
 
 
-def digests() -> tuple[Path | None, str]:
-    """The folder of the machine code, and the name of the code that decides the state."""
+def digests() -> tuple[tuple[Path, ...], str]:
+    """The folders of the machine code, and the name of the code that decides the state."""
     clear_caches()
-    return jit._folder(), jit.state_digest()
+    return jit.cache_folders(), jit.state_digest()
 
 
 @pytest.mark.parametrize("place", ["model/a.py", "signal/a.py", "beats/a.py", "frontend.py"])
@@ -110,11 +110,9 @@ def test_what_is_wrapped_is_compiled_and_leaves_the_settings_alone() -> None:
     assert not function.targetoptions.get("fastmath", False)
 
 
-def test_compiled_code_of_the_core_lies_in_that_folder() -> None:
+def test_compiled_code_of_the_core_lies_in_those_folders() -> None:
     function: Any = run
-    folder = jit._folder()
-    assert folder is not None
-    assert Path(function._cache.cache_path) == folder
+    assert Path(function._cache.cache_path) == jit.cache_folders()[0]
 
 
 def test_arithmetic_is_strict() -> None:
@@ -127,12 +125,11 @@ def test_arithmetic_is_strict() -> None:
 
 BEYOND = """
 import numpy as np
-from pathlib import Path
 from beatgan import jit
 from beatgan.signal import filters
 
 x, sections = np.zeros(9), np.zeros((2, 6))
-print(Path(jit._folder()).name)
+print(jit.cache_folders()[0].name)
 filters.run(x, np.zeros(8), sections, np.zeros((2, 2)), np.zeros((2, 2)))
 """
 

@@ -82,7 +82,7 @@ def test_the_unit_and_the_daemon_agree(name: str) -> None:
         f"StateDirectory=beatgan{of}",
         "StateDirectoryMode=0700",
         f"CacheDirectory=beatgan{of}",
-        f"Environment=NUMBA_CACHE_DIR=%C/beatgan{of}",
+        f"Environment=XDG_CACHE_HOME=%C/beatgan{of}",
         "DynamicUser=yes",
     ):
         assert line in lines

@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
-from beatgan import jit
-from beatgan_daemon.model_loading import load_model
+from beatgan import compiled_cache
+from beatgan_daemon.playback.rehearsal import compile_all
 
 HERE = Path(__file__).resolve().parent
 MODEL = HERE.parents[1] / "models" / "student.pt"
+MISSING = "beatgan.signal.resample.ready"  # of what is compiled at the installation
 NOTED = ("start", "stop", "reload", "kill")
 BOOT_S = 60.0
 START_S = 240.0  # where all is compiled, on a machine that has more to do
@@ -161,7 +162,7 @@ def booted() -> Iterator[Booted]:
         try:
             booted = Booted(_where(process))
             booted.note(booted.run("systemctl", "--version").splitlines()[0])
-            _compiled_before(booted)
+            _compile(booted)
             yield booted
         finally:
             process.communicate(timeout=BOOT_S)
@@ -181,15 +182,13 @@ def _where(process: subprocess.Popen[str]) -> list[str]:
     raise AssertionError(said)
 
 
-def _compiled_before(booted: Booted) -> None:
-    load_model(MODEL, "cpu")
-    folder = jit._folder()
-    if folder is None:
-        return
-    for name in ("beatgan", "beatgan-east", "beatgan-west"):
-        there = booted.root / "var/cache" / name / folder.name
-        shutil.copytree(folder, there)
-        next(there.glob("beatgan.beats.rr.*")).unlink()
+def _compile(booted: Booted) -> None:
+    """As `beatgan-daemon compile` does at the installation; but one function is missing there."""
+    compile_all(MODEL, lambda: None)
+    (package,) = booted.root.glob("opt/beatgan/lib/python3*/site-packages/beatgan")
+    for place in compiled_cache.places():
+        shutil.copytree(place, package / "__pycache__" / place.name, dirs_exist_ok=True)
+    next(package.glob(f"__pycache__/*/{MISSING}-*")).unlink()
 
 
 @pytest.fixture
