@@ -3,11 +3,10 @@
 In place of numba's own cache, which fails where it cannot write, even if all is there to be read,
 and where a file is damaged (a machine that lost its power). Here a file is whole, as its checksum
 says, or as good as none; what cannot be written is compiled again at the next start, and listed.
-Knows files and numba's compile results, and nothing of what is compiled.
+Knows files, and nothing of what is compiled.
 """
 
 import os
-import pickle
 import stat
 import sys
 from collections.abc import Callable, Sequence
@@ -20,11 +19,10 @@ from uuid import uuid4
 
 import numba
 from numba.core.caching import NullCache
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps as _dumps
+
+from beatgan.machine_code import from_bytes, to_bytes
 
 CHECKSUM_BYTES = sha256().digest_size
-dumps: Callable[[Any], bytes] = _dumps
 
 _troubles: dict[str, None] = {}  # why, in order, each once
 _places: dict[Path, None] = {}  # likewise
@@ -67,23 +65,17 @@ class CompiledCache(NullCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The version for these types on this processor; None where there is none on disk."""
-        target_context.refresh()  # numba's own must be there before what refers to it
         name = self._name(sig, target_context.codegen())
         content = None if name is None else _read_first([each / name for each in self._folders])
-        if content is None:
-            return None
-        # As in numba's own cache: whoever may write the file may also decide what is run.
-        reduced = pickle.loads(content)  # noqa: S301
-        result: Any = CompileResult
-        return result._rebuild(target_context, *reduced)
+        return None if content is None else from_bytes(content, target_context)
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a version that was just compiled, if that can be."""
         name = self._name(sig, data.codegen)
-        if name is None or data.lifted or data.library.has_dynamic_globals:
+        if name is None or data.lifted or data.reload_init or data.library.has_dynamic_globals:
             return
         try:
-            _places[_write(self._folders, name, dumps(data._reduce()))] = None
+            _places[_write(self._folders, name, to_bytes(data))] = None
         except OSError as error:
             _note(str(error))
 
