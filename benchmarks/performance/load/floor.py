@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import torch
 import zmq
 
 from beatgan.model.artifact import load
@@ -32,7 +31,6 @@ class FloorReport(msgspec.Struct, frozen=True):
 
 def student(model: Path) -> tuple[Look, Floats]:
     """The network of beats of a model file, and windows to run it on."""
-    torch.set_num_threads(1)
     with model.open("rb") as file:
         artifact = load(file, str(model))
     random = np.random.default_rng(0)
