@@ -9,44 +9,30 @@ scores and alerts they gave when it was written.
 
 import hashlib
 import json
-import pickle
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any, Literal
 
-import torch
-from torch import nn
+import numpy as np
 
 from beatgan.alarms.irregularity import Irregularity
 from beatgan.alarms.ventricular_classifier import VentricularClassifier
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError, BeatganError
-from beatgan.model import features
+from beatgan.model import features, torch_file
+from beatgan.model.architectures import LABEL_FREE_LIMIT, LIMIT
 from beatgan.model.calibration import LABELLED, Calibration
-from beatgan.model.context_networks import (
-    LABEL_FREE_LIMIT,
-    LIMIT,
-    BeatClassifier,
-    ContextAutoencoder,
-    Networks,
-    RhythmDensity,
-)
 from beatgan.model.model import Model
-from beatgan.model.networks import Generator, Student
+from beatgan.model.networks import Networks
 from beatgan.model.self_test import SelfTest
 from beatgan.spec import PreprocessSpec
 
 FORMAT = "beatgan-model"
 VERSION = 5
-NETWORKS: Mapping[str, type[nn.Module]] = {
-    each.__name__: each
-    for each in (Generator, Student, ContextAutoencoder, RhythmDensity, BeatClassifier)
-}
-ROLES: Mapping[str, tuple[type[nn.Module], ...]] = {  # which of them can be which of `Networks`
-    "beat": (Generator, Student, ContextAutoencoder),
-    "rhythm": (RhythmDensity,),
-    "classes": (BeatClassifier,),
+ROLES: Mapping[str, tuple[str, ...]] = {  # which architecture can be which of `Networks`
+    "beat": ("Generator", "Student", "ContextAutoencoder"),
+    "rhythm": ("RhythmDensity",),
+    "classes": ("BeatClassifier",),
 }
 PARTS = ("calibration", "coefficients", "provenance", "self_test")
 SECTIONS = {  # by format version
@@ -55,12 +41,6 @@ SECTIONS = {  # by format version
     4: ("kind", "spec", "networks", *PARTS),
     5: ("kind", "spec", "networks", *PARTS),  # with more groups of coefficients
 }
-ZIP = b"PK\x03\x04"
-# What torch.load was seen to raise on damaged files.
-DAMAGE = (
-    pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, AttributeError,
-    TypeError, OSError, AssertionError, ImportError, OverflowError, MemoryError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,42 +65,21 @@ def build(
     coefficients: AlarmCoefficients,
     provenance: Mapping[str, Any],
 ) -> Artifact:
-    """Put the parts together and record the self-test; the networks are moved to the CPU.
+    """Put the parts together and record the self-test, on the CPU.
 
     ``provenance`` may hold only what JSON can. Raises ArtifactError if the parts do not fit.
     """
     _check(kind, spec, networks, calibration, coefficients)
-    networks.cpu().eval()
     test = SelfTest.record(spec, coefficients, Model(spec, networks, calibration))
     if not test.r_peaks:
         raise ArtifactError("the front end finds no beat in the self-test's ECG")
     plain = json.loads(json.dumps(dict(provenance)))
     unnamed = Artifact(kind, spec, networks, calibration, coefficients, plain, test, digest="")
-    return replace(unnamed, digest=short_digest(leaf_digests(_sections(unnamed))))
-
-
-def save(file: IO[bytes], artifact: Artifact) -> None:
-    """Write ``artifact``: one plain dictionary, with tensors, in torch's own container."""
-    sections = _interned(_sections(artifact))
-    torch.save(
-        {"format": FORMAT, "version": VERSION, **sections, "digests": leaf_digests(sections)}, file
-    )
-
-
-def _interned(value: Any) -> Any:
-    """Plain values with equal texts as one object each.
-
-    Pickle writes a text anew that is another object, so one model had several files.
-    """
-    if type(value) is dict:
-        return {_interned(name): _interned(each) for name, each in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(_interned(each) for each in value)
-    return sys.intern(value) if type(value) is str else value
+    return replace(unnamed, digest=short_digest(leaf_digests(sections_of(unnamed))))
 
 
 def load(file: IO[bytes], name: str) -> Artifact:
-    """Read a model file, to the CPU and in eval mode, running no code from it.
+    """Read a model file, without torch and running no code from it.
 
     Raises ArtifactError, beginning with ``name``, if it is not a model file, is of another format
     version, lacks a part, or if a part is not what was written; the text says which.
@@ -152,7 +111,7 @@ def format_of(file: IO[bytes]) -> Any:
     return version
 
 
-def self_test(artifact: Artifact, device: torch.device | str = "cpu") -> Model:
+def self_test(artifact: Artifact, device: str = "cpu") -> Model:
     """The artifact's model on ``device``, once its test ECG gave what it gave when written.
 
     Raises ArtifactError naming the first R peak, score and alert that differ.
@@ -203,8 +162,8 @@ def _check(
     if kind not in ("student", "teacher"):
         raise ArtifactError(f"kind: expected student or teacher, got {kind!r}")
     for role, network in networks.present().items():
-        if type(network) not in ROLES[role]:
-            raise ArtifactError(f"networks: a {type(network).__name__} cannot be stored as {role}")
+        if network.architecture not in ROLES[role]:
+            raise ArtifactError(f"networks: a {network.architecture} cannot be stored as {role}")
     _check_weights(networks)
     if networks.beat.length != spec.length:
         raise ArtifactError(
@@ -232,10 +191,10 @@ def _check_weights(networks: Networks) -> None:
     The self-test cannot tell: the score's bounds make finite scores of such weights, too.
     """
     for role, network in networks.present().items():
-        for name, weights in network.state_dict().items():
-            if not weights.numel():
+        for name, weights in network.state.items():
+            if not weights.size:
                 raise ArtifactError(f"networks.{role}.state.{name}: is empty")
-            if not weights.isfinite().all():
+            if not np.isfinite(weights).all():
                 raise ArtifactError(f"networks.{role}.state.{name}: a weight is not finite")
 
 
@@ -260,13 +219,13 @@ def _check_components(networks: Networks, calibration: Calibration) -> None:
         raise ArtifactError(f"calibration: does not weigh {LABELLED}, which the classes give")
 
 
-def _sections(artifact: Artifact) -> dict[str, Any]:
-    """The parts as plain values and CPU tensors."""
+def sections_of(artifact: Artifact) -> dict[str, Any]:
+    """The parts as plain values and arrays."""
     return {
         "kind": artifact.kind,
         "spec": artifact.spec.to_dict(),
         "networks": {
-            name: _network_table(network) for name, network in artifact.networks.present().items()
+            name: network.table() for name, network in artifact.networks.present().items()
         },
         "calibration": artifact.calibration.to_dict(),
         "coefficients": artifact.coefficients.to_dict(),
@@ -275,29 +234,9 @@ def _sections(artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def _network_table(network: nn.Module) -> dict[str, Any]:
-    """One network as plain values and CPU tensors."""
-    return {
-        "name": type(network).__name__,
-        "arguments": network.arguments,
-        "state": {key: tensor.detach().cpu() for key, tensor in network.state_dict().items()},
-    }
-
-
 def _content(file: IO[bytes]) -> dict[str, Any]:
     """What is in the file, if it is one of ours."""
-    if not (start := file.read(len(ZIP))):
-        raise ArtifactError("not a beatgan model: the file is empty")
-    if start != ZIP:
-        raise ArtifactError("not a beatgan model (a bare pickle, for one, is never opened)")
-    file.seek(0)
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = "it holds pickled code" if "global" in str(error).lower() else "it is damaged"
-        raise ArtifactError(f"not a beatgan model: {reason}; nothing of it was run") from error
-    except DAMAGE as error:
-        raise ArtifactError(f"damaged: {str(error).split('. ')[0][:200]}") from error
+    content = torch_file.read(file)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ArtifactError(f"not a beatgan model: it lacks the mark {FORMAT!r}")
     return content
@@ -322,14 +261,14 @@ def _verified(content: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
 def assemble(sections: dict[str, Any]) -> Artifact:
     """The artifact of verified sections."""
     spec = PreprocessSpec.from_dict(table_of(sections, "spec"))
-    networks = networks_of(table_of(sections, "networks"))
+    networks = Networks.of(table_of(sections, "networks"))
     calibration = Calibration.from_dict(table_of(sections, "calibration"))
     coefficients = AlarmCoefficients.from_dict(table_of(sections, "coefficients"))
     _check(sections["kind"], spec, networks, calibration, coefficients)
     return Artifact(
         kind=sections["kind"],
         spec=spec,
-        networks=networks.eval(),
+        networks=networks,
         calibration=calibration,
         coefficients=coefficients,
         provenance=table_of(sections, "provenance"),
@@ -343,32 +282,6 @@ def table_of(sections: Mapping[str, Any], part: str) -> dict[str, Any]:
     if not isinstance(table := sections[part], dict):
         raise ArtifactError(f"{part}: expected a table, got {type(table).__name__}")
     return table
-
-
-def networks_of(tables: dict[str, Any]) -> Networks:
-    """The networks rebuilt from their names, arguments and states."""
-    if unknown := [name for name in tables if name not in Networks.NAMES]:
-        raise ArtifactError(f"networks: unknown part {unknown[0]!r}")
-    if "beat" not in tables:
-        raise ArtifactError("networks: missing 'beat'")
-    return Networks(**{name: network_of(table) for name, table in tables.items()})
-
-
-def network_of(table: Any) -> Any:
-    """The network rebuilt from its name, arguments and state."""
-    try:
-        network = NETWORKS[table["name"]](**table["arguments"])
-        network.load_state_dict(table["state"])
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-        AttributeError,
-        ArithmeticError,
-    ) as error:
-        raise ArtifactError(f"networks: {str(error).splitlines()[0]}") from error
-    return network
 
 
 def leaf_digests(sections: Mapping[str, Any]) -> dict[str, str]:
@@ -386,8 +299,7 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, bytes]]:
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
             yield from _leaves(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, torch.Tensor):
-        header = f"{value.dtype} {tuple(value.shape)} "
-        yield path, header.encode() + value.contiguous().numpy().tobytes()
+    elif isinstance(value, np.ndarray):
+        yield path, f"torch.{value.dtype} {value.shape} ".encode() + value.tobytes()
     else:
         yield path, repr(value).encode()

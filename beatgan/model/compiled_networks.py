@@ -1,44 +1,60 @@
-"""Networks as compiled passes for CPUs: of torch modules, with a copy of their weights.
+"""Networks as compiled passes for CPUs, with a copy of their weights.
 
 Law as in `beatgan.model.dense_forward`: a row's bits depend on nothing but the row and the weights.
 """
 
+from collections.abc import Callable
 from math import exp, log, sqrt
 
 import numpy as np
-from torch import nn
 
 from beatgan.jit import compiled
-from beatgan.model.context_networks import (
+from beatgan.model.architectures import (
     MAX_LOG_SCALE,
     MAX_LOG_VARIANCE,
     MIN_LOG_SCALE,
     MIN_LOG_VARIANCE,
     MIXED,
-    BeatClassifier,
-    ContextAutoencoder,
-    RhythmDensity,
+    SLOPE,
 )
+from beatgan.model.bounded import bounded
 from beatgan.model.dense_forward import Dense, scaled_tanh, tanh
 from beatgan.model.features import TIMING_SIZE, own_interval, past
-from beatgan.model.networks import SLOPE, Student
+from beatgan.model.networks import Network
 from beatgan.types import Doubles, Floats
+
+ForwardPass = Callable[[Floats], Floats]  # rows to as many rows of the same length
 
 LEAST_TAIL = 1e-9  # a probability: keeps its logarithm finite
 FURTHEST_LOGIT = 1e4  # either way: keeps differences finite, whatever the weights
 CLASS_N, CLASS_Q = 0, 4  # places in `CLASSES`
 
 
-class CompiledStudent:
-    """A student that lies on a CPU: windows (n, length) to their reconstructions, unbounded."""
+def compiled_autoencoder(network: Network) -> ForwardPass | None:
+    """The pass of a network that says what a beat looks like, `bounded`; None where there is none.
 
-    def __init__(self, student: Student) -> None:
-        self._layers = dense(nn.Sequential(*student.encoder, *student.decoder))
+    BeatGAN's generator has none: convolutions are left to torch.
+    """
+    kinds: dict[str, Callable[[Network], ForwardPass]] = {
+        "Student": CompiledStudent,
+        "ContextAutoencoder": CompiledContextAutoencoder,
+    }
+    if network.architecture not in kinds:
+        return None
+    ready = kinds[network.architecture](network)
+    return lambda rows: bounded(ready(rows))
+
+
+class CompiledStudent:
+    """A student: windows (n, length) to their reconstructions."""
+
+    def __init__(self, student: Network) -> None:
+        self._encoder, self._decoder = dense(student, "encoder"), dense(student, "decoder")
         self._amplitude = np.float32(student.amplitude)
 
     def __call__(self, windows: Floats) -> Floats:
         """The reconstructions of ``windows``."""
-        found = self._layers(windows / self._amplitude)
+        found = self._decoder(self._encoder(windows / self._amplitude))
         scaled_tanh(found.reshape(-1), self._amplitude, found.reshape(-1))
         return found
 
@@ -46,9 +62,9 @@ class CompiledStudent:
 class CompiledContextAutoencoder:
     """See `ContextAutoencoder`: rows (n, 2 * length) to rows of the same shape."""
 
-    def __init__(self, network: ContextAutoencoder) -> None:
-        self._encoder, self._decoder = dense(network.encoder), dense(network.decoder)
-        self._template = dense(network.template)
+    def __init__(self, network: Network) -> None:
+        self._encoder, self._decoder = dense(network, "encoder"), dense(network, "decoder")
+        self._template = dense(network, "template")
         self._length, self._amplitude = network.length, np.float32(network.amplitude)
 
     def __call__(self, rows: Floats) -> Floats:
@@ -75,8 +91,8 @@ def _to_expected(found: Floats, rows: Floats, amplitude: np.float32, length: int
 class CompiledRhythmDensity:
     """Rhythms (n, RHYTHM_SIZE) to how unlikely it was that the beat comes this early (n,)."""
 
-    def __init__(self, network: RhythmDensity) -> None:
-        self._layers = dense(network.layers)
+    def __init__(self, network: Network) -> None:
+        self._layers = dense(network, "layers")
 
     def __call__(self, rhythm: Floats) -> Doubles:
         """The negative natural log of the probability of an interval this short or shorter."""
@@ -108,9 +124,10 @@ def _surprisal(outputs: Floats, interval: Floats, surprisal: Doubles) -> None:
 class CompiledClassifier:
     """See `BeatClassifier`; its two parts apart, since a revision needs only the first anew."""
 
-    def __init__(self, network: BeatClassifier) -> None:
-        self._timing, self._with_next = dense(network.timing), dense(network.timing_with_next)
-        self._shape = dense(network.shape)
+    def __init__(self, network: Network) -> None:
+        self._timing = dense(network, "timing")
+        self._with_next = dense(network, "timing_with_next")
+        self._shape = dense(network, "shape")
 
     def timing(self, timing: Floats) -> Floats:
         """What timing says, logits (n, classes), of beats with or without the next interval."""
@@ -152,13 +169,18 @@ def _probabilities(logits: Floats, shares: Doubles, log_odds: Doubles) -> None:
         log_odds[row] = log(ectopic) + ectopic_highest - float(logits[row, CLASS_N])
 
 
-def dense(layers: nn.Sequential) -> Dense:
-    """The compiled pass of linear layers with LeakyReLU between; dropout is left out."""
-    found: list[tuple[Floats, Floats, float]] = []
-    for module in layers:
-        if isinstance(module, nn.Linear):
-            weights, biases = (each.detach().numpy() for each in (module.weight, module.bias))
-            found.append((weights, biases, 1.0))
-        elif isinstance(module, nn.LeakyReLU):
-            found[-1] = (*found[-1][:2], module.negative_slope)
-    return Dense.of(found)
+def dense(network: Network, part: str) -> Dense:
+    """The compiled pass of a part's linear layers, with LeakyReLU between; without dropout."""
+    state = network.state
+    names = [
+        name.removesuffix(".weight")
+        for name in state
+        if name.startswith(f"{part}.") and name.endswith(".weight")
+    ]
+    slopes = [SLOPE] * (len(names) - 1) + [1.0]
+    return Dense.of(
+        [
+            (state[f"{name}.weight"], state[f"{name}.bias"], slope)
+            for name, slope in zip(names, slopes, strict=True)
+        ]
+    )

@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from msgspec.structs import replace
 
 from beatgan.model import features
+from beatgan.model.bounded import bounded
 from beatgan.model.calibration import LABELLED, Calibration, added, tabulated
 from beatgan.model.compiled_networks import (
     CompiledClassifier,
     CompiledRhythmDensity,
     probabilities,
 )
-from beatgan.model.context_networks import ContextAutoencoder, Networks
-from beatgan.model.inference import Network, bounded, forward
+from beatgan.model.inference import forward
+from beatgan.model.networks import Network, Networks
 from beatgan.spec import PreprocessSpec
 from beatgan.types import (
     EMPTY,
@@ -52,11 +52,12 @@ class Model:
         spec: PreprocessSpec,
         networks: Networks,
         calibration: Calibration,
-        device: torch.device | str = "cpu",
+        device: str = "cpu",
     ) -> None:
+        """Raises ArtifactError where a network needs torch there, and there is none."""
         self.calibration = calibration
         self.threshold = calibration.threshold
-        self._look = Look(networks.beat.to(device).eval(), spec)
+        self._look = Look(networks.beat, spec, device)
         self._rhythm = None if networks.rhythm is None else CompiledRhythmDensity(networks.rhythm)
         self._classes = None if networks.classes is None else CompiledClassifier(networks.classes)
         self._spec, self._name = spec, _name(networks, calibration)
@@ -195,8 +196,8 @@ def _name(networks: Networks, calibration: Calibration) -> str:
     """A short name of the networks' and the calibration's content, the same after a restart."""
     digest = hashlib.sha256(repr(calibration.to_dict()).encode())
     for part in networks.present().values():
-        for weights in part.state_dict().values():
-            digest.update(weights.cpu().contiguous().numpy().tobytes())
+        for weights in part.state.values():
+            digest.update(weights.tobytes())
     return digest.hexdigest()[:12]
 
 
@@ -253,10 +254,10 @@ class Reconstruction:
 class Look:
     """A network that says what beats should look like, ready to be asked."""
 
-    def __init__(self, network: Network, spec: PreprocessSpec) -> None:
-        """``network``, in eval mode, stays where it lies."""
-        self._in_context = isinstance(network, ContextAutoencoder)
-        self._forward = forward(network, spec.length * (1 + self._in_context))
+    def __init__(self, network: Network, spec: PreprocessSpec, device: str = "cpu") -> None:
+        """Raises ArtifactError where ``network`` needs torch on ``device``, and there is none."""
+        self._in_context = network.architecture == "ContextAutoencoder"
+        self._forward = forward(network, spec.length * (1 + self._in_context), device)
         self._spec = spec
 
     def __call__(self, windows: Floats, templates: Floats) -> Reconstruction:

@@ -1,219 +1,123 @@
-"""The networks: BeatGAN's generator and discriminator as published, and the small student.
+"""Trained networks as plain values: an architecture's name, its arguments and its arrays."""
 
-They map windows to windows and know nothing of patients, scores or files.
-"""
-
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
-STRIDES = 5  # strided layers, each of which halves the length
-HALVINGS = 32  # what they divide it by: 2 ** STRIDES
-SLOPE = 0.2  # of every LeakyReLU
+from beatgan.errors import ArtifactError
+from beatgan.model.architectures import ARCHITECTURES
+
+Array = NDArray[Any]
+COUNTER = "num_batches_tracked"  # of a batch normalisation: whole numbers
+REAL = ("amplitude", "dropout")  # arguments that are no sizes
+NOT_LEARNT = (COUNTER, "running_mean", "running_var")
 
 
-class Autoencoder(nn.Module):
-    """A network that reconstructs windows: (n, length) to (n, length), in the same units.
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """A network: ``arguments`` are those of its architecture, ``state`` its arrays by name.
 
-    ``arguments`` are those of the constructor: with the class's name and the state dict they
-    rebuild the network, which is how a model file stores it.
-
-    ``amplitude`` is the largest deflection of an output: inputs are divided by it and outputs,
-    bounded by a tanh, multiplied by it. Inputs are not clipped. So a beat that exceeds it goes in
-    as it is, cannot be copied to the output, and leaves a large error.
+    Arrays are float32, but for counters, and in the architecture's order.
     """
 
-    arguments: dict[str, Any]  # whole numbers and floats
+    architecture: str
+    arguments: Mapping[str, Any]
+    state: Mapping[str, Array]
 
-    def __init__(self, length: int, amplitude: float) -> None:
-        super().__init__()
-        if not 0 < amplitude < float("inf"):
-            raise ValueError(f"amplitude must be positive and finite, got {amplitude}")
-        self.length = length
-        self.amplitude = amplitude
+    @classmethod
+    def of(cls, table: Any) -> "Network":
+        """The network stored as ``table``; raises ArtifactError where it is not of its kind."""
+        try:
+            name, arguments, state = table["name"], dict(table["arguments"]), dict(table["state"])
+            _check_numbers(arguments)
+            shapes = ARCHITECTURES[name](**arguments)
+        except KeyError as error:
+            raise ArtifactError(f"networks: {error}") from None
+        except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise ArtifactError(f"networks: {error}") from None
+        if other := sorted(map(str, shapes.keys() ^ state.keys())):
+            raise ArtifactError(f"networks: {other[0]}: missing or unknown in a {name}")
+        for key, shape in shapes.items():
+            kind = np.dtype(np.int64 if key.endswith(COUNTER) else np.float32)
+            found = state[key]
+            if not isinstance(found, np.ndarray) or (found.dtype, found.shape) != (kind, shape):
+                raise ArtifactError(f"networks: {key}: expected {kind} {shape}, got {_kind(found)}")
+        return cls(name, arguments, {key: state[key] for key in shapes})
 
-    def forward(self, windows: Tensor) -> Tensor:
-        """Reconstruct ``windows`` (n, length)."""
-        reconstructed: Tensor = torch.tanh(self.decode(self.encode(windows / self.amplitude)))
-        return reconstructed * self.amplitude
-
-    def encode(self, windows: Tensor) -> Tensor:
-        """The bottleneck's values of windows already divided by ``amplitude``."""
-        raise NotImplementedError
-
-    def decode(self, latent: Tensor) -> Tensor:
-        """The reconstructed windows (n, length) before the tanh."""
-        raise NotImplementedError
-
-
-class Generator(Autoencoder):
-    """BeatGAN's G (Zhou et al., IJCAI 2019): convolutional encoder, bottleneck, decoder.
-
-    Channels width, 2, 4, 8 and 16 times width; kernel 4, stride 2, padding 1; a last kernel as
-    long as what is left (10 of 320 samples) makes the bottleneck. 1,908,800 parameters as published
-    (length 320, width 32, bottleneck 50).
-    """
-
-    def __init__(
-        self, length: int = 320, width: int = 32, bottleneck: int = 50, amplitude: float = 1.0
-    ) -> None:
-        super().__init__(length, amplitude)
-        self.arguments = {
-            "length": length,
-            "width": width,
-            "bottleneck": bottleneck,
-            "amplitude": amplitude,
+    def table(self) -> dict[str, Any]:
+        """Plain values and arrays, as stored in a model file."""
+        return {
+            "name": self.architecture,
+            "arguments": dict(self.arguments),
+            "state": dict(self.state),
         }
-        rest = _rest(length)
-        self.encoder = nn.Sequential(
-            *_downward(width), nn.Conv1d(16 * width, bottleneck, rest, bias=False)
+
+    @property
+    def length(self) -> int:
+        """Samples of the windows that it takes, where it takes windows."""
+        return int(self.arguments["length"])
+
+    @property
+    def amplitude(self) -> float:
+        """The largest deflection of an output, where it gives windows."""
+        return float(self.arguments["amplitude"])
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learnt."""
+        return sum(
+            array.size for name, array in self.state.items() if not name.endswith(NOT_LEARNT)
         )
-        self.decoder = nn.Sequential(
-            nn.ConvTranspose1d(bottleneck, 16 * width, rest, bias=False),
-            nn.BatchNorm1d(16 * width),
-            nn.ReLU(inplace=True),
-            *_upward(width),
-        )
-        self.apply(initialise)
-
-    def encode(self, windows: Tensor) -> Tensor:
-        """The bottleneck's values, (n, bottleneck, 1)."""
-        latent: Tensor = self.encoder(windows.unsqueeze(1))
-        return latent
-
-    def decode(self, latent: Tensor) -> Tensor:
-        """The reconstructed windows before the tanh, (n, length)."""
-        windows: Tensor = self.decoder(latent)
-        return windows.squeeze(1)
 
 
-class Discriminator(nn.Module):
-    """BeatGAN's D: G's encoder with one output; 703,488 parameters as published.
+@dataclass(frozen=True, slots=True, eq=False)
+class Networks:
+    """What a model consists of: what a beat looks like, when it comes, which class it is of."""
 
-    ``forward`` takes windows (n, length) in the generator's units and gives the logit of "real"
-    (n,) and the features before the last layer (n, 16 * width, length / 32), which the generator
-    has to match.
-    """
+    beat: Network
+    rhythm: Network | None = None
+    classes: Network | None = None
 
-    def __init__(self, length: int = 320, width: int = 32, amplitude: float = 1.0) -> None:
-        super().__init__()
-        self.amplitude = amplitude
-        self.features = nn.Sequential(*_downward(width))
-        self.classifier = nn.Conv1d(16 * width, 1, _rest(length), bias=False)
-        self.apply(initialise)
+    NAMES: ClassVar[tuple[str, ...]] = ("beat", "rhythm", "classes")
 
-    def forward(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """(logits, features) of ``windows``; the sigmoid is left to the loss, for accuracy."""
-        features: Tensor = self.features((windows / self.amplitude).unsqueeze(1))
-        return self.classifier(features).flatten(), features
+    @classmethod
+    def of(cls, tables: Mapping[str, Any]) -> "Networks":
+        """The networks stored as ``tables``, by name; raises ArtifactError on what is none."""
+        if unknown := [name for name in tables if name not in cls.NAMES]:
+            raise ArtifactError(f"networks: unknown part {unknown[0]!r}")
+        if "beat" not in tables:
+            raise ArtifactError("networks: missing 'beat'")
+        return cls(**{name: Network.of(table) for name, table in tables.items()})
 
+    def present(self) -> dict[str, Network]:
+        """Those that there are, by name."""
+        parts = {name: getattr(self, name) for name in self.NAMES}
+        return {name: part for name, part in parts.items() if part is not None}
 
-class Student(Autoencoder):
-    """A small autoencoder of matrix products only, which a CPU does far faster than convolutions.
+    @property
+    def label_free(self) -> int:
+        """Parameters that learn from normal beats alone."""
+        parts = self.present()
+        return sum(parts[name].parameters for name in ("beat", "rhythm") if name in parts)
 
-    length - hidden - middle - bottleneck - middle - hidden - length, with LeakyReLU between; none
-    at the bottleneck. ``LIMIT`` is the promise that distillation compresses: a twentieth of the
-    published G.
-    """
-
-    LIMIT: ClassVar[int] = 95_440
-
-    def __init__(
-        self,
-        length: int = 320,
-        hidden: int = 120,
-        middle: int = 60,
-        bottleneck: int = 8,
-        amplitude: float = 1.0,
-    ) -> None:
-        super().__init__(length, amplitude)
-        self.arguments = {
-            "length": length,
-            "hidden": hidden,
-            "middle": middle,
-            "bottleneck": bottleneck,
-            "amplitude": amplitude,
-        }
-        sizes = (length, hidden, middle, bottleneck)
-        self.encoder = _dense(sizes)
-        self.decoder = _dense(sizes[::-1])
-        self.apply(initialise)
-        if (count := parameter_count(self)) > self.LIMIT:
-            raise ValueError(f"a student has at most {self.LIMIT:,} parameters, this one {count:,}")
-
-    def encode(self, windows: Tensor) -> Tensor:
-        """The bottleneck's values, (n, bottleneck)."""
-        latent: Tensor = self.encoder(windows)
-        return latent
-
-    def decode(self, latent: Tensor) -> Tensor:
-        """The reconstructed windows before the tanh, (n, length)."""
-        windows: Tensor = self.decoder(latent)
-        return windows
+    @property
+    def parameters(self) -> int:
+        """Parameters in all."""
+        return sum(part.parameters for part in self.present().values())
 
 
-def parameter_count(module: nn.Module) -> int:
-    """How many trainable numbers ``module`` has."""
-    return sum(parameter.numel() for parameter in module.parameters())
+def _check_numbers(arguments: Mapping[str, Any]) -> None:
+    """Raise TypeError unless sizes are whole numbers, and the others numbers."""
+    for name, value in arguments.items():
+        if name in REAL:
+            if type(value) not in (int, float):
+                raise TypeError(f"{name}: expected a number, got {value!r}")
+        elif type(value) is not int or value < 0:
+            raise TypeError(f"{name}: expected a whole number, got {value!r}")
 
 
-def initialise(module: nn.Module) -> None:
-    """Give one layer its starting values, as published: for ``module.apply``.
-
-    Xavier-normal weights, zero biases, batch normalisation near the identity.
-    """
-    if isinstance(module, nn.Conv1d | nn.ConvTranspose1d | nn.Linear):
-        nn.init.xavier_normal_(module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.BatchNorm1d):
-        module.reset_running_stats()
-        nn.init.normal_(module.weight, 1.0, 0.02)
-        nn.init.zeros_(module.bias)
-
-
-def _rest(length: int) -> int:
-    """What the strided layers leave of a window: the length of the last kernel."""
-    if length < HALVINGS or length % HALVINGS:
-        raise ValueError(f"the window must be a multiple of {HALVINGS} samples, got {length}")
-    return length // HALVINGS
-
-
-def _downward(width: int) -> list[nn.Module]:
-    """The strided layers from one channel to 16 * width; the first without normalisation."""
-    layers: list[nn.Module] = [
-        nn.Conv1d(1, width, 4, 2, 1, bias=False),
-        nn.LeakyReLU(SLOPE, inplace=True),
-    ]
-    for doubling in range(STRIDES - 1):
-        narrow = width * 2**doubling
-        layers += [
-            nn.Conv1d(narrow, 2 * narrow, 4, 2, 1, bias=False),
-            nn.BatchNorm1d(2 * narrow),
-            nn.LeakyReLU(SLOPE, inplace=True),
-        ]
-    return layers
-
-
-def _upward(width: int) -> list[nn.Module]:
-    """The transposed layers from 16 * width channels back to one."""
-    layers: list[nn.Module] = []
-    for halving in reversed(range(STRIDES - 1)):
-        narrow = width * 2**halving
-        layers += [
-            nn.ConvTranspose1d(2 * narrow, narrow, 4, 2, 1, bias=False),
-            nn.BatchNorm1d(narrow),
-            nn.ReLU(inplace=True),
-        ]
-    return [*layers, nn.ConvTranspose1d(width, 1, 4, 2, 1, bias=False)]
-
-
-def _dense(sizes: Sequence[int]) -> nn.Sequential:
-    """Linear layers between these sizes, LeakyReLU between them."""
-    layers: list[nn.Module] = []
-    for before, after in pairwise(sizes):
-        layers += [nn.Linear(before, after), nn.LeakyReLU(SLOPE)]
-    return nn.Sequential(*layers[:-1])
+def _kind(value: Any) -> str:
+    return f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__

@@ -9,7 +9,6 @@ from itertools import zip_longest
 from typing import Any, Self
 
 import numpy as np
-import torch
 
 from beatgan.alarms.irregularity import Irregularity
 from beatgan.alarms.limits import AlarmLimits
@@ -98,9 +97,9 @@ class SelfTest:
         return alerts + policy.close(self.ecg.size)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values and a tensor, as stored in a model file."""
+        """Plain values and an array, as stored in a model file."""
         return {
-            "ecg": torch.from_numpy(self.ecg),
+            "ecg": self.ecg,
             "fs": self.fs,
             "scale": self.scale,
             "r_peaks": list(self.r_peaks),
@@ -114,7 +113,7 @@ class SelfTest:
         try:
             alerts = values["alerts"]
             return cls(
-                ecg=values["ecg"].numpy(),
+                ecg=_counts(values["ecg"]),
                 fs=float(values["fs"]),
                 scale=float(values["scale"]),
                 r_peaks=tuple(int(r_peak) for r_peak in values["r_peaks"]),
@@ -152,6 +151,12 @@ class SelfTest:
             for r_peak, wanted in zip(self.r_peaks, self.scores, strict=True)
         )
         return again / max(1, len(self.r_peaks))
+
+
+def _counts(ecg: Any) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+    if not isinstance(ecg, np.ndarray) or ecg.dtype != np.int16 or ecg.ndim != 1:
+        raise TypeError("ecg is no array of int16")
+    return ecg
 
 
 def _beat_difference(

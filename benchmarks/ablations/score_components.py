@@ -17,7 +17,8 @@ import typer
 from rich.progress import Progress
 
 from beatgan.model.calibration import Calibration
-from beatgan.model.inference import Network
+from beatgan.model.networks import Network
+from beatgan.model.torch_modules.conversion import network_of
 from beatgan.types import Doubles
 from beatgan_train.data.beat_set import BeatSet
 from beatgan_train.data.source import Mode, spec_of
@@ -38,7 +39,7 @@ def student(run: Path, fold: int) -> Network:
     sizes = {name: held["options"][name] for name in ("hidden", "middle", "bottleneck")}
     network = new_student(DistillationOptions(**sizes), spec_of(MODE))
     network.load_state_dict(held["best"])
-    return network.eval()
+    return network_of(network)
 
 
 def held_out_scores(beats: BeatSet, run: Path) -> tuple[BeatSet, dict[str, Doubles]]:

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.model.networks import Generator
+from beatgan.model.torch_modules.networks import Generator
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.frames import encode_frame
 from beatgan.protocol.messages import BeatMessage, Message, encode_json, encode_message

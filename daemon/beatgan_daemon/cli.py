@@ -1,6 +1,6 @@
 """The command line: parse, call, exit. What a command does is written elsewhere.
 
-Modules that load torch or compile are imported inside the commands that need them, so that
+Modules that compile are imported inside the commands that need them, so that
 `--help` and `replay` answer at once.
 """
 
@@ -155,7 +155,7 @@ def check(
     warnings = [] if known is None else list(known.warnings)
     warnings += preflight.require_endpoints(settings)
     warnings += _distrusted(settings, config)
-    loaded = load_model(settings.model.path, settings.model.device)
+    loaded = load_model(settings.model.path, settings.model.device, _print_warning)
     security = settings.security
     files = (settings.model.path, config, security.clients, security.servers)
     for text in (*warnings, *preflight.warnings(files)):
@@ -222,7 +222,7 @@ def score(
         from beatgan_daemon.playback.offline import score_recordings
         from beatgan_daemon.playback.output_file import writing
 
-    loaded = load_model(settings.model.path, settings.model.device)
+    loaded = load_model(settings.model.path, settings.model.device, _print_warning)
     recordings = map(opened, records)
     if lead is not None:
         recordings = map(partial(only, lead=lead), recordings)

@@ -1,16 +1,16 @@
 """From a model file to a model that has proved itself on its device. Knows nothing of streams."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from beatgan.coefficients import AlarmCoefficients
-from beatgan.device import resolve_device
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.model.artifact import load, self_test
+from beatgan.model.device import resolve_device
 from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
+from beatgan_daemon import log
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.regular_file import open_regular
 
@@ -27,16 +27,19 @@ class Loaded:
     device: str
 
 
-def load_model(path: Path, device: str) -> Loaded:
+def _log_warning(text: str) -> None:
+    log.get().warning("no GPU is used", why=text)
+
+
+def load_model(path: Path, device: str, warn: Callable[[str], None] = _log_warning) -> Loaded:
     """The model in ``path`` on ``device`` (``auto``, ``cpu``, ``cuda`` or ``cuda:N``).
 
-    Raises ArtifactError, naming the file, where it is missing, is no model or does not reproduce
-    its own scores here, and StartError where there is no such device.
+    ``warn`` is told why ``auto`` does not take a GPU that is there. Raises ArtifactError, naming
+    the file, where it is missing, is no model or does not reproduce its own scores here, and
+    StartError where there is no such device.
     """
-    # Batches are small: a second thread costs more in waiting than it brings in arithmetic.
-    torch.set_num_threads(1)
     try:
-        place = resolve_device(device)
+        place = resolve_device(device, warn)
     except UsageError as error:
         raise StartError(f"model.{error}") from None
     try:
@@ -54,5 +57,5 @@ def load_model(path: Path, device: str) -> Loaded:
         spec=artifact.spec,
         coefficients=artifact.coefficients,
         scorer=scorer,
-        device=str(place),
+        device=place,
     )

@@ -15,14 +15,16 @@ import pytest
 import torch
 from prometheus_client.parser import text_string_to_metric_families
 
-from beatgan.model.artifact import build, save
+from beatgan.model.artifact import build
 from beatgan.model.calibration import Calibration
-from beatgan.model.context_networks import BeatClassifier, Networks, RhythmDensity
-from beatgan.model.networks import Student
+from beatgan.model.torch_modules.context_networks import BeatClassifier, RhythmDensity
+from beatgan.model.torch_modules.conversion import networks_of
+from beatgan.model.torch_modules.networks import Student
 from beatgan.spec import PreprocessSpec
 from beatgan_daemon.clients.process import COMMAND, start_daemon
 from beatgan_daemon.clients.process import environment as environment_of
 from beatgan_train.training.coefficients import coefficients_of
+from beatgan_train.training.model_file import save
 
 COEFFICIENTS = coefficients_of("full")
 
@@ -87,7 +89,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cap=dict.fromkeys(weight, 1e3),
         threshold=1.0,
     )
-    networks = Networks(Student(), RhythmDensity(), BeatClassifier())
+    networks = networks_of(Student(), RhythmDensity(), BeatClassifier())
     path = tmp_path_factory.mktemp("model") / "tiny.pt"
     with path.open("wb") as file:
         save(

@@ -12,16 +12,17 @@ import pytest
 import torch
 import zmq
 
-from beatgan.model.artifact import build, save
+from beatgan.model.artifact import build
 from beatgan.model.calibration import Calibration
-from beatgan.model.context_networks import Networks
-from beatgan.model.networks import Student
 from beatgan.model.synthetic_ecg import synthetic_ecg
+from beatgan.model.torch_modules.conversion import networks_of
+from beatgan.model.torch_modules.networks import Student
 from beatgan.protocol.frames import encode_frame
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Chunk
 from beatgan_daemon.playback.replay import ReplaySocket
 from beatgan_train.training.coefficients import coefficients_of
+from beatgan_train.training.model_file import save
 
 COEFFICIENTS = coefficients_of("full")
 
@@ -60,10 +61,8 @@ def _model(path: Path, threshold: float) -> bytes:
         threshold=threshold,
     )
     with path.open("wb") as file:
-        save(
-            file,
-            build("student", PreprocessSpec(), Networks(Student()), calibration, COEFFICIENTS, {}),
-        )
+        networks = networks_of(Student())
+        save(file, build("student", PreprocessSpec(), networks, calibration, COEFFICIENTS, {}))
     return path.read_bytes()
 
 

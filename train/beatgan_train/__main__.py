@@ -9,6 +9,7 @@ EXTRA = (
     "sklearn",
     "wfdb",
     "edfio",
+    "torch",
 )  # what `train` brings; see pyproject.toml
 
 

@@ -14,24 +14,26 @@ import torch
 from beatgan.alarms.codes import AlarmCode
 from beatgan.errors import ArtifactError
 from beatgan.model.artifact import (
+    SECTIONS,
+    VERSION,
     Artifact,
     build,
-    leaf_digests,
     load,
-    network_of,
-    save,
     self_test,
 )
 from beatgan.model.calibration import Calibration
-from beatgan.model.context_networks import (
+from beatgan.model.networks import Network, Networks
+from beatgan.model.torch_modules.context_networks import (
     BeatClassifier,
     ContextAutoencoder,
-    Networks,
     RhythmDensity,
 )
-from beatgan.model.networks import Generator, Student
+from beatgan.model.torch_modules.conversion import module_of, networks_of
+from beatgan.model.torch_modules.networks import Generator, Student
 from beatgan.spec import PreprocessSpec
 from beatgan_train.training.coefficients import coefficients_of
+from beatgan_train.training.model_file import save
+from tests.support.model_files import dumped, forged
 
 COEFFICIENTS = coefficients_of("full")
 
@@ -52,7 +54,7 @@ def artifact() -> Artifact:
     return build(
         "student",
         PreprocessSpec(),
-        Networks(Student(amplitude=10.0)),
+        networks_of(Student(amplitude=10.0)),
         CALIBRATION,
         COEFFICIENTS,
         origin,
@@ -78,20 +80,7 @@ def altered(stored: bytes, tamper: Tamper, forge: bool = False) -> bytes:
     """The file with its content changed by ``tamper``; with ``forge`` the digests fit again."""
     content = torch.load(io.BytesIO(stored), weights_only=True)
     tamper(content)
-    if forge:
-        parts = (
-            "kind",
-            "spec",
-            "networks",
-            "calibration",
-            "coefficients",
-            "provenance",
-            "self_test",
-        )
-        content["digests"] = leaf_digests({part: content[part] for part in parts})
-    file = io.BytesIO()
-    torch.save(content, file)
-    return file.getvalue()
+    return forged(content, SECTIONS[VERSION]) if forge else dumped(content)
 
 
 def test_what_is_written_is_read(artifact: Artifact, stored: bytes) -> None:
@@ -102,7 +91,9 @@ def test_what_is_written_is_read(artifact: Artifact, stored: bytes) -> None:
     assert again.provenance == {"seed": 3, "options": {"rate": 0.1, "families": ["a", "b"]}}
     assert again.digest == artifact.digest
     windows = torch.randn(4, 320)
-    assert torch.equal(again.networks.beat(windows), artifact.networks.beat(windows))
+    assert torch.equal(
+        module_of(again.networks.beat)(windows), module_of(artifact.networks.beat)(windows)
+    )
     assert written(again) == stored
 
 
@@ -110,12 +101,15 @@ def test_a_teacher_is_stored_alike() -> None:
     torch.manual_seed(0)
     network = Generator(width=2, bottleneck=5)
     network(torch.randn(64, 320))  # moves the running statistics, which must travel too
-    teacher = build("teacher", PreprocessSpec(), Networks(network), CALIBRATION, COEFFICIENTS, {})
+    teacher = build(
+        "teacher", PreprocessSpec(), networks_of(network), CALIBRATION, COEFFICIENTS, {}
+    )
     again = read(written(teacher))
     self_test(again)
-    assert isinstance(again.networks.beat, Generator)
-    assert not again.networks.beat.training
-    assert torch.equal(again.networks.beat(torch.ones(1, 320)), network(torch.ones(1, 320)))
+    module = module_of(again.networks.beat)
+    assert isinstance(module, Generator)
+    assert not module.training
+    assert torch.equal(module(torch.ones(1, 320)), network.eval()(torch.ones(1, 320)))
 
 
 def test_the_self_test_scores_ectopic_beats_and_passes(stored: bytes) -> None:
@@ -201,7 +195,20 @@ FORGED: list[tuple[Tamper, str]] = [
     ),
     (put("spec", value=3), "spec: expected a table, got int"),
     (put("networks", "beat", "name", value="Transformer"), "networks: 'Transformer'"),
-    (put("networks", "beat", "arguments", "hidden", value=64), "networks: Error"),
+    (
+        put("networks", "beat", "arguments", "hidden", value=64),
+        r"networks: encoder\.0\.weight: expected float32 \(64, 320\), got float32 \(120, 320\)",
+    ),
+    (put("networks", "beat", "arguments", "hidden", value=120.0), "networks: hidden: expected a w"),
+    (put("networks", "beat", "arguments", "amplitude", value=0), "networks: amplitude must be pos"),
+    (drop("networks", "beat", "arguments", "middle"), "networks: .*middle"),
+    (drop("networks", "beat", "state", "decoder.4.bias"), r"networks: decoder\.4\.bias: missing"),
+    (
+        put("networks", "beat", "state", "decoder.4.bias", value=torch.zeros(320).double()),
+        r"networks: decoder\.4\.bias: expected float32 \(320,\), got float64 \(320,\)",
+    ),
+    (put("networks", "beat", "state", value=[1]), "networks: "),
+    (put("networks", "beat", value=3), "networks: "),
     (put("networks", "beat", "arguments", "depth", value=3), "networks: .*depth"),
     (
         put("calibration", "spread", "error", value=-1.0),
@@ -366,7 +373,7 @@ def test_parts_that_do_not_fit_are_not_built() -> None:
         build(
             "teacher",
             PreprocessSpec(),
-            Networks(Generator(length=64, width=1)),
+            networks_of(Generator(length=64, width=1)),
             CALIBRATION,
             COEFFICIENTS,
             {},
@@ -387,7 +394,7 @@ def weighing(*more: str) -> Calibration:
 
 def test_a_model_of_three_networks_is_stored_alike() -> None:
     torch.manual_seed(0)
-    networks = Networks(ContextAutoencoder(), RhythmDensity(), BeatClassifier())
+    networks = networks_of(ContextAutoencoder(), RhythmDensity(), BeatClassifier())
     calibration = weighing("rr_surprisal", "log_odds")
     made = build("student", PreprocessSpec(), networks, calibration, COEFFICIENTS, {})
     again = read(written(made))
@@ -409,37 +416,37 @@ SHORT = PreprocessSpec(before=91, after=229)
 UNFIT: list[tuple[PreprocessSpec, Networks, Calibration, str]] = [
     (
         PreprocessSpec(),
-        Networks(ContextAutoencoder(hidden=200)),
+        networks_of(ContextAutoencoder(hidden=200)),
         CALIBRATION,
         r"at most 95,440 parameters that learn without labels, this one \d+,\d+",
     ),
     (
         PreprocessSpec(),
-        Networks(Student(), classes=BeatClassifier(hidden=300)),
+        networks_of(Student(), classes=BeatClassifier(hidden=300)),
         weighing("log_odds"),
         r"at most 200,000 parameters in all",
     ),
     (
         PreprocessSpec(),
-        Networks(Student()),
+        networks_of(Student()),
         weighing("rr_surprisal"),
         "weighs rr_surprisal, which no network gives",
     ),
     (
         PreprocessSpec(),
-        Networks(Student()),
+        networks_of(Student()),
         weighing("log_odds"),
         "weighs log_odds, which no network gives",
     ),
     (
         PreprocessSpec(),
-        Networks(Student(), classes=BeatClassifier()),
+        networks_of(Student(), classes=BeatClassifier()),
         CALIBRATION,
         "does not weigh log_odds, which the classes give",
     ),
     (
         SHORT,
-        Networks(Student(), classes=BeatClassifier()),
+        networks_of(Student(), classes=BeatClassifier()),
         weighing("log_odds"),
         "windows are too short to tell classes by",
     ),
@@ -458,9 +465,9 @@ def test_networks_that_make_no_model_are_refused(
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_refused(part: str, value: float) -> None:
     """The score's bounds would make finite scores of them, and the self-test pass."""
-    networks = Networks(ContextAutoencoder(), RhythmDensity(), BeatClassifier())
-    for weights in networks.present()[part].parameters():
-        weights.data.fill_(value)
+    networks = networks_of(ContextAutoencoder(), RhythmDensity(), BeatClassifier())
+    for weights in networks.present()[part].state.values():
+        weights.fill(value)
     with pytest.raises(
         ArtifactError, match=rf"networks\.{part}\.state\..*: a weight is not finite"
     ):
@@ -476,13 +483,13 @@ def test_weights_that_are_no_numbers_are_refused(part: str, value: float) -> Non
 
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 def test_a_layer_without_weights_is_refused() -> None:
-    networks = Networks(ContextAutoencoder(context=0))
+    networks = networks_of(ContextAutoencoder(context=0))
     with pytest.raises(
         ArtifactError, match=r"^networks\.beat\.state\.template\.0\.weight: is empty"
     ):
         build("student", PreprocessSpec(), networks, CALIBRATION, COEFFICIENTS, {})
     with pytest.raises(ArtifactError, match=r"^networks: "):
-        network_of({"name": "BeatClassifier", "arguments": {"hidden": 0}, "state": {}})
+        Network.of({"name": "BeatClassifier", "arguments": {"hidden": 0}, "state": {}})
 
 
 def test_a_network_is_stored_only_as_what_it_can_be() -> None:
@@ -491,7 +498,7 @@ def test_a_network_is_stored_only_as_what_it_can_be() -> None:
         build(
             "student",
             PreprocessSpec(),
-            Networks(Student(), rhythm),
+            networks_of(Student(), rhythm),
             CALIBRATION,
             COEFFICIENTS,
             {},

@@ -14,6 +14,7 @@ from scipy import stats
 
 from beatgan.beat_classes import CLASSES
 from beatgan.model import features
+from beatgan.model.bounded import BOUND, bounded
 from beatgan.model.compiled_networks import (
     LEAST_TAIL,
     CompiledClassifier,
@@ -21,8 +22,13 @@ from beatgan.model.compiled_networks import (
     CompiledRhythmDensity,
     probabilities,
 )
-from beatgan.model.context_networks import BeatClassifier, ContextAutoencoder, RhythmDensity
-from beatgan.model.inference import BOUND, bounded, run
+from beatgan.model.torch_modules.context_networks import (
+    BeatClassifier,
+    ContextAutoencoder,
+    RhythmDensity,
+)
+from beatgan.model.torch_modules.conversion import network_of
+from beatgan.model.torch_modules.forward import run
 from beatgan.types import RHYTHM_INTERVALS, RHYTHM_SIZE, Floats
 
 torch.manual_seed(0)
@@ -42,11 +48,11 @@ TIMING = features.timings(RHYTHM, [0.1] * 150)
 WITH_NEXT = features.with_next(TIMING, [800.0] * 150)
 SHAPES = random(150, features.SHAPE_SIZE)
 PASSES: dict[str, tuple[Callable[[Floats], Any], Floats]] = {
-    "autoencoder": (CompiledContextAutoencoder(AUTOENCODER), ROWS),
-    "density": (CompiledRhythmDensity(DENSITY), RHYTHM),
-    "timing": (CompiledClassifier(CLASSIFIER).timing, TIMING),
-    "timing with next": (CompiledClassifier(CLASSIFIER).timing, WITH_NEXT),
-    "shape": (CompiledClassifier(CLASSIFIER).shape, SHAPES),
+    "autoencoder": (CompiledContextAutoencoder(network_of(AUTOENCODER)), ROWS),
+    "density": (CompiledRhythmDensity(network_of(DENSITY)), RHYTHM),
+    "timing": (CompiledClassifier(network_of(CLASSIFIER)).timing, TIMING),
+    "timing with next": (CompiledClassifier(network_of(CLASSIFIER)).timing, WITH_NEXT),
+    "shape": (CompiledClassifier(network_of(CLASSIFIER)).shape, SHAPES),
     "probabilities": (lambda rows: probabilities(rows)[0], random(150, len(CLASSES))),
     "log odds": (lambda rows: probabilities(rows)[1], random(150, len(CLASSES))),
 }
@@ -94,13 +100,13 @@ def test_a_surprisal_is_the_mixtures_tail() -> None:
     own = features.own_interval(RHYTHM).astype(np.float64)[:, None]
     below = np.exp(log_weight) * stats.t.cdf(own, 4, location, np.exp(log_scale))
     wanted = -np.log(below.sum(axis=1))
-    assert np.abs(CompiledRhythmDensity(DENSITY)(RHYTHM) - wanted).max() < 1e-5
+    assert np.abs(CompiledRhythmDensity(network_of(DENSITY))(RHYTHM) - wanted).max() < 1e-5
 
 
 def test_a_tail_that_is_nothing_has_a_finite_logarithm() -> None:
     early, late = RHYTHM[:1].copy(), RHYTHM[:1].copy()
     early[:, RHYTHM_INTERVALS - 1], late[:, RHYTHM_INTERVALS - 1] = -1e9, 1e9
-    density = CompiledRhythmDensity(DENSITY)
+    density = CompiledRhythmDensity(network_of(DENSITY))
     assert density(early)[0] == pytest.approx(-np.log(LEAST_TAIL))
     assert density(late)[0] == pytest.approx(0.0, abs=1e-9)
 
@@ -112,7 +118,7 @@ def test_logits_are_what_torch_gives(next_rr_ms: float) -> None:
     with torch.inference_mode():
         tensors = map(torch.from_numpy, (rows, np.full(len(rows), known), SHAPES))
         wanted = CLASSIFIER(*tensors).numpy()
-    compiled = CompiledClassifier(CLASSIFIER)
+    compiled = CompiledClassifier(network_of(CLASSIFIER))
     timing = compiled.timing(rows if known else TIMING)
     assert np.abs(timing + compiled.shape(SHAPES) - wanted).max() < 1e-5
 
@@ -139,15 +145,17 @@ import json, torch
 import numpy as np
 from hashlib import sha256
 from beatgan.model.compiled_networks import *
-from beatgan.model.context_networks import *
+from beatgan.model.torch_modules.context_networks import *
+from beatgan.model.torch_modules.conversion import network_of
 
 rng = np.random.default_rng(0)  # not torch's, which may differ with the processor
 networks = [ContextAutoencoder(), RhythmDensity(), BeatClassifier()]
 for parameter in [each for network in networks for each in network.parameters()]:
     values = rng.standard_normal(tuple(parameter.shape)).astype("f4") / 10
     parameter.data = torch.from_numpy(values)
-classes = CompiledClassifier(networks[2])
-widths = {CompiledContextAutoencoder(networks[0]): 640, classes.timing: 35, classes.shape: 169}
+classes = CompiledClassifier(network_of(networks[2]))
+autoencoder = CompiledContextAutoencoder(network_of(networks[0]))
+widths = {autoencoder: 640, classes.timing: 35, classes.shape: 169}
 digest = sha256()
 for compiled, width in widths.items():
     digest.update(compiled(rng.standard_normal((70, width)).astype("f4")).tobytes())

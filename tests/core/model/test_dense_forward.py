@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 import torch
 
+from beatgan.model.bounded import BOUND, bounded
 from beatgan.model.compiled_networks import dense
 from beatgan.model.dense_forward import Dense, scaled_tanh
-from beatgan.model.inference import BOUND, bounded, forward, run
-from beatgan.model.networks import Autoencoder, Student
+from beatgan.model.inference import forward
+from beatgan.model.torch_modules.conversion import network_of
+from beatgan.model.torch_modules.forward import run
+from beatgan.model.torch_modules.networks import Autoencoder, Student
 from beatgan.types import Floats
 
 torch.manual_seed(0)
@@ -117,27 +120,28 @@ def test_any_layout_of_windows_is_read_and_none_is_written() -> None:
 def test_weights_are_those_of_the_call() -> None:
     torch.manual_seed(1)
     student = Student()
-    ready, before = forward(student, 320), run(student, WINDOWS)
+    ready, before = forward(network_of(student), 320), run(student, WINDOWS)
     with torch.no_grad():
         for parameter in student.parameters():
             parameter.mul_(1.5)
     assert not np.array_equal(run(student, WINDOWS), before)
     assert np.abs(run(student, WINDOWS) - by_torch(student, WINDOWS)).max() < 1e-5
     assert np.array_equal(ready(WINDOWS), before)  # a copy, not half of the one, half of the other
-    assert np.array_equal(forward(student, 320)(WINDOWS), run(student, WINDOWS))
+    assert np.array_equal(forward(network_of(student), 320)(WINDOWS), run(student, WINDOWS))
 
 
 def test_slopes_are_the_networks() -> None:
-    layers = torch.nn.Sequential(*STUDENT.encoder, *STUDENT.decoder)
-    assert dense(layers).slopes.tolist() == pytest.approx([0.2, 0.2, 1, 0.2, 0.2, 1])
+    network = network_of(STUDENT)
+    for part in ("encoder", "decoder"):
+        assert dense(network, part).slopes.tolist() == pytest.approx([0.2, 0.2, 1])
 
 
 HASHES = """
 import json, torch
 import numpy as np
 from hashlib import sha256
-from beatgan.model.networks import Generator, Student
-from beatgan.model.inference import run
+from beatgan.model.torch_modules.networks import Generator, Student
+from beatgan.model.torch_modules.forward import run
 
 def hashes(network, sizes):
     rng = np.random.default_rng(0)  # not torch's, which may differ with the processor

@@ -13,15 +13,16 @@ from msgspec.structs import replace
 
 from beatgan.errors import ArtifactError
 from beatgan.model.calibration import LOWEST, Calibration, shares
-from beatgan.model.context_networks import (
+from beatgan.model.model import Model
+from beatgan.model.networks import Networks
+from beatgan.model.revision import revisions
+from beatgan.model.torch_modules.context_networks import (
     BeatClassifier,
     ContextAutoencoder,
-    Networks,
     RhythmDensity,
 )
-from beatgan.model.model import Model
-from beatgan.model.networks import Autoencoder, Generator, Student
-from beatgan.model.revision import revisions
+from beatgan.model.torch_modules.conversion import networks_of
+from beatgan.model.torch_modules.networks import Autoencoder, Generator, Student
 from beatgan.spec import PreprocessSpec
 from beatgan.types import RHYTHM_SIZE, Beat, Floats, Quality, Score
 
@@ -45,7 +46,7 @@ def unusable() -> Beat:
 
 
 def model_of(network: Autoencoder) -> Model:
-    return Model(PreprocessSpec(), Networks(network), FULL)
+    return Model(PreprocessSpec(), networks_of(network), FULL)
 
 
 def weighing(*more: str) -> Calibration:
@@ -62,7 +63,7 @@ def weighing(*more: str) -> Calibration:
 
 def in_context(networks: Networks | None = None, threshold: float = FULL.threshold) -> Model:
     """A model of all three networks."""
-    networks = networks or Networks(ContextAutoencoder(), RhythmDensity(), BeatClassifier())
+    networks = networks or networks_of(ContextAutoencoder(), RhythmDensity(), BeatClassifier())
     calibration = weighing("rr_surprisal", "log_odds")
     return Model(PreprocessSpec(), networks, dataclasses.replace(calibration, threshold=threshold))
 
@@ -127,7 +128,7 @@ def test_a_batch_larger_than_a_block_is_scored_alike() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_scores_as_the_cpu_does() -> None:
     torch.manual_seed(0)
-    on_cuda = Model(PreprocessSpec(), Networks(Student(amplitude=10.0)), FULL, "cuda")
+    on_cuda = Model(PreprocessSpec(), networks_of(Student(amplitude=10.0)), FULL, "cuda")
     together = on_cuda.score(BEATS)
     assert all(same(a, on_cuda.score([a.beat])[0]) for a in together)
     for score, wanted in zip(together, ALONE[0], strict=True):
@@ -154,7 +155,7 @@ def test_a_score_is_the_weighted_sum_of_bounded_standardised_components() -> Non
 def test_without_a_patients_scale_the_reference_is_not_asked() -> None:
     spec = dataclasses.replace(PreprocessSpec(), scale="beat")
     torch.manual_seed(0)
-    model = Model(spec, Networks(Student()), FULL)
+    model = Model(spec, networks_of(Student()), FULL)
     plain, other = model.score([beat(WINDOWS[0]), beat(WINDOWS[0], template=WINDOWS[1])])
     assert plain.value == other.value
 
@@ -218,13 +219,14 @@ def test_a_perfect_component_cannot_hide_another_and_none_says_more_than_its_cap
     assert FULL.standardise("prematurity", values).max() == 3.0
 
 
-def test_the_networks_own_mode_is_eval() -> None:
+def test_a_network_is_asked_in_eval_mode_whatever_its_modules() -> None:
     network = Generator(width=2).train()
-    model = Model(PreprocessSpec(), Networks(network), FULL)
+    network(torch.randn(64, 320))  # moves the running statistics
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    model.score(BEATS)
-    assert not network.training
+    found = model_of(network).score(BEATS)
+    assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert all(map(same, found, model_of(network.eval()).score(BEATS)))
 
 
 def test_a_revision_knows_the_next_interval_and_depends_on_nothing_else() -> None:
@@ -269,7 +271,7 @@ def test_a_model_without_classes_revises_nothing() -> None:
 
 def test_another_models_score_is_not_revised() -> None:
     """Its value, its threshold and its logits are of that model: a mixture would mean nothing."""
-    networks = Networks(ContextAutoencoder(), RhythmDensity(), BeatClassifier())
+    networks = networks_of(ContextAutoencoder(), RhythmDensity(), BeatClassifier())
     model, restarted = in_context(networks), in_context(networks)
     scores = model.score(BEATS[:3])
     for other in (in_context(), in_context(networks, threshold=9.0)):

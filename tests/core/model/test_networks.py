@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from beatgan.model.networks import Autoencoder, Discriminator, Generator, Student, parameter_count
+from beatgan.model.torch_modules.networks import (
+    Autoencoder,
+    Discriminator,
+    Generator,
+    Student,
+    parameter_count,
+)
 
 NETWORKS = [Generator(width=4, amplitude=8.0), Student(amplitude=8.0)]
 

@@ -8,11 +8,11 @@ import torch
 from msgspec.structs import replace
 
 from beatgan.model.calibration import Calibration
-from beatgan.model.context_networks import Networks
 from beatgan.model.model import Model
-from beatgan.model.networks import Student
 from beatgan.model.revision import final_scores, revisable_until, revisions
 from beatgan.model.self_test import RecordedAlert, SelfTest
+from beatgan.model.torch_modules.conversion import networks_of
+from beatgan.model.torch_modules.networks import Student
 from beatgan.spec import PreprocessSpec
 from beatgan.types import EMPTY, Beat, Quality, Score
 from beatgan_train.training.coefficients import coefficients_of
@@ -97,7 +97,7 @@ class Pausing(Model):
 def model(kind: type[Model]) -> Model:
     torch.manual_seed(0)
     calibration = Calibration({"error": 0.0}, {"error": 1.0}, {"error": 1.0}, {"error": 1e3}, 9.0)
-    return kind(PreprocessSpec(), Networks(Student(amplitude=8.0)), calibration)
+    return kind(PreprocessSpec(), networks_of(Student(amplitude=8.0)), calibration)
 
 
 def split(

@@ -10,9 +10,10 @@ import torch
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.frontend import Frontend
 from beatgan.model.calibration import Calibration
-from beatgan.model.context_networks import ContextAutoencoder, Networks
 from beatgan.model.model import Model
-from beatgan.model.networks import Student
+from beatgan.model.torch_modules.context_networks import ContextAutoencoder
+from beatgan.model.torch_modules.conversion import networks_of
+from beatgan.model.torch_modules.networks import Student
 from beatgan.protocol.messages import AlertMessage, encode_json
 from beatgan.records import Recording
 from beatgan.spec import PreprocessSpec
@@ -30,7 +31,7 @@ CALIBRATION = Calibration(
 def alert(samples: Floats, network: Student | ContextAutoencoder) -> dict[str, Any]:
     """The first alert on anomalous beats, as published."""
     torch.manual_seed(0)
-    model = Model(PreprocessSpec(), Networks(network), CALIBRATION)
+    model = Model(PreprocessSpec(), networks_of(network), CALIBRATION)
     source = [Recording("bed", 360.0, ("II",), samples)]
     found = score_recordings(source, PreprocessSpec(), coefficients_of("full"), model, LIMITS)
     alerts = (each for each in found if isinstance(each, AlertMessage))

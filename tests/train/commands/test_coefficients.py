@@ -12,8 +12,8 @@ from beatgan.coefficients import GROUPS
 from beatgan.errors import RecordError
 from beatgan.model.artifact import build
 from beatgan.model.calibration import Calibration
-from beatgan.model.context_networks import Networks
-from beatgan.model.networks import Student
+from beatgan.model.torch_modules.conversion import networks_of
+from beatgan.model.torch_modules.networks import Student
 from beatgan.spec import PreprocessSpec
 from beatgan_train.commands import coefficients as command
 from beatgan_train.training.coefficients import (
@@ -36,7 +36,7 @@ def model(tmp_path: Path) -> Path:
     ones = dict.fromkeys(location, 1.0)
     calibration = Calibration(location, ones, ones, ones, 1.0)
     file = tmp_path / "model.pt"
-    networks = Networks(Student())
+    networks = networks_of(Student())
     write(build("student", PreprocessSpec(), networks, calibration, PRESENT, {}), file)
     return file
 

@@ -13,8 +13,9 @@ from rich.console import Console
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.model import artifact, features
 from beatgan.model.calibration import LABELLED, Calibration
-from beatgan.model.context_networks import ContextAutoencoder, Networks
-from beatgan.model.networks import Generator
+from beatgan.model.torch_modules.context_networks import ContextAutoencoder
+from beatgan.model.torch_modules.conversion import networks_of
+from beatgan.model.torch_modules.networks import Generator
 from beatgan.spec import PreprocessSpec
 from beatgan_train.commands import context
 from beatgan_train.commands.context import make_context, open_student
@@ -60,7 +61,7 @@ def student(path: Path) -> Path:
         dict.fromkeys(names, 0.0), dict.fromkeys(names, 1.0), dict.fromkeys(names, 1.0),
         dict.fromkeys(names, 3.0), 1.0,
     )  # fmt: skip
-    networks = Networks(ContextAutoencoder())
+    networks = networks_of(ContextAutoencoder())
     spec, coefficients = PreprocessSpec(), coefficients_of("full")
     write(artifact.build("student", spec, networks, calibration, coefficients, MADE), path)
     return path
@@ -165,7 +166,7 @@ def without(calibration: Calibration, name: str) -> Calibration:
 
 UNFIT: list[tuple[Callable[[artifact.Artifact], artifact.Artifact], str]] = [
     (
-        lambda made: replace(made, kind="teacher", networks=Networks(Generator(width=1))),
+        lambda made: replace(made, kind="teacher", networks=networks_of(Generator(width=1))),
         "is a teacher, not a student",
     ),
     (
@@ -173,7 +174,7 @@ UNFIT: list[tuple[Callable[[artifact.Artifact], artifact.Artifact], str]] = [
         "its calibration lacks prematurity",
     ),
     (
-        lambda made: replace(made, networks=Networks(ContextAutoencoder(hidden=80))),
+        lambda made: replace(made, networks=networks_of(ContextAutoencoder(hidden=80))),
         "with networks of timing and class: .* at most 95,440 parameters that learn without",
     ),
 ]

@@ -19,8 +19,8 @@ from rich.console import Console
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.model import artifact
 from beatgan.model.calibration import Calibration
-from beatgan.model.context_networks import Networks
-from beatgan.model.networks import Student
+from beatgan.model.torch_modules.conversion import networks_of
+from beatgan.model.torch_modules.networks import Student
 from beatgan.spec import PreprocessSpec
 from beatgan.types import RHYTHM_SIZE
 from beatgan_train.commands import evaluate
@@ -38,7 +38,7 @@ from beatgan_train.evaluation.score_file import read_scores
 from beatgan_train.report.model_card import fill_in, write_card
 from beatgan_train.report.tables import remarks
 from beatgan_train.training.coefficients import coefficients_of
-from beatgan_train.training.model_file import read
+from beatgan_train.training.model_file import read, save
 from tests.train.conftest import write_patient
 
 COEFFICIENTS = coefficients_of("full")
@@ -75,13 +75,13 @@ def write_model(path: Path, provenance: dict[str, Any], seed: int = 0) -> Path:
     built = artifact.build(
         "student",
         PreprocessSpec(),
-        Networks(Student(amplitude=8.0)),
+        networks_of(Student(amplitude=8.0)),
         calibration,
         COEFFICIENTS,
         provenance,
     )
     with path.open("wb") as file:
-        artifact.save(file, built)
+        save(file, built)
     return path
 
 

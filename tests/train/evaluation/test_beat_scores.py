@@ -8,9 +8,9 @@ import torch
 from msgspec.structs import replace
 
 from beatgan.model.calibration import Calibration
-from beatgan.model.context_networks import Networks
 from beatgan.model.model import Model
-from beatgan.model.networks import Student
+from beatgan.model.torch_modules.conversion import networks_of
+from beatgan.model.torch_modules.networks import Student
 from beatgan.spec import PreprocessSpec
 from beatgan.types import RHYTHM_SIZE, Score
 from beatgan_train.data.beat_set import BeatSet, Missed
@@ -44,7 +44,7 @@ def beats() -> BeatSet:
 def model(kind: type[Model]) -> Model:
     torch.manual_seed(0)
     calibration = Calibration({"error": 0.0}, {"error": 1.0}, {"error": 1.0}, {"error": 1e3}, 5.0)
-    return kind(PreprocessSpec(), Networks(Student(amplitude=8.0)), calibration)
+    return kind(PreprocessSpec(), networks_of(Student(amplitude=8.0)), calibration)
 
 
 def test_a_score_is_revised_by_the_next_row_of_the_record(beats: BeatSet) -> None:

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from beatgan.model.calibration import Calibration
-from beatgan.model.context_networks import Networks
 from beatgan.model.model import Model
-from beatgan.model.networks import Student
+from beatgan.model.torch_modules.conversion import networks_of
+from beatgan.model.torch_modules.networks import Student
 from beatgan.spec import PreprocessSpec
 from beatgan.types import RHYTHM_SIZE
 from beatgan_train.data.beat_set import BeatSet, Missed
@@ -42,7 +42,7 @@ def model() -> Model:
     calibration = Calibration(
         {"error": 0.0}, {"error": 1.0}, {"error": 1.0}, {"error": 1e3}, THRESHOLD
     )
-    return Model(PreprocessSpec(), Networks(Student(amplitude=8.0)), calibration)
+    return Model(PreprocessSpec(), networks_of(Student(amplitude=8.0)), calibration)
 
 
 def scored(choice: RankedBeats) -> Scored:

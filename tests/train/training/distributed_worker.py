@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from beatgan.errors import UsageError
-from beatgan.model.networks import Generator
+from beatgan.model.torch_modules.networks import Generator
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats, Ints
 from beatgan_train.training import gan

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from beatgan.errors import UsageError
-from beatgan.model.context_networks import Networks
 from beatgan.model.model import Model
-from beatgan.model.networks import Student
+from beatgan.model.torch_modules.conversion import network_of, networks_of
+from beatgan.model.torch_modules.networks import Student
 from beatgan_train.data.beat_set import load
 from beatgan_train.data.source import spec_of
 from beatgan_train.training.calibrate import calibrate, components
@@ -91,9 +91,9 @@ def test_what_is_calibrated_on_is_what_is_scored(toy_data: Path) -> None:
     spec, network = spec_of("full"), Student(amplitude=10.0).eval()
     beats = load(toy_data, ["101", "106"], spec, COEFFICIENTS)
     beats = beats.take(beats.usable)
-    calibration = calibrate(components(network, beats, spec), "full")
-    wanted = calibration.combine(components(network, beats, spec))
-    scores = Model(spec, Networks(network), calibration).score(
+    calibration = calibrate(components(network_of(network), beats, spec), "full")
+    wanted = calibration.combine(components(network_of(network), beats, spec))
+    scores = Model(spec, networks_of(network), calibration).score(
         [beats.beat(i) for i in range(len(beats))]
     )
     assert [score.value for score in scores] == wanted.tolist()

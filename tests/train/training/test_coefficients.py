@@ -12,9 +12,9 @@ from beatgan.coefficients import AtrialFibrillationCoefficients
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.model.artifact import VERSION, build
 from beatgan.model.calibration import Calibration
-from beatgan.model.context_networks import Networks
-from beatgan.model.networks import Student
 from beatgan.model.synthetic_ecg import synthetic_ecg
+from beatgan.model.torch_modules.conversion import networks_of
+from beatgan.model.torch_modules.networks import Student
 from beatgan.records import Recording
 from beatgan.spec import PreprocessSpec
 from beatgan_train.data.beat_set import beats_of
@@ -174,7 +174,7 @@ def test_a_model_is_given_other_coefficients_from_a_file(tmp_path: Path) -> None
     location = {"error": 0.0, "distance": 0.0}
     ones = dict.fromkeys(location, 1.0)
     calibration = Calibration(location, ones, ones, ones, 1.0)
-    write(build("student", SPEC, Networks(Student()), calibration, PRESENT, {}), old)
+    write(build("student", SPEC, networks_of(Student()), calibration, PRESENT, {}), old)
     changed = replace(PRESENT, vf=replace(PRESENT.vf, leakage=-10.0))
     file = tmp_path / "coefficients.json"
     file.write_text(json.dumps(changed.to_dict()))

@@ -12,8 +12,8 @@ from beatgan.errors import UsageError
 from beatgan.model.artifact import Artifact, build
 from beatgan.model.artifact import load as load_artifact
 from beatgan.model.calibration import Calibration
-from beatgan.model.context_networks import Networks
-from beatgan.model.networks import Generator, Student
+from beatgan.model.torch_modules.conversion import module_of, network_of, networks_of
+from beatgan.model.torch_modules.networks import Generator, Student
 from beatgan.spec import PreprocessSpec
 from beatgan_train.commands.student import FoldResult, common_source, pseudo_anomaly_auc, unseen
 from beatgan_train.data.beat_set import load
@@ -38,7 +38,12 @@ def teacher(source: Source = SOURCE, **changes: Any) -> Artifact:
     made = {name: value for name, value in made.items() if name not in changes}
     torch.manual_seed(0)
     return build(
-        "teacher", spec, Networks(Generator(width=1, bottleneck=2)), CALIBRATION, COEFFICIENTS, made
+        "teacher",
+        spec,
+        networks_of(Generator(width=1, bottleneck=2)),
+        CALIBRATION,
+        COEFFICIENTS,
+        made,
     )
 
 
@@ -91,7 +96,8 @@ def results(toy_data: Path) -> list[FoldResult]:
         torch.manual_seed(fold)
         training_set = make_training_set(LoadedBeats(beats), "full", "interpatient", fold)
         student = Student(amplitude=amplitude(spec_of("full"))).eval()
-        made.append(FoldResult(student, Checkpoint({}), training_set.source, training_set.held_out))
+        network, source = network_of(student), training_set.source
+        made.append(FoldResult(network, Checkpoint({}), source, training_set.held_out))
     return made
 
 
@@ -125,7 +131,8 @@ def test_each_beat_is_judged_by_the_student_that_has_not_seen_it(
 
 def test_refusal_is_measured_for_student_and_teachers(results: list[FoldResult]) -> None:
     student = results[0]
-    assert isinstance(student.student, Student)
-    table = pseudo_anomaly_auc(student, Ensemble({"t": student.student}), seed=0)
+    module = module_of(student.student)
+    assert isinstance(module, Student)
+    table = pseudo_anomaly_auc(student, Ensemble({"t": module}), seed=0)
     assert all(row["student"] == row["teachers"] for row in table.values())
     assert table["flipped"]["student"] > 0.4

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from beatgan.errors import UsageError
-from beatgan.model.inference import one_thread
+from beatgan.model.torch_modules.forward import one_thread
 from beatgan_train import cli
 from beatgan_train.training import distributed
 from beatgan_train.training.loop import EpochMetrics
@@ -111,6 +111,7 @@ def test_a_gpu_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr("beatgan.model.device.driver_gpus", lambda: 2)
     second = torch.device("cuda:1")
     assert [distributed.local_device(name) for name in ("auto", "cuda")] == [second, second]
     assert chosen == [second, second]

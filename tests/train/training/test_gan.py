@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from beatgan.model.networks import initialise
+from beatgan.model.torch_modules.networks import initialise
 from beatgan.types import Floats
 from beatgan_train.training import gan
 from beatgan_train.training.gan import BeatGan, TeacherOptions, resolved

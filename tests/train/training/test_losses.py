@@ -9,7 +9,8 @@ import torch
 
 from beatgan.errors import UsageError
 from beatgan.model.model import Look
-from beatgan.model.networks import Autoencoder, Generator, Student
+from beatgan.model.torch_modules.conversion import network_of
+from beatgan.model.torch_modules.networks import Autoencoder, Generator, Student
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats
 from beatgan_train.data.source import Mode, spec_of
@@ -101,7 +102,7 @@ def test_a_student_in_context_learns_how_far_normal_beats_differ(teacher: Genera
     task = distillation(teacher, "full", reconstruction=1.0, epochs=150)
     for seed in range(300):
         task.step(ROWS, np.random.default_rng(seed))
-    found = Look(task.student.eval(), SPEC)(windows(64, 5), TEMPLATES[:64])
+    found = Look(network_of(task.student.eval()), SPEC)(windows(64, 5), TEMPLATES[:64])
     assert found.spread[:, 130:150].mean() > 2 * found.spread[:, :50].mean()  # at the R peak
 
 

@@ -9,13 +9,14 @@ import torch
 
 from beatgan.coefficients import GROUPS
 from beatgan.errors import ArtifactError
-from beatgan.model.artifact import SECTIONS, VERSION, build, leaf_digests, load, self_test
+from beatgan.model.artifact import SECTIONS, VERSION, build, load, self_test
 from beatgan.model.calibration import Calibration
-from beatgan.model.context_networks import Networks
-from beatgan.model.networks import Student
+from beatgan.model.torch_modules.conversion import networks_of
+from beatgan.model.torch_modules.networks import Student
 from beatgan.spec import FORMER_NAMES
 from beatgan_train.training.coefficients import coefficients_of
 from beatgan_train.training.model_file import FORMER, convert, read, write
+from tests.support.model_files import forged
 
 SHIPPED = Path(__file__).parents[3] / "models" / "student.pt"
 
@@ -25,7 +26,7 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of this format whose network a former format could hold."""
     shipped = read(SHIPPED)
     torch.manual_seed(0)
-    networks = Networks(Student(amplitude=10.0))
+    networks = networks_of(Student(amplitude=10.0))
     components = ("error", "distance", "prematurity")
     ones = dict.fromkeys(components, 1.0)
     calibration = Calibration(
@@ -57,9 +58,7 @@ def former(student: Path, path: Path, version: int, **self_test_changes: Any) ->
 
 def rewrite(content: dict[str, Any], path: Path) -> None:
     """The content of a model file at ``path``, with digests that fit."""
-    parts = SECTIONS[content["version"]]
-    content["digests"] = leaf_digests({part: content[part] for part in parts})
-    torch.save(content, path)
+    path.write_bytes(forged(content, SECTIONS[content["version"]]))
 
 
 @pytest.mark.parametrize("version", FORMER)

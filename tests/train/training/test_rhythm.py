@@ -5,6 +5,7 @@ import torch
 from scipy.stats import t as student_t
 
 from beatgan.model.compiled_networks import CompiledRhythmDensity
+from beatgan.model.torch_modules.conversion import network_of
 from beatgan.types import RHYTHM_INTERVALS, RHYTHM_SIZE, Floats
 from beatgan_train.training.rhythm import RhythmOptions, RhythmTraining, log_density
 
@@ -50,7 +51,7 @@ def test_an_interval_is_surprising_where_it_does_not_follow_from_those_before() 
     usual[0, OWN - 1] = usual[1, OWN] = -0.4  # short then long; long then short: both learnt
     premature = np.zeros((1, RHYTHM_SIZE), np.float32)
     premature[0, OWN - 1] = premature[0, OWN] = -0.4  # short and short again: never seen
-    density = CompiledRhythmDensity(network)
+    density = CompiledRhythmDensity(network_of(network))
     assert density(premature)[0] > density(usual).max() + 1
 
 

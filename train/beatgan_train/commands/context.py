@@ -15,7 +15,9 @@ import numpy as np
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.model import features
 from beatgan.model.artifact import Artifact, build, check_size
-from beatgan.model.context_networks import BeatClassifier, Networks, RhythmDensity
+from beatgan.model.networks import Networks
+from beatgan.model.torch_modules.context_networks import BeatClassifier, RhythmDensity
+from beatgan.model.torch_modules.conversion import network_of
 from beatgan.types import Bools, Doubles
 from beatgan_train.commands.teacher import TrainingPaths
 from beatgan_train.data.development import DATABASES, DevelopmentSet, load
@@ -102,7 +104,8 @@ def open_student(path: Path) -> Artifact:
     if missing := {*WEIGHTS["full"]} - {*artifact.calibration.location}:
         raise ArtifactError(f"{path}: its calibration lacks {', '.join(sorted(missing))}")
     try:
-        check_size(Networks(artifact.networks.beat, RhythmDensity(), BeatClassifier()))
+        heads = network_of(RhythmDensity()), network_of(BeatClassifier())
+        check_size(Networks(artifact.networks.beat, *heads))
     except ArtifactError as error:
         raise ArtifactError(f"{path}: with networks of timing and class: {error}") from None
     return artifact

@@ -14,10 +14,10 @@ import numpy as np
 
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.model.artifact import Artifact, build
-from beatgan.model.context_networks import Networks
-from beatgan.model.inference import Network
 from beatgan.model.model import Look, log_mean
-from beatgan.model.networks import Autoencoder
+from beatgan.model.networks import Network, Networks
+from beatgan.model.torch_modules.conversion import autoencoder_of, network_of
+from beatgan.model.torch_modules.networks import Autoencoder
 from beatgan.types import Doubles, Floats
 from beatgan_train.commands.teacher import TrainingPaths
 from beatgan_train.data.beat_set import BeatSet, join
@@ -61,7 +61,7 @@ class DistillationData:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldResult:
-    """A distilled student, in eval mode, and the normal beats that it has not seen."""
+    """A distilled student, and the normal beats that it has not seen."""
 
     student: Network
     checkpoint: Checkpoint
@@ -170,7 +170,7 @@ def ensemble_of(teachers: Iterable[Artifact]) -> Ensemble:
     """The teachers' networks; ArtifactError if one is no autoencoder of windows alone."""
     networks: dict[str, Autoencoder] = {}
     for teacher in teachers:
-        if not isinstance(network := teacher.networks.beat, Autoencoder):
+        if not isinstance(network := autoencoder_of(teacher.networks.beat), Autoencoder):
             raise ArtifactError(f"{teacher.digest}: a {type(network).__name__} is no teacher")
         networks[teacher.digest] = network
     return Ensemble(networks)
@@ -254,7 +254,8 @@ def distil(
     recorded = {**asdict(options), "teachers": ensemble.digests}
     checkpoint = fit(task, options.epochs, batch, seed, run, recorded, paths.resume, terminal)
     student.load_state_dict(checkpoint.best)
-    return FoldResult(student.eval(), checkpoint, training_set.source, training_set.held_out)
+    network = network_of(student.eval())
+    return FoldResult(network, checkpoint, training_set.source, training_set.held_out)
 
 
 def _auc(anomalous: Doubles, normal: Doubles) -> float:

@@ -9,7 +9,8 @@ import torch
 
 from beatgan.errors import UsageError
 from beatgan.model.artifact import Artifact, build
-from beatgan.model.context_networks import Networks
+from beatgan.model.networks import Networks
+from beatgan.model.torch_modules.conversion import network_of
 from beatgan_train.data.source import Mode, Protocol, spec_of
 from beatgan_train.data.training_set import TrainingSet, amplitude, load_beats, make_training_set
 from beatgan_train.ec57.annotations import ANNOTATOR
@@ -72,7 +73,7 @@ def make_teacher(
         write(artifact, paths.out)
         draw_history(checkpoint.history, checkpoint.best_epoch, paths.run / "losses.png")
         examples = paths.run / "examples.png"
-        draw_examples(task.generator, training_set.held_out, spec, examples)
+        draw_examples(artifact.networks.beat, training_set.held_out, spec, examples)
     return artifact
 
 
@@ -82,9 +83,9 @@ def _finish(
     """The best epoch's generator, calibrated on beats that it was not fitted to."""
     generator, spec = task.generator, spec_of(training_set.source.mode)
     generator.load_state_dict(checkpoint.best)
-    generator.cpu().eval()
+    network = network_of(generator.eval())
     calibration = replace(
-        calibrate(components(generator, training_set.held_out, spec), training_set.source.mode),
+        calibrate(components(network, training_set.held_out, spec), training_set.source.mode),
         normal_sq_diff=normal_sq_diff(training_set.held_out, spec),
     )
     best = checkpoint.history[checkpoint.best_epoch - 1]
@@ -92,7 +93,7 @@ def _finish(
     return build(
         "teacher",
         spec,
-        Networks(generator),
+        Networks(network),
         calibration,
         coefficients_of(training_set.source.mode),
         origin,

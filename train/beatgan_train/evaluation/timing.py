@@ -11,12 +11,14 @@ from time import perf_counter
 import numpy as np
 
 from beatgan.model.artifact import Artifact
-from beatgan.model.compiled_networks import CompiledClassifier, CompiledRhythmDensity
-from beatgan.model.context_networks import ContextAutoencoder, Networks
+from beatgan.model.compiled_networks import CompiledClassifier, CompiledRhythmDensity, ForwardPass
 from beatgan.model.features import shapes, timings
-from beatgan.model.inference import ForwardPass, forward, one_thread
+from beatgan.model.inference import forward
 from beatgan.model.model import Model
-from beatgan.model.networks import Generator
+from beatgan.model.networks import Networks
+from beatgan.model.torch_modules.conversion import networks_of
+from beatgan.model.torch_modules.forward import one_thread
+from beatgan.model.torch_modules.networks import Generator
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Floats
 
@@ -39,7 +41,7 @@ def compare(artifact: Artifact, beats: Sequence[Beat]) -> list[Speed]:
 
     ``beats`` are usable ones, at least as many as the largest batch.
     """
-    published = Networks(Generator(artifact.spec.length))
+    published = networks_of(Generator(artifact.spec.length))
     with one_thread():
         return [
             _measure(f"this {artifact.kind}", artifact.networks, artifact, beats),
@@ -61,7 +63,7 @@ def _passes(
     """The forward passes that a beat on one lead needs, each with its rows of ``beats``."""
     windows = np.stack([beat.window for beat in beats])
     templates = np.stack([beat.template for beat in beats])
-    in_context = isinstance(networks.beat, ContextAutoencoder)
+    in_context = networks.beat.architecture == "ContextAutoencoder"
     rows = np.concatenate([windows, templates], axis=1) if in_context else windows
     found: list[tuple[ForwardPass, Floats]] = [(forward(networks.beat, rows.shape[1]), rows)]
     rhythm = np.stack([beat.rhythm for beat in beats])

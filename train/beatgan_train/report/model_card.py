@@ -5,11 +5,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from beatgan.errors import UsageError
 from beatgan.model.artifact import Artifact
-from beatgan.model.networks import parameter_count
+from beatgan.model.networks import Network
 from beatgan_train.data.development import MITDB
 from beatgan_train.data.mitdb import HARD
 from beatgan_train.evaluation.metrics import Row
@@ -144,11 +142,10 @@ def _summary(artifact: Artifact) -> str:
     )
 
 
-def _network(network: nn.Module) -> str:
+def _network(network: Network) -> str:
     """A line on one of the networks."""
-    arguments: Mapping[str, float] = vars(network)["arguments"]
-    layers = ", ".join(f"{name} {value:g}" for name, value in arguments.items())
-    return f"- {type(network).__name__}, {parameter_count(network):,} parameters ({layers})"
+    layers = ", ".join(f"{name} {value:g}" for name, value in network.arguments.items())
+    return f"- {network.architecture}, {network.parameters:,} parameters ({layers})"
 
 
 def _context(made: Mapping[str, Any] | None) -> str:

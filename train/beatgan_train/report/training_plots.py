@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from beatgan.model.inference import Network
 from beatgan.model.model import Look
+from beatgan.model.networks import Network
 from beatgan.spec import PreprocessSpec
 from beatgan_train.data.beat_set import BeatSet
 from beatgan_train.training.loop import EpochMetrics

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from beatgan.beat_classes import CLASSES
-from beatgan.model.context_networks import BeatClassifier, dense
 from beatgan.model.features import (
     SHAPE_SIZE,
     TIMING_SIZE,
@@ -23,6 +22,7 @@ from beatgan.model.features import (
     timings,
     with_next,
 )
+from beatgan.model.torch_modules.context_networks import BeatClassifier, dense
 from beatgan.spec import PreprocessSpec
 from beatgan.types import RHYTHM_INTERVALS, RHYTHM_SIZE, Bools, Doubles, Floats, Ints
 from beatgan_train.data.beat_set import BeatSet

@@ -11,8 +11,8 @@ import numpy as np
 
 from beatgan.errors import UsageError
 from beatgan.model.calibration import LABELLED, Calibration
-from beatgan.model.inference import Network
 from beatgan.model.model import Look
+from beatgan.model.networks import Network
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles
 from beatgan_train.data.beat_set import BeatSet
@@ -36,7 +36,7 @@ NARROWEST = 1e-3  # a spread; keeps constant components finite
 
 
 def components(network: Network, beats: BeatSet, spec: PreprocessSpec) -> dict[str, Doubles]:
-    """The components of the score of each of ``beats``, each (n,); ``network`` in eval mode."""
+    """The components of the score of each of ``beats``, each (n,)."""
     found = Look(network, spec)(beats.window, beats.reference)
     return {
         "error": found.log_error,

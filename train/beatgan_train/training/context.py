@@ -15,10 +15,11 @@ from beatgan.model.compiled_networks import (
     CompiledRhythmDensity,
     probabilities,
 )
-from beatgan.model.context_networks import BeatClassifier, RhythmDensity
 from beatgan.model.features import timings, with_next
 from beatgan.model.model import rr_surprisal, shape_logits
+from beatgan.model.networks import Network
 from beatgan.model.revision import REVISE_WITHIN_S
+from beatgan.model.torch_modules.conversion import network_of
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Bools, Doubles, Floats, Ints
 from beatgan_train.data.beat_set import BeatSet
@@ -80,10 +81,10 @@ class ContextOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heads:
-    """Trained networks of timing and class, in eval mode."""
+    """Trained networks of timing and class."""
 
-    rhythm: RhythmDensity
-    classes: BeatClassifier
+    rhythm: Network
+    classes: Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def train_heads(
     recorded = asdict(studying) | {"teachers": options.teachers}
     student = new_classifier(studying)
     run.fit("classes", ClassTraining(studying, student, rows, soft), recorded)
-    return Heads(rhythm, student.eval())
+    return Heads(rhythm, network_of(student))
 
 
 def class_rows_of(beats: BeatSet, rows: Ints, spec: PreprocessSpec) -> ClassRows:
@@ -199,7 +200,7 @@ def _subsets(development: DevelopmentSet, among: Bools) -> dict[str, Bools]:
 
 def _train_rhythm(
     development: DevelopmentSet, among: Bools, options: ContextOptions, run: Run
-) -> RhythmDensity:
+) -> Network:
     beats, teachers = development.beats, []
     usable = beats.normal & ~np.isnan(beats.rr_ms)
     if options.alpha:
@@ -212,7 +213,7 @@ def _train_rhythm(
     studying = options.of_rhythm(RhythmOptions.hidden, options.seed)
     task = RhythmTraining(studying, beats.rhythm[usable & among], teachers)
     run.fit("rhythm", task, asdict(studying) | {"teachers": options.teachers})
-    return task.network.eval()
+    return network_of(task.network)
 
 
 def names_of(beats: BeatSet, among: Bools) -> Sequence[str]:

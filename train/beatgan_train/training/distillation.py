@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from beatgan.errors import UsageError
-from beatgan.model import inference
+from beatgan.model.architectures import LABEL_FREE_LIMIT
 from beatgan.model.calibration import Calibration
-from beatgan.model.context_networks import LABEL_FREE_LIMIT, ContextAutoencoder
-from beatgan.model.inference import Network
 from beatgan.model.model import Look, log_mean, squared_error
-from beatgan.model.networks import Autoencoder, Student, parameter_count
+from beatgan.model.torch_modules.context_networks import ContextAutoencoder
+from beatgan.model.torch_modules.conversion import AutoencoderModule, network_of
+from beatgan.model.torch_modules.forward import run
+from beatgan.model.torch_modules.networks import Autoencoder, Student, parameter_count
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles, Floats, Ints
 from beatgan_train.data.source import Mode
@@ -112,7 +113,7 @@ class Ensemble:
 
         They do not see the ``templates`` (n, length), which a student may.
         """
-        expected = [inference.run(network, windows) for network in self._networks]
+        expected = [run(network, windows) for network in self._networks]
         errors = [log_mean(squared_error(windows, guess)[:, scored]) for guess in expected]
         return TeacherTargets(
             windows, templates, np.mean(expected, axis=0), np.mean(errors, axis=0)
@@ -144,7 +145,7 @@ class TeacherTargets:
         )
 
 
-def new_student(options: DistillationOptions, spec: PreprocessSpec) -> Network:
+def new_student(options: DistillationOptions, spec: PreprocessSpec) -> AutoencoderModule:
     """A student to begin with, of the kind that the spec's windows are for.
 
     One that sees the template, where windows are in the patient's units; ``options`` are
@@ -179,7 +180,7 @@ class Distillation:
 
     def __init__(
         self,
-        student: Network,
+        student: AutoencoderModule,
         options: DistillationOptions,
         normal: TeacherTargets,
         altered: TeacherTargets | None,
@@ -257,7 +258,7 @@ class Distillation:
 
     def validation_loss(self) -> float:
         """Mean log reconstruction error of the held-out normal beats, in eval mode."""
-        error = Look(self.student.eval(), self._spec)(*self._held_out).squared_error
+        error = Look(network_of(self.student.eval()), self._spec)(*self._held_out).squared_error
         return float(log_mean(error[:, self._spec.scored]).mean())
 
     def network_state(self) -> State:

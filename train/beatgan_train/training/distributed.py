@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, autograd, nn
 from torch import distributed as dist
 
-from beatgan.device import resolve_device
 from beatgan.errors import BeatganError, UsageError
+from beatgan.model.device import resolve_device
 
 TIMEOUT = timedelta(minutes=10)  # a process that is waited for so long is lost, and all end
 T = TypeVar("T")
@@ -59,13 +59,13 @@ def local_device(name: str) -> torch.device:
 
     Raises UsageError where there is none, or where all processes were given the same one.
     """
-    device = resolve_device(name)
+    device = torch.device(resolve_device(name))
     if not _launched() or device.type == "cpu":
         return device
     if device.index is not None and os.environ["LOCAL_WORLD_SIZE"] != "1":
         raise UsageError(f"device = {name!r}: torchrun gives each process a GPU; use cuda")
     if device.index is None:
-        device = resolve_device(f"cuda:{os.environ['LOCAL_RANK']}")
+        device = torch.device(resolve_device(f"cuda:{os.environ['LOCAL_RANK']}"))
     torch.cuda.set_device(device)
     return device
 

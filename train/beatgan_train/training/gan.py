@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from beatgan.model import inference
 from beatgan.model.model import log_mean, squared_error
-from beatgan.model.networks import Discriminator, Generator, initialise
+from beatgan.model.torch_modules.forward import run
+from beatgan.model.torch_modules.networks import Discriminator, Generator, initialise
 from beatgan.types import Floats, Ints
 from beatgan_train.training.augment import Augmentation
 from beatgan_train.training.batch_norm import distribute
@@ -105,7 +105,7 @@ class BeatGan:
     def validation_loss(self) -> float:
         """Mean log reconstruction error of the held-out normal beats, in eval mode."""
         self.generator.eval()
-        error = squared_error(self._held_out, inference.run(self.generator, self._held_out))
+        error = squared_error(self._held_out, run(self.generator, self._held_out))
         return float(log_mean(error[:, self._scored]).mean())
 
     def network_state(self) -> State:

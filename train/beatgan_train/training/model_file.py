@@ -3,15 +3,20 @@
 Files of other releases are brought to this one by `convert`.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+import numpy as np
+import torch
 
 from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError, BeatganError
 from beatgan.model.artifact import (
+    FORMAT,
     VERSION,
     Artifact,
     assemble,
@@ -19,14 +24,14 @@ from beatgan.model.artifact import (
     format_of,
     leaf_digests,
     load,
-    networks_of,
     read_sections,
-    save,
+    sections_of,
     short_digest,
     table_of,
 )
 from beatgan.model.calibration import Calibration
 from beatgan.model.model import Model
+from beatgan.model.networks import Networks
 from beatgan.model.self_test import SelfTest
 from beatgan.spec import PreprocessSpec
 from beatgan_train.atomic_write import atomic_write
@@ -53,6 +58,28 @@ def write(artifact: Artifact, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         save(file, artifact)
+
+
+def save(file: IO[bytes], artifact: Artifact) -> None:
+    """Write ``artifact``: one plain dictionary, with tensors, in torch's own container."""
+    sections = sections_of(artifact)
+    digests = leaf_digests(sections)
+    content = {"format": FORMAT, "version": VERSION, **_to_store(sections), "digests": digests}
+    torch.save(content, file)
+
+
+def _to_store(value: Any) -> Any:
+    """Plain values with equal texts as one object each, and arrays as tensors.
+
+    Pickle writes a text anew that is another object, so one model had several files.
+    """
+    if type(value) is dict:
+        return {_to_store(name): _to_store(each) for name, each in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_to_store(each) for each in value)
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value.copy())
+    return sys.intern(value) if type(value) is str else value
 
 
 def read(path: Path) -> Artifact:
@@ -124,7 +151,7 @@ def _of_this_format(sections: dict[str, Any], version: int) -> Artifact:
     return Artifact(
         sections["kind"],
         spec,
-        networks_of({"beat": table_of(sections, "network")}).eval(),
+        Networks.of({"beat": table_of(sections, "network")}),
         Calibration.from_dict(_renamed(sections, "calibration")),
         coefficients,
         table_of(sections, "provenance"),

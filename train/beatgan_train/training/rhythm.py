@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from beatgan.beats.rr import MAX_LOG_RATIO
-from beatgan.model.context_networks import RhythmDensity
 from beatgan.model.features import own_interval, past
+from beatgan.model.torch_modules.context_networks import RhythmDensity
 from beatgan.types import Floats, Ints
 from beatgan_train.training.distributed import averaged, optimise, share
 from beatgan_train.training.one_network import OneNetwork

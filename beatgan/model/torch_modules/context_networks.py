@@ -6,22 +6,24 @@ scores or files. Features are made outside of them: see `beatgan.model.features`
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from beatgan.beat_classes import CLASSES
+from beatgan.model.architectures import (
+    MAX_LOG_SCALE,
+    MAX_LOG_VARIANCE,
+    MIN_LOG_SCALE,
+    MIN_LOG_VARIANCE,
+    MIXED,
+    SLOPE,
+    check_amplitude,
+)
 from beatgan.model.features import PAST_SIZE, SHAPE_SIZE, TIMING_SIZE, TIMING_WITH_NEXT_SIZE
-from beatgan.model.networks import SLOPE, Autoencoder, Student, initialise, parameter_count
-
-LABEL_FREE_LIMIT = Student.LIMIT  # parameters that learn from normal beats
-LIMIT = 200_000  # parameters in all
-MIN_LOG_VARIANCE, MAX_LOG_VARIANCE = -8.0, 4.0
-MIN_LOG_SCALE, MAX_LOG_SCALE = -4.0, 1.0  # of an interval's logarithm: 2 % to 270 %
-MIXED = 3  # Student-t distributions that are mixed
+from beatgan.model.torch_modules.networks import initialise
 
 
 class ContextAutoencoder(nn.Module):
@@ -44,8 +46,7 @@ class ContextAutoencoder(nn.Module):
         amplitude: float = 10.0,
     ) -> None:
         super().__init__()
-        if not 0 < amplitude < float("inf"):
-            raise ValueError(f"amplitude must be positive and finite, got {amplitude}")
+        check_amplitude(amplitude)
         self.length, self.amplitude = length, amplitude
         self.arguments: dict[str, Any] = {
             "length": length,
@@ -121,45 +122,6 @@ class BeatClassifier(nn.Module):
         revised = self.timing_with_next(timing)
         logits: Tensor = torch.where(next_known[:, None], revised, first) + self.shape(shape)
         return logits
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Networks:
-    """What a model consists of: what a beat looks like, when it comes, which class it is of."""
-
-    beat: Autoencoder | ContextAutoencoder
-    rhythm: RhythmDensity | None = None
-    classes: BeatClassifier | None = None
-
-    NAMES: ClassVar[tuple[str, ...]] = ("beat", "rhythm", "classes")
-
-    def present(self) -> dict[str, nn.Module]:
-        """Those that there are, by name."""
-        parts = {name: getattr(self, name) for name in self.NAMES}
-        return {name: part for name, part in parts.items() if part is not None}
-
-    def eval(self) -> Self:
-        """The same, in eval mode."""
-        for part in self.present().values():
-            part.eval()
-        return self
-
-    def cpu(self) -> Self:
-        """The same, moved to the CPU."""
-        for part in self.present().values():
-            part.cpu()
-        return self
-
-    @property
-    def label_free(self) -> int:
-        """Parameters that learn from normal beats alone."""
-        parts = self.present()
-        return sum(parameter_count(parts[name]) for name in ("beat", "rhythm") if name in parts)
-
-    @property
-    def parameters(self) -> int:
-        """Parameters in all."""
-        return sum(parameter_count(part) for part in self.present().values())
 
 
 def dense(sizes: Sequence[int], before: float = 0.0, after: float = 0.0) -> nn.Sequential:
