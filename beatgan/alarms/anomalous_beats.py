@@ -9,8 +9,17 @@ from typing import ClassVar
 from msgspec import Struct, field
 
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput, BeatEpisode, FinalScore, InputKind
-from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.detector import (
+    ANOMALOUS_BEATS,
+    AlarmDetector,
+    AlarmEvent,
+    AlarmInput,
+    BeatEpisode,
+    FinalScore,
+    Watching,
+)
+from beatgan.alarms.memory import FinalNumbers
+from beatgan.jit import compiled
 from beatgan.types import Phase, Quality, Score
 
 CODE = AlarmCode.ANOMALOUS_BEATS
@@ -18,56 +27,85 @@ GOOD = Quality.GOOD  # looked up once: each beat is held against it
 
 
 class State(Struct):
-    """What it remembers: the latest scored beats, None for one that cannot begin an episode."""
+    """What it remembers.
+
+    ``recent``: the latest scored beats from the first on that may begin an episode, None for one
+    that may not; empty while one is under way.
+    """
 
     recent: list[Score | None] = field(default_factory=list)
     episode: BeatEpisode | None = None
 
 
-class AnomalousBeatsDetector:
+@compiled
+def take_final(b: FinalNumbers) -> bool:
+    """Whether the beat may begin an episode: beats of poor signal only prolong one."""
+    return b.good and b.value > b.threshold
+
+
+class AnomalousBeatsDetector(AlarmDetector[State]):
     """Begins with `anomalous_beats` of `among_beats`; ends after `clear_beats` normal ones."""
 
-    takes: ClassVar[frozenset[InputKind]] = frozenset({FinalScore})
+    __slots__ = ("_state",)
+    bit: ClassVar[int] = ANOMALOUS_BEATS
 
-    def __init__(self, limits: AlarmLimits, fs: float) -> None:
-        self.limits, self._fs = limits, fs
-        self.state = State()
+    def __init__(self, watch: Watching) -> None:
+        super().__init__(watch)
+        self._state = State()
 
-    def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
+    @property
+    def state(self) -> State:
         """See `AlarmDetector`."""
-        if not isinstance(event, FinalScore) or event.score.value is None:
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        if state.episode is not None:  # as an earlier version left it
+            state.recent = []
+        self._state = state
+        self.listen(state.episode is not None or any(state.recent))
+
+    def tell(self, event: AlarmInput) -> Sequence[AlarmEvent]:
+        """See `AlarmDetector`. While beats are remembered, it is asked about every one."""
+        if not isinstance(event, FinalScore) or (value := event.score.value) is None:
             return ()
-        score, recent, may_begin = event.score, self.state.recent, _may_begin(event.score)
+        score, anomalous = event.score, value > event.score.threshold
+        if self._state.episode is not None:
+            return self._go_on(self._state.episode, score, anomalous, event.known_at)
+        may_begin = anomalous and score.beat.quality is GOOD
+        recent = self._state.recent
         recent.append(score.with_own_arrays() if may_begin else None)
-        while len(recent) > self.limits.among_beats:
-            del recent[0]
-        if self.state.episode is None:
-            return self._begin(event.known_at) if may_begin else ()
-        return self._go_on(self.state.episode, score, event.known_at)
+        del recent[: -self.watch.limits.among_beats]
+        return self._begin(recent, event.known_at) if may_begin else self._wait(recent)
 
     def close(self, sample: int) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
-        episode, self.state.episode = self.state.episode, None
+        episode, self.state = self._state.episode, State()
         return () if episode is None else (episode.event(CODE, Phase.END, sample),)
 
-    def _begin(self, known_at: int) -> Sequence[AlarmEvent]:
-        found = [recent for recent in self.state.recent if recent is not None]
-        if len(found) < self.limits.anomalous_beats:
-            return ()
-        self.state.episode = BeatEpisode.begin(found, known_at)
-        return (self.state.episode.event(CODE, Phase.START, known_at),)
+    def _wait(self, recent: list[Score | None]) -> Sequence[AlarmEvent]:
+        """Nothing to remember where none of the latest beats may begin an episode."""
+        if not any(recent):
+            self.state = State()
+        return ()
 
-    def _go_on(self, episode: BeatEpisode, score: Score, known_at: int) -> Sequence[AlarmEvent]:
-        if score.anomalous:
+    def _begin(self, recent: list[Score | None], known_at: int) -> Sequence[AlarmEvent]:
+        self.listen(True)
+        found = [each for each in recent if each is not None]
+        if len(found) < self.watch.limits.anomalous_beats:
+            return ()
+        self._state = State(episode=(episode := BeatEpisode.begin(found, known_at)))
+        return (episode.event(CODE, Phase.START, known_at),)
+
+    def _go_on(
+        self, episode: BeatEpisode, score: Score, anomalous: bool, known_at: int
+    ) -> Sequence[AlarmEvent]:
+        limits = self.watch.limits
+        if anomalous:
             episode.add(score)
         else:
             episode.others += 1
-        if episode.others >= self.limits.clear_beats:
-            self.state = State()
-            return (episode.event(CODE, Phase.END, known_at),)
-        return episode.update(CODE, known_at, self.limits.update_s * self._fs)
-
-
-def _may_begin(score: Score) -> bool:
-    """Whether the beat may begin an episode: beats of poor signal only prolong one."""
-    return score.anomalous and score.beat.quality is GOOD
+            if episode.others >= limits.clear_beats:
+                self.state = State()
+                return (episode.event(CODE, Phase.END, known_at),)
+        return episode.update(CODE, known_at, limits.update_s * self.watch.fs)

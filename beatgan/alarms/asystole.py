@@ -10,15 +10,23 @@ follows: the first may be an artefact.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
+import numpy as np
 from msgspec import Struct
 
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput, InputKind, episode_event
+from beatgan.alarms.detector import (
+    ASYSTOLE,
+    AlarmEvent,
+    AlarmInput,
+    DetectorInNumbers,
+    episode_event,
+)
 from beatgan.alarms.facts import Facts
-from beatgan.alarms.limits import AlarmLimits
-from beatgan.types import Phase, RhythmStatus, Score
+from beatgan.alarms.memory import NONE, BeatNumbers, Layout, Limits, StatusNumbers
+from beatgan.jit import compiled
+from beatgan.types import Phase, RhythmStatus
 
 CODE = AlarmCode.ASYSTOLE
 VF_LOG_ODDS = 0.0  # above that it is no asystole
@@ -34,51 +42,65 @@ class State(Struct):
     returned: int | None = None  # the first beat after it, if there was one
 
 
-class AsystoleDetector:
+MEMORY = np.dtype([("had_beat", "?"), ("onset", "i8"), ("returned", "i8")], align=True)
+
+
+class Memory(Protocol):
+    """A record of dtype MEMORY: `State` in numbers."""
+
+    had_beat: bool
+    onset: int
+    returned: int
+
+
+@compiled
+def take_beat(m: Memory, limits: Limits, b: BeatNumbers) -> bool:
+    """Whether the episode under way ends with this beat."""
+    m.had_beat = True
+    return m.returned != NONE and b.sample >= m.returned + NEXT_S * limits.fs
+
+
+@compiled
+def take_status(m: Memory, limits: Limits, s: StatusNumbers) -> bool:
+    """Whether an episode begins. In one, beats may return, and cease again."""
+    limit = (limits.asystole_s + CONFIRMED_S) * limits.fs
+    paused = s.signal_ok and s.samples_since_beat >= limit
+    if m.onset == NONE:
+        return paused and m.had_beat and s.vf_log_odds <= VF_LOG_ODDS
+    last = s.sample - s.samples_since_beat
+    if paused:
+        m.returned = NONE
+    elif m.returned == NONE and last > m.onset:
+        m.returned = last
+    return False
+
+
+class AsystoleDetector(DetectorInNumbers[State]):
     """Begins `asystole_s` after the last beat and is dated back to it."""
 
-    takes: ClassVar[frozenset[InputKind]] = frozenset({Score, RhythmStatus})
+    __slots__ = ()
+    bit: ClassVar[int] = ASYSTOLE
+    part: ClassVar[str] = "asystole"
+    layout: ClassVar[Layout] = Layout(MEMORY, State)
 
-    def __init__(self, limits: AlarmLimits, fs: float) -> None:
-        self.limits, self._fs = limits, fs
-        self.state = State()
-
-    def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
+    def tell(self, event: AlarmInput) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
-        if isinstance(event, Score):
-            return self._beat(event)
-        if isinstance(event, RhythmStatus):
-            return self._status(event)
-        return ()
+        if not isinstance(event, RhythmStatus):
+            return self._end(self.state.returned, event.known_at)
+        state, last = self.state, event.sample - event.samples_since_beat
+        state.onset = last
+        self.state = state
+        lasted = Facts(duration_s=(event.known_at - last) / self.watch.fs)
+        return (episode_event(CODE, Phase.START, last, last, event.known_at, lasted),)
 
     def close(self, sample: int) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
-        return () if self.state.onset is None else (self._end(sample, sample),)
+        return self._end(sample, sample)
 
-    def _status(self, status: RhythmStatus) -> Sequence[AlarmEvent]:
-        state, last = self.state, status.sample - status.samples_since_beat
-        limit = (self.limits.asystole_s + CONFIRMED_S) * self._fs
-        paused = status.signal_ok and status.samples_since_beat >= limit
-        if state.onset is None:
-            if not (paused and state.had_beat and status.vf_log_odds <= VF_LOG_ODDS):
-                return ()
-            state.onset = last
-            lasted = Facts(duration_s=(status.known_at - last) / self._fs)
-            return (episode_event(CODE, Phase.START, last, last, status.known_at, lasted),)
-        if paused:
-            state.returned = None
-        elif state.returned is None and last > state.onset:
-            state.returned = last
-        return ()
-
-    def _beat(self, score: Score) -> Sequence[AlarmEvent]:
-        state, at = self.state, score.beat.sample
-        state.had_beat = True
-        if state.returned is None or at < state.returned + NEXT_S * self._fs:
+    def _end(self, at: int | None, known_at: int) -> Sequence[AlarmEvent]:
+        state = self.state
+        onset, state.onset, state.returned = state.onset, None, None
+        self.state = state
+        if onset is None or at is None:
             return ()
-        return (self._end(state.returned, score.known_at),)
-
-    def _end(self, at: int, known_at: int) -> AlarmEvent:
-        onset = at if self.state.onset is None else self.state.onset
-        self.state.onset = self.state.returned = None
-        return episode_event(CODE, Phase.END, onset, at, known_at)
+        return (episode_event(CODE, Phase.END, onset, at, known_at),)

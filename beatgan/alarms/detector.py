@@ -1,20 +1,29 @@
 """What an alarm detector is: a pure fold from scores, signal changes and statuses to events.
 
-One detector serves one stream and one family of alarms. ``policy.py`` numbers the episodes, holds
-some of them back and makes alerts.
+One detector serves one stream and one family of alarms. Compiled code takes every input into what
+the detectors remember (``watch.py``); of most there is nothing to tell, and no more happens.
+``policy.py`` numbers the episodes, holds some of them back and makes alerts.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from math import inf
 from statistics import median
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from msgspec import Struct, field
 
 from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.facts import NO_FACTS, Facts
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.memory import Layout
 from beatgan.types import Kind, Phase, Priority, RhythmStatus, Score, SignalChange
+
+StateT = TypeVar("StateT", bound=Struct)
+
+# One bit for each detector, in the order in which they are asked.
+ANOMALOUS_BEATS, TECHNICAL, ASYSTOLE, VENTRICULAR_FIBRILLATION, VENTRICULAR_RUN = 1, 2, 4, 8, 16
+HEART_RATE, PAUSE, ATRIAL_FIBRILLATION, VENTRICULAR_ECTOPY, IDIOVENTRICULAR = 32, 64, 128, 256, 512
 
 
 class FinalScore(Struct, frozen=True, eq=False, gc=False):
@@ -28,7 +37,6 @@ class FinalScore(Struct, frozen=True, eq=False, gc=False):
 
 
 AlarmInput = Score | FinalScore | SignalChange | RhythmStatus
-InputKind = type[Score] | type[FinalScore] | type[SignalChange] | type[RhythmStatus]
 
 
 class AlarmEvent(Struct, frozen=True, eq=False, gc=False):
@@ -64,25 +72,79 @@ class AlarmEvent(Struct, frozen=True, eq=False, gc=False):
         return f"{self.code}/{self.lead}" if self.kind is Kind.TECHNICAL else self.code
 
 
-class AlarmDetector(Protocol):
+class Watching(Protocol):
+    """What detectors of one stream share: see `beatgan.alarms.watch.Watch`."""
+
+    limits: AlarmLimits
+    fs: float
+    attentive: int  # bits of the detectors that are asked about every input of their kinds
+    memory: Any  # an array of one record: what is remembered in numbers
+
+    def take(self, event: AlarmInput) -> int:
+        """Take ``event`` into what is remembered; the bits of detectors that may tell something."""
+
+
+class AlarmDetector(ABC, Generic[StateT]):
     """Says when an alarm condition begins, has news and ends.
 
-    It is given inputs of the kinds that it ``takes`` alone: they come for every beat of every
-    stream, and most must cost next to nothing.
-
     Laws: the same inputs give the same events; ``state`` is all that it remembers, so that another
-    detector given it goes on where this one was; ``limits`` may be replaced at any time.
+    detector given it goes on where this one was; the limits may be replaced at any time.
     """
 
-    takes: ClassVar[frozenset[InputKind]]
-    state: Any  # a msgspec.Struct of each detector's own, which a checkpoint can encode
-    limits: AlarmLimits
+    __slots__ = ("watch",)
+    bit: ClassVar[int]
 
-    def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
-        """The events that this input gives rise to. Inputs come in the order they became known."""
+    def __init__(self, watch: Watching) -> None:
+        self.watch = watch
 
+    @property
+    @abstractmethod
+    def state(self) -> StateT:
+        """All that it remembers: a msgspec.Struct of its own, which a snapshot can encode."""
+
+    @state.setter
+    @abstractmethod
+    def state(self, state: StateT) -> None: ...
+
+    @abstractmethod
+    def tell(self, event: AlarmInput) -> Sequence[AlarmEvent]:
+        """The events that an input gives rise to, of which ``watch`` has said that it may.
+
+        Inputs come in the order they became known.
+        """
+
+    @abstractmethod
     def close(self, sample: int) -> Sequence[AlarmEvent]:
         """The stream ends at ``sample``, and so does every episode under way."""
+
+    def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
+        """The events that this input gives rise to, where no other detector shares the watch."""
+        return self.tell(event) if self.watch.take(event) & self.bit else ()
+
+    def listen(self, always: bool) -> None:
+        """Be asked about every input of one's kinds, or about those the watch finds."""
+        if always:
+            self.watch.attentive |= self.bit
+        else:
+            self.watch.attentive &= ~self.bit
+
+
+class DetectorInNumbers(AlarmDetector[StateT]):
+    """One whose whole state is a part of the watch's record."""
+
+    __slots__ = ()
+    part: ClassVar[str]
+    layout: ClassVar[Layout]  # of that part, and the state
+
+    @property
+    def state(self) -> StateT:
+        """See `AlarmDetector`. A copy: what is to be remembered has to be assigned."""
+        state: StateT = self.layout.recall(self.watch.memory[self.part].item())
+        return state
+
+    @state.setter
+    def state(self, state: StateT) -> None:
+        self.watch.memory[self.part][0] = self.layout.values(state)
 
 
 def episode_event(

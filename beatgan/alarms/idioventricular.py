@@ -14,17 +14,20 @@ from msgspec.structs import replace
 from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import (
     FADED_S,
+    IDIOVENTRICULAR,
+    AlarmDetector,
     AlarmEvent,
     AlarmInput,
     BeatEpisode,
     FinalScore,
-    InputKind,
+    Watching,
     is_over,
 )
 from beatgan.alarms.facts import Subtype
-from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.memory import FinalNumbers, Limits
 from beatgan.beat_classes import CLASSES, BeatClass
-from beatgan.types import Phase, Quality, RhythmStatus, Score, SignalChange
+from beatgan.jit import compiled
+from beatgan.types import Phase, Quality, Score
 
 CODE = AlarmCode.IDIOVENTRICULAR
 GOOD = Quality.GOOD  # looked up once: each beat is held against it
@@ -42,27 +45,45 @@ class State(Struct):
     latest: list[bool] = field(default_factory=list)  # which of the latest beats belong to it
 
 
-class IdioventricularDetector:
+@compiled
+def take_final(limits: Limits, b: FinalNumbers) -> bool:
+    """Whether a beat is ventricular, of good signal, and no faster than a run is slow."""
+    return b.good and b.ventricular > LIKELY and b.rr_ms * limits.vt_rate > 60_000
+
+
+class IdioventricularDetector(AlarmDetector[State]):
     """Begins with LEAST_BEATS ventricular beats slower than `vt_rate`."""
 
-    takes: ClassVar[frozenset[InputKind]] = frozenset({FinalScore, SignalChange, RhythmStatus})
+    __slots__ = ("_state",)
+    bit: ClassVar[int] = IDIOVENTRICULAR
 
-    def __init__(self, limits: AlarmLimits, fs: float) -> None:
-        self.limits, self._fs = limits, fs
-        self.state = State()
+    def __init__(self, watch: Watching) -> None:
+        super().__init__(watch)
+        self._state = State()
 
-    def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
+    @property
+    def state(self) -> State:
         """See `AlarmDetector`."""
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state = state
+        self.listen(bool(state.row) or state.episode is not None)
+
+    def tell(self, event: AlarmInput) -> Sequence[AlarmEvent]:
+        """See `AlarmDetector`. While beats are remembered, it is asked about every one."""
+        state = self._state
         if not isinstance(event, FinalScore):
-            episode = self.state.episode
+            episode = state.episode
             return () if episode is None else self._fade(episode, event.known_at)
-        belongs, state = self._belongs(event.score), self.state
+        belongs = self._belongs(event.score)
         if state.episode is not None:
             return self._follow(state.episode, event, belongs)
         if not belongs:
-            if state.row:
-                state.row = []
+            self.state = State()
             return ()
+        self.listen(True)
         state.row.append(event.score.with_own_arrays())
         if len(state.row) < LEAST_BEATS:
             return ()
@@ -72,32 +93,32 @@ class IdioventricularDetector:
 
     def close(self, sample: int) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
-        episode, self.state = self.state.episode, State()
+        episode, self.state = self._state.episode, State()
         return () if episode is None else (self._event(episode, Phase.END, sample),)
 
     def _fade(self, episode: BeatEpisode, known_at: int) -> Sequence[AlarmEvent]:
-        faded = known_at - episode.last > FADED_S * self._fs
+        faded = known_at - episode.last > FADED_S * self.watch.fs
         return self.close(known_at) if faded else ()
 
     def _belongs(self, score: Score) -> bool:
-        """Whether a beat is ventricular, of good signal, and no faster than a run is slow."""
+        """See `take_final`."""
         probabilities, rr_ms = score.probabilities, score.beat.rr_ms
         if probabilities is None or probabilities[VENTRICULAR] <= LIKELY:
             return False
-        slow = rr_ms is not None and rr_ms * self.limits.vt_rate > 60_000
+        slow = rr_ms is not None and rr_ms * self.watch.limits.vt_rate > 60_000
         return slow and score.beat.quality is GOOD
 
     def _follow(
         self, episode: BeatEpisode, event: FinalScore, belongs: bool
     ) -> Sequence[AlarmEvent]:
-        state, known_at = self.state, event.known_at
-        faded = event.score.beat.sample - episode.last > FADED_S * self._fs
+        state, known_at = self._state, event.known_at
+        faded = event.score.beat.sample - episode.last > FADED_S * self.watch.fs
         if is_over(state.latest, belongs) or faded:
             self.state = State()
             return (self._event(episode, Phase.END, known_at),)
         if belongs:
             episode.add(event.score)
-        updates = episode.update(CODE, known_at, self.limits.update_s * self._fs)
+        updates = episode.update(CODE, known_at, self.watch.limits.update_s * self.watch.fs)
         return [self._described(update, episode) for update in updates]
 
     def _event(self, episode: BeatEpisode, phase: Phase, known_at: int) -> AlarmEvent:

@@ -5,19 +5,26 @@ features are those of the field: sample entropy of RR intervals (Lake & Moorman 
 of their differences (Sarkar 2008), and the missing P wave.
 """
 
-from math import isnan, nan
-from operator import mul
-from typing import NamedTuple
+from math import isnan
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from msgspec import Struct, field
 
-from beatgan.beat_classes import CLASSES, BeatClass
+from beatgan.alarms.memory import (
+    UNKNOWN,
+    BeatNumbers,
+    Latest,
+    Layout,
+    append,
+    beat_numbers,
+    latest,
+)
 from beatgan.coefficients import AtrialFibrillationCoefficients
 from beatgan.errors import ArtifactError
 from beatgan.jit import compiled
 from beatgan.spec import PreprocessSpec
-from beatgan.types import Doubles, Floats, Quality, Score
+from beatgan.types import Doubles, Floats, Records, Score
 
 BEATS = 32  # the latest, of which features are made
 EVERY = 8  # beats of good signal from one row of features to the next
@@ -32,10 +39,6 @@ LARGE = 0.02  # s²: a larger product of two differences counts for no more
 P_WAVE = (90, 35)
 QRS = (20, 25)
 EDGE = 5  # samples at either end of the P wave's stretch, between which the baseline runs
-
-GOOD = Quality.GOOD  # looked up once: each beat is held against it
-NORMAL = CLASSES.index(BeatClass.NORMAL)
-VENTRICULAR, FUSION = CLASSES.index(BeatClass.VENTRICULAR), CLASSES.index(BeatClass.FUSION)
 
 
 class Features(NamedTuple):
@@ -59,6 +62,9 @@ class Features(NamedTuple):
     p_wave: float
 
 
+PlainFeatures = tuple[float, float, float, float, float, float, float]  # `Features` compiled
+
+
 class State(Struct):
     """What is remembered of the latest beats, `BEATS` of which count; NaN where unknown."""
 
@@ -68,16 +74,73 @@ class State(Struct):
     broken: bool = True  # whether the interval after the latest beat does not count
     due_in: int = EVERY  # beats of good signal until a row of features is due
 
-    def trim(self) -> None:
-        """Leave the beats that count."""
-        del self.samples[:-BEATS], self.rr_ms[:-BEATS], self.normal[:-BEATS]
+
+MEMORY = np.dtype(
+    [
+        ("samples", latest("i8", BEATS)),
+        ("rr_ms", latest("f8", BEATS)),
+        ("normal", latest("f8", BEATS)),
+        ("broken", "?"),
+        ("due_in", "i8"),
+    ],
+    align=True,
+)
+
+
+class Memory(Protocol):
+    """A record of dtype MEMORY: `State` in numbers."""
+
+    samples: Latest
+    rr_ms: Latest
+    normal: Latest
+    broken: bool
+    due_in: int
+
+
+def nothing() -> Any:
+    """An array of one record that remembers nothing."""
+    memory = np.zeros(1, MEMORY)
+    memory[0] = Layout(MEMORY, State).values(State())
+    return memory
+
+
+@compiled
+def forget(m: Memory) -> None:
+    """After so long without a beat that the rhythm is not known any more."""
+    m.samples.count = m.rr_ms.count = m.normal.count = 0
+    m.broken, m.due_in = True, EVERY
+
+
+@compiled
+def take_beat(m: Memory, b: BeatNumbers) -> bool:
+    """Whether a row of features is due.
+
+    Intervals next to a ventricular beat or to poor signal are left out.
+    """
+    append(m.samples, b.sample)
+    if np.isnan(b.normal) or not b.good:
+        m.broken = True
+        append(m.rr_ms, UNKNOWN)
+        append(m.normal, UNKNOWN)
+        return False
+    was_broken, m.broken = m.broken, b.ventricular + b.fusion > ECTOPIC
+    append(m.rr_ms, UNKNOWN if was_broken or m.broken else b.rr_ms)
+    append(m.normal, b.normal)
+    m.due_in -= 1
+    if m.due_in > 0:
+        return False
+    m.due_in = EVERY
+    return m.samples.count == BEATS
 
 
 class Irregularity:
     """Log odds of atrial fibrillation by a patient's latest beats, given one after another.
 
-    Remembers nothing itself. Raises ArtifactError where the spec's windows are too short for it.
+    Remembers nothing itself. ``r_peak``: where a window has its R peak; ``weights``: see `weighed`.
+    Raises ArtifactError where the spec's windows are too short for it.
     """
+
+    __slots__ = ("r_peak", "weights")
 
     def __init__(self, spec: PreprocessSpec, coefficients: AtrialFibrillationCoefficients) -> None:
         if spec.before < P_WAVE[0] or spec.after < QRS[1]:
@@ -85,58 +148,49 @@ class Irregularity:
                 f"spec: atrial fibrillation is recognised by {P_WAVE[0]} samples before the R peak "
                 f"and {QRS[1]} after it, a window has {spec.before} and {spec.after}"
             )
-        self._r_peak = spec.before
-        c = self._coefficients = coefficients
-        self._weights = (
-            c.sample_entropy, c.scatter, c.trend, c.recurrence, c.rr, c.normal_share, c.p_wave,
-        )  # fmt: skip
+        self.r_peak = spec.before
+        weights = [getattr(coefficients, name) for name in Features._fields]
+        self.weights: Doubles = np.array([*weights, coefficients.offset])
 
     def log_odds(self, found: Features) -> float:
         """Above 0 where the rhythm looks like atrial fibrillation."""
-        total: float = self._coefficients.offset + sum(map(mul, self._weights, found))
-        return total
+        return weighed(found, self.weights)
 
-    def push(self, state: State, score: Score) -> Features | None:
-        """Take a beat into ``state``; the features, if a row of them is due and possible.
-
-        Intervals next to a ventricular beat or to poor signal are left out. After so long without a
-        beat that the rhythm is not known any more, a new state is due. Most beats must cost next to
-        nothing.
-        """
-        beat, probabilities, was_broken = score.beat, score.probabilities, state.broken
-        state.samples.append(beat.sample)
-        if probabilities is None or beat.quality is not GOOD:
-            state.broken = True
-            state.rr_ms.append(nan)
-            state.normal.append(nan)
-            if len(state.samples) >= 2 * BEATS:
-                state.trim()
+    def push(self, memories: Records[Memory], score: Score) -> Features | None:
+        """Take a beat into an array of one record; the features, if a row is due and possible."""
+        if not _take(memories, BeatNumbers(*beat_numbers(score))):
             return None
-        rr_ms = beat.rr_ms
-        state.broken = probabilities[VENTRICULAR] + probabilities[FUSION] > ECTOPIC
-        state.rr_ms.append(nan if rr_ms is None or was_broken or state.broken else rr_ms)
-        state.normal.append(probabilities[NORMAL])
-        state.due_in -= 1
-        return self._row(state, beat.template) if state.due_in <= 0 else None
-
-    def _row(self, state: State, template: Floats) -> Features | None:
-        state.due_in = EVERY
-        state.trim()
-        if len(state.samples) < BEATS:
-            return None
-        rr_ms, normal = np.array(state.rr_ms), np.array(state.normal)
-        found = Features(*_measure(rr_ms, normal, template, self._r_peak))
+        found = Features(*_measure(memories, score.beat.template, self.r_peak))
         return None if isnan(found.sample_entropy) else found
 
 
 @compiled
-def _measure(
-    rr_ms: Doubles, normal: Doubles, template: Floats, r_peak: int
-) -> tuple[float, float, float, float, float, float, float]:
+def _take(memories: Records[Memory], b: BeatNumbers) -> bool:
+    return take_beat(memories[0], b)
+
+
+@compiled
+def _measure(memories: Records[Memory], template: Floats, r_peak: int) -> PlainFeatures:
+    return measure(memories[0], template, r_peak)
+
+
+@compiled
+def weighed(found: PlainFeatures, weights: Doubles) -> float:
+    """The log odds of `Features`, whose weights come first; the last one stands for itself."""
+    total = 0.0
+    for i in range(len(found)):
+        total += weights[i] * found[i]
+    log_odds: float = weights[-1] + total
+    return log_odds
+
+
+@compiled
+def measure(m: Memory, template: Floats, r_peak: int) -> PlainFeatures:
     """The `Features`, all but the last two NaN where too few intervals are known."""
-    entropy, scatter, trend, recurrence, middle = _irregularity(rr_ms / 1000)
+    entropy, scatter, trend, recurrence, middle = _irregularity(m.rr_ms.values / 1000)
     p_wave = _p_wave(template, r_peak)
-    return entropy, scatter, trend, recurrence, middle, float(np.nanmean(normal)), p_wave
+    normal = float(np.nanmean(m.normal.values))
+    return entropy, scatter, trend, recurrence, middle, normal, p_wave
 
 
 @compiled

@@ -9,19 +9,26 @@ of so short a time.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
+import numpy as np
 from msgspec import Struct
 
 from beatgan.alarms.asystole import CONFIRMED_S, VF_LOG_ODDS
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput, InputKind, episode_event
+from beatgan.alarms.detector import (
+    PAUSE,
+    AlarmEvent,
+    AlarmInput,
+    DetectorInNumbers,
+    episode_event,
+)
 from beatgan.alarms.facts import Facts
-from beatgan.alarms.limits import AlarmLimits
-from beatgan.types import Phase, Quality, RhythmStatus, Score
+from beatgan.alarms.memory import NONE, BeatNumbers, Layout, Limits, StatusNumbers
+from beatgan.jit import compiled
+from beatgan.types import Phase, Score
 
 CODE = AlarmCode.PAUSE
-GOOD = Quality.GOOD  # looked up once: each beat is held against it
 SAME_S = 0.15  # so near, what two leads say of one beat is the same
 UNKNOWN_S = 0.3  # of a pause, at its end: the beat that ends it may be found with the next status
 
@@ -34,53 +41,66 @@ class State(Struct):
     ruled_out: bool = False  # whether that is an asystole, or looks like VF
 
 
-class PauseDetector:
+MEMORY = np.dtype([("good", "?"), ("quiet", "i8"), ("ruled_out", "?")], align=True)
+
+
+class Memory(Protocol):
+    """A record of dtype MEMORY: `State` in numbers."""
+
+    good: bool
+    quiet: int
+    ruled_out: bool
+
+
+@compiled
+def take_beat(m: Memory, limits: Limits, b: BeatNumbers) -> bool:
+    """Whether a pause ends with this beat."""
+    was_good, m.good = m.good, b.good
+    if not (was_good and b.good and b.rr_ms >= 1000 * limits.pause_s):
+        return False
+    if m.quiet == NONE or m.ruled_out:
+        return False
+    return abs(m.quiet - _began(b.sample, b.rr_ms, limits.fs)) <= SAME_S * limits.fs
+
+
+@compiled
+def _began(r_peak: int, rr_ms: float, fs: float) -> int:
+    """The R peak before."""
+    return round(r_peak - rr_ms * fs / 1000)
+
+
+@compiled
+def take_status(m: Memory, limits: Limits, s: StatusNumbers) -> None:
+    """Whether a pause is under way, and what it is besides."""
+    lasted = s.samples_since_beat / limits.fs
+    if lasted < limits.pause_s - UNKNOWN_S:
+        return
+    last = s.sample - s.samples_since_beat
+    if last != m.quiet:
+        m.quiet, m.ruled_out = last, False
+    asystole = s.signal_ok and lasted >= limits.asystole_s + CONFIRMED_S
+    m.ruled_out = m.ruled_out or asystole or s.vf_log_odds > VF_LOG_ODDS
+
+
+class PauseDetector(DetectorInNumbers[State]):
     """An episode is over when it begins: it lasts from one beat to the next."""
 
-    takes: ClassVar[frozenset[InputKind]] = frozenset({Score, RhythmStatus})
+    __slots__ = ()
+    bit: ClassVar[int] = PAUSE
+    part: ClassVar[str] = "pause"
+    layout: ClassVar[Layout] = Layout(MEMORY, State)
 
-    def __init__(self, limits: AlarmLimits, fs: float) -> None:
-        self.limits, self._fs = limits, fs
-        self.state = State()
-
-    def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
+    def tell(self, event: AlarmInput) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
-        if isinstance(event, Score):
-            return self._beat(event)
-        if isinstance(event, RhythmStatus):
-            self._status(event)
-        return ()
+        if not isinstance(event, Score) or (rr_ms := event.beat.rr_ms) is None:
+            return ()
+        beat, facts = event.beat, Facts(duration_s=rr_ms / 1000)
+        began = _began(beat.sample, rr_ms, self.watch.fs)
+        return [
+            episode_event(CODE, phase, began, beat.sample, event.known_at, facts)
+            for phase in (Phase.START, Phase.END)
+        ]
 
     def close(self, _sample: int) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`: no episode is ever under way."""
         return ()
-
-    def _status(self, status: RhythmStatus) -> None:
-        state, limits, lasted = self.state, self.limits, status.samples_since_beat / self._fs
-        if lasted < limits.pause_s - UNKNOWN_S:
-            return
-        if (last := status.sample - status.samples_since_beat) != state.quiet:
-            state.quiet, state.ruled_out = last, False
-        asystole = status.signal_ok and lasted >= limits.asystole_s + CONFIRMED_S
-        state.ruled_out |= asystole or status.vf_log_odds > VF_LOG_ODDS
-
-    def _beat(self, score: Score) -> Sequence[AlarmEvent]:
-        beat, state = score.beat, self.state
-        rr_ms, was_good, state.good = beat.rr_ms, state.good, beat.quality is GOOD
-        if rr_ms is None or rr_ms < 1000 * self.limits.pause_s:
-            return ()
-        began = round(beat.sample - rr_ms * self._fs / 1000)
-        if not (was_good and state.good and self._seen(began)):
-            return ()
-        facts = Facts(duration_s=rr_ms / 1000)
-        return [
-            episode_event(CODE, phase, began, beat.sample, score.known_at, facts)
-            for phase in (Phase.START, Phase.END)
-        ]
-
-    def _seen(self, began: int) -> bool:
-        """Whether no lead had a beat since ``began``, and it is no other alarm."""
-        state = self.state
-        if state.quiet is None or state.ruled_out:
-            return False
-        return abs(state.quiet - began) <= SAME_S * self._fs

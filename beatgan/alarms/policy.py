@@ -6,7 +6,7 @@ stream.
 
 from collections.abc import Mapping
 from math import inf
-from typing import get_args
+from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import astuple, replace
@@ -29,6 +29,7 @@ from beatgan.alarms.irregularity import Irregularity
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.sentence import sentence
 from beatgan.alarms.ventricular_classifier import VentricularClassifier
+from beatgan.alarms.watch import Watch
 from beatgan.types import Alert, Condition, Kind, Phase, Priority, RhythmStatus, Score, SignalChange
 
 
@@ -101,6 +102,16 @@ class PolicyState(Struct):
     awaiting: Awaiting | None = None
 
 
+NOTHING_REMEMBERED = DetectorStates(
+    anomalous_beats.State(),
+    technical.State(),
+    asystole.State(),
+    ventricular_fibrillation.State(),
+    ventricular_run.State(),
+    heart_rate.State(),
+)
+
+
 class EpisodePolicy:
     """Alerts of one stream. Push its inputs in the order they became known.
 
@@ -108,6 +119,8 @@ class EpisodePolicy:
     of a lead that can be spared: reported late if it lasts, else counted. Never one of high
     priority.
     """
+
+    __slots__ = ("_detectors", "_heart_rate", "_state", "_suppressed", "_technical", "_watch")
 
     def __init__(
         self,
@@ -120,26 +133,23 @@ class EpisodePolicy:
 
         Without ``irregularity`` atrial fibrillation is never suspected.
         """
-        self._limits, self._fs = limits, fs
-        self._technical = technical.TechnicalDetector(limits)
-        self._heart_rate = heart_rate.HeartRateDetector(limits, fs)
-        self._detectors: list[AlarmDetector] = [  # as in `DetectorStates`
-            anomalous_beats.AnomalousBeatsDetector(limits, fs),
+        watch = self._watch = Watch(limits, fs)
+        self._technical = technical.TechnicalDetector(watch)
+        self._heart_rate = heart_rate.HeartRateDetector(watch)
+        # In the order of their bits, and of `DetectorStates`.
+        self._detectors: tuple[AlarmDetector[Any], ...] = (
+            anomalous_beats.AnomalousBeatsDetector(watch),
             self._technical,
-            asystole.AsystoleDetector(limits, fs),
-            ventricular_fibrillation.VentricularFibrillationDetector(limits, fs),
-            ventricular_run.VentricularRunDetector(limits, ventricular, fs),
+            asystole.AsystoleDetector(watch),
+            ventricular_fibrillation.VentricularFibrillationDetector(watch),
+            ventricular_run.VentricularRunDetector(watch, ventricular),
             self._heart_rate,
-            pause.PauseDetector(limits, fs),
-            atrial_fibrillation.AtrialFibrillationDetector(limits, irregularity, fs),
-            ventricular_ectopy.VentricularEctopyDetector(limits, fs),
-            idioventricular.IdioventricularDetector(limits, fs),
-        ]
-        self._takers = {
-            kind: [detector.push for detector in self._detectors if kind in detector.takes]
-            for kind in get_args(AlarmInput)
-        }
-        self._state = PolicyState(self._detector_states())
+            pause.PauseDetector(watch),
+            atrial_fibrillation.AtrialFibrillationDetector(watch, irregularity),
+            ventricular_ectopy.VentricularEctopyDetector(watch),
+            idioventricular.IdioventricularDetector(watch),
+        )
+        self._state = PolicyState(NOTHING_REMEMBERED)  # until it is saved
         self._suppressed: list[AlarmCode] = []
 
     def push(
@@ -153,25 +163,34 @@ class EpisodePolicy:
         if isinstance(event, Score):
             return self._push_score(event, revisable_until)
         alerts: list[Alert] = []
-        awaiting = self._state.awaiting
+        awaiting, watch = self._state.awaiting, self._watch
         if awaiting is not None and awaiting.overdue(event):
             awaiting.use()
-            alerts += self._tell(FinalScore(awaiting.score, event.known_at))
-        if isinstance(event, SignalChange):
+            alerts = self._tell_final(awaiting.score, event.known_at)
+        if isinstance(event, RhythmStatus):
+            found = watch.take_status(event)
+        else:
             self._state.suspended = event.suspended
-        return alerts + self._tell(event)
+            found = watch.take_change(event)
+        if found:
+            alerts += self._ask(found, event)
+        return alerts + self._release_due(event.known_at) if self._state.held else alerts
 
     def _push_score(self, score: Score, revisable_until: int | None) -> list[Alert]:
         """See `push`. An anomalous beat is kept by more than one: they share its arrays."""
-        if score.anomalous:
+        value, state = score.value, self._state
+        if value is not None and value > score.threshold:
             score = score.with_own_arrays()
-        known_at, state = score.beat.known_at, self._state
-        before = [] if state.awaiting is None else self.settle(None, known_at)
+        known_at = score.beat.known_at
+        alerts = [] if state.awaiting is None else self.settle(None, known_at)
         if revisable_until is None:
-            return before + self._tell(FinalScore(score, known_at), score)
-        state.awaiting = Awaiting(score, revisable_until)
-        alerts = self._tell(score)
-        return before + alerts if before else alerts
+            if found := self._watch.take_final(score, known_at):
+                alerts += self._ask(found, FinalScore(score, known_at))
+        else:
+            state.awaiting = Awaiting(score, revisable_until)
+        if found := self._watch.take_beat(score):
+            alerts += self._ask(found, score)
+        return alerts + self._release_due(known_at) if state.held else alerts
 
     def detach(self) -> None:
         """Nothing is expected for now: hold no batch's arrays in memory for the sake of a beat."""
@@ -192,7 +211,7 @@ class EpisodePolicy:
         awaiting, state.awaiting = state.awaiting, None
         if awaiting is None or awaiting.used:
             return []
-        return self._tell(FinalScore(awaiting.score if revised is None else revised, known_at))
+        return self._tell_final(awaiting.score if revised is None else revised, known_at)
 
     def close(self, sample: int) -> list[Alert]:
         """The stream ends at ``sample``, and so does every episode under way."""
@@ -205,9 +224,7 @@ class EpisodePolicy:
 
     def replace_limits(self, limits: AlarmLimits) -> None:
         """From now on, other limits; episodes under way go on."""
-        self._limits = limits
-        for detector in self._detectors:
-            detector.limits = limits
+        self._watch.limits = limits
 
     def drain_suppressed(self) -> list[AlarmCode]:
         """The codes of episodes that ended without having been reported, since the last call."""
@@ -228,7 +245,7 @@ class EpisodePolicy:
 
     def save(self) -> PolicyState:
         """All that it remembers; to be encoded before the next input."""
-        self._state.detectors = self._detector_states()
+        self._state.detectors = DetectorStates(*(detector.state for detector in self._detectors))
         return self._state
 
     def restore(self, state: PolicyState) -> None:
@@ -237,19 +254,21 @@ class EpisodePolicy:
         for detector, remembered in zip(self._detectors, astuple(state.detectors), strict=True):
             detector.state = remembered
 
-    def _tell(self, *inputs: AlarmInput) -> list[Alert]:
-        """The alerts that ``inputs`` give rise to which became known together."""
-        alerts: list[Alert] = []
-        for each in inputs:
-            for push in self._takers[type(each)]:
-                for event in push(each):
-                    alerts += self._admit(event)
-        if self._state.held:
-            alerts += self._release(inputs[-1].known_at)
-        return alerts
+    def _tell_final(self, score: Score, known_at: int) -> list[Alert]:
+        """The alerts that a beat's final score gives rise to."""
+        found = self._watch.take_final(score, known_at)
+        alerts = self._ask(found, FinalScore(score, known_at)) if found else []
+        return alerts + self._release_due(known_at) if self._state.held else alerts
 
-    def _detector_states(self) -> DetectorStates:
-        return DetectorStates(*(detector.state for detector in self._detectors))
+    def _ask(self, found: int, event: AlarmInput) -> list[Alert]:
+        """The alerts of those detectors that may have something to tell, one bit for each."""
+        alerts: list[Alert] = []
+        while found:
+            detector = self._detectors[(found & -found).bit_length() - 1]
+            for each in detector.tell(event):
+                alerts += self._admit(each)
+            found &= found - 1
+        return alerts
 
     # --- episodes are numbered, or held back --------------------------------------------------
 
@@ -258,7 +277,7 @@ class EpisodePolicy:
         held = self._state.held
         if event.phase is Phase.START:
             held[event.episode] = event
-            return self._release(event.known_at, event.episode)
+            return self._release(event.episode, event.known_at)
         if event.episode not in held:
             return [self._alert(event)]
         if event.phase is Phase.UPDATE:
@@ -269,17 +288,20 @@ class EpisodePolicy:
         self._suppressed.append(event.code)
         return []
 
-    def _release(self, known_at: int, only: str | None = None) -> list[Alert]:
-        """Report the start of those held back that may be reported at ``known_at``."""
-        alerts: list[Alert] = []
-        for episode in tuple(self._state.held) if only is None else (only,):
-            event = replace(self._state.held[episode], known_at=known_at)
-            if self._may_begin(event):
-                del self._state.held[episode]
-                self._state.active[episode] = self._state.episodes
-                self._state.episodes += 1
-                alerts.append(self._alert(event))
-        return alerts
+    def _release_due(self, known_at: int) -> list[Alert]:
+        """The starts of all those held back that may be reported at ``known_at``."""
+        held = tuple(self._state.held)
+        return [alert for episode in held for alert in self._release(episode, known_at)]
+
+    def _release(self, episode: str, known_at: int) -> list[Alert]:
+        """The start of one that is held back, if it may be reported at ``known_at``."""
+        event = replace(self._state.held[episode], known_at=known_at)
+        if not self._may_begin(event):
+            return []
+        del self._state.held[episode]
+        self._state.active[episode] = self._state.episodes
+        self._state.episodes += 1
+        return [self._alert(event)]
 
     def _may_begin(self, event: AlarmEvent) -> bool:
         """Whether an episode may be reported, which takes one from its code's budget."""
@@ -287,8 +309,8 @@ class EpisodePolicy:
             return True
         if self._too_soon(event):
             return False
-        limits, budget = self._limits, self._budget(event)
-        grown = (event.known_at - budget.counted) / self._fs * limits.max_per_hour / 3600
+        limits, budget = self._watch.limits, self._budget(event)
+        grown = (event.known_at - budget.counted) / self._watch.fs * limits.max_per_hour / 3600
         budget.left = min(budget.left + grown, limits.burst)
         budget.counted = event.known_at
         if budget.left < 1:
@@ -298,17 +320,19 @@ class EpisodePolicy:
 
     def _too_soon(self, event: AlarmEvent) -> bool:
         """Whether an episode has to last, or to wait for the last one to be some time ago."""
-        limits, budget = self._limits, self._budget(event)
+        limits, budget = self._watch.limits, self._budget(event)
         if event.kind is Kind.TECHNICAL:
             lasts = event.known_at - event.onset
-            return event.priority is Priority.LOW and lasts < limits.technical_delay_s * self._fs
+            return (
+                event.priority is Priority.LOW and lasts < limits.technical_delay_s * self._watch.fs
+            )
         ended = budget.ended
-        return ended is not None and event.known_at - ended < limits.refractory_s * self._fs
+        return ended is not None and event.known_at - ended < limits.refractory_s * self._watch.fs
 
     def _budget(self, event: AlarmEvent) -> Budget:
         budgets = self._state.budgets
         if event.code not in budgets:
-            budgets[event.code] = Budget(self._limits.burst, event.known_at)
+            budgets[event.code] = Budget(self._watch.limits.burst, event.known_at)
         return budgets[event.code]
 
     def _alert(self, event: AlarmEvent) -> Alert:
@@ -333,9 +357,9 @@ class EpisodePolicy:
             beats=event.beats,
             worst=event.worst,
             explains=event.explains,
-            condition_ms=1000 * (event.known_at - event.at) / self._fs,
+            condition_ms=1000 * (event.known_at - event.at) / self._watch.fs,
             suppressed=suppressed,
-            text=sentence(event, rate, self._fs, self._state.suspended),
+            text=sentence(event, rate, self._watch.fs, self._state.suspended),
             heart_rate=rate,
         )
 

@@ -9,8 +9,7 @@ from typing import ClassVar
 from msgspec import Struct, field
 
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput, InputKind
-from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.detector import TECHNICAL, AlarmDetector, AlarmEvent, AlarmInput, Watching
 from beatgan.types import Condition, Phase, Priority, SignalChange
 
 
@@ -21,20 +20,30 @@ class State(Struct):
     suspended: bool = False
 
 
-class TechnicalDetector:
+class TechnicalDetector(AlarmDetector[State]):
     """An episode for each condition of each lead; all are medium while no lead is usable."""
 
-    takes: ClassVar[frozenset[InputKind]] = frozenset({SignalChange})
+    __slots__ = ("_state",)
+    bit: ClassVar[int] = TECHNICAL
 
-    def __init__(self, limits: AlarmLimits) -> None:
-        self.limits = limits
-        self.state = State()
+    def __init__(self, watch: Watching) -> None:
+        super().__init__(watch)
+        self._state = State()
 
-    def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
+    @property
+    def state(self) -> State:
+        """See `AlarmDetector`."""
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state = state
+
+    def tell(self, event: AlarmInput) -> Sequence[AlarmEvent]:
         """The change itself; then updates of all others, where it decides if scoring goes on."""
         if not isinstance(event, SignalChange):
             return ()
-        state, key = self.state, (event.condition, event.lead)
+        state, key = self._state, (event.condition, event.lead)
         others = dict(state.since) if event.suspended != state.suspended else {}
         state.suspended = event.suspended
         events: list[AlarmEvent] = []
@@ -54,7 +63,7 @@ class TechnicalDetector:
 
     def close(self, sample: int) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
-        since, self.state.since = self.state.since, {}
+        since, self._state.since = self._state.since, {}
         return [self._event(key, onset, Phase.END, sample, sample) for key, onset in since.items()]
 
     def _event(
@@ -66,7 +75,7 @@ class TechnicalDetector:
         return AlarmEvent(
             code=code,
             phase=phase,
-            priority=Priority.MEDIUM if self.state.suspended else code.priority,
+            priority=Priority.MEDIUM if self._state.suspended else code.priority,
             onset=onset,
             at=at,
             known_at=known_at,

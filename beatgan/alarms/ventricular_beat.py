@@ -3,11 +3,12 @@
 Knows the beat's score, its window and its patient's template; knows no rhythm and no other beat.
 """
 
-from math import inf, log
+from math import exp, inf, log
 from typing import NamedTuple
 
 import numpy as np
 
+from beatgan.alarms.memory import BeatNumbers
 from beatgan.beat_classes import CLASSES, BeatClass
 from beatgan.beats.window import CORE_AFTER, CORE_BEFORE, product
 from beatgan.jit import compiled
@@ -16,6 +17,8 @@ from beatgan.types import Doubles, Floats, Score
 V, F = CLASSES.index(BeatClass.VENTRICULAR), CLASSES.index(BeatClass.FUSION)
 FUSION_SHARE = 0.5  # a fusion beat is half a ventricular one
 SURE = 1e-4  # no class is less probable than this, nor more than all but this
+POSSIBLE = -3.0  # log odds of a beat below which it is in no run, ...
+POSSIBLE_SHARE = 0.99 / (1 + exp(-POSSIBLE))  # ... and a probability with which it surely is not
 # Where a model knows no classes, its score stands for them: log odds of 0 at so much above the
 # threshold, and a unit of log odds for so much of the score.
 EVEN_EXCESS, EXCESS_UNIT = 3.0, 1.5
@@ -46,6 +49,14 @@ def log_odds(score: Score) -> float:
     p = score.probabilities[V] + FUSION_SHARE * score.probabilities[F]
     p = min(max(p, SURE), 1 - SURE)
     return log(p / (1 - p))
+
+
+@compiled
+def may_be_in_run(b: BeatNumbers) -> bool:
+    """Whether the log odds of a scored beat may be POSSIBLE or more: of most they are not."""
+    if np.isnan(b.ventricular):
+        return (b.value - b.threshold - EVEN_EXCESS) / EXCESS_UNIT >= POSSIBLE
+    return b.ventricular + FUSION_SHARE * b.fusion >= POSSIBLE_SHARE
 
 
 def shape(score: Score, r_peak: int) -> Shape:

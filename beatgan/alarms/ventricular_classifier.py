@@ -6,20 +6,18 @@ patient's own beats the stream has shown; knows no detector. Stateless.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import exp, log, log1p
+from math import log, log1p
 from operator import mul
 from typing import NamedTuple
 
 from beatgan.alarms import ventricular_beat
-from beatgan.alarms.ventricular_beat import FUSION_SHARE, F, Shape, V
+from beatgan.alarms.ventricular_beat import POSSIBLE, Shape
 from beatgan.beats.window import CORE_AFTER, CORE_BEFORE
 from beatgan.coefficients import VentricularRunCoefficients
 from beatgan.errors import ArtifactError
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats, Quality, Score
 
-POSSIBLE = -3.0  # log odds of a beat below which it is in no run, ...
-POSSIBLE_SHARE = 0.99 / (1 + exp(-POSSIBLE))  # ... and a probability with which it surely is not
 MOST_LIKENESS = 1.001  # no two beats are more alike
 ROUNDING = 1e-6  # of log odds
 AGREED_OF_OTHERS = 0.8  # share of agreement where only one lead is usable
@@ -91,10 +89,7 @@ class VentricularClassifier:
         self._most_likeness = MOST_LIKENESS if coefficients.likeness > 0 else -MOST_LIKENESS
 
     def possible(self, score: Score) -> bool:
-        """Whether a beat may be in a run at all. Most are not: that must cost next to nothing."""
-        p = score.probabilities
-        if p is not None and p[V] + FUSION_SHARE * p[F] < POSSIBLE_SHARE:
-            return False
+        """Whether a beat may be in a run at all."""
         return ventricular_beat.log_odds(score) >= POSSIBLE
 
     def beat_log_odds(self, score: Score) -> float:

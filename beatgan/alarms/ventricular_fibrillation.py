@@ -12,16 +12,23 @@ condition must last for YOUNG_S before it is told.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
+import numpy as np
 from msgspec import Struct
 
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import AlarmEvent, AlarmInput, InputKind, episode_event
+from beatgan.alarms.detector import (
+    VENTRICULAR_FIBRILLATION,
+    AlarmEvent,
+    AlarmInput,
+    DetectorInNumbers,
+    episode_event,
+)
 from beatgan.alarms.facts import Facts
-from beatgan.alarms.limits import AlarmLimits
-from beatgan.alarms.own_beats import counted, is_own
-from beatgan.types import Phase, RhythmStatus, Score
+from beatgan.alarms.memory import NONE, BeatNumbers, Layout, Limits, StatusNumbers, counted, is_own
+from beatgan.jit import compiled
+from beatgan.types import Phase, RhythmStatus
 
 CODE = AlarmCode.VENTRICULAR_FIBRILLATION
 # Running log odds with which an episode ends. Those with which it begins, ``vf_log_odds_limit``,
@@ -50,48 +57,77 @@ class State(Struct):
     last: int = 0  # R peak of the latest beat
 
 
-class VentricularFibrillationDetector:
+MEMORY = np.dtype(
+    [
+        ("onset", "i8"),
+        ("reported", "?"),
+        ("reached", "i8"),
+        ("own_beats", "i8"),
+        ("beating", "i8"),
+        ("last", "i8"),
+    ],
+    align=True,
+)
+
+
+class Memory(Protocol):
+    """A record of dtype MEMORY: `State` in numbers."""
+
+    onset: int
+    reported: bool
+    reached: int
+    own_beats: int
+    beating: int
+    last: int
+
+
+@compiled
+def take_beat(m: Memory, b: BeatNumbers) -> None:
+    """Whether the heart beats."""
+    m.own_beats = counted(m.own_beats, b, OWN_BEATS)
+    change = 1 if b.leads_agree == 1 and is_own(b) else -OTHER
+    m.beating = min(max(m.beating + change, 0), MOST_BEATS)
+    m.last = b.sample
+
+
+@compiled
+def take_status(m: Memory, limits: Limits, s: StatusNumbers) -> bool:
+    """Whether an episode begins or ends, by which it is reported or not any more."""
+    beats = m.beating >= BEATS and s.sample - m.last < BEATS_S * limits.fs
+    if s.vf_log_odds <= ENDS or beats:
+        if m.reported:
+            return True
+        m.onset = m.reached = NONE
+        return False
+    if m.onset == NONE:
+        m.onset = max(0, s.sample - round(WINDOW_S * limits.fs))
+    if m.reported or s.vf_log_odds < limits.vf_log_odds_limit:
+        return False
+    if m.reached == NONE:
+        m.reached = s.sample
+    young = m.own_beats < OWN_BEATS
+    return not (young and s.sample - m.reached < YOUNG_S * limits.fs)
+
+
+class VentricularFibrillationDetector(DetectorInNumbers[State]):
     """Begins when the log odds reach their limit, dated back to where they left `ENDS`."""
 
-    takes: ClassVar[frozenset[InputKind]] = frozenset({Score, RhythmStatus})
+    __slots__ = ()
+    bit: ClassVar[int] = VENTRICULAR_FIBRILLATION
+    part: ClassVar[str] = "fibrillation"
+    layout: ClassVar[Layout] = Layout(MEMORY, State)
 
-    def __init__(self, limits: AlarmLimits, fs: float) -> None:
-        self.limits, self._fs = limits, fs
-        self.state = State()
-
-    def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
+    def tell(self, event: AlarmInput) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
-        if isinstance(event, Score):
-            self._take_beat(event)
-        if not isinstance(event, RhythmStatus):
+        state, known_at = self.state, event.known_at
+        if not isinstance(event, RhythmStatus) or state.onset is None:
             return ()
-        if event.vf_log_odds <= ENDS or self._beats(event.sample):
-            return self._end(event.sample, event.known_at)
-        state = self.state
-        if state.onset is None:
-            state.onset = max(0, event.sample - round(WINDOW_S * self._fs))
-        if state.reported or event.vf_log_odds < self.limits.vf_log_odds_limit:
-            return ()
-        if state.reached is None:
-            state.reached = event.sample
-        young = state.own_beats < OWN_BEATS
-        if young and event.sample - state.reached < YOUNG_S * self._fs:
-            return ()
+        if state.reported:
+            return self._end(event.sample, known_at)
         state.reported = True
-        onset = state.onset
-        lasted = Facts(duration_s=(event.known_at - onset) / self._fs)
-        return (episode_event(CODE, Phase.START, onset, onset, event.known_at, lasted),)
-
-    def _take_beat(self, score: Score) -> None:
-        state, beat = self.state, score.beat
-        state.own_beats = counted(state.own_beats, score, OWN_BEATS)
-        change = 1 if beat.leads_agree and is_own(score) else -OTHER
-        state.beating = min(max(state.beating + change, 0), MOST_BEATS)
-        state.last = beat.sample
-
-    def _beats(self, sample: int) -> bool:
-        """Whether the heart beats at ``sample``."""
-        return self.state.beating >= BEATS and sample - self.state.last < BEATS_S * self._fs
+        self.state = state
+        lasted = Facts(duration_s=(known_at - state.onset) / self.watch.fs)
+        return (episode_event(CODE, Phase.START, state.onset, state.onset, known_at, lasted),)
 
     def close(self, sample: int) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
@@ -99,11 +135,8 @@ class VentricularFibrillationDetector:
 
     def _end(self, at: int, known_at: int) -> Sequence[AlarmEvent]:
         """There is no fibrillation at ``at``."""
-        before, self.state = self.state, _without_episode(self.state)
+        before = self.state
+        self.state = State(own_beats=before.own_beats, beating=before.beating, last=before.last)
         if before.onset is None or not before.reported:
             return ()
         return (episode_event(CODE, Phase.END, before.onset, at, known_at),)
-
-
-def _without_episode(state: State) -> State:
-    return State(own_beats=state.own_beats, beating=state.beating, last=state.last)

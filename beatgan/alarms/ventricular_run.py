@@ -9,30 +9,35 @@ many beats as fit in.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from math import isnan
+from typing import Any, ClassVar, Protocol
 
+import numpy as np
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import (
     FADED_S,
+    VENTRICULAR_RUN,
+    AlarmDetector,
     AlarmEvent,
     AlarmInput,
     BeatEpisode,
-    InputKind,
+    Watching,
     is_over,
 )
 from beatgan.alarms.facts import Subtype
-from beatgan.alarms.limits import AlarmLimits
-from beatgan.alarms.own_beats import counted
+from beatgan.alarms.memory import AGREEMENT, BeatNumbers, Latest, append, counted, latest
+from beatgan.alarms.ventricular_beat import may_be_in_run
 from beatgan.alarms.ventricular_classifier import (
     MOST_OWN_BEATS,
     Look,
     Row,
     VentricularClassifier,
 )
-from beatgan.types import EMPTY, Phase, Priority, RhythmStatus, Score, SignalChange
+from beatgan.jit import compiled
+from beatgan.types import EMPTY, Doubles, Phase, Priority, Score
 
 CODE = AlarmCode.VENTRICULAR_RUN
 RUN_MOST = 5  # beats of a run; more are called ventricular tachycardia, ...
@@ -79,51 +84,79 @@ class State(Struct):
     run: Run | None = None
 
 
-class VentricularRunDetector:
+MEMORY = np.dtype([("agreed", latest("f8", AGREED_AMONG)), ("own_beats", "i8")], align=True)
+
+
+class Memory(Protocol):
+    """A record of dtype MEMORY: what `State` says of the stream, in numbers."""
+
+    agreed: Latest
+    own_beats: int
+
+
+@compiled
+def take_beat(m: Memory, b: BeatNumbers) -> bool:
+    """Whether the beat may be in a run; remembers what the stream is like up to a scored one."""
+    if np.isnan(b.value):
+        return False
+    append(m.agreed, b.leads_agree)
+    m.own_beats = counted(m.own_beats, b, MOST_OWN_BEATS)
+    return may_be_in_run(b)
+
+
+class VentricularRunDetector(AlarmDetector[State]):
     """Begins with `vt_beats` beats at `vt_rate`."""
 
-    takes: ClassVar[frozenset[InputKind]] = frozenset({Score, SignalChange, RhythmStatus})
+    __slots__ = ("_looks", "_row", "_run", "_ventricular")
+    bit: ClassVar[int] = VENTRICULAR_RUN
 
-    def __init__(self, limits: AlarmLimits, ventricular: VentricularClassifier, fs: float) -> None:
-        self.limits, self._ventricular, self._fs = limits, ventricular, fs
-        self.state = State()
-        self._looks: dict[int, Look] = {}  # at beats of the latest row, by their R peaks
+    def __init__(self, watch: Watching, ventricular: VentricularClassifier) -> None:
+        super().__init__(watch)
+        self._ventricular = ventricular
+        self._row: list[Score] = []  # see `State`
+        self._run: Run | None = None
+        self._looks: tuple[tuple[int, Look], ...] = ()  # at beats of the latest row, by R peak
 
-    def push(self, event: AlarmInput) -> Sequence[AlarmEvent]:
+    @property
+    def state(self) -> State:
         """See `AlarmDetector`."""
+        agreed, own_beats = self._record.item()
+        return State(self._row, _agreement(agreed), own_beats, self._run)
+
+    @state.setter
+    def state(self, state: State) -> None:
+        kept = [AGREEMENT[each] for each in state.agreed[-AGREED_AMONG:]]
+        record = self._record
+        record["agreed"]["count"], record["own_beats"] = len(kept), state.own_beats
+        record["agreed"]["values"][0, : len(kept)] = kept
+        self._row, self._run = state.row, state.run
+        self.listen(bool(state.row) or state.run is not None)
+
+    def tell(self, event: AlarmInput) -> Sequence[AlarmEvent]:
+        """See `AlarmDetector`. While beats are remembered, it is asked about every one."""
+        run = self._run
         if not isinstance(event, Score):
-            return () if self.state.run is None else self._fade(self.state.run, event.known_at)
-        if event.value is None:
-            self.state.row.clear()
-        else:
-            self._remember(event)
-        if self.state.run is not None:
-            return self._follow(self.state.run, event)
-        return self._consider(event)
+            return () if run is None else self._fade(run, event.known_at)
+        return self._consider(event) if run is None else self._follow(run, event)
 
     def close(self, sample: int) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`."""
-        run = self.state.run
-        return () if run is None else self._end(run, sample)
+        return () if self._run is None else self._end(self._run, sample)
 
-    def _remember(self, score: Score) -> None:
-        """What the stream is like up to a scored beat."""
-        state = self.state
-        state.agreed.append(score.beat.leads_agree)
-        if len(state.agreed) > AGREED_AMONG:
-            del state.agreed[0]
-        if state.own_beats < MOST_OWN_BEATS:
-            state.own_beats = counted(state.own_beats, score, MOST_OWN_BEATS)
+    @property
+    def _record(self) -> Any:
+        return self.watch.memory["run"]
 
     def _consider(self, score: Score) -> Sequence[AlarmEvent]:
         """Whether a run begins with the latest beats."""
-        row = self.state.row
+        row = self._row
         if not self._ventricular.possible(score):
-            if row:
-                row.clear()
+            row.clear()
+            self.listen(False)
             return ()
+        self.listen(True)
         row.append(score.with_own_arrays())
-        needed = max(self.limits.vt_beats, 2)  # one beat is no row
+        needed = max(self.watch.limits.vt_beats, 2)  # one beat is no row
         del row[:-needed]
         if len(row) < needed or not self._is_fast(row):
             return ()
@@ -131,16 +164,17 @@ class VentricularRunDetector:
 
     def _is_run(self, row: Sequence[Score]) -> bool:
         """Whether a row is a ventricular run, as far as its beats' looks go."""
-        looks, state = self._looks_at(row), self.state
-        return self._ventricular.is_run(Row(row, state.agreed, state.own_beats, looks))
+        agreed, own_beats = self._record.item()
+        looks = self._looks_at(row)
+        return self._ventricular.is_run(Row(row, _agreement(agreed), own_beats, looks))
 
     def _looks_at(self, row: Sequence[Score]) -> Sequence[Look]:
         """What there is to see of each beat: of most that is known of the row before."""
-        before, look = self._looks, self._ventricular.look
-        self._looks = {
-            score.beat.sample: before.get(score.beat.sample) or look(score) for score in row
-        }
-        return tuple(self._looks.values())
+        before, look = dict(self._looks), self._ventricular.look
+        r_peaks = [score.beat.sample for score in row]
+        looks = [before.get(at) or look(score) for at, score in zip(r_peaks, row, strict=True)]
+        self._looks = tuple(zip(r_peaks, looks, strict=True))
+        return looks
 
     def _is_fast(self, row: Sequence[Score]) -> bool:
         """Whether a row's beats come fast enough: some interval is, and all nearly so.
@@ -148,18 +182,18 @@ class VentricularRunDetector:
         The one that leads to the first beat does not count: what was there may have been missed.
         """
         known = [score.beat.rr_ms for score in row[1:] if score.beat.rr_ms is not None]
-        slowest = 60_000 / self.limits.vt_rate
+        slowest = 60_000 / self.watch.limits.vt_rate
         if len(known) < len(row) - 1:
             return False
         return not known or (min(known) <= slowest and sum(known) <= MISSED * slowest * len(known))
 
     def _begin(self, known_at: int) -> Sequence[AlarmEvent]:
-        row = self.state.row
+        row = self._row
         clearest = max(row, key=self._ventricular.beat_log_odds)
-        run = self.state.run = Run(
+        run = self._run = Run(
             BeatEpisode.begin(row, known_at), clearest, row=[_for_its_row(score) for score in row]
         )
-        self.state.row = []
+        self._row = []
         return (self._event(run, Phase.START, known_at),)
 
     def _follow(self, run: Run, score: Score) -> Sequence[AlarmEvent]:
@@ -176,13 +210,13 @@ class VentricularRunDetector:
                 run.row.append(_for_its_row(score))
                 del run.row[:-RUN_MOST]
                 self._rise(run)
-        due = known_at - episode.reported_at >= self.limits.update_s * self._fs
+        due = known_at - episode.reported_at >= self.watch.limits.update_s * self.watch.fs
         if self._changed(run) or (due and episode.beats):
             return (self._event(run, Phase.UPDATE, known_at),)
         return ()
 
     def _fade(self, run: Run, known_at: int) -> Sequence[AlarmEvent]:
-        faded = known_at - run.episode.last > FADED_S * self._fs
+        faded = known_at - run.episode.last > FADED_S * self.watch.fs
         return self._end(run, known_at) if faded else ()
 
     def _belongs(self, run: Run, score: Score) -> bool:
@@ -192,7 +226,7 @@ class VentricularRunDetector:
         counts that a beat resembles the run's beats more than what was normal before the run.
         """
         beat, clearest, likeness = score.beat, run.clearest.beat, self._ventricular.likeness
-        if beat.rr_ms is not None and beat.rr_ms > PAUSE * 60_000 / self.limits.vt_rate:
+        if beat.rr_ms is not None and beat.rr_ms > PAUSE * 60_000 / self.watch.limits.vt_rate:
             return False
         if self._ventricular.beat_log_odds(score) > STAY:
             return True
@@ -200,7 +234,8 @@ class VentricularRunDetector:
         return alike >= ALIKE and alike > likeness(beat.window, clearest.template)
 
     def _end(self, run: Run, known_at: int) -> Sequence[AlarmEvent]:
-        self.state.run, self.state.row = None, []
+        self._run, self._row, self._looks = None, [], ()
+        self.listen(False)
         return (self._event(run, Phase.END, known_at),)
 
     # --- what a run is like -------------------------------------------------------------------
@@ -224,7 +259,7 @@ class VentricularRunDetector:
     def _is_sustained(self, run: Run) -> bool:
         if run.priority is not Priority.HIGH:
             return False
-        return run.episode.last - run.episode.onset >= SUSTAINED_S * self._fs
+        return run.episode.last - run.episode.onset >= SUSTAINED_S * self.watch.fs
 
     def _event(self, run: Run, phase: Phase, known_at: int) -> AlarmEvent:
         """An event of a run, with what it is like as of then. A priority once high stays so."""
@@ -236,6 +271,12 @@ class VentricularRunDetector:
         event = run.episode.event(CODE, phase, known_at)
         facts = replace(event.facts, beats=beats, heart_rate=run.episode.rate, subtype=subtype)
         return replace(event, priority=run.priority, facts=facts)
+
+
+def _agreement(agreed: tuple[int, Doubles]) -> list[bool | None]:
+    """Of the latest beats, of which a record holds numbers."""
+    count, numbers = agreed
+    return [None if isnan(each) else bool(each) for each in numbers[:count].tolist()]
 
 
 def _for_its_row(score: Score) -> Score:

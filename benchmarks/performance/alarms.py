@@ -1,4 +1,4 @@
-"""What all alarms of a stream cost together, in us a stream-second: one lead and two.
+"""What all alarms of a stream cost together, in us a stream-second and a beat: one lead and two.
 
 A recording runs through the daemon's own engine once, and what that asks of its alarms (`policy.py`
 with every detector) is written down. The same calls, to a fresh object, are then timed alone: the
@@ -23,6 +23,7 @@ from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.policy import EpisodePolicy
 from beatgan.frontend import choose_leads
 from beatgan.records import SAMPLE, Recording, only, read_recording
+from beatgan.types import Score
 from beatgan_daemon.model_loading import Loaded, load_model
 from beatgan_daemon.pipeline import segment
 from beatgan_daemon.playback.offline import score_recordings
@@ -44,6 +45,12 @@ class Asked:
 
     made_with: tuple[Any, ...]
     calls: list[Call] = field(default_factory=list)
+
+    def beats(self) -> int:
+        """How many it was given."""
+        return sum(
+            call.name == "push" and isinstance(call.arguments[0], Score) for call in self.calls
+        )
 
     def time(self) -> float:
         """Seconds that the calls take a fresh policy."""
@@ -110,7 +117,10 @@ def main(
             by_leads.setdefault(leads, []).append(cost)
             calls = len(all_asked.calls) / seconds
             title = f"{recording.name}, {leads} lead(s)"
-            typer.echo(f"{title:28}{cost:7.2f} us a stream-second, {calls:.1f} calls")
+            beat = cost * seconds / all_asked.beats()
+            typer.echo(
+                f"{title:28}{cost:7.2f} us a stream-second, {beat:.2f} a beat, {calls:.1f} calls"
+            )
     for leads, costs in by_leads.items():
         mean = f"mean, {leads} lead(s)"
         typer.echo(f"{mean:28}{sum(costs) / len(costs):7.2f} us a stream-second")

@@ -6,6 +6,7 @@ import pytest
 from beatgan.alarms.asystole import CODE, AsystoleDetector
 from beatgan.alarms.detector import AlarmEvent, AlarmInput
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.watch import Watch
 from beatgan.frontend import Frontend
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.records import SAMPLE, read_recording
@@ -40,7 +41,7 @@ def without_beat(
 
 
 def raised(*events: AlarmInput) -> list[AlarmEvent]:
-    detector = AsystoleDetector(LIMITS, FS)
+    detector = AsystoleDetector(Watch(LIMITS, FS))
     return [alarm_event for event in events for alarm_event in detector.push(event)]
 
 
@@ -52,7 +53,7 @@ def heard(samples: Floats, leads: tuple[str, ...]) -> tuple[list[Beat], list[Ala
     """The beats found, and the alarm events."""
     frontend, detector = (
         Frontend(PreprocessSpec(), COEFFICIENTS, FS, leads),
-        AsystoleDetector(LIMITS, FS),
+        AsystoleDetector(Watch(LIMITS, FS)),
     )
     beats: list[Beat] = []
     alarm_events: list[AlarmEvent] = []
@@ -167,7 +168,7 @@ def test_none_begins_before_the_first_beat() -> None:
 
 
 def test_it_ends_with_the_stream_and_another_judge_goes_on_with_its_state() -> None:
-    detector, other = AsystoleDetector(LIMITS, FS), AsystoleDetector(LIMITS, FS)
+    detector, other = AsystoleDetector(Watch(LIMITS, FS)), AsystoleDetector(Watch(LIMITS, FS))
     for event in (beat(10), without_beat(14.1, 4.1)):
         detector.push(event)
     other.state = detector.state
@@ -178,7 +179,7 @@ def test_it_ends_with_the_stream_and_another_judge_goes_on_with_its_state() -> N
 
 
 def test_the_limit_may_be_another() -> None:
-    detector = AsystoleDetector(AlarmLimits(asystole_s=6.0), FS)
+    detector = AsystoleDetector(Watch(AlarmLimits(asystole_s=6.0), FS))
     detector.push(beat(10))
     assert not detector.push(without_beat(14.2, 4.2))
     assert detector.push(without_beat(16.2, 6.2))

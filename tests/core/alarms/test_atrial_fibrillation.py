@@ -8,11 +8,13 @@ import msgspec
 import numpy as np
 import pytest
 
+from beatgan.alarms import irregularity
 from beatgan.alarms.atrial_fibrillation import AtrialFibrillationDetector, State
 from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import AlarmEvent
 from beatgan.alarms.irregularity import Features, Irregularity
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.watch import Watch
 from beatgan.coefficients import AtrialFibrillationCoefficients
 from beatgan.errors import ArtifactError
 from beatgan.spec import PreprocessSpec
@@ -50,7 +52,7 @@ class Heart:
 
     def __init__(self, p_wave: bool = False) -> None:
         self.detector = AtrialFibrillationDetector(
-            AlarmLimits(), Irregularity(SPEC, COEFFICIENTS), FS
+            Watch(AlarmLimits(), FS), Irregularity(SPEC, COEFFICIENTS)
         )
         self.at, self.template = 0, WITH_P if p_wave else WITHOUT_P
 
@@ -133,7 +135,7 @@ def test_noise_begins_nothing() -> None:
 def test_a_model_that_tells_no_classes_and_none_at_all_raise_none() -> None:
     assert [e for rr in irregular(300) for e in Heart().beat(rr, None)] == []
     heart = Heart()
-    heart.detector = AtrialFibrillationDetector(AlarmLimits(), None, FS)
+    heart.detector = AtrialFibrillationDetector(Watch(AlarmLimits(), FS), None)
     assert heart.beats(irregular(300)) == []
 
 
@@ -180,14 +182,14 @@ def features(intervals: Sequence[float], p_wave: bool = False) -> Features:
     """The latest row."""
     heart = Heart(p_wave)
     rows: list[Features] = []
-    rhythm, state = Irregularity(SPEC, COEFFICIENTS), State().rhythm
+    rhythm, memory = Irregularity(SPEC, COEFFICIENTS), irregularity.nothing()
     for rr_s in intervals:
         heart.at += round(rr_s * FS)
         found = Beat(
             0, heart.at, heart.at, "II", 1000 * rr_s, Quality.GOOD, heart.template,
             heart.template, -2.0, 0.0,
         )  # fmt: skip
-        row = rhythm.push(state, Score(found, 0.0, 1.0, EMPTY, EMPTY, N))
+        row = rhythm.push(memory, Score(found, 0.0, 1.0, EMPTY, EMPTY, N))
         rows += [] if row is None else [row]
     return rows[-1]
 

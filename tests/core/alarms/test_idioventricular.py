@@ -3,6 +3,7 @@ from beatgan.alarms.detector import AlarmEvent, FinalScore
 from beatgan.alarms.facts import Subtype
 from beatgan.alarms.idioventricular import LEAST_BEATS, IdioventricularDetector
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.watch import Watch
 from beatgan.types import Phase, Priority, Quality, RhythmStatus
 from tests.core.alarms.test_ventricular_run import FS, beats
 
@@ -10,7 +11,7 @@ from tests.core.alarms.test_ventricular_run import FS, beats
 def feed(
     kinds: str, rr_ms: float, quality: Quality = Quality.GOOD
 ) -> tuple[list[AlarmEvent], IdioventricularDetector]:
-    detector = IdioventricularDetector(AlarmLimits(), FS)
+    detector = IdioventricularDetector(Watch(AlarmLimits(), FS))
     scores = beats(kinds, rr_ms, quality)
     events = [each for score in scores for each in detector.push(FinalScore(score, score.known_at))]
     return events, detector

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from beatgan.alarms.asystole import AsystoleDetector
 from beatgan.alarms.detector import AlarmEvent
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.watch import Watch
 from beatgan.frontend import Event, Frontend
 from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
 from beatgan.spec import PreprocessSpec
@@ -42,7 +43,7 @@ def beats(events: list[Event]) -> list[Beat]:
 
 def asystoles(events: list[Event], fs: float) -> list[AlarmEvent]:
     """Each beginning of an asystole."""
-    detector = AsystoleDetector(AlarmLimits(), fs)
+    detector = AsystoleDetector(Watch(AlarmLimits(), fs))
     alarms: list[AlarmEvent] = []
     for each in events:
         if isinstance(each, SignalChange):

@@ -9,6 +9,7 @@ from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import AlarmEvent, AlarmInput
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.pause import PauseDetector
+from beatgan.alarms.watch import Watch
 from beatgan.errors import UsageError
 from beatgan.frontend import Frontend
 from beatgan.model.synthetic_ecg import synthetic_ecg
@@ -41,7 +42,7 @@ def quiet(
 
 
 def raised(events: Sequence[AlarmInput]) -> list[AlarmEvent]:
-    detector = PauseDetector(AlarmLimits(), FS)
+    detector = PauseDetector(Watch(AlarmLimits(), FS))
     return [each for event in events for each in detector.push(event)]
 
 
@@ -109,7 +110,7 @@ def test_the_next_pause_is_told_after_an_asystole() -> None:
 def heard(ecg: Floats) -> tuple[list[int], list[AlarmEvent]]:
     """The R peaks that the front end finds, and what the detector makes of it."""
     frontend = Frontend(PreprocessSpec(), coefficients_of("full"), FS, ["II"])
-    detector = PauseDetector(AlarmLimits(), FS)
+    detector = PauseDetector(Watch(AlarmLimits(), FS))
     r_peaks: list[int] = []
     events: list[AlarmEvent] = []
     for found in [*frontend.push(ecg[:, None]), *frontend.close()]:

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from beatgan.alarms.detector import FinalScore
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.policy import EpisodePolicy, PolicyState
 from beatgan.alarms.ventricular_classifier import VentricularClassifier
@@ -480,21 +479,3 @@ def test_no_batch_is_kept_for_long_for_the_sake_of_one_beat(how: str) -> None:
     assert {kept.reconstruction.base, kept.saliency.base, kept.terms.base} == {None}
     policy.settle(replace(kept, value=2.0), 1090)
     assert policy.push(score(1, 2.0)) == policy.push(score(2, 0.0)) == []
-
-
-def test_each_detector_is_given_what_it_takes_and_nothing_else() -> None:
-    policy = EpisodePolicy(PROMPT, VENTRICULAR, FS)
-    beat = score(0, 0.0)
-    inputs = (
-        beat,
-        FinalScore(beat, beat.known_at),
-        change(Condition.FLAT, True, 100, suspended=False),
-        RhythmStatus(500, 500, 500, True, -1.0),
-    )
-    for detector in policy._detectors:
-        assert detector.takes
-        before = msgspec.to_builtins(detector.state)
-        for event in inputs:
-            if type(event) not in detector.takes:
-                assert not detector.push(event)
-        assert msgspec.to_builtins(detector.state) == before

@@ -8,6 +8,7 @@ from beatgan.alarms.detector import AlarmEvent, FinalScore
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.sentence import sentence
 from beatgan.alarms.ventricular_ectopy import State, VentricularEctopyDetector
+from beatgan.alarms.watch import Watch
 from beatgan.types import EMPTY, Beat, PerClass, Phase, Priority, Quality, RhythmStatus, Score
 
 FS = 250.0
@@ -25,7 +26,7 @@ class Heart:
 
     def __init__(self, couplets: int = 1, bigeminy: int = 1) -> None:
         limits = AlarmLimits(couplets_per_hour=couplets, bigeminy_per_hour=bigeminy)
-        self.detector, self.at = VentricularEctopyDetector(limits, FS), 0
+        self.detector, self.at = VentricularEctopyDetector(Watch(limits, FS)), 0
 
     def beats(self, letters: str) -> list[AlarmEvent]:
         return [event for letter in letters for event in self.beat(letter)]

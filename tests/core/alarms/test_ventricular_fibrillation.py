@@ -15,6 +15,7 @@ from beatgan.alarms.ventricular_fibrillation import (
     State,
     VentricularFibrillationDetector,
 )
+from beatgan.alarms.watch import Watch
 from beatgan.errors import RecordError
 from beatgan.frontend import Frontend
 from beatgan.records import read_recording
@@ -38,7 +39,7 @@ def fibrillating(at_s: float, vf_log_odds: float) -> RhythmStatus:
 
 def familiar(fs: float) -> VentricularFibrillationDetector:
     """Of a stream that has shown its patient's own beats."""
-    detector = VentricularFibrillationDetector(LIMITS, fs)
+    detector = VentricularFibrillationDetector(Watch(LIMITS, fs))
     detector.state = State(own_beats=OWN_BEATS)
     return detector
 
@@ -138,14 +139,14 @@ def test_in_a_young_stream_it_must_last() -> None:
     chaos = [fibrillating(at / 2, 4.0) for at in range(2 * OWN_BEATS, 2 * OWN_BEATS + 60)]
 
     def begun(beats: int) -> float:
-        detector = VentricularFibrillationDetector(LIMITS, FS)
+        detector = VentricularFibrillationDetector(Watch(LIMITS, FS))
         inputs: list[AlarmInput] = [*own_beats(beats), *chaos]
         events = [each for event in inputs for each in detector.push(event)]
         return events[0].known_at / FS
 
     assert begun(OWN_BEATS) == pytest.approx(OWN_BEATS, abs=0.1)
     assert begun(OWN_BEATS - 1) == pytest.approx(OWN_BEATS + YOUNG_S, abs=0.1)
-    detector = VentricularFibrillationDetector(LIMITS, FS)
+    detector = VentricularFibrillationDetector(Watch(LIMITS, FS))
     short = [*chaos[:18], fibrillating(OWN_BEATS + 9.0, ENDS), *chaos[20:30]]
     assert [each for event in short for each in detector.push(event)] == []
 
@@ -176,7 +177,7 @@ def test_a_heart_that_beats_on_both_leads_does_not_fibrillate(
     agree: bool | None, told: bool
 ) -> None:
     """A paced rhythm may look like it; of one lead, its template may be that of fibrillation."""
-    detector = VentricularFibrillationDetector(LIMITS, FS)
+    detector = VentricularFibrillationDetector(Watch(LIMITS, FS))
     beats = own_beats(60, agree)
     inputs: list[AlarmInput] = []
     for at, beat in enumerate(beats):

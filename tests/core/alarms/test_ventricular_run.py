@@ -10,6 +10,7 @@ from beatgan.alarms.facts import Subtype
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.ventricular_classifier import VentricularClassifier
 from beatgan.alarms.ventricular_run import CODE, RUN_MOST, State, VentricularRunDetector
+from beatgan.alarms.watch import Watch
 from beatgan.coefficients import VentricularRunCoefficients
 from beatgan.spec import PreprocessSpec
 from beatgan.types import (
@@ -110,8 +111,8 @@ def feed(
 
 def familiar(limits: AlarmLimits | None = None) -> VentricularRunDetector:
     """Of a stream that has shown its patient's own beats."""
-    detector = VentricularRunDetector(limits or AlarmLimits(), VENTRICULAR, FS)
-    detector.state.own_beats = 40
+    detector = VentricularRunDetector(Watch(limits or AlarmLimits(), FS), VENTRICULAR)
+    detector.state = State(own_beats=40)
     return detector
 
 
@@ -285,7 +286,7 @@ def test_beats_that_were_not_found_count_by_the_interval_that_is_left() -> None:
 def test_doubtful_beats_are_none_where_the_leads_do_not_agree_or_the_stream_is_young() -> None:
     assert len(feed(beats("NvvvNN", 400.0, agree=True))) == 2
     assert feed(beats("NvvvNN", 400.0, agree=False)) == []
-    young = VentricularRunDetector(AlarmLimits(), VENTRICULAR, FS)
+    young = VentricularRunDetector(Watch(AlarmLimits(), FS), VENTRICULAR)
     assert feed(beats("NvvvNN", 400.0), young) == []
 
 

@@ -284,10 +284,11 @@ def saved(patient: Floats, new_scorer: NewScorer) -> bytes:
 
 
 def scores_in(snapshot: Snapshot) -> list[Score]:
-    """Those that `beat.anomalous` remembers."""
-    return [
-        score for score in snapshot.policy.detectors.anomalous_beats.recent if score is not None
-    ]
+    """Those that the alarms remember: of beats that may begin an episode, or are its worst."""
+    beats = snapshot.policy.detectors.anomalous_beats
+    worst = None if beats.episode is None else beats.episode.worst
+    kept = [*beats.recent, worst, *snapshot.policy.detectors.ventricular_run.row]
+    return [score for score in kept if score is not None]
 
 
 def test_what_is_remembered_of_an_episode_keeps_its_beats_classes(

@@ -12,9 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
-from beatgan.alarms.atrial_fibrillation import CALM, SELDOM, AtrialFibrillationDetector
-from beatgan.alarms.irregularity import EVERY, Features, Irregularity, State
+from beatgan.alarms import irregularity
+from beatgan.alarms.atrial_fibrillation import (
+    CALM,
+    SELDOM,
+    AtrialFibrillationDetector,
+    State,
+    compare,
+)
+from beatgan.alarms.irregularity import EVERY, Features, Irregularity
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.alarms.watch import Watch
 from beatgan.coefficients import AtrialFibrillationCoefficients
 from beatgan.errors import RecordError
 from beatgan.frontend import Frontend
@@ -104,9 +112,11 @@ def joined(recording: Recording, beats: Sequence[Beat]) -> Recording:
 def rows_of(name: str, kind: str, recording: Recording, artifact: Artifact) -> Rows:
     """The rows of a recording as the detector sees it; nothing is in atrial fibrillation yet."""
     present = artifact.coefficients.atrial_fibrillation
-    rhythm, state = Irregularity(artifact.spec, present), State()
+    rhythm, memory = Irregularity(artifact.spec, present), irregularity.nothing()
     scores = list(_scores(recording, artifact))
-    pairs = [(score, found) for score in scores if (found := rhythm.push(state, score)) is not None]
+    pairs = [
+        (score, found) for score in scores if (found := rhythm.push(memory, score)) is not None
+    ]
     features = np.array([found for _, found in pairs]).reshape(-1, len(Features._fields))
     return Rows(
         name=name,
@@ -193,16 +203,19 @@ def fit(rows: Sequence[Rows]) -> AtrialFibrillationCoefficients:
 def begun(rows: Rows, rhythm: Irregularity, limit: float) -> list[int]:
     """The rows with which the episodes begin of the detector that ships, with this limit."""
     limits = replace(AlarmLimits(), af_log_odds_limit=limit)
-    detector = AtrialFibrillationDetector(limits, rhythm, rows.fs)
-    detector.state.first = rows.first
+    watch = Watch(limits, rows.fs)
+    detector = AtrialFibrillationDetector(watch, rhythm)
+    detector.state = State(first=rows.first)
+    memory = watch.memory[0]
     found, due = [], 0
     for k, (at, known_at) in enumerate(zip(rows.at, rows.known_at, strict=True)):
         if k < due:
             continue
         log_odds = rhythm.log_odds(Features(*rows.features[k]))
         due = k + (SELDOM // EVERY if log_odds < CALM else 1)
-        events = detector.compare(log_odds, (at, at), known_at)
-        found += [k for event in events if event.phase is Phase.START]
+        if compare(memory["atrial"], memory["limits"], log_odds, at, at):
+            events = detector.begun_or_ended(known_at)
+            found += [k for event in events if event.phase is Phase.START]
     return found
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.ventricular_classifier import Features, Row, VentricularClassifier
 from beatgan.alarms.ventricular_run import VentricularRunDetector
+from beatgan.alarms.watch import Watch
 from beatgan.coefficients import VentricularRunCoefficients
 from beatgan.model.artifact import Artifact
 from beatgan.model.model import Model
@@ -110,7 +111,7 @@ def seen_in(recording: Recording, artifact: Artifact, model: Model) -> list[Seen
     beats = beats_of(recording, artifact.spec, artifact.coefficients)
     watching = _Watching(artifact.spec, artifact.coefficients.ventricular_run)
     watching.seen = []
-    detector = VentricularRunDetector(AlarmLimits(), watching, recording.fs)
+    detector = VentricularRunDetector(Watch(AlarmLimits(), recording.fs), watching)
     for first in range(0, len(beats), BATCH):
         for score in model.score(beats[first : first + BATCH]):
             detector.push(_light(score))

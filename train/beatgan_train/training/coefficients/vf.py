@@ -16,6 +16,7 @@ from beatgan.alarms.ventricular_fibrillation import (
     State,
     VentricularFibrillationDetector,
 )
+from beatgan.alarms.watch import Watch
 from beatgan.coefficients import AlarmCoefficients, VfCoefficients
 from beatgan.frontend import Frontend, choose_leads
 from beatgan.jit import compiled
@@ -187,9 +188,8 @@ class Statuses:
     def alarms(self, limit: float) -> list[DetectedEpisode]:
         """The episodes of the detector that ships, if this log odds begins one. In seconds."""
         fs, seconds = self.trial.recording.fs, self.trial.reference.seconds
-        detector = VentricularFibrillationDetector(
-            replace(AlarmLimits(), vf_log_odds_limit=limit), fs
-        )
+        watch = Watch(replace(AlarmLimits(), vf_log_odds_limit=limit), fs)
+        detector = VentricularFibrillationDetector(watch)
         detector.state = State(own_beats=OWN_BEATS)  # it is told no beats
         events = [each for status in self.events for each in detector.push(status)]
         events += detector.close(len(self.trial.recording.samples))
