@@ -15,7 +15,7 @@ VERSION: Final = 1  # of the protocol, both ways
 _encoder = msgspec.json.Encoder()
 
 
-class Probabilities(msgspec.Struct, frozen=True):
+class Probabilities(msgspec.Struct, frozen=True, gc=False):
     """How probable each class of a beat is; the keys are the classes' letters."""
 
     N: float
@@ -25,7 +25,7 @@ class Probabilities(msgspec.Struct, frozen=True):
     Q: float
 
 
-class BeatMessage(msgspec.Struct, frozen=True, kw_only=True):
+class BeatMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One beat: where it is, its score and its class.
 
     ``beat_class``, ``class`` in the JSON: the most probable. ``revised``: it replaces the message

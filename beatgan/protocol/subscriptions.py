@@ -9,7 +9,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from beatgan.protocol.names import ALERTS, BEAT_BATCH, BEATS, MAX_NAME, STATUS, STREAM_CHARACTERS
+from beatgan.protocol.names import (
+    ALERTS,
+    BEAT_BATCH,
+    BEATS,
+    MAX_NAME,
+    STATUS,
+    STREAM_CHARACTERS,
+    topic_of,
+)
 
 MAX_PREFIXES: Final = 32  # of beats' topics that are compared; beyond, all beats are wanted
 TOPIC_BYTES: Final = 16  # that a subscription takes besides its topic
@@ -46,6 +54,13 @@ class WantedBeats(NamedTuple):
         """Whether the message of its own that a beat has under ``topic`` is wanted."""
         return topic.startswith(self.prefixes)
 
+    def of_stream(self, stream: str) -> bool:
+        """Whether the stream's beats are wanted in either way."""
+        return self.batched or (bool(self.prefixes) and self.singly(topic_of("beat", stream)))
+
+
+EVERY_BEAT: Final = WantedBeats((BEATS,))
+
 
 class Subscriptions:
     """All of one socket; used by one thread, but any may read ``wanted``, which is replaced whole.
@@ -54,6 +69,10 @@ class Subscriptions:
     """
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """All connections have been ended."""
         self.wanted = WantedBeats()
         self.bytes = 0
         self._subscribers: Counter[bytes] = Counter()  # of each prefix

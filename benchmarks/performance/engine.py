@@ -21,7 +21,6 @@ from beatgan.protocol.frames import encode_frame
 from beatgan.protocol.messages import encode_message
 from beatgan.records import SAMPLE, Recording, read_recording
 from beatgan_daemon.model_loading import Loaded, load_model
-from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine, EngineSettings
 from beatgan_daemon.playback.chunks import cut
 
@@ -70,7 +69,7 @@ def serve(frames: Sequence[Frame], loaded: Loaded, limits: AlarmLimits) -> None:
     for frame in frames:
         now = perf_counter()
         engine.receive(decode_frame(frame), now)
-        for message in messages_of(engine.poll(now)):
+        for message in engine.poll(now).messages:
             encode_message(message)
 
 

@@ -34,7 +34,6 @@ from beatgan.protocol.messages import BeatMessage, Message, encode_json, encode_
 from beatgan.records import SAMPLE, Recording, only, read_recording
 from beatgan.types import Doubles, Floats, Ints
 from beatgan_daemon.model_loading import Loaded, load_model
-from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine, EngineSettings
 from beatgan_daemon.playback.chunks import cut
 from beatgan_daemon.playback.offline import score_recordings
@@ -88,8 +87,8 @@ def live(loaded: Loaded, streams: int, recording: Recording) -> Callable[[], int
         beats = 0
         for second, frame in enumerate(frames):
             engine.receive(decode_frame(frame), second)
-            beats += sent(messages_of(engine.poll(second + BATCH_AGE_S)))
-        return beats + sent(messages_of(engine.drain(len(frames))))
+            beats += sent(engine.poll(second + BATCH_AGE_S).messages)
+        return beats + sent(engine.drain(len(frames)).messages)
 
     return work
 

@@ -25,7 +25,6 @@ from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.messages import encode_message
 from beatgan.records import SAMPLE, read_recording
 from beatgan_daemon.model_loading import load_model
-from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine, EngineSettings
 from benchmarks.robustness.extremes import Extremes
 from benchmarks.robustness.fuzzer import Fuzzer
@@ -61,7 +60,7 @@ def main(
             engine.receive(decode_frame(parts), k / rate)
         except StreamError as error:
             refused[error.reason] += 1
-        for message in messages_of(engine.poll(k / rate)):
+        for message in engine.poll(k / rate).messages:
             encode_message(message)
         longest = max(longest, time.perf_counter() - began)
         if (k + 1) % (frames // PARTS) == 0:

@@ -4,23 +4,27 @@ Histograms carry no stream label and no name of a stream appears anywhere: the n
 stays the same for one patient and for ten thousand. Each metric is explained in docs/metrics.md.
 """
 
+from bisect import bisect_left
+from collections import Counter as Counting
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from itertools import product
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate, product
+from math import inf
+from threading import Lock
 from time import monotonic
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     Info,
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from beatgan_daemon.pipeline.observer import Observer
 
@@ -106,9 +110,8 @@ class Metrics(Observer):
         self._gauges = {
             name: Gauge(f"beatgan_{name}", text, registry=registry) for name, text in GAUGES.items()
         }
-        self._latency = Histogram(
-            "beatgan_alert_latency_seconds", LATENCY, buckets=LATENCY_BUCKETS, registry=registry
-        )
+        self._latency = LatencyHistogram("beatgan_alert_latency_seconds", LATENCY, LATENCY_BUCKETS)
+        registry.register(self._latency)
         self._build = Info("beatgan_build", "What is running", registry=registry)
         self._journal_lost = 0
         self._saved: float | None = None
@@ -191,9 +194,9 @@ class Metrics(Observer):
         """An episode was held back and will never be published."""
         self._labelled["alerts_suppressed"].labels(code).inc()
 
-    def latency(self, seconds: float) -> None:
-        """A message was sent ``seconds`` after the last sample that it needed had arrived."""
-        self._latency.observe(seconds)
+    def latencies(self, arrivals: Sequence[float], sent: float) -> None:
+        """Messages whose last samples had arrived then were all sent by ``sent``."""
+        self._latency.add(arrivals, sent)
 
     # --- of what is stored, and of those who connect ---------------------------------------------
 
@@ -267,6 +270,34 @@ class Metrics(Observer):
     def exposition(self) -> bytes:
         """Prometheus's text format."""
         return generate_latest(self.registry)
+
+
+class LatencyHistogram(Collector):
+    """A histogram of delays that takes a batch at once: the library's takes one at a time."""
+
+    def __init__(self, name: str, text: str, buckets: Sequence[float]) -> None:
+        """``buckets``: their upper bounds in seconds, ascending, the infinite one left out."""
+        self._name, self._text, self._bounds = name, text, (*buckets, inf)
+        self._counts = [0] * len(self._bounds)
+        self._sum = 0.0
+        self._lock = Lock()
+
+    def add(self, arrivals: Sequence[float], sent: float) -> None:
+        """The delays of what arrived then and was sent at ``sent``; any thread may add."""
+        batch = Counting(arrivals)  # what came with one frame arrived at one moment
+        with self._lock:
+            for arrived, times in batch.items():
+                self._counts[bisect_left(self._bounds, sent - arrived)] += times
+                self._sum += times * (sent - arrived)
+
+    def collect(self) -> Iterator[Metric]:
+        """The one histogram, as prometheus_client wants it."""
+        with self._lock:
+            counts, total = list(accumulate(self._counts)), self._sum
+        bounds = map(floatToGoString, self._bounds)
+        family = HistogramMetricFamily(self._name, self._text)
+        family.add_metric((), buckets=list(zip(bounds, counts, strict=True)), sum_value=total)
+        yield family
 
 
 class AlarmCollector(Collector):

@@ -20,8 +20,8 @@ from beatgan_daemon.exit_codes import Exit
 from beatgan_daemon.ingest.fair_queue import Frame
 from beatgan_daemon.liveness import Watchdog
 from beatgan_daemon.model_loading import Loaded, load_model
-from beatgan_daemon.pipeline.batcher import Outgoing
 from beatgan_daemon.pipeline.message_builder import journal_alert
+from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.preflight import cache_warnings, connection_warnings
 from beatgan_daemon.publishing.stream_actions import Acknowledgement, Discharge
 from beatgan_daemon.reload import Prepared, Reload
@@ -215,30 +215,29 @@ class Service:
 
     def _update_alarms(self) -> None:
         """Alarms that do not come from ECG: what clients ask for, and that of the journal."""
-        outgoing: list[Outgoing] = []
+        outgoing = Outgoing()
         for action in self._actions.take():
             if isinstance(action, Discharge):
-                outgoing += self._discharge(action)
+                outgoing.extend(self._discharge(action))
             else:
-                outgoing += self._acknowledge(action)
+                outgoing.messages += self._acknowledge(action)
         trouble = self._publisher.trouble
         if (trouble is None) != (self._journal_alert is None):
             alert = journal_alert(self._journal_alert, time_ns())
-            outgoing += self._raised(self._engine.active_alarms.take(alert))
+            outgoing.messages += self._raised(self._engine.active_alarms.take(alert))
             self._journal_alert = None if trouble is None else alert
         for each in self._rejected.alerts(self._clock(), time_ns):
-            outgoing += self._raised(self._engine.active_alarms.take(each))
+            outgoing.messages += self._raised(self._engine.active_alarms.take(each))
         self.liveness.full, self.liveness.degraded = self._rejected.full, self._rejected.summary
-        if outgoing:
-            self._delivery.publish(outgoing)
+        self._delivery.publish(outgoing)
 
-    def _raised(self, alerts: list[AlertMessage]) -> list[Outgoing]:
+    def _raised(self, alerts: list[AlertMessage]) -> list[AlertMessage]:
         """Alerts that the engine did not count."""
         for message in alerts:
             self.metrics.alerted(message.code, message.priority)
-        return [Outgoing(each) for each in alerts]
+        return alerts
 
-    def _acknowledge(self, action: Acknowledgement) -> list[Outgoing]:
+    def _acknowledge(self, action: Acknowledgement) -> list[AlertMessage]:
         alarms = self._engine.active_alarms
         alerts = [
             message
@@ -249,16 +248,18 @@ class Service:
         self._log.info("acknowledged", count=len(alerts), episodes=ids, by=action.by)
         return self._raised(alerts)
 
-    def _discharge(self, action: Discharge) -> list[Outgoing]:
+    def _discharge(self, action: Discharge) -> Outgoing:
         """End the watch over a stream; of one that is gone already, the alarms that are left."""
         stream, by, at_ns = action
         self._log.info("discharged", stream=stream, by=by)
-        messages: list[Outgoing] = []
+        outgoing = Outgoing()
         if self._engine.knows(stream):
-            messages = self._engine.discharge(stream, by, at_ns, self._clock())
+            outgoing = self._engine.discharge(stream, by, at_ns, self._clock())
         self._shedding.forget(stream)
         self._rejected.forget(stream)
-        return messages + self._raised(self._engine.active_alarms.discharge(stream, by, at_ns))
+        alarms = self._engine.active_alarms
+        outgoing.messages += self._raised(alarms.discharge(stream, by, at_ns))
+        return outgoing
 
     def _apply(self, prepared: Prepared) -> None:
         """Go on with other settings, another model: between two iterations."""

@@ -17,6 +17,7 @@ from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.control_answers import StreamActions
 from beatgan.protocol.messages import AlertMessage, decode_alert
 from beatgan.protocol.names import stream_of_topic
+from beatgan.protocol.subscriptions import Subscriptions
 from beatgan_daemon import log, zmq_endpoints
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.http_server import HttpServer
@@ -32,9 +33,9 @@ from beatgan_daemon.log_writer import lost_lines
 from beatgan_daemon.metrics import AlarmCollector, Metrics
 from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
-from beatgan_daemon.pipeline.batcher import Outgoing
 from beatgan_daemon.pipeline.checkpointing import Checkpointer, restore_streams
 from beatgan_daemon.pipeline.engine import Engine, EngineSettings
+from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.publishing.delivery import Delivery
 from beatgan_daemon.publishing.publisher import Publisher, Retention
 from beatgan_daemon.publishing.stream_actions import StreamActionQueue
@@ -67,7 +68,11 @@ def engine_settings(settings: Settings) -> EngineSettings:
 
 
 def make_engine(
-    settings: Settings, loaded: Loaded, metrics: Metrics, clock: Callable[[], float]
+    settings: Settings,
+    loaded: Loaded,
+    metrics: Metrics,
+    clock: Callable[[], float],
+    subscriptions: Subscriptions,
 ) -> Engine:
     """An engine that knows no stream yet; ``metrics`` count its work and ask it for the rest."""
     engine = Engine(
@@ -79,6 +84,7 @@ def make_engine(
         observer=metrics,
         clock=clock,
         unix_ns=time_ns,
+        wanted=lambda: subscriptions.wanted,
     )
     metrics.ask(
         "clock_drift_ratio",
@@ -209,6 +215,7 @@ def open_sockets(
     resources: ExitStack,
     metrics: Metrics,
     actions: StreamActions,
+    subscriptions: Subscriptions,
 ) -> Sockets:
     """All sockets; on leaving ``resources``, subscribers may take what is queued.
 
@@ -220,6 +227,7 @@ def open_sockets(
         high_water=settings.publish.high_water,
         linger=LINGER_S,
         authenticator=authenticator,
+        subscriptions=subscriptions,
     )
     resources.enter_context(sink)
     control = ControlSocket(
@@ -308,7 +316,8 @@ def open_parts(
     endpoint, the state directory or a key is not to be had.
     """
     metrics = Metrics(version("beatgan"), loaded.digest)
-    engine = make_engine(settings, loaded, metrics, clock)
+    subscriptions = Subscriptions()
+    engine = make_engine(settings, loaded, metrics, clock, subscriptions)
     overload = OverloadPolicy(*overload_limits(settings), clock())
     persistence = open_persistence(settings.state.dir)
     resources.callback(persistence.close)
@@ -319,7 +328,9 @@ def open_parts(
     authenticator = open_authenticator(settings, context, resources, metrics)
     who = (lambda _: None) if authenticator is None else authenticator.sender
     actions = StreamActionQueue(engine, lambda: overload.shed, who, clock)
-    sockets = open_sockets(settings, context, authenticator, resources, metrics, actions)
+    sockets = open_sockets(
+        settings, context, authenticator, resources, metrics, actions, subscriptions
+    )
     ended = persistence.restore(engine, clock())
     publisher = start_publisher(settings, sockets, persistence, metrics)
     resources.callback(publisher.close, GIVE_UP_S)
@@ -327,7 +338,7 @@ def open_parts(
     if settings.state.dir is not None:
         checkpointer = Checkpointer(engine, settings.state.checkpoint_s, clock())
     delivery = Delivery(publisher, checkpointer, clock)
-    delivery.publish([Outgoing(each) for each in ended])
+    delivery.publish(Outgoing([*ended]))
     liveness = make_liveness(settings, sockets, publisher, metrics, notifier, clock)
     rejected = RejectedStreams(engine.watches)
     refusals = FrameRefusals(metrics, log.get(), rejected)

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from beatgan_daemon.metrics import LATENCY_BUCKETS, AlarmCollector, Metrics
+from beatgan_daemon.metrics import LATENCY, LATENCY_BUCKETS, AlarmCollector, Metrics
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 # What Prometheus's own guide takes for units that are not base units, or for types in a name.
@@ -64,7 +65,7 @@ def test_every_promised_metric_is_there_and_counts() -> None:
     metrics.unscored("unusable")
     metrics.alerted("beat.anomalous", "medium")
     metrics.streams(4)
-    metrics.latency(0.03)
+    metrics.latencies([7.0], 7.03)
     samples = scraped(metrics)
     assert samples["beatgan_samples_received_total", ()] == 360
     assert samples["beatgan_samples_lost_total", ()] == 36
@@ -199,14 +200,28 @@ def test_two_daemons_in_one_process_do_not_share_counts() -> None:
 
 def test_every_message_is_in_one_bucket_and_all_above_it() -> None:
     metrics = Metrics("1", "2")
-    for seconds in (0.0005, 0.001, 0.0011, 9.0, 11.0):
-        metrics.latency(seconds)
+    metrics.latencies([-seconds for seconds in (0.0005, 0.001, 0.0011, 9.0)], 0.0)
+    metrics.latencies([1.0], 12.0)
     samples = scraped(metrics)
     name = "beatgan_alert_latency_seconds"
     below = {le: samples[f"{name}_bucket", (("le", le),)] for le in ("0.001", "0.002", "10.0")}
     assert below == {"0.001": 2, "0.002": 3, "10.0": 4}
     assert samples[f"{name}_bucket", (("le", "+Inf"),)] == samples[f"{name}_count", ()] == 5
     assert abs(samples[f"{name}_sum", ()] - 20.0026) < 1e-9
+
+
+def test_the_latency_is_told_as_the_library_tells_it() -> None:
+    waits = [0.00390625, 0.25, 0.00390625, 0.375, 99.0, 0.00390625]  # sums are exact
+    registry = CollectorRegistry()
+    each = Histogram(
+        "beatgan_alert_latency_seconds", LATENCY, buckets=LATENCY_BUCKETS, registry=registry
+    )
+    for wait in waits:
+        each.observe(wait)
+    metrics = Metrics("1", "2")
+    metrics.latencies([-wait for wait in waits], 0.0)
+    told = [line for line in metrics.exposition().splitlines() if b"alert_latency" in line]
+    assert told == generate_latest(registry).splitlines()
 
 
 def test_drift_is_asked_for_when_somebody_looks() -> None:

@@ -22,7 +22,7 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Chunk
 from beatgan_daemon.exit_codes import Exit, StartError
 from beatgan_daemon.model_loading import Loaded
-from beatgan_daemon.pipeline.batcher import Outgoing
+from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.security.curve import as_client, keygen, load_key
 from beatgan_daemon.service import Service, run, start
 from beatgan_daemon.settings import Settings
@@ -395,7 +395,7 @@ def full_disk(
     assert tables is not None
     (pages,) = tables.database.execute("PRAGMA page_count").fetchone()
     tables.database.execute(f"PRAGMA max_page_count = {pages}")
-    service._publisher.put([Outgoing(alert_message(n, "e" * 9000 + str(n))) for n in range(7)])
+    service._publisher.put(Outgoing([alert_message(n, "e" * 9000 + str(n)) for n in range(7)]))
     end = monotonic() + 10
     while service._publisher.trouble is None:
         assert monotonic() < end

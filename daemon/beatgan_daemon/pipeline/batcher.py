@@ -4,12 +4,13 @@ Knows no chunk, and of a stream only what an event carries. No clock of its own.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from beatgan.model.revision import revisable_until, revisions
 from beatgan.model.scorer import Scorer
 from beatgan.protocol.messages import AlertMessage, Message
+from beatgan.protocol.subscriptions import WantedBeats
 from beatgan.types import Alert, Beat, Score
 from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
 from beatgan_daemon.pipeline.message_builder import (
@@ -19,20 +20,9 @@ from beatgan_daemon.pipeline.message_builder import (
     status_message,
 )
 from beatgan_daemon.pipeline.observer import Observer
+from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.pipeline.segment import Segment
 from beatgan_daemon.pipeline.stream import SegmentEnd, StatusChange, StreamEvent
-
-
-class Outgoing(NamedTuple):
-    """A message, and when the last samples it needed arrived (monotonic s), None for no samples."""
-
-    message: Message
-    arrived: float | None = None
-
-
-def messages_of(outgoing: Iterable[Outgoing]) -> list[Message]:
-    """The messages alone."""
-    return [each.message for each in outgoing]
 
 
 class ScoredBeat(NamedTuple):
@@ -55,15 +45,18 @@ class BeatBatcher:
         revise_within: float,
         observer: Observer,
         clock: Callable[[], float] | None,
+        wanted: Callable[[], WantedBeats],
     ) -> None:
         """``rate`` is that of the windows, in Hz; for the others see `Engine`."""
         self.scorer, self._rate, self._active_alarms = scorer, rate, active_alarms
         self.batch_size, self.batch_age = batch_size, batch_age
         self.revise_within = revise_within
-        self._observer, self._clock = observer, clock
+        self._observer, self._clock, self._wanted = observer, clock, wanted
         self._waiting: list[tuple[StreamEvent, float]] = []  # and when its samples had arrived
         self._beats = 0  # among those waiting
         self.batches = 0  # that were drained so far
+        self._wanted_now = wanted()  # as of the batch that is being drained
+        self._arrivals: list[float] = []  # and when what its messages needed had arrived
 
     def add(self, events: Sequence[StreamEvent], arrived: float) -> None:
         """Events whose samples had ``arrived`` by then."""
@@ -85,8 +78,8 @@ class BeatBatcher:
         """When the first event that waits is old enough; None if none waits."""
         return self._waiting[0][1] + self.batch_age if self._waiting else None
 
-    def drain_batch(self, now: float) -> list[Outgoing]:
-        """The messages of all events that wait."""
+    def drain_batch(self, now: float) -> Outgoing:
+        """The messages of all events that wait; of beats those that somebody is subscribed to."""
         waiting, self._waiting, self._beats = self._waiting, [], 0
         self.batches += 1
         beats = [(e.segment, e.what) for e, _ in waiting if isinstance(e.what, Beat)]
@@ -95,12 +88,11 @@ class BeatBatcher:
         scored = map(ScoredBeat, scores, revised)
         if self._clock is not None:
             now = self._clock()
-        outgoing: list[Outgoing] = []
+        self._wanted_now, self._arrivals = self._wanted(), []
+        messages: list[Message] = []
         for event, arrived in waiting:
-            messages = self._messages(event, arrived, scored, now)
-            at = None if isinstance(event.what, StatusChange) else arrived
-            outgoing += [Outgoing(message, at) for message in messages]
-        return outgoing
+            messages += self._messages(event, arrived, scored, now)
+        return Outgoing(messages, self._arrivals)
 
     def _score(self, beats: list[Beat]) -> list[Score]:
         scores: list[Score] = []
@@ -143,7 +135,7 @@ class BeatBatcher:
             alerts = segment.policy.close(what.sample)
             ended = self._alert_messages(event, arrived, alerts, what.sample, now)
             if what.over:
-                ended += self._counted(self._active_alarms.release(segment.stream))
+                ended += self._counted(self._active_alarms.release(segment.stream), arrived)
             return ended
         if isinstance(what, Beat):
             return self._beat_messages(event, arrived, next(scored), now)
@@ -157,13 +149,18 @@ class BeatBatcher:
         segment, (score, before) = event.segment, scored
         policy, known_at = segment.policy, score.known_at
         messages: list[Message] = []
+        wanted = self._wanted_now.of_stream(segment.stream)
         if before is not None and segment.latest_beat is not None:
-            messages.append(beat_message(segment, segment.latest_beat, before, revised=True))
+            self._arrivals.append(arrived)
+            if wanted:
+                messages.append(beat_message(segment, segment.latest_beat, before, revised=True))
             self._observer.revised(1)
             alerts = self._count_suppressed(segment, policy.settle(before, known_at))
             messages += self._alert_messages(event, arrived, alerts, known_at, now)
         segment.latest_beat = place = place_of(segment, event.times, score.beat)
-        messages.append(beat_message(segment, place, score))
+        self._arrivals.append(arrived)
+        if wanted:
+            messages.append(beat_message(segment, place, score))
         until = revisable_until(self.scorer, score, segment.fs, self.revise_within)
         alerts = self._count_suppressed(segment, policy.push(score, until))
         return messages + self._alert_messages(event, arrived, alerts, known_at, now)
@@ -190,10 +187,11 @@ class BeatBatcher:
         messages: list[Message] = []
         for alert in alerts:
             message = alert_message(segment, event.times, alert, recognised, signal_s, self._rate)
-            messages += self._counted(self._active_alarms.take(message))
+            messages += self._counted(self._active_alarms.take(message), arrived)
         return messages
 
-    def _counted(self, messages: list[AlertMessage]) -> list[AlertMessage]:
+    def _counted(self, messages: list[AlertMessage], arrived: float) -> list[AlertMessage]:
         for message in messages:
             self._observer.alerted(message.code, message.priority)
+            self._arrivals.append(arrived)
         return messages

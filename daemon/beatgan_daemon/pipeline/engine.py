@@ -16,13 +16,15 @@ from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import StreamError
 from beatgan.model.revision import REVISE_WITHIN_S
 from beatgan.model.scorer import Scorer
-from beatgan.protocol.messages import AlertMessage, State
+from beatgan.protocol.messages import AlertMessage, Message, State
+from beatgan.protocol.subscriptions import EVERY_BEAT, WantedBeats
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Alert, Chunk
 from beatgan_daemon.pipeline.active_alarms import ActiveAlarms, discharged
 from beatgan_daemon.pipeline.arrival_rate import ArrivalRate
-from beatgan_daemon.pipeline.batcher import BeatBatcher, Outgoing
+from beatgan_daemon.pipeline.batcher import BeatBatcher
 from beatgan_daemon.pipeline.observer import Observer
+from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.pipeline.reorder import Arrival, ReorderBuffer
 from beatgan_daemon.pipeline.snapshot import Snapshot
 from beatgan_daemon.pipeline.source_selection import SourceSelector, Takeover
@@ -91,12 +93,14 @@ class Engine:
         forget: float = FORGET_S,
         clock: Callable[[], float] | None = None,
         unix_ns: Callable[[], int] | None = None,
+        wanted: Callable[[], WantedBeats] = lambda: EVERY_BEAT,
     ) -> None:
         """A silent stream is forgotten after ``forget`` seconds.
 
         ``clock`` is asked for the time again after scoring, so that delays include it; without one,
         delays end at the time given to `poll`. ``unix_ns``: UNIX time, by which samples are old;
-        without it, none that arrive too fast are found.
+        without it, none that arrive too fast are found. ``wanted``: no message is made of other
+        beats.
         """
         observer = Observer() if observer is None else observer
         self._spec, self._coefficients, self._limits = spec, coefficients, limits
@@ -124,6 +128,7 @@ class Engine:
             settings.revise_within,
             observer,
             clock,
+            wanted,
         )
 
     def receive(self, chunk: Chunk, now: float, sender: str | None = None) -> None:
@@ -285,7 +290,7 @@ class Engine:
         self._last_received[name] = now
         self._last_received.move_to_end(name)
 
-    def poll(self, now: float, received_until: float | None = None) -> list[Outgoing]:
+    def poll(self, now: float, received_until: float | None = None) -> Outgoing:
         """The messages that are due at ``now``, each stream's in the order of its life.
 
         All frames that arrived until ``received_until`` (``now`` if None) have been received. Later
@@ -297,7 +302,9 @@ class Engine:
         if self._selector.due(until):
             self._check_sources(until)
         fell_silent = self._detect_silence(until)
-        return self._batcher.drain_batch(now) if fell_silent or self._batcher.due(now) else []
+        return (
+            self._batcher.drain_batch(now) if fell_silent or self._batcher.due(now) else Outgoing()
+        )
 
     def events(self) -> int:
         """How many events of streams, most of them beats, wait for `poll`."""
@@ -313,7 +320,7 @@ class Engine:
             times.append(next(iter(self._silent.values())).last_received + self._forget)
         return min(times, default=None)
 
-    def drain(self, now: float) -> list[Outgoing]:
+    def drain(self, now: float) -> Outgoing:
         """All that waits, scored now. Streams and their episodes stay as they are."""
         for arrival in self._reorder.release_all():
             self._place_late(arrival)
@@ -327,7 +334,7 @@ class Engine:
         """Forget ``stream``, because its recording is over: its open episodes end there."""
         self._remove(stream, "the recording is over", now, over=True)
 
-    def discharge(self, stream: str, by: str | None, at_ns: int, now: float) -> list[Outgoing]:
+    def discharge(self, stream: str, by: str | None, at_ns: int, now: float) -> Outgoing:
         """Forget ``stream``, which is known, because ``by`` ended the watch over it.
 
         All messages that come of it: whatever was under way ends, and says by whom.
@@ -335,14 +342,17 @@ class Engine:
         known = self._streams[stream]
         for arrival in self._reorder.release(stream):
             self._use(known, *arrival)
-        before = self._batcher.drain_batch(now)
+        outgoing = self._batcher.drain_batch(now)
         text = "discharged" if by is None else f"discharged by {by}"
         alert = start_alert(
             AlarmCode.DISCHARGED, known.expected, known.expected, text, 0.0, suspended=True
         )
         self._batcher.add([known.alert(alert), known.alert(end_alert(alert, known.expected))], now)
         self._remove(stream, text, now, over=True)
-        return [*before, *(_signed(each, by, at_ns) for each in self._batcher.drain_batch(now))]
+        ended = self._batcher.drain_batch(now)
+        ended.messages = [_signed(message, by, at_ns) for message in ended.messages]
+        outgoing.extend(ended)
+        return outgoing
 
     def state(self, stream: str) -> StreamState | None:
         """How a stream stands, None if it is not known; any thread may ask."""
@@ -515,11 +525,10 @@ class Engine:
         self._observer.streams(len(self._streams))
 
 
-def _signed(outgoing: Outgoing, by: str | None, at_ns: int) -> Outgoing:
+def _signed(message: Message, by: str | None, at_ns: int) -> Message:
     """A message that comes of a discharge; of alerts those say so that tell it, or end by it."""
-    message = outgoing.message
     if isinstance(message, AlertMessage) and (
         message.phase == "end" or message.code == AlarmCode.DISCHARGED
     ):
-        return outgoing._replace(message=discharged(message, by, at_ns))
-    return outgoing
+        return discharged(message, by, at_ns)
+    return message

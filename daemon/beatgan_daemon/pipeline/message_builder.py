@@ -17,7 +17,7 @@ from beatgan.protocol.messages import (
     RhythmStrip,
     StatusMessage,
 )
-from beatgan.types import Alert, Beat, Floats, Kind, Phase, Score
+from beatgan.types import Alert, Beat, Floats, Kind, PerClass, Phase, Score
 from beatgan_daemon.pipeline.segment import Segment
 from beatgan_daemon.pipeline.snapshot import BeatPlace
 from beatgan_daemon.pipeline.source_clock import SourceTimes, representable
@@ -26,7 +26,8 @@ from beatgan_daemon.pipeline.strip import strip_of
 
 UNNUMBERED = -1  # until `ActiveAlarms` has numbered it
 DECIMALS = 4  # of an explanation's values; amplitudes are around 1
-STEPS = 10_000  # of a probability: four decimals, in half the time that round(p, 4) takes
+STEPS = 10_000  # of a probability: four decimals
+INTEGER = 2.0**52  # added to a smaller number and taken off again, it rounds half to even
 
 
 def place_of(segment: Segment, times: SourceTimes, beat: Beat) -> BeatPlace:
@@ -65,7 +66,19 @@ def _class(score: Score | None) -> str | UnsetType:
 def _probabilities(score: Score | None) -> Probabilities | UnsetType:
     if score is None or score.probabilities is None:
         return UNSET
-    return Probabilities(*[round(each * STEPS) / STEPS for each in score.probabilities])
+    return rounded(score.probabilities)
+
+
+def rounded(probabilities: PerClass) -> Probabilities:
+    """To four decimals: what round(p * 10_000) / 10_000 gives, in half the time."""
+    n, s, v, f, q = probabilities
+    return Probabilities(
+        (n * STEPS + INTEGER - INTEGER) / STEPS,
+        (s * STEPS + INTEGER - INTEGER) / STEPS,
+        (v * STEPS + INTEGER - INTEGER) / STEPS,
+        (f * STEPS + INTEGER - INTEGER) / STEPS,
+        (q * STEPS + INTEGER - INTEGER) / STEPS,
+    )
 
 
 def alert_message(

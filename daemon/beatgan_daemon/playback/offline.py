@@ -13,9 +13,9 @@ from beatgan.model.scorer import Scorer
 from beatgan.protocol.messages import AlertMessage, BeatMessage, StatusMessage
 from beatgan.records import Recording
 from beatgan.spec import PreprocessSpec
-from beatgan_daemon.pipeline.batcher import Outgoing, messages_of
 from beatgan_daemon.pipeline.engine import Engine, EngineSettings
 from beatgan_daemon.pipeline.observer import Observer
+from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.playback.chunks import cut, stream_name
 
 CHUNK_S = 1.0
@@ -65,5 +65,5 @@ def score_recordings(
         yield from _beats_and_alerts(engine.drain(0.0))
 
 
-def _beats_and_alerts(outgoing: Iterable[Outgoing]) -> Iterator[BeatMessage | AlertMessage]:
-    return (m for m in messages_of(outgoing) if not isinstance(m, StatusMessage))
+def _beats_and_alerts(outgoing: Outgoing) -> Iterator[BeatMessage | AlertMessage]:
+    return (m for m in outgoing.messages if not isinstance(m, StatusMessage))

@@ -3,12 +3,12 @@
 Runs in the pipeline's thread.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from beatgan.protocol.messages import StatusMessage
+from beatgan.protocol.messages import BeatMessage, StatusMessage
 from beatgan_daemon import log
-from beatgan_daemon.pipeline.batcher import Outgoing, messages_of
 from beatgan_daemon.pipeline.checkpointing import Checkpointer, PendingWrites
+from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.publishing.publisher import Publisher
 
 NOTHING = PendingWrites({}, [])
@@ -24,21 +24,21 @@ class Delivery:
         self._publisher, self._checkpointer, self._clock = publisher, checkpointer, clock
         self._log = log.get()
 
-    def publish(self, outgoing: Sequence[Outgoing]) -> None:
+    def publish(self, outgoing: Outgoing) -> None:
         """Hand over messages, and what is to be written of the streams after them.
 
         Raises PublisherError if the publisher failed.
         """
-        messages = messages_of(outgoing)
+        others = [each for each in outgoing.messages if not isinstance(each, BeatMessage)]
         writes = NOTHING
         if self._checkpointer is not None:
-            writes = self._checkpointer.pending_writes(messages, self._clock())
+            writes = self._checkpointer.pending_writes(others, self._clock())
         self._publisher.put(outgoing, writes.alarms, writes.checkpoints)
-        for message in messages:
+        for message in others:
             if isinstance(message, StatusMessage):
                 self._log.debug(message.text, stream=message.stream, state=message.state)
 
     def save_all(self) -> None:
         """Hand over the checkpoints of all streams; after `Engine.drain`."""
         if self._checkpointer is not None:
-            self._publisher.put(checkpoints=self._checkpointer.all())
+            self._publisher.put(Outgoing(), checkpoints=self._checkpointer.all())

@@ -9,8 +9,8 @@ from contextlib import suppress
 from threading import Lock
 from typing import NamedTuple
 
-from beatgan.protocol.messages import AlertMessage
-from beatgan_daemon.pipeline.batcher import Outgoing
+from beatgan.protocol.messages import AlertMessage, Message
+from beatgan_daemon.pipeline.outgoing import Outgoing
 
 DROPPABLE = 100_000  # beats and status messages that may wait
 States = Mapping[str, bytes | None]  # by stream; None: forget it
@@ -19,7 +19,7 @@ States = Mapping[str, bytes | None]  # by stream; None: forget it
 class Batch(NamedTuple):
     """Everything that waited, and the last state of each stream whose state did."""
 
-    outgoing: list[Outgoing]
+    outgoing: Outgoing
     alarm_states: dict[str, bytes | None]
     checkpoints: dict[str, bytes | None]
 
@@ -34,22 +34,25 @@ class OutgoingQueue:
         )  # readable: something waits
         self._dropped, self._bound = dropped, bound
         self._lock = Lock()
-        self._waiting = Batch([], {}, {})
+        self._waiting = Batch(Outgoing(), {}, {})
         self._droppable = 0
 
     def put(
         self,
-        outgoing: Sequence[Outgoing],
+        outgoing: Outgoing,
         alarm_states: States,
         checkpoints: Iterable[tuple[str, bytes]],
     ) -> None:
-        """Hand over messages, in order: of beats and status messages those that have room.
+        """Hand over messages, in order: of beats and status messages those that have room. Of as
+        many arrivals the latency is counted.
 
         ``alarm_states`` are those after the messages; None: nothing of the stream is needed any
         more. A later state takes the place of one that still waits.
         """
         with self._lock:
-            lost = self._add(outgoing)
+            lost = self._add(outgoing.messages)
+            room = self._bound - len(self._waiting.outgoing.arrivals)
+            self._waiting.outgoing.arrivals.extend(outgoing.arrivals[:room])
             self._waiting.alarm_states.update(alarm_states)
             self._waiting.checkpoints.update(checkpoints)
             gone = [stream for stream, state in alarm_states.items() if state is None]
@@ -58,21 +61,22 @@ class OutgoingQueue:
             self._dropped(kind, lost.count(kind))
         self.wake()
 
-    def _add(self, outgoing: Sequence[Outgoing]) -> list[str]:
+    def _add(self, messages: Sequence[Message]) -> list[str]:
         """The types of those for which there was no room."""
-        if self._droppable + len(outgoing) <= self._bound:
-            self._waiting.outgoing.extend(outgoing)
-            self._droppable += len(outgoing)  # or less: alerts count only where room is scarce
+        waiting = self._waiting.outgoing.messages
+        if self._droppable + len(messages) <= self._bound:
+            waiting.extend(messages)
+            self._droppable += len(messages)  # or less: alerts count only where room is scarce
             return []
         lost: list[str] = []
-        for each in outgoing:
-            if isinstance(each.message, AlertMessage):
-                self._waiting.outgoing.append(each)
+        for each in messages:
+            if isinstance(each, AlertMessage):
+                waiting.append(each)
             elif self._droppable < self._bound:
-                self._waiting.outgoing.append(each)
+                waiting.append(each)
                 self._droppable += 1
             else:
-                lost.append(each.message.type)
+                lost.append(each.type)
         return lost
 
     def wake(self) -> None:
@@ -86,7 +90,7 @@ class OutgoingQueue:
         with suppress(BlockingIOError):
             os.eventfd_read(self.wakeup_fd)
         with self._lock:
-            batch, self._waiting = self._waiting, Batch([], {}, {})
+            batch, self._waiting = self._waiting, Batch(Outgoing(), {}, {})
             self._droppable = 0
         return batch
 

@@ -20,7 +20,7 @@ from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, encode_json
 from beatgan.protocol.names import topic_of
 from beatgan_daemon import log
-from beatgan_daemon.pipeline.batcher import Outgoing, messages_of
+from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.publishing import checkpoint_writer
 from beatgan_daemon.publishing.beat_messages import send_beats
 from beatgan_daemon.publishing.checkpoint_writer import CheckpointStore, CheckpointWriter
@@ -41,11 +41,12 @@ CHECKPOINTS_S = 0.4  # for checkpoints that wait, at the end
 class Observer(checkpoint_writer.Observer, Protocol):
     """Receives every count as it happens; must return at once and never raise.
 
-    ``dropped`` is called in the thread of the pipeline, all others in the publisher's.
+    ``dropped`` is called in the thread of the pipeline, ``latencies`` in either, all others in the
+    publisher's.
     """
 
-    def latency(self, seconds: float) -> None:
-        """From the arrival of the last needed sample to its message sent."""
+    def latencies(self, arrivals: Sequence[float], sent: float) -> None:
+        """The last samples that messages needed had arrived then, and by ``sent`` all were sent."""
 
     def dropped(self, kind: str, messages: int = 1) -> None:
         """So many messages of a type were dropped because publishing was too slow."""
@@ -105,15 +106,17 @@ class Publisher:
 
     def put(
         self,
-        outgoing: Sequence[Outgoing] = (),
+        outgoing: Outgoing,
         alarm_states: Mapping[str, bytes | None] = _NONE,
         checkpoints: Iterable[tuple[str, bytes]] = (),
     ) -> None:
         """See `OutgoingQueue.put`; never blocks. Raises PublisherError if the publisher failed."""
         if not self._thread.is_alive():
             raise PublisherError("the publisher has stopped") from self._failure
-        if outgoing or alarm_states or checkpoints:
+        if outgoing.messages or alarm_states or checkpoints:
             self._queue.put(outgoing, alarm_states, checkpoints)
+        elif outgoing.arrivals:  # of beats that nobody is subscribed to
+            self._observer.latencies(outgoing.arrivals, monotonic())
 
     def moved(self) -> float:
         """When it last completed an iteration (monotonic s); at rest there is one a second."""
@@ -210,7 +213,7 @@ class Publisher:
 
     def _deliver(self, batch: Batch) -> None:
         """Alerts and alarm states on the disk, then every message to its subscribers."""
-        messages = messages_of(batch.outgoing)
+        messages, arrivals = batch.outgoing.messages, batch.outgoing.arrivals
         alerts = [each for each in messages if isinstance(each, AlertMessage)]
         entries = [
             JournalEntry(each.n, each.id, each.stream, each.phase, encode_json(each))
@@ -219,10 +222,8 @@ class Publisher:
         if entries or batch.alarm_states:
             self._journal.append(entries, batch.alarm_states, time_ns())
         self._send(messages, (entry.body for entry in entries))
-        now = monotonic()
-        for _, arrived in batch.outgoing:
-            if arrived is not None:
-                self._observer.latency(now - arrived)
+        if arrivals:
+            self._observer.latencies(arrivals, monotonic())
         self._checkpoints.add(batch.checkpoints)
 
     def _send(self, messages: Sequence[Message], alerts: Iterator[bytes]) -> None:

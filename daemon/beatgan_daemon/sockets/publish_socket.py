@@ -33,11 +33,13 @@ class PublishSocket(BoundSocket):
         high_water: int = 10_000,
         linger: float = 2.0,
         authenticator: ZapAuthenticator | None = None,
+        subscriptions: Subscriptions | None = None,
     ) -> None:
         """``high_water``: messages queued for each subscriber; ``linger``: how many seconds
-        closing may wait for subscribers to take them. The rest as in `BoundSocket`."""
+        closing may wait for subscribers to take them; ``subscriptions``: where they are kept for
+        others to see. The rest as in `BoundSocket`."""
         self._high_water, self._linger_ms = high_water, round(1000 * linger)
-        self._subscriptions = Subscriptions()
+        self._subscriptions = Subscriptions() if subscriptions is None else subscriptions
         super().__init__(context, (bind,), (), authenticator)
 
     def _set_options(self, socket: zmq.Socket[bytes]) -> None:
@@ -46,7 +48,7 @@ class PublishSocket(BoundSocket):
         socket.maxmsgsize = LONGEST_TOPIC
         socket.rcvhwm = UNREAD
         socket.setsockopt(zmq.XPUB_MANUAL, 1)  # we say what is sent for a subscription
-        self._subscriptions = Subscriptions()
+        self._subscriptions.clear()
 
     def send(self, topic: bytes, body: bytes) -> None:
         """Queue the message for every subscriber whose queue has room; never blocks."""

@@ -32,7 +32,7 @@ def test_summary_of_a_metrics_page() -> None:
     metrics.alerted("beat.anomalous", "medium")
     metrics.alerted("signal.gap", "low")
     for _ in range(100):
-        metrics.latency(0.015)
+        metrics.latencies([0.0], 0.015)
     assert summary(metrics.exposition().decode()).startswith(
         "12 beats scored, 2 alert messages, 3 samples lost, latency p99 19.9 ms"
     )

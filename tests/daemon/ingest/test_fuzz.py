@@ -13,7 +13,6 @@ from beatgan.errors import StreamError
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.messages import BeatMessage, Message
 from beatgan.types import Floats
-from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
 from benchmarks.robustness.fuzzer import KEYS, SIZE, UNEXPECTED, Fuzzer
 
@@ -36,7 +35,7 @@ def test_no_mutated_frame_stops_the_engine(patient: Floats, new_engine: NewEngin
             used += 1
         except StreamError as error:
             counts[f"rejected[{error.reason}]"] += 1
-        messages += messages_of(engine.poll(now))
+        messages += engine.poll(now).messages
     held = {key[8:-1]: n for key, n in counts.items() if key.startswith("refused[")}
     used -= sum(held.values())  # these were refused later
     for key, n in held.items():
@@ -55,9 +54,7 @@ def assert_the_engine_goes_on(engine: Engine, fuzzer: Fuzzer, patient: Floats) -
         topic, header, payload = fuzzer.frame()
         values = msgspec.msgpack.decode(header) | {"epoch": 8}
         engine.receive(decode_frame([topic, msgspec.msgpack.encode(values), payload]), 10.0)
-    found = [
-        m for m in messages_of(engine.drain(10.0)) if isinstance(m, BeatMessage) and m.epoch == 8
-    ]
+    found = [m for m in engine.drain(10.0).messages if isinstance(m, BeatMessage) and m.epoch == 8]
     assert len(found) > 60
     assert all(np.isfinite(beat.score) for beat in found if beat.score is not None)
     assert sum(beat.quality == "good" for beat in found) > 55

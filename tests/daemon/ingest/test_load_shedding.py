@@ -1,7 +1,7 @@
 """A daemon under more load than it can carry: on scripted time, with a scripted queue."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import pairwise
 from math import inf
@@ -18,7 +18,7 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Chunk
 from beatgan_daemon.ingest.overload import PROBATION_S
 from beatgan_daemon.model_loading import Loaded
-from beatgan_daemon.pipeline.batcher import Outgoing
+from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.service import Service, start
 from beatgan_daemon.systemd import Notifier
 from beatgan_train.training.coefficients import coefficients_of
@@ -89,8 +89,8 @@ class World:
         self.used.append((self.now - self._came[id(parts)], chunk.stream))
         return chunk
 
-    def put(self, outgoing: Sequence[Outgoing] = (), *_: object, **__: object) -> None:
-        self.said += [(self.now, each.message) for each in outgoing]
+    def put(self, outgoing: Outgoing, *_: object, **__: object) -> None:
+        self.said += [(self.now, message) for message in outgoing.messages]
 
     def states(self, state: str) -> list[tuple[float, str]]:
         return [

@@ -10,7 +10,6 @@ import pytest
 from beatgan.protocol.messages import AlertMessage, Message
 from beatgan.types import Chunk
 from beatgan_daemon.pipeline.arrival_rate import ArrivalRate
-from beatgan_daemon.pipeline.batcher import messages_of
 
 NOW_NS = 1_700_000_000_000_000_000
 Frames = Iterable[tuple[float, int]]  # when a frame arrives, in s, and the samples that it brings
@@ -100,7 +99,7 @@ def test_the_alarm_names_both_rates_and_ends(new_engine: Callable[..., Any]) -> 
     for at, size in [*steady(60, 250, 0.2), *steady(60, 360, 0.2, since=60)]:
         samples = np.zeros((size, 1), np.float32)
         engine.receive(Chunk("bed", 1, 0, first, NOW_NS, 360.0, ("II",), samples), at)
-        messages += messages_of(engine.poll(at + 0.1))
+        messages += engine.poll(at + 0.1).messages
         first += size
     start, end = (
         m for m in messages if isinstance(m, AlertMessage) and m.code == "signal.rate-mismatch"

@@ -14,7 +14,6 @@ from beatgan import frontend, jit
 from beatgan.model.scorer import Scorer
 from beatgan.protocol.messages import AlertMessage, Delay, Message, StatusMessage
 from beatgan.types import Chunk, Floats
-from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.checkpointing import Checkpointer, restore_streams
 from beatgan_daemon.pipeline.engine import Engine
 from tests.support.chunks import make_chunk
@@ -50,7 +49,7 @@ class Daemon:
         for each in chunks:
             now += step
             self.engine.receive(each, now)
-            self.write(messages_of(self.engine.poll(now)), now)
+            self.write(self.engine.poll(now).messages, now)
         return now
 
     def write(self, messages: Sequence[Message], now: float) -> None:
@@ -67,7 +66,7 @@ class Daemon:
 
     def stop(self, now: float) -> None:
         """As at SIGTERM."""
-        self.write(messages_of(self.engine.drain(now)), now)
+        self.write(self.engine.drain(now).messages, now)
         self.checkpoints.update(self.checkpointer.all())
 
     def restarted(self, engine: Engine, now: float) -> "Daemon":
@@ -77,7 +76,7 @@ class Daemon:
         engine.active_alarms.restore(self.active().values(), len(self.journal))
         after.alarms, after.checkpoints = dict(self.alarms), dict(self.checkpoints)
         assert restore_streams(engine, self.alarms.items(), self.checkpoints.items(), now) == []
-        after.write(messages_of(engine.drain(now)), now)
+        after.write(engine.drain(now).messages, now)
         return after
 
     def active(self) -> dict[str, AlertMessage]:
@@ -205,7 +204,7 @@ def test_episodes_under_way_are_known_by_their_ids(troubled: Floats, new_engine:
     daemon = Daemon(new_engine(silence=5.0)[0])
     now = daemon.receive(pieces(troubled, 0, 13_320), 0.0)
     now += 6.0
-    daemon.write(messages_of(daemon.engine.poll(now)), now)
+    daemon.write(daemon.engine.poll(now).messages, now)
     codes = {message.code for message in daemon.active().values()}
     assert codes >= {"signal.flat", "signal.no-data"}
     lasting = {name for name, message in daemon.active().items() if not message.latched}
@@ -221,13 +220,13 @@ def test_a_silence_goes_on_and_ends_with_the_next_frame(
     before = Daemon(new_engine(silence=5.0)[0])
     now = before.receive(pieces(patient, 0, 7200), 0.0)
     now += 5.0
-    before.write(messages_of(before.engine.poll(now)), now)
+    before.write(before.engine.poll(now).messages, now)
     silent = [m for m in before.active().values() if m.code == "signal.no-data"]
     assert len(silent) == 2
     if clean:
         before.stop(now)
     after = before.restarted(new_engine(silence=5.0)[0], 5000.0)
-    after.write(messages_of(after.engine.poll(5100.0)), 5100.0)
+    after.write(after.engine.poll(5100.0).messages, 5100.0)
     assert after.journal == before.journal  # it was told, and lasts
     after.receive(pieces(patient, 9000, 9360), 5100.0)
     ended = [m.id for m in after.messages if isinstance(m, AlertMessage) and m.phase == "end"]
@@ -241,11 +240,11 @@ def test_a_restored_stream_that_stays_silent_is_told_and_then_forgotten(
     now = before.receive(pieces(patient, 0, 7200), 0.0)
     before.stop(now)
     after = before.restarted(new_engine(silence=5.0, forget=60.0)[0], 100.0)
-    after.write(messages_of(after.engine.poll(104.9)), 104.9)
+    after.write(after.engine.poll(104.9).messages, 104.9)
     assert after.journal == before.journal
-    after.write(messages_of(after.engine.poll(105.0)), 105.0)
+    after.write(after.engine.poll(105.0).messages, 105.0)
     assert "signal.no-data" in {m.code for m in after.active().values()}
-    after.write(messages_of(after.engine.poll(160.0)), 160.0)
+    after.write(after.engine.poll(160.0).messages, 160.0)
     assert after.active() == {}
     assert (after.alarms, after.checkpoints) == ({}, {})
     assert after.engine.streams() == ()
@@ -258,9 +257,7 @@ def test_nothing_is_kept_of_a_stream_of_which_something_waits_to_be_told(
     daemon.engine.receive(make_chunk(patient, 0), 0.0)
     other, _ = new_engine()
     other.receive(make_chunk(patient, 0), 0.0)
-    alerts = [
-        message for message in messages_of(other.drain(0.0)) if isinstance(message, AlertMessage)
-    ]
+    alerts = [message for message in other.drain(0.0).messages if isinstance(message, AlertMessage)]
     assert alerts
     assert daemon.checkpointer.pending_writes(alerts, 10.0) == (
         {},
@@ -289,7 +286,7 @@ def test_checkpoints_are_spread_and_saved_only_where_a_stream_goes_on(
     for at in range(0, 21_600, 36):
         for stream in range(20 if at < 10_800 else 10):
             daemon.engine.receive(make_chunk(patient[at : at + 36], at, f"bed-{stream}"), now)
-        writes = daemon.checkpointer.pending_writes(messages_of(daemon.engine.drain(now)), now)
+        writes = daemon.checkpointer.pending_writes(daemon.engine.drain(now).messages, now)
         assert len(writes.checkpoints) <= 2
         saved.append((now, [name for name, _ in writes.checkpoints]))
         now += 0.1

@@ -17,7 +17,6 @@ from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, encode
 from beatgan.records import Recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats
-from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.playback.chunks import cut
 from beatgan_daemon.playback.offline import score_recordings
@@ -48,8 +47,8 @@ def live(samples: Floats, engine: Engine) -> list[Message]:
     messages: list[Message] = []
     for i, chunk in enumerate(cut(source, "bed", (1, 700, 33), epoch=0, start_ns=0)):
         engine.receive(decode_frame(encode_frame(chunk)), float(i))
-        messages += messages_of(engine.poll(float(i)))
-    return messages + messages_of(engine.drain(1e6))
+        messages += engine.poll(float(i)).messages
+    return messages + engine.drain(1e6).messages
 
 
 def beats(messages: Sequence[Message]) -> list[BeatMessage]:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from beatgan.errors import StreamError
 from beatgan.protocol.messages import Message, StatusMessage, Totals
 from beatgan.types import Chunk
-from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
 
 FS = 250.0
@@ -42,18 +41,16 @@ def arrivals(stream: str, plan: Sequence[Fate]) -> list[tuple[float, Chunk]]:
 def send(engine: Engine, events: Sequence[tuple[float, Chunk]]) -> list[Message]:
     messages: list[Message] = []
     for now, chunk in events:
-        messages += messages_of(engine.poll(now))
+        messages += engine.poll(now).messages
         engine.receive(chunk, now)
-    return messages + messages_of(engine.drain(1e9))
+    return messages + engine.drain(1e9).messages
 
 
 def totals(messages: Sequence[Message], engine: Engine, stream: str) -> Totals:
     """What the stream's last word says of it."""
     engine.end(stream, 1e9)
     last = [
-        m
-        for m in messages_of(engine.drain(1e9))
-        if isinstance(m, StatusMessage) and m.stream == stream
+        m for m in engine.drain(1e9).messages if isinstance(m, StatusMessage) and m.stream == stream
     ]
     assert last[-1].state == "ended"
     return last[-1].totals
@@ -116,8 +113,8 @@ def test_of_every_epoch_what_lies_between_is_received_or_lost(
             delivered += size
         except StreamError as error:
             reasons.add(error.reason)
-        messages += messages_of(engine.poll(now * 0.05))
-    messages += messages_of(engine.drain(1e9))
+        messages += engine.poll(now * 0.05).messages
+    messages += engine.drain(1e9).messages
     assert reasons <= {"epoch"}
     assert counts["received"] + counts["repeated"] + counts["refused samples"] == delivered
     assert counts["lost"] == sum(m.lost for m in messages if isinstance(m, StatusMessage))

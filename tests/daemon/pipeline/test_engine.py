@@ -20,9 +20,10 @@ from beatgan.protocol.messages import (
     StatusMessage,
     encode_json,
 )
+from beatgan.protocol.subscriptions import WantedBeats
 from beatgan.types import Chunk, Floats
-from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
+from beatgan_daemon.pipeline.outgoing import Outgoing
 from tests.support.chunks import START_NS, make_chunk
 
 FS = 360.0
@@ -47,9 +48,9 @@ def run(engine: Engine, chunks: Iterable[Chunk], step: float = 0.0) -> list[Mess
     now = 0.0
     for each in chunks:
         engine.receive(each, now)
-        messages += messages_of(engine.poll(now))
+        messages += engine.poll(now).messages
         now += step
-    return messages + messages_of(engine.drain(now))
+    return messages + engine.drain(now).messages
 
 
 def timeless(messages: Iterable[Message], stream: str = "bed") -> list[Message]:
@@ -230,11 +231,11 @@ def test_beats_wait_for_a_full_batch_or_the_age_of_one(
 ) -> None:
     engine, _ = new_engine(batch_size=5, batch_age=0.1)
     engine.receive(make_chunk(patient[:720], 0), 10.0)
-    assert engine.poll(10.09) == []
+    assert engine.poll(10.09) == Outgoing()
     assert engine.deadline() == pytest.approx(10.1)
-    assert beats(messages_of(engine.poll(10.1)))
+    assert beats(engine.poll(10.1).messages)
     engine.receive(make_chunk(patient[720:3600], 720), 10.2)
-    assert len(beats(messages_of(engine.poll(10.2)))) >= 5
+    assert len(beats(engine.poll(10.2).messages)) >= 5
 
 
 def test_no_batch_is_larger_than_asked_for(
@@ -254,10 +255,41 @@ def test_every_message_knows_when_its_samples_arrived(
     for now, first in ((10.0, 0), (12.0, 720), (14.0, 1440)):
         engine.receive(make_chunk(patient[first : first + 720], first), now)
     outgoing = engine.drain(15.0)
-    arrivals = [each.arrived for each in outgoing]
-    assert arrivals[0] is None  # started
-    assert set(arrivals[1:]) == {10.0, 12.0, 14.0}
-    assert arrivals[1:] == sorted(each or 0.0 for each in arrivals[1:])
+    started, *others = outgoing.messages
+    assert isinstance(started, StatusMessage)  # which needs no samples
+    assert len(outgoing.arrivals) == len(others)
+    assert set(outgoing.arrivals) == {10.0, 12.0, 14.0}
+    assert outgoing.arrivals == sorted(outgoing.arrivals)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "others"),
+    [
+        (WantedBeats(), {"bed": 0, "bed-2": 0}),
+        (WantedBeats((b"beat.bed-",)), {"bed": 0, "bed-2": 1}),
+        (WantedBeats(batched=True), {"bed": 1, "bed-2": 1}),
+    ],
+)
+def test_beats_that_nobody_wants_are_no_messages_and_change_nothing_else(
+    wanted: WantedBeats, others: dict[str, int], patient: Floats, new_engine: NewEngine
+) -> None:
+    def outgoing(**options: Any) -> tuple[Outgoing, Counter[str]]:
+        engine, counts = new_engine(**options)
+        for stream in others:
+            engine.receive(make_chunk(spoilt(patient), 0, stream=stream), 1.0)
+        return engine.drain(2.0), counts
+
+    everything, counted = outgoing()
+    told, counted_too = outgoing(wanted=lambda: wanted)
+    assert counted_too == counted
+    assert told.arrivals == everything.arrivals
+    expected = [
+        message
+        for message in everything.messages
+        if not isinstance(message, BeatMessage) or others[message.stream]
+    ]
+    assert told.messages == expected
+    assert beats(everything.messages)
 
 
 def test_a_delay_ends_when_the_clock_says_so(patient: Floats, new_engine: NewEngine) -> None:
@@ -265,7 +297,7 @@ def test_a_delay_ends_when_the_clock_says_so(patient: Floats, new_engine: NewEng
         engine, _ = new_engine(silence=5.0, **clock)
         engine.receive(make_chunk(patient[:720], 0), 10.0)
         engine.poll(10.2)
-        return [alert.delay_ms.signal for alert in alerts(messages_of(engine.poll(15.0)))]
+        return [alert.delay_ms.signal for alert in alerts(engine.poll(15.0).messages)]
 
     assert signal_ms() == [0.0]
     assert signal_ms(clock=lambda: 15.25) == [250.0]
@@ -274,7 +306,7 @@ def test_a_delay_ends_when_the_clock_says_so(patient: Floats, new_engine: NewEng
 def test_without_streams_there_is_nothing_to_wait_for(new_engine: NewEngine) -> None:
     engine, _ = new_engine()
     assert engine.deadline() is None
-    assert engine.poll(1e9) == engine.drain(1e9) == []
+    assert engine.poll(1e9) == engine.drain(1e9) == Outgoing()
 
 
 def test_a_deadline_is_exactly_when_poll_has_something(
@@ -284,8 +316,8 @@ def test_a_deadline_is_exactly_when_poll_has_something(
     engine.receive(make_chunk(patient[:720], 0), 1000.0)
     seen: list[Message] = []
     while (deadline := engine.deadline()) is not None:
-        assert engine.poll(deadline - 1e-6) == []
-        found = messages_of(engine.poll(deadline))
+        assert engine.poll(deadline - 1e-6) == Outgoing()
+        found = engine.poll(deadline).messages
         assert found
         seen += found
     assert states(seen) == ["started", "ended"]
@@ -294,8 +326,8 @@ def test_a_deadline_is_exactly_when_poll_has_something(
 def test_drain_scores_what_waits_and_ends_nothing(patient: Floats, new_engine: NewEngine) -> None:
     engine, counts = new_engine(batch_size=1000, batch_age=1000.0)
     engine.receive(make_chunk(patient, 0), 0.0)
-    assert engine.poll(0.0) == []
-    messages = messages_of(engine.drain(0.0))
+    assert engine.poll(0.0) == Outgoing()
+    messages = engine.drain(0.0).messages
     assert len(beats(messages)) > 60
     assert states(messages) == ["started"]
     assert counts["streams"] == 1
@@ -309,17 +341,17 @@ def test_silence_is_an_alert_that_ends_when_samples_come(
 ) -> None:
     engine, _ = new_engine(silence=5.0)
     messages = run(engine, [make_chunk(patient[:720], 0)])
-    assert engine.poll(4.99) == []
-    (start,) = alerts(messages_of(engine.poll(5.5)))
+    assert engine.poll(4.99) == Outgoing()
+    (start,) = alerts(engine.poll(5.5).messages)
     assert (start.code, start.kind, start.phase) == ("signal.no-data", "technical", "start")
     assert (start.onset_sample, start.onset_ns) == (720, START_NS + 2_000_000_000)
     assert (start.delay_ms.condition, start.delay_ms.signal) == (5000.0, 500.0)
     assert start.raised_ns == START_NS + 7_500_000_000
-    assert engine.poll(6.0) == []
+    assert engine.poll(6.0) == Outgoing()
     engine.receive(make_chunk(patient[:720], 0), 6.5)  # repeats bring nothing new
-    assert engine.drain(6.5) == []
+    assert engine.drain(6.5) == Outgoing()
     engine.receive(make_chunk(patient[1440:2160], 1440), 7.0)
-    messages = messages_of(engine.drain(7.0))
+    messages = engine.drain(7.0).messages
     end = messages[0]
     assert isinstance(end, AlertMessage)
     assert (end.id, end.phase, end.end_sample) == (start.id, "end", 1440)
@@ -329,8 +361,8 @@ def test_silence_is_an_alert_that_ends_when_samples_come(
 def test_nobody_is_silent_while_frames_wait(patient: Floats, new_engine: NewEngine) -> None:
     engine, _ = new_engine(silence=5.0)
     run(engine, [make_chunk(patient[:720], 0)])
-    assert engine.poll(60.0, received_until=4.9) == []
-    assert [alert.code for alert in alerts(messages_of(engine.poll(60.0, received_until=5.0)))] == [
+    assert engine.poll(60.0, received_until=4.9) == Outgoing()
+    assert [alert.code for alert in alerts(engine.poll(60.0, received_until=5.0).messages)] == [
         "signal.no-data"
     ]
 
@@ -338,9 +370,9 @@ def test_nobody_is_silent_while_frames_wait(patient: Floats, new_engine: NewEngi
 def test_the_silence_of_an_epoch_ends_with_it(patient: Floats, new_engine: NewEngine) -> None:
     engine, _ = new_engine()
     run(engine, [make_chunk(patient[:720], 0)])
-    (start,) = alerts(messages_of(engine.poll(5.0)))
+    (start,) = alerts(engine.poll(5.0).messages)
     engine.receive(make_chunk(patient[:720], 100, epoch=2), 6.0)
-    end, *rest = messages_of(engine.drain(6.0))
+    end, *rest = engine.drain(6.0).messages
     assert isinstance(end, AlertMessage)
     assert (end.id, end.epoch, end.phase, end.end_sample) == (start.id, 1, "end", 720)
     assert states(rest) == ["restarted"]
@@ -351,7 +383,7 @@ def test_each_silence_is_an_episode_of_its_own(patient: Floats, new_engine: NewE
     found: list[Message] = []
     for turn in range(3):
         engine.receive(make_chunk(patient[360 * turn : 360 * (turn + 1)], 360 * turn), 10.0 * turn)
-        found += messages_of(engine.poll(10.0 * turn + 9))
+        found += engine.poll(10.0 * turn + 9).messages
     ids = [alert.id for alert in alerts(found) if alert.phase == "start"]
     assert len(set(ids)) == len(ids) == 3
 
@@ -361,7 +393,7 @@ def test_a_stream_long_silent_is_forgotten(patient: Floats, new_engine: NewEngin
     engine.receive(make_chunk(patient[:720], 0), 0.0)
     engine.poll(5.0)
     engine.receive(make_chunk(patient[:720], 0, stream="other"), 30.0)
-    messages = messages_of(engine.poll(60.0))
+    messages = engine.poll(60.0).messages
     (end,) = [alert for alert in alerts(messages) if alert.stream == "bed"]
     assert (end.code, end.phase, end.end_sample) == ("signal.no-data", "end", 720)
     assert [m.stream for m in messages if isinstance(m, StatusMessage)] == ["other", "bed"]
@@ -369,7 +401,7 @@ def test_a_stream_long_silent_is_forgotten(patient: Floats, new_engine: NewEngin
     assert counts["streams"] == 1
     engine.receive(make_chunk(patient[:720], 720), 61.0)
     assert counts["streams"] == 2
-    assert states(messages_of(engine.drain(61.0))) == ["started"]
+    assert states(engine.drain(61.0).messages) == ["started"]
 
 
 def test_memory_of_many_short_streams_is_given_back(patient: Floats, new_engine: NewEngine) -> None:
@@ -408,7 +440,7 @@ def test_one_stream_too_many_is_refused_and_the_others_go_on(
         engine.receive(make_chunk(patient[:720], 0, stream="c"), 0.0)
     assert caught.value.reason == "streams"
     engine.receive(make_chunk(patient[720:], 720, stream="a"), 0.0)
-    assert {message.stream for message in messages_of(engine.drain(0.0))} == {"a", "b"}
+    assert {message.stream for message in engine.drain(0.0).messages} == {"a", "b"}
     assert (counts["streams"], counts["received"]) == (2, 720 + len(patient))
 
 
@@ -421,7 +453,7 @@ def test_a_refused_rate_leaves_stream_and_silence_as_they_were(
     with pytest.raises(StreamError) as caught:
         engine.receive(make_chunk(patient[720:1440], 720, fs=250.0), 6.0)
     assert caught.value.reason == "rate"
-    assert engine.drain(6.0) == []
+    assert engine.drain(6.0) == Outgoing()
     assert counts["received"] == 720
 
 

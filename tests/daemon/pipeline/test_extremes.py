@@ -12,7 +12,6 @@ from beatgan.protocol.frames import encode_frame
 from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, encode_message
 from beatgan.types import MAX_FIRST, MAX_TIME_NS, MIN_TIME_NS, Chunk, Floats
 from beatgan_daemon.pipeline import snapshot
-from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
 from tests.support.chunks import START_NS
 
@@ -31,8 +30,8 @@ def serve(engine: Engine, *chunks: Chunk) -> list[Message]:
     messages: list[Message] = []
     for each in chunks:
         engine.receive(decode_frame(encode_frame(each)), 0.0)
-        messages += messages_of(engine.poll(0.0))
-    messages += messages_of(engine.drain(0.0))
+        messages += engine.poll(0.0).messages
+    messages += engine.drain(0.0).messages
     for message in messages:
         encode_message(message)
     return messages
@@ -88,7 +87,7 @@ def test_times_at_the_ends_of_64_bits_are_told_and_saved(
     for k in range(100):
         claimed = (t_ns, MAX_TIME_NS - 10**8, MIN_TIME_NS)[k % 3]
         messages += serve(engine, chunk(1, 36 * k, patient[36 * k :][:36], t_ns=claimed))
-    messages += messages_of(engine.poll(10.0))  # 10 s later: no data
+    messages += engine.poll(10.0).messages  # 10 s later: no data
     messages += serve(restart(engine, new_engine), chunk(2, 0))
     for message in messages:
         encode_message(message)

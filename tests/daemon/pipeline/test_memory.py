@@ -39,7 +39,7 @@ def push(engine: Engine, minute: Floats, frames: range) -> int:
         t_ns = round(k * FRAME_S * 1e9 * (1 + 5e-5))  # the source's clock drifts
         samples = minute[at : at + SIZE]
         engine.receive(Chunk("bed", 1, k, k * SIZE, t_ns, FS, ("II",), samples), k * FRAME_S)
-        published += len(engine.poll(k * FRAME_S + 1.0))
+        published += len(engine.poll(k * FRAME_S + 1.0).messages)
     return published
 
 

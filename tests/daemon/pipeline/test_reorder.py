@@ -12,8 +12,8 @@ from beatgan.errors import StreamError
 from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, StatusMessage
 from beatgan.types import Chunk, Floats
 from beatgan_daemon.pipeline import reorder
-from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
+from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.pipeline.reorder import MAX_FRAMES, MAX_VALUES
 
 FS = 360.0
@@ -61,16 +61,16 @@ def test_the_missing_frame_comes_in_time(bed: tuple[Engine, Counter[str]]) -> No
         engine.receive(frame(number), now)
     assert tally(counts) == (4, 0, 0)
     assert counts["reordered"] == 2
-    assert engine.drain(0.3) == []
+    assert engine.drain(0.3) == Outgoing()
 
 
 def test_what_does_not_come_in_time_is_a_gap(bed: tuple[Engine, Counter[str]]) -> None:
     engine, counts = bed
     engine.receive(frame(2), 0.1)
-    assert engine.poll(0.299) == []
+    assert engine.poll(0.299) == Outgoing()
     assert tally(counts) == (1, 0, 0)
     assert engine.deadline() == pytest.approx(0.3)
-    assert published(messages_of(engine.poll(0.3 + 0.02))) == [("gap", 1)]
+    assert published(engine.poll(0.3 + 0.02).messages) == [("gap", 1)]
     assert tally(counts) == (2, 1, 0)
     engine.receive(frame(1), 0.31)
     assert tally(counts) == (2, 1, 1)
@@ -159,7 +159,7 @@ def test_a_new_epoch_uses_first_what_waits(bed: tuple[Engine, Counter[str]]) -> 
     engine.receive(frame(2), 0.1)
     engine.receive(frame(0, epoch=2), 0.11)
     engine.receive(frame(1, epoch=2), 0.12)
-    assert published(messages_of(engine.drain(0.12))) == [("gap", 1), ("restarted", 0)]
+    assert published(engine.drain(0.12).messages) == [("gap", 1), ("restarted", 0)]
     assert tally(counts) == (4, 1, 0)
     engine.receive(frame(3, epoch=2), 0.13)
     engine.receive(frame(2, epoch=2), 0.14)
@@ -198,7 +198,7 @@ def test_other_leads_take_their_turn(bed: tuple[Engine, Counter[str]]) -> None:
     both = np.zeros((36, 2), np.float32)
     engine.receive(frame(2, samples=both, leads=("II", "V5")), 0.1)
     engine.receive(frame(1), 0.1)
-    assert published(messages_of(engine.drain(0.1))) == [("leads-changed", 0)]
+    assert published(engine.drain(0.1).messages) == [("leads-changed", 0)]
     assert tally(counts) == (3, 0, 0)
 
 
@@ -207,8 +207,8 @@ def test_a_frame_that_waits_is_no_silence(new_engine: NewEngine) -> None:
     engine.receive(frame(0), 0.0)
     engine.poll(0.1)
     engine.receive(frame(2), 4.9)
-    assert engine.poll(5.05) == []
-    assert published(messages_of(engine.poll(5.2))) == [("gap", 1)]
+    assert engine.poll(5.05) == Outgoing()
+    assert published(engine.poll(5.2).messages) == [("gap", 1)]
 
 
 def test_silence_ends_where_the_frame_that_waited_begins(new_engine: NewEngine) -> None:
@@ -216,8 +216,8 @@ def test_silence_ends_where_the_frame_that_waited_begins(new_engine: NewEngine) 
     engine.receive(frame(0), 0.0)
     engine.poll(6.0)
     engine.receive(frame(2), 7.0)
-    assert engine.poll(7.1) == []
-    messages = messages_of(engine.poll(7.21))
+    assert engine.poll(7.1) == Outgoing()
+    messages = engine.poll(7.21).messages
     (end,) = [m for m in messages if isinstance(m, AlertMessage) and m.code == "signal.no-data"]
     assert (end.phase, end.end_sample) == ("end", 72)
 
@@ -231,7 +231,7 @@ def test_nothing_waits_beyond_the_end(
     over(engine)
     assert tally(counts) == (2, 1, 0)
     engine.drain(0.1)
-    assert engine.poll(4.0) == []  # after every wait, before the stream counts as silent
+    assert engine.poll(4.0) == Outgoing()  # after every wait, before the stream counts as silent
     assert tally(counts) == (2, 1, 0)
 
 
@@ -240,7 +240,7 @@ def test_a_stream_forgotten_meanwhile_is_no_trouble(new_engine: NewEngine) -> No
     engine.receive(frame(0), 0.0)
     engine.poll(5.0)
     engine.receive(frame(2), 5.5)
-    assert ("ended", 0) in published(messages_of(engine.poll(6.0)))
+    assert ("ended", 0) in published(engine.poll(6.0).messages)
     engine.poll(20.0)
     assert tally(counts) == (2, 1, 0)
     assert counts["streams"] == 0
@@ -257,8 +257,8 @@ def test_the_same_is_told_as_of_frames_in_order(patient: Floats, new_engine: New
         for now, number in enumerate(numbers):
             part = patient[number * size : (number + 1) * size]
             engine.receive(frame(number, size, part), now * 0.01)
-            messages += messages_of(engine.poll(now * 0.01))
-        messages += messages_of(engine.drain(1e3))
+            messages += engine.poll(now * 0.01).messages
+        messages += engine.drain(1e3).messages
         assert (counts["lost"], counts["repeated"]) == (0, 0)
         beats.append([m for m in messages if isinstance(m, BeatMessage)])
     assert beats[0] == beats[1]

@@ -17,7 +17,6 @@ from beatgan.protocol.messages import AlertMessage, BeatMessage, Delay, Message
 from beatgan.records import Recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats, Score
-from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.playback.offline import score_recordings
 from beatgan_train.training.coefficients import coefficients_of
@@ -64,9 +63,9 @@ def live(samples: Floats, engine: Engine, size: int, wait: float = 1.0) -> list[
             piece, t_ns = samples[at : at + size], round(at * 1e9 / 360)
             engine.receive(make_chunk(piece, at, stream, epoch=0, t_ns=t_ns), now)
         now += wait * size / 360
-        messages += messages_of(engine.poll(now))
+        messages += engine.poll(now).messages
     engine.end("bed", now)
-    messages += messages_of(engine.drain(now))
+    messages += engine.drain(now).messages
     return [m for m in messages if m.stream == "bed"]
 
 
@@ -284,16 +283,16 @@ def test_a_beat_keeps_its_time_though_the_clock_is_set_before_its_revision(
     """By a frame that begins before the beat and repeats samples."""
     engine, _ = new_engine(scorer=new_revising_scorer(), batch_size=1)
     engine.receive(make_chunk(patient[:2300], 0), 0.0)
-    found = beats(messages_of(engine.poll(0.0)))
+    found = beats(engine.poll(0.0).messages)
     latest = found[-1]
     late = START_NS + round((latest.sample - 30) * 1e9 / 360) + 500_000_000
     overlapping = make_chunk(patient[latest.sample - 30 : 3000], latest.sample - 30, t_ns=late)
     engine.receive(overlapping, 1.0)
-    revision = beats(messages_of(engine.poll(1.0)))[0]
+    revision = beats(engine.poll(1.0).messages)[0]
     assert (revision.n, revision.revised) == (latest.n, True)
     assert revision.time_ns == latest.time_ns
     engine.receive(make_chunk(patient[3000:4000], 3000), 2.0)
-    assert beats(messages_of(engine.poll(2.0)))[-1].time_ns > latest.time_ns + 500_000_000
+    assert beats(engine.poll(2.0).messages)[-1].time_ns > latest.time_ns + 500_000_000
 
 
 def test_a_reload_that_switches_it_off_leaves_the_first_score(
@@ -306,6 +305,6 @@ def test_a_reload_that_switches_it_off_leaves_the_first_score(
     engine.poll(1.0)
     engine.adjust(scorer, LIMITS, off._settings)
     engine.receive(make_chunk(patient[3000:6000], 3000), 1.0)
-    later = beats(messages_of(engine.poll(2.0)))
+    later = beats(engine.poll(2.0).messages)
     assert later
     assert {beat.revised for beat in later} == {msgspec.UNSET}

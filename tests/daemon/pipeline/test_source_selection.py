@@ -10,7 +10,6 @@ import pytest
 from beatgan.errors import StreamError
 from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, StatusMessage
 from beatgan.types import Chunk, Floats
-from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.pipeline.reorder import MAX_FRAMES
 from beatgan_daemon.pipeline.source_selection import MAX_TOTAL, NEAR_S
@@ -39,7 +38,7 @@ class Bed:
     def wait(self, seconds: float) -> None:
         for _ in range(round(seconds / 0.1)):
             self.now += 0.1
-            self.messages += messages_of(self.engine.poll(self.now))
+            self.messages += self.engine.poll(self.now).messages
 
     def send(self, samples: Floats, first: int = 0, pace: float = 1.0, **header: Any) -> None:
         """Frames of half a second from ``first`` on, as fast as life times ``pace``."""

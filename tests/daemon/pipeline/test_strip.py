@@ -15,7 +15,6 @@ from beatgan.errors import UsageError
 from beatgan.protocol.messages import AlertMessage, Delay, Message, RhythmStrip
 from beatgan.types import Chunk, Doubles, Floats
 from beatgan_daemon.pipeline import snapshot
-from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.recent_ecg import RecentEcg
 from tests.support.chunks import make_chunk
 
@@ -29,8 +28,9 @@ def run(engine: Any, chunks: Iterable[Chunk]) -> list[Message]:
     messages: list[Message] = []
     for each in chunks:
         engine.receive(each, 0.0)
-        messages += messages_of(engine.poll(0.0))
-    return messages + messages_of(engine.drain(0.0))
+        messages += engine.poll(0.0).messages
+    messages += engine.drain(0.0).messages
+    return messages
 
 
 def cut(samples: Floats, sizes: Iterable[int]) -> list[Chunk]:

@@ -16,7 +16,6 @@ from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, Status
 from beatgan.records import Recording, read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats
-from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.playback.chunks import cut, stream_name
 from beatgan_daemon.playback.offline import score_recordings
@@ -54,8 +53,8 @@ def test_live_through_the_wire_equals_offline(
     source = recording(patient)
     for i, chunk in enumerate(cut(source, "p1", (1, 700, 33), epoch=START_NS, start_ns=START_NS)):
         engine.receive(decode_frame(encode_frame(chunk)), float(i))
-        live += messages_of(engine.poll(float(i)))
-    live += messages_of(engine.drain(1e6))
+        live += engine.poll(float(i)).messages
+    live += engine.drain(1e6).messages
     assert beats(live) == beats(score([source], new_scorer()))
     assert len(beats(live)) > 60
 
@@ -70,9 +69,9 @@ def test_live_equals_offline_on_a_real_patient(
     live: list[Message] = []
     for i, chunk in enumerate(cut(source, "208", (1, 1777, 97), epoch=0, start_ns=0)):
         engine.receive(decode_frame(encode_frame(chunk)), float(i))
-        live += messages_of(engine.poll(float(i)))
+        live += engine.poll(float(i)).messages
     offline = beats(score([source], new_scorer()))
-    assert beats(live + messages_of(engine.drain(1e6))) == offline
+    assert beats(live + engine.drain(1e6).messages) == offline
     assert len(offline) > 450
     assert sum(beat.score is not None for beat in offline) > 440
 

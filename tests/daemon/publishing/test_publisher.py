@@ -25,10 +25,10 @@ from beatgan.protocol.messages import (
 )
 from beatgan.protocol.names import BEAT_BATCH
 from beatgan_daemon.clients.client import Client, fetch_alerts
-from beatgan_daemon.pipeline.batcher import Outgoing
+from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.publishing import beat_messages
 from beatgan_daemon.publishing.late_joiners import EVERY_S, MAX_TOPICS, LateJoiners
-from beatgan_daemon.publishing.outgoing_queue import OutgoingQueue
+from beatgan_daemon.publishing.outgoing_queue import Batch, OutgoingQueue
 from beatgan_daemon.publishing.publisher import Publisher, PublisherError, Retention
 from beatgan_daemon.sockets import publish_socket
 from beatgan_daemon.sockets.control_socket import ControlSocket
@@ -48,15 +48,15 @@ class Counts:
     """What the publisher told, under the names of its observer's methods."""
 
     def __init__(self) -> None:
-        self.latencies: list[float] = []
+        self.delays: list[float] = []
         self.drops: Counter[str] = Counter()
         self.figures = (0, 0, 0)
         self.lost = 0
         self.failures = self.checkpoints = self.checkpoint_failures = 0
         self.deleted: Counter[str] = Counter()
 
-    def latency(self, seconds: float) -> None:
-        self.latencies.append(seconds)
+    def latencies(self, arrivals: Sequence[float], sent: float) -> None:
+        self.delays += [sent - arrived for arrived in arrivals]
 
     def dropped(self, kind: str, messages: int = 1) -> None:
         self.drops[kind] += messages
@@ -122,13 +122,13 @@ class Bench:
         resources.callback(self.publisher.close, 10.0)
 
     def tell(self, *messages: AlertMessage | BeatMessage | StatusMessage) -> None:
-        self.publisher.put([Outgoing(message, time.monotonic()) for message in messages])
+        self.publisher.put(Outgoing([*messages], [time.monotonic()] * len(messages)))
 
     def published(self, *messages: AlertMessage | BeatMessage | StatusMessage) -> None:
         """Likewise, and wait until it is done."""
-        done = len(self.counts.latencies) + len(messages)
+        done = len(self.counts.delays) + len(messages)
         self.tell(*messages)
-        until(lambda: len(self.counts.latencies) >= done)
+        until(lambda: len(self.counts.delays) >= done)
 
     def subscriber(self, topic: bytes = b"", high_water: int = 0) -> Socket:
         socket = self._resources.enter_context(self.context.socket(zmq.SUB))
@@ -198,7 +198,7 @@ def test_everything_is_told_in_order_and_alerts_are_on_the_disk_first(bench: Ben
         encode_json(alert_message(0)),
         encode_json(alert_message(1, phase="end")),
     ]
-    assert all(0 <= latency < 5 for latency in bench.counts.latencies)
+    assert all(0 <= latency < 5 for latency in bench.counts.delays)
 
 
 def test_beats_come_in_batches_to_whom_asks_for_them_in_their_order(bench: Bench) -> None:
@@ -210,7 +210,7 @@ def test_beats_come_in_batches_to_whom_asks_for_them_in_their_order(bench: Bench
         everything.recv_multipart()
     beats = [beat_message(n) for n in range(100)]
     messages: list[Message] = [*beats[:40], alert_message(0), *beats[40:]]
-    bench.publisher.put([Outgoing(message) for message in messages])
+    bench.publisher.put(Outgoing(messages))
     singly = [everything.recv_multipart() for _ in messages if everything.poll(5000)]
     assert singly == [encode_message(message) for message in messages]
     parts = [batches.recv_multipart() for _ in range(5) if batches.poll(5000)]
@@ -237,6 +237,8 @@ def test_beats_that_nobody_is_subscribed_to_are_not_encoded(
     monkeypatch.setattr(beat_messages, "encode_json", fail)
     monkeypatch.setattr(beat_messages, "encode_lines", fail)
     bench.published(beat_message(0), alert_message(1, "b"))
+    bench.publisher.put(Outgoing([], [time.monotonic()] * 7))  # of beats that were not built
+    assert len(bench.counts.delays) == 1 + 2 + 7
     until(lambda: received(socket, 1)[0]["id"] == "b")
 
 
@@ -256,11 +258,11 @@ def test_whatever_a_subscriber_has_seen_is_in_the_journal(bench: Bench, tmp_path
 def test_alarm_states_and_checkpoints_are_kept_and_forgotten(bench: Bench, tmp_path: Path) -> None:
     saved = [(f"bed-{n}", b"whole") for n in range(100)]
     bench.publisher.put(
-        [Outgoing(alert_message(0))], {"bed-1": b"alarms", "bed-2": b"alarms"}, saved
+        Outgoing([alert_message(0)]), {"bed-1": b"alarms", "bed-2": b"alarms"}, saved
     )
     until(lambda: len(bench.store.saved_checkpoints) == 100)
     assert bench.store.largest <= 32  # so that alerts are delivered in between
-    bench.publisher.put([], {"bed-2": None})
+    bench.publisher.put(Outgoing(), {"bed-2": None})
     until(lambda: len(bench.store.saved_checkpoints) == 99)
     assert bench.counts.checkpoints == 100
     assert bench.publisher.close(5.0)
@@ -273,7 +275,7 @@ def test_closing_tells_and_keeps_what_was_put(bench: Bench, tmp_path: Path) -> N
     socket = bench.subscriber()
     greeted(bench, socket)
     bench.publisher.put(
-        [Outgoing(alert_message(n, f"e{n}")) for n in range(500)],
+        Outgoing([alert_message(n, f"e{n}") for n in range(500)]),
         checkpoints=[(f"bed-{n}", b"x") for n in range(500)],
     )
     assert bench.publisher.close(10.0)
@@ -339,7 +341,7 @@ def test_a_slow_subscriber_holds_nothing_up_and_can_make_up_for_its_losses(
         )
     heard = {m["n"] for m in received(fast, 20)}
     assert heard == set(range(1, 21))
-    assert max(bench.counts.latencies) < 10.0
+    assert max(bench.counts.delays) < 10.0
     seen = []
     while slow.poll(200):
         seen.append(json.loads(slow.recv_multipart()[1]))
@@ -460,7 +462,7 @@ def test_what_is_never_stored_is_known_after_the_end(
     tables.database.execute("PRAGMA query_only = 1")
     bench.published(*(alert_message(n, f"e{n}") for n in range(1, 4)))
     bench.store.trouble = "full"
-    bench.publisher.put(checkpoints=[("bed-1", b"x")])
+    bench.publisher.put(Outgoing(), checkpoints=[("bed-1", b"x")])
     assert bench.publisher.close(10.0)
     assert bench.publisher.unstored() == (3, 1, 3)
     assert bench.publisher.unsaved == 1
@@ -534,8 +536,8 @@ def test_the_handover_drops_beats_but_no_alert() -> None:
         status_message(),
         alert_message(1),
     ]
-    handover.put([Outgoing(message) for message in some], {}, [])
-    taken = [each.message for each in handover.take().outgoing]
+    handover.put(Outgoing(some), {}, [])
+    taken = handover.take().outgoing.messages
     assert taken == [
         beat_message(0),
         status_message(),
@@ -544,19 +546,19 @@ def test_the_handover_drops_beats_but_no_alert() -> None:
         alert_message(1),
     ]
     assert drops == {"beat": 1, "status": 1}
-    handover.put([Outgoing(beat_message(3))], {}, [])
-    assert len(handover.take().outgoing) == 1
+    handover.put(Outgoing([beat_message(3)]), {}, [])
+    assert handover.take().outgoing == Outgoing([beat_message(3)])
     handover.close()
 
 
 def test_a_later_state_takes_the_place_of_one_that_waits() -> None:
     handover = OutgoingQueue(lambda kind, count: None)
-    handover.put([], {"a": b"1", "b": b"1"}, [("a", b"1"), ("b", b"1")])
-    handover.put([], {"a": b"2", "b": None}, [("a", b"2")])
+    handover.put(Outgoing(), {"a": b"1", "b": b"1"}, [("a", b"1"), ("b", b"1")])
+    handover.put(Outgoing(), {"a": b"2", "b": None}, [("a", b"2")])
     batch = handover.take()
     assert batch.alarm_states == {"a": b"2", "b": None}
     assert batch.checkpoints == {"a": b"2", "b": None}
-    assert handover.take() == ([], {}, {})
+    assert handover.take() == Batch(Outgoing(), {}, {})
     handover.close()
 
 

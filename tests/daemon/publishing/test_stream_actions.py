@@ -17,7 +17,6 @@ from beatgan.protocol.messages import (
 )
 from beatgan.types import Floats
 from beatgan_daemon.ingest.overload import OverloadPolicy
-from beatgan_daemon.pipeline.batcher import messages_of
 from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.publishing.stream_actions import (
     Acknowledgement,
@@ -56,10 +55,10 @@ class Ward:
 
     def poll(self, seconds: float = 0.0) -> list[Message]:
         self.now += seconds
-        return messages_of(self.engine.poll(self.now))
+        return self.engine.poll(self.now).messages
 
     def discharge(self, stream: str, by: str | None = "desk") -> list[Message]:
-        return messages_of(self.engine.discharge(stream, by, 77, self.now))
+        return self.engine.discharge(stream, by, 77, self.now).messages
 
 
 @pytest.fixture
