@@ -33,7 +33,7 @@ from beatgan_daemon.systemd import Notifier
 from beatgan_daemon.wiring import Parts, engine_settings, open_parts, overload_limits, retention
 from beatgan_daemon.zmq_endpoints import is_local
 
-FRAMES_PER_ITERATION = 256  # then beats that are due are scored, even if more frames wait
+FRAMES_PER_ITERATION = 32  # then beats that are due are scored, even if more frames wait
 ITERATION_S = 0.02  # likewise, where frames are so large that fewer take as long
 FRAME_S, EVENT_S = 1e-5, 2e-4  # what a frame costs besides, to be read; an event, to be told
 LONGEST_WAIT_S = 0.2  # for a frame: how soon a signal is seen
