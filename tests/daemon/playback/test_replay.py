@@ -41,7 +41,7 @@ def received(
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(replay, recordings, plan, **where)
         while source.wait(0.3) or not sending.done():
-            if (parts := source.receive()) is not None:
+            while (parts := source.receive()) is not None:
                 chunks.append((time.monotonic(), decode_frame(parts)))
         return chunks, sending.result()
 
