@@ -11,12 +11,11 @@ from msgspec import Struct, field
 from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import (
     ANOMALOUS_BEATS,
-    AlarmDetector,
     AlarmEvent,
     AlarmInput,
     BeatEpisode,
+    DetectorWithState,
     FinalScore,
-    Watching,
 )
 from beatgan.alarms.memory import FinalNumbers
 from beatgan.jit import compiled
@@ -43,26 +42,18 @@ def take_final(b: FinalNumbers) -> bool:
     return b.good and b.value > b.threshold
 
 
-class AnomalousBeatsDetector(AlarmDetector[State]):
+class AnomalousBeatsDetector(DetectorWithState[State]):
     """Begins with `anomalous_beats` of `among_beats`; ends after `clear_beats` normal ones."""
 
-    __slots__ = ("_state",)
+    __slots__ = ()
     bit: ClassVar[int] = ANOMALOUS_BEATS
+    nothing: ClassVar[type[State]] = State
 
-    def __init__(self, watch: Watching) -> None:
-        super().__init__(watch)
-        self._state = State()
-
-    @property
-    def state(self) -> State:
-        """See `AlarmDetector`."""
-        return self._state
-
-    @state.setter
-    def state(self, state: State) -> None:
+    def restored(self) -> None:
+        """See `DetectorWithState`."""
+        state = self._state
         if state.episode is not None:  # as an earlier version left it
             state.recent = []
-        self._state = state
         self.listen(state.episode is not None or any(state.recent))
 
     def tell(self, event: AlarmInput) -> Sequence[AlarmEvent]:

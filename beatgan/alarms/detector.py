@@ -129,6 +129,31 @@ class AlarmDetector(ABC, Generic[StateT]):
             self.watch.attentive &= ~self.bit
 
 
+class DetectorWithState(AlarmDetector[StateT]):
+    """One that keeps its state as it is, beside the watch's record."""
+
+    __slots__ = ("_state",)
+    _state: StateT
+    nothing: ClassVar[type[Any]]  # makes the state of one that remembers nothing
+
+    def __init__(self, watch: Watching) -> None:
+        super().__init__(watch)
+        self._state = self.nothing()
+
+    @property
+    def state(self) -> StateT:
+        """See `AlarmDetector`."""
+        return self._state
+
+    @state.setter
+    def state(self, state: StateT) -> None:
+        self._state = state
+        self.restored()
+
+    def restored(self) -> None:
+        """The state is another's: listen as that asks for."""
+
+
 class DetectorInNumbers(AlarmDetector[StateT]):
     """One whose whole state is a part of the watch's record."""
 

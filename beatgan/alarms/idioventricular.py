@@ -15,12 +15,11 @@ from beatgan.alarms.codes import AlarmCode
 from beatgan.alarms.detector import (
     FADED_S,
     IDIOVENTRICULAR,
-    AlarmDetector,
     AlarmEvent,
     AlarmInput,
     BeatEpisode,
+    DetectorWithState,
     FinalScore,
-    Watching,
     is_over,
 )
 from beatgan.alarms.facts import Subtype
@@ -51,25 +50,16 @@ def take_final(limits: Limits, b: FinalNumbers) -> bool:
     return b.good and b.ventricular > LIKELY and b.rr_ms * limits.vt_rate > 60_000
 
 
-class IdioventricularDetector(AlarmDetector[State]):
+class IdioventricularDetector(DetectorWithState[State]):
     """Begins with LEAST_BEATS ventricular beats slower than `vt_rate`."""
 
-    __slots__ = ("_state",)
+    __slots__ = ()
     bit: ClassVar[int] = IDIOVENTRICULAR
+    nothing: ClassVar[type[State]] = State
 
-    def __init__(self, watch: Watching) -> None:
-        super().__init__(watch)
-        self._state = State()
-
-    @property
-    def state(self) -> State:
-        """See `AlarmDetector`."""
-        return self._state
-
-    @state.setter
-    def state(self, state: State) -> None:
-        self._state = state
-        self.listen(bool(state.row) or state.episode is not None)
+    def restored(self) -> None:
+        """See `DetectorWithState`."""
+        self.listen(bool(self._state.row) or self._state.episode is not None)
 
     def tell(self, event: AlarmInput) -> Sequence[AlarmEvent]:
         """See `AlarmDetector`. While beats are remembered, it is asked about every one."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 from msgspec import Struct, field
 
 from beatgan.alarms.codes import AlarmCode
-from beatgan.alarms.detector import TECHNICAL, AlarmDetector, AlarmEvent, AlarmInput, Watching
+from beatgan.alarms.detector import TECHNICAL, AlarmEvent, AlarmInput, DetectorWithState
 from beatgan.types import Condition, Phase, Priority, SignalChange
 
 
@@ -20,24 +20,12 @@ class State(Struct):
     suspended: bool = False
 
 
-class TechnicalDetector(AlarmDetector[State]):
+class TechnicalDetector(DetectorWithState[State]):
     """An episode for each condition of each lead; all are medium while no lead is usable."""
 
-    __slots__ = ("_state",)
+    __slots__ = ()
     bit: ClassVar[int] = TECHNICAL
-
-    def __init__(self, watch: Watching) -> None:
-        super().__init__(watch)
-        self._state = State()
-
-    @property
-    def state(self) -> State:
-        """See `AlarmDetector`."""
-        return self._state
-
-    @state.setter
-    def state(self, state: State) -> None:
-        self._state = state
+    nothing: ClassVar[type[State]] = State
 
     def tell(self, event: AlarmInput) -> Sequence[AlarmEvent]:
         """The change itself; then updates of all others, where it decides if scoring goes on."""

@@ -105,7 +105,7 @@ def measure(
 
 def tables(path: Path, streams: int, rounds: int) -> dict[str, Table]:
     """A table for each number of leads and length of frames."""
-    loaded = load_model(HERE / "models" / "student.pt", "cpu")
+    loaded = load_model(Path(frontend.__file__).parents[1] / "models" / "student.pt", "cpu")
     clocks = Clocks({WHOLE: ("stream.push",), **STAGES, **INSIDE})
     return {
         f"{leads} lead{'s' * (leads > 1)}, {frame_s:g} s": measure(
@@ -117,16 +117,21 @@ def tables(path: Path, streams: int, rounds: int) -> dict[str, Table]:
 
 
 def of_checkout(checkout: Path, path: Path, streams: int, rounds: int) -> dict[str, Table]:
-    """The same of another checkout's code, by this program."""
+    """The same of the code and model of another checkout with modules of these names."""
     from benchmarks.performance.load.processes import environment, python_of
 
-    paths = environment(checkout)["PYTHONPATH"]
-    command = [python_of(checkout), "-c", f"import sys; sys.path.append({str(HERE)!r})\n"]
-    command[-1] += "from benchmarks.performance.stages import app; app()"
-    command += ["--json", "--record", str(path.resolve())]
+    # Its own packages, imported first; then this benchmark, of which it may have another, or none.
+    program = (
+        "import sys, beatgan, beatgan_daemon\n"
+        f"sys.path.insert(0, {str(HERE)!r})\n"
+        "from benchmarks.performance.stages import app; app()"
+    )
+    command = [python_of(checkout), "-c", program]
+    record = path if str(path) == SAMPLE else path.resolve()
+    command += ["--json", "--record", str(record)]
     command += ["--streams", str(streams), "--rounds", str(rounds)]
     found = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": paths}, check=True, stdout=subprocess.PIPE
+        command, env={**os.environ, **environment(checkout)}, check=True, stdout=subprocess.PIPE
     )
     made: dict[str, Table] = json.loads(found.stdout)
     return made

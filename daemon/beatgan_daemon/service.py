@@ -229,7 +229,8 @@ class Service:
         for each in self._rejected.alerts(self._clock(), time_ns):
             outgoing.messages += self._raised(self._engine.active_alarms.take(each))
         self.liveness.full, self.liveness.degraded = self._rejected.full, self._rejected.summary
-        self._delivery.publish(outgoing)
+        if outgoing.messages or outgoing.arrivals:
+            self._delivery.publish(outgoing)
 
     def _raised(self, alerts: list[AlertMessage]) -> list[AlertMessage]:
         """Alerts that the engine did not count."""

@@ -304,12 +304,6 @@ class ActiveAlarms:
 
 
 @pytest.fixture
-def context() -> Iterator[zmq.Context[Socket]]:
-    with zmq.Context() as context:
-        yield context
-
-
-@pytest.fixture
 def active_alarms(context: zmq.Context[Socket], book: Journal) -> Iterator[ActiveAlarms]:
     active_alarms = ActiveAlarms(context, book)
     yield active_alarms

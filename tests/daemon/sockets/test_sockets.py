@@ -23,23 +23,10 @@ Context = zmq.Context[Socket]
 
 
 @pytest.fixture
-def context() -> Iterator[Context]:
-    with zmq.Context() as context:
-        yield context
-
-
-@pytest.fixture
 def publisher(context: Context) -> Iterator[Socket]:
     with context.socket(zmq.XPUB) as xpub:
         xpub.linger = 0
         yield xpub
-
-
-@pytest.fixture
-def subscriber(context: Context) -> Iterator[Socket]:
-    with context.socket(zmq.SUB) as sub:
-        sub.linger = 0
-        yield sub
 
 
 def await_subscription(publisher: Socket, source: IngestSocket) -> None:

@@ -1,6 +1,5 @@
 """What the publish socket sends to whom, and knows of who is subscribed."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -14,19 +13,6 @@ from tests.support.zmtp import part, shaken
 ANY = "tcp://127.0.0.1:*"
 Socket = zmq.Socket[bytes]
 Context = zmq.Context[Socket]
-
-
-@pytest.fixture
-def context() -> Iterator[Context]:
-    with zmq.Context() as context:
-        yield context
-
-
-@pytest.fixture
-def subscriber(context: Context) -> Iterator[Socket]:
-    with context.socket(zmq.SUB) as sub:
-        sub.linger = 0
-        yield sub
 
 
 def taken_in(sink: PublishSocket, *sockets: Socket) -> WantedBeats:
