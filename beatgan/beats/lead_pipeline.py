@@ -18,6 +18,7 @@ from beatgan.jit import compiled
 from beatgan.signal import (
     filters,
     latest_beat,
+    latest_samples,
     pacing_spikes,
     qrs_detector,
     resample,
@@ -190,16 +191,6 @@ def forget_signal(lead: Lead) -> None:
 
 
 @compiled
-def _remember(history: Doubles, signal: Doubles) -> None:
-    """Append ``signal`` and forget as much at the other end."""
-    stay = history.size - signal.size
-    for i in range(stay):
-        history[i] = history[i + signal.size]
-    for i in range(signal.size):
-        history[stay + i] = signal[i]
-
-
-@compiled
 def push(
     lead: Lead,
     plan: Plan,
@@ -222,11 +213,20 @@ def push(
     changed = signal_quality.run(signal, n_out, lead.gate, changes, no_change_run)
     without_spikes = np.empty(count)
     pacing_spikes.run(signal, without_spikes, n_out, lead.spikes)
-    latest_beat.push(lead.rhythm.beats, without_spikes)
-    filters.run(signal, signal, plan.sos, plan.steady, lead.filter)
-    _remember(lead.history, signal)
+    latest_samples.append(lead.rhythm.beats.unfiltered, without_spikes)
     band = np.empty(count)
-    filters.run(signal, band, plan.band_sos, plan.band_steady, lead.band)
+    filters.run_both(
+        signal,
+        signal,
+        band,
+        plan.sos,
+        plan.steady,
+        lead.filter,
+        plan.band_sos,
+        plan.band_steady,
+        lead.band,
+    )
+    latest_samples.append(lead.history, signal)
     found = lead.found[lead.waiting :]
     confirmed = qrs_detector.run(band, signal, n_out, lead.detector, found)
     end = n_out + count

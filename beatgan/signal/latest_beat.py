@@ -49,7 +49,7 @@ HIDDEN_SHARE = 0.8  # when it is this share of the usual height
 
 STATE = np.dtype(
     [
-        ("unfiltered", "f4", (UNFILTERED,)),  # in millivolt, without pacing spikes
+        ("unfiltered", "f4", (UNFILTERED,)),  # the latest, in millivolt, without pacing spikes
         ("bottom", "f8", (LATELY,)),  # the lowest sample of each of the latest parts
         ("top", "f8", (LATELY,)),  # the highest
         ("swing", "f8", (LATELY,)),  # the largest
@@ -94,16 +94,6 @@ def forget_signal(s: State) -> None:
     s.bottom[:] = np.inf
     s.top[:] = -np.inf
     s.swing[:] = 0.0
-
-
-@compiled
-def push(s: State, signal: Doubles) -> None:
-    """Append ``signal`` in millivolt, as before the filters, at most a lead's block of it."""
-    stay = UNFILTERED - signal.size
-    for i in range(stay):
-        s.unfiltered[i] = s.unfiltered[i + signal.size]
-    for i in range(signal.size):
-        s.unfiltered[stay + i] = signal[i]
 
 
 @compiled

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beatgan.jit import compiled
-from beatgan.types import Doubles
+from beatgan.types import Bools, Doubles
 
 MIN_MV = 0.15  # what is lower moves no detector
 HIGH_MV = 4.0  # no QRS so high is as narrow as a spike that was sampled seldom
@@ -50,15 +50,11 @@ def clear(s: State) -> None:
 
 @compiled
 def _median(x: Doubles, start: int) -> float:
-    """The median of LEVEL samples from ``start`` on."""
-    ordered = np.empty(LEVEL)
-    for i in range(LEVEL):
-        j = i
-        while j > 0 and ordered[j - 1] > x[start + i]:
-            ordered[j] = ordered[j - 1]
-            j -= 1
-        ordered[j] = x[start + i]
-    return float(ordered[LEVEL // 2])
+    """The median of LEVEL samples from ``start`` on, none of them lost."""
+    a, b, c, d, e = x[start], x[start + 1], x[start + 2], x[start + 3], x[start + 4]
+    low = max(min(a, b), min(c, d))  # neither the least nor the largest of four
+    high = min(max(a, b), max(c, d))
+    return float(max(min(low, high), min(max(low, high), e)))
 
 
 @compiled
@@ -100,26 +96,65 @@ def _take_out(x: Doubles, peak: int) -> bool:
 
 
 @compiled
+def _may_be_spike(x: Doubles, peak: int) -> bool:
+    """What is asked before `_take_out`, which costs much: no spike's peak is less."""
+    beside = x[peak - HALF_WIDTH - 1] + x[peak + HALF_WIDTH + 1]
+    high = abs(2 * x[peak] - beside) > MIN_MV
+    return bool(high and (x[peak] - x[peak - 1]) * (x[peak] - x[peak + 1]) >= 0.0)
+
+
+@compiled
+def _find_candidates(known: Doubles, out: Bools) -> int:
+    """Write for each new sample whether the one it decides on may be a spike's peak; how many."""
+    middle, count = known[SPAN - REACH :], 0
+    before, after = known[SPAN - REACH - 1 :], known[SPAN - REACH + 1 :]
+    left, right = known[SPAN - REACH - HALF_WIDTH - 1 :], known[SPAN - REACH + HALF_WIDTH + 1 :]
+    for k in range(out.size):
+        high = abs(2 * middle[k] - (left[k] + right[k])) > MIN_MV
+        extreme = (middle[k] - before[k]) * (middle[k] - after[k]) >= 0.0
+        out[k] = high & extreme
+        count += out[k]
+    return count
+
+
+@compiled
+def _forget_spikes(is_spike: NDArray[np.uint8], start: int, count: int) -> None:
+    """No spike is known yet at ``count`` samples from ``start`` on."""
+    first = start & RING_MASK
+    before_end = min(count, RING - first)
+    is_spike[first : first + before_end] = 0
+    is_spike[: count - before_end] = 0
+
+
+@compiled
 def run(x: Doubles, y: Doubles, start: int, s: State) -> None:
     """Write to ``y`` the signal ``x`` (mV, NaN where lost) without spikes, DELAY samples later.
 
     ``x`` begins with sample ``start``.
     """
     known = np.empty(SPAN + x.size)
+    new = known[SPAN:]
     for i in range(SPAN):
         known[i] = s.recent[i]
     for k in range(x.size):
-        known[SPAN + k] = x[k]
-        peak = SPAN + k - REACH
-        beside = known[peak - HALF_WIDTH - 1] + known[peak + HALF_WIDTH + 1]
-        high = abs(2 * known[peak] - beside) > MIN_MV
-        # `_take_out` costs much, and of most samples it need not be asked: no spike's peak is less.
-        extreme = (known[peak] - known[peak - 1]) * (known[peak] - known[peak + 1]) >= 0.0
-        is_spike = high and extreme and _take_out(known, peak)
-        s.is_spike[(start + k - REACH) & RING_MASK] = is_spike
-        y[k] = known[SPAN + k - DELAY]
+        new[k] = x[k]
+    candidates = np.empty(x.size, np.bool_)
+    count = _find_candidates(known, candidates)
+    _forget_spikes(s.is_spike, start - REACH, x.size)
+    if count > 0:
+        changed = False
+        for k in range(x.size):
+            peak = SPAN + k - REACH
+            asked = _may_be_spike(known, peak) if changed else candidates[k]
+            if asked and _take_out(known, peak):
+                changed = True
+                s.is_spike[(start + k - REACH) & RING_MASK] = 1
+    late = known[SPAN - DELAY :]
+    for k in range(x.size):
+        y[k] = late[k]
+    latest = known[x.size :]
     for i in range(SPAN):
-        s.recent[i] = known[x.size + i]
+        s.recent[i] = latest[i]
 
 
 @compiled

@@ -93,6 +93,8 @@ class Clocks:
                     functions[value] = self._compiled(value)
         for stage, places in stages.items():
             for module, name in (place.split(".") for place in places):
+                if module not in names:
+                    continue
                 original = vars(sys.modules[names[module].__name__]).get(name)
                 if original is not None:
                     sums = self._sums.setdefault(stage, np.zeros(3, np.int64))
