@@ -24,16 +24,36 @@ def known_values(values: Doubles) -> Doubles:
 
 
 @compiled
-def sorted_copy(values: Doubles) -> Doubles:
-    """A copy in ascending order. For some tens of values insertion is as fast as it gets."""
-    ordered = np.empty(values.size)
-    for i in range(values.size):
-        j = i
-        while j > 0 and ordered[j - 1] > values[i]:
-            ordered[j] = ordered[j - 1]
-            j -= 1
-        ordered[j] = values[i]
-    return ordered
+def count_below(values: Doubles, limit: float) -> int:
+    """How many of ``values`` are below ``limit``."""
+    below = 0
+    for value in values:
+        below += value < limit
+    return below
+
+
+@compiled
+def in_order(values: Doubles, place: int) -> float:
+    """The one of ``values`` that would stand at ``place`` if they were in ascending order.
+
+    Some are tried, of those that the ones before left possible; each is compared with all, which is
+    many comparisons at once. Of some tens of values so few are tried that sorting takes longer.
+    """
+    low, high = -np.inf, np.inf
+    for value in values:
+        if value < low or value > high:
+            continue
+        below = up_to = 0
+        for other in values:
+            below += other < value
+            up_to += other <= value
+        if below > place:
+            high = value
+        elif up_to <= place:
+            low = value
+        else:
+            return float(value)
+    return np.nan
 
 
 @compiled
@@ -41,5 +61,8 @@ def median(values: Doubles) -> float:
     """The median of some values; NaN if there are none."""
     if values.size == 0:
         return np.nan
-    ordered, middle = sorted_copy(values), values.size // 2
-    return float(0.5 * (ordered[middle] + ordered[values.size - 1 - middle]))
+    middle = values.size // 2
+    upper = in_order(values, middle)
+    if values.size % 2 == 1:
+        return upper
+    return 0.5 * (upper + in_order(values, middle - 1))

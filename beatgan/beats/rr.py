@@ -5,7 +5,7 @@ One ectopic beat, or a run of them, moves the result little. Knows no waveform a
 
 import numpy as np
 
-from beatgan.beats.recent import append, known_values, median, sorted_copy
+from beatgan.beats.recent import append, count_below, in_order, known_values, median
 from beatgan.jit import compiled
 from beatgan.signal.qrs_detector import RATE
 from beatgan.types import ASSUMED_RR_S, RHYTHM_INTERVALS, Doubles, Floats
@@ -34,7 +34,7 @@ def push(recent: Doubles, interval: float, rhythm: Floats) -> float:
     logs = known_values(recent)
     long = np.log(ASSUMED_RR_S * RATE) if unknown else newest
     if logs.size:
-        long = sorted_copy(logs)[round(LONG_QUANTILE * (logs.size - 1))]
+        long = in_order(logs, round(LONG_QUANTILE * (logs.size - 1)))
     _write_rhythm(logs, newest, long, rhythm)
     rhythm[RHYTHM_INTERVALS + 1] = 1 - logs.size / recent.size
     if unknown:
@@ -69,7 +69,9 @@ def _irregularity(logs: Doubles) -> float:
     least = np.inf
     for lag in range(1, min(MAX_LAG, logs.size // 2) + 1):
         changes = np.empty(logs.size - lag)
+        earlier, later = logs[: changes.size], logs[lag:]
         for i in range(changes.size):
-            changes[i] = abs(logs[i + lag] - logs[i])
-        least = min(least, median(changes))
+            changes[i] = abs(later[i] - earlier[i])
+        if count_below(changes, least) > (changes.size - 1) // 2:  # else its median is no less
+            least = min(least, median(changes))
     return least if least < np.inf else 0.0
