@@ -179,7 +179,10 @@ class Engine:
             except StreamError as error:
                 refusal = error
         if refusal is not None:
-            raise refusal
+            try:
+                raise refusal
+            finally:
+                del refusal  # its traceback knows this call: a cycle would hold the frame
         if near and chunk.stream in self._last_received:  # a frame that waits is no silence
             self._record_arrival(chunk.stream, now)
 

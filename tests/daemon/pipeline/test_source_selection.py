@@ -1,5 +1,7 @@
 """Which source is watched: twins, restarts under one epoch, stray frames, frames of old epochs."""
 
+import gc
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -194,6 +196,23 @@ def test_a_frame_that_is_refused_after_it_waited_is_counted_and_ends_nothing(
     assert bed.counts["refused[jump]"] == refused + 1
     bed.receive(chunk(patient[expected : expected + FS], expected))
     assert bed.engine.state("bed").stream.expected == expected + FS  # type: ignore[union-attr]
+
+
+def test_nothing_of_a_refused_frame_is_kept(new_engine: NewEngine, patient: Floats) -> None:
+    """Not even until garbage is collected, which a daemon does seldom."""
+    bed = Bed(new_engine, reorder=0.0)
+    conflict(bed, patient)
+    refused = chunk(patient[:36].copy(), 200_000)
+    samples = weakref.ref(refused.samples)
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(StreamError, match="another source"):
+            bed.engine.receive(refused, bed.now)
+        del refused
+        assert samples() is None
+    finally:
+        gc.enable()
 
 
 def test_frames_that_are_refused_once_there_is_no_room_are_counted_each(
