@@ -6,7 +6,7 @@ Law: any bytes decode to a Chunk or raise StreamError. Knows no socket, no strea
 from collections.abc import Iterable, Sequence
 from math import isfinite
 from reprlib import repr as brief
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, get_type_hints
 
 import msgspec
 import numpy as np
@@ -16,9 +16,8 @@ from beatgan.protocol import payload
 from beatgan.protocol.frames import MAX_HEADER, MAX_SAMPLES, Header, check_leads
 from beatgan.protocol.messages import VERSION
 from beatgan.protocol.names import MAX_NAME, stream_of_topic
-from beatgan.types import MAX_FIRST, MAX_FS, MAX_TIME_NS, MIN_FS, MIN_TIME_NS, Chunk, Floats
+from beatgan.types import MAX_TIME_NS, MIN_FS, Chunk, Floats
 
-_INT64 = 2**63
 _LATE_NS = MAX_TIME_NS - int(MAX_SAMPLES / MIN_FS * 1e9)  # until then any frame's times fit
 # Checked before; when full, all are forgotten.
 _MAX_TOPICS = 65_536  # 20 MB
@@ -30,13 +29,7 @@ _TYPES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     "leads": ((list,), "a list of strings"),
     "dtype": ((str,), "a string"),
 }
-_RANGES: Final[tuple[tuple[str, float, float], ...]] = (
-    ("epoch", -_INT64, _INT64 - 1),
-    ("seq", 0, _INT64 - 1),
-    ("first", 0, MAX_FIRST),
-    ("t_ns", MIN_TIME_NS, MAX_TIME_NS),
-    ("fs", MIN_FS, MAX_FS),
-)
+_IN_RANGE: Final = ("epoch", "seq", "first", "t_ns", "fs")
 _topics: Final[dict[bytes, str]] = {}  # stream names of valid topics seen lately
 _leads: Final[dict[tuple[str, ...], tuple[str, ...]]] = {}  # valid, seen lately
 _read_header = msgspec.msgpack.Decoder(Header).decode
@@ -118,9 +111,11 @@ def _explain(part: bytes) -> NoReturn:
         value = found[name]
         if type(value) not in types or (name == "leads" and not _all_strings(value)):
             raise StreamError("type", f"header: {name} must be {expected}, got {brief(value)}")
-    for name, low, high in _RANGES:
-        if not low <= found[name] <= high:
-            _out_of_range(name, f"within {low:,}..{high:,}", found[name])
+    limits = get_type_hints(Header, include_extras=True)
+    for name in _IN_RANGE:
+        (allowed,) = limits[name].__metadata__
+        if not allowed.ge <= found[name] <= allowed.le:
+            _out_of_range(name, f"within {allowed.ge:,}..{allowed.le:,}", found[name])
     if not isfinite(found["scale"]):
         _refuse_scale(found["scale"])
     if not isfinite(found["offset"]):
