@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from beatgan.jit import compiled
 from beatgan.types import Floats
 
 BOUND = 1e4  # no normalised deflection comes near
@@ -9,6 +10,15 @@ BOUND = 1e4  # no normalised deflection comes near
 
 def bounded(values: Floats) -> Floats:
     """``values`` if all are within +-BOUND, else a copy in which they are; NaN counts as BOUND."""
-    if values.max(initial=0.0) < BOUND and values.min(initial=0.0) > -BOUND:  # false for NaN
+    if _within(values.reshape(-1)):
         return values
     return np.clip(np.nan_to_num(values, nan=BOUND), -BOUND, BOUND)
+
+
+@compiled
+def _within(values: Floats) -> bool:
+    """Whether all are within +-BOUND, so that none is NaN."""
+    outside = 0
+    for value in values:
+        outside += not abs(value) < BOUND
+    return outside == 0

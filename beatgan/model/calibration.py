@@ -4,13 +4,15 @@ Each component is measured against normal beats, so that a score means the same 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import tanh
 from typing import Any, Self
 
 import numpy as np
 
 from beatgan.errors import ArtifactError
+from beatgan.jit import compiled
 from beatgan.types import Doubles, Floats, Score
 
 # In the order in which they are added: `log_odds` last, because a revision replaces it alone.
@@ -60,30 +62,24 @@ class Calibration:
         if not all(0 < value < math.inf for value in self.normal_sq_diff):
             raise ArtifactError("calibration: a normal_sq_diff is not positive and finite")
 
-    def standardise(self, name: str, values: Doubles) -> Doubles:
-        """Component ``name`` in units of its spread, bounded by its cap and by LOWEST.
-
-        What is not known (NaN: a patient's first beat has no distance) counts as normal: 0.
-        """
-        units = np.nan_to_num((values - self.location[name]) / self.spread[name], nan=0.0)
-        cap = self.cap[name]
-        return np.maximum(cap * np.tanh(units / cap), LOWEST)
+    def constants(self, names: Sequence[str]) -> Doubles:
+        """Location, spread, weight and cap of each of ``names``, all NaN of one that is not known:
+        (names, 4), as `added` wants them."""
+        tables = (self.location, self.spread, self.weight, self.cap)
+        return np.array([[table.get(name, math.nan) for table in tables] for name in names])
 
     def term(self, name: str, values: Doubles) -> Doubles:
         """What component ``name`` adds to the scores (n,) of beats with these ``values`` (n,)."""
-        return self.weight[name] * self.standardise(name, values)
+        return self.combine({name: values})
 
     def combine(self, components: Mapping[str, Doubles]) -> Doubles:
         """The scores (n,) of beats with these components, each (n,).
 
         Of those that the calibration knows, any may be left out.
         """
-        return added(self.terms(components), len(next(iter(components.values()))))
-
-    def terms(self, components: Mapping[str, Doubles]) -> dict[str, Doubles]:
-        """What each component adds to these scores, in the order of COMPONENTS."""
-        names = [name for name in COMPONENTS if name in self.weight and name in components]
-        return {name: self.term(name, components[name]) for name in names}
+        names = [name for name in COMPONENTS if name in components]
+        columns = np.stack([components[name] for name in names], axis=1)
+        return added(columns, self.constants(names))[0]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as stored in a model file."""
@@ -114,22 +110,32 @@ class Calibration:
             raise ArtifactError(f"calibration: {error}") from None
 
 
-def added(terms: Mapping[str, Doubles], count: int) -> Doubles:
-    """The sums (n,) of ``terms``, each (n,), where n is ``count``."""
-    # Term by term: a matrix product may round differently with the number of rows.
-    total = np.zeros(count)
-    for term in terms.values():
-        total = total + term
-    return total
+def added(components: Doubles, constants: Doubles) -> tuple[Doubles, Floats]:
+    """Scores (n,) of beats with ``components`` (n, k), and what each component adds (n, k).
+
+    ``constants`` (k, 4): see `Calibration.constants`; a component without them adds nothing, NaN. A
+    component that is not known (NaN: a patient's first beat has no distance) counts as normal.
+    """
+    values = np.empty(len(components))
+    terms = np.empty(components.shape, np.float32)
+    _add(np.ascontiguousarray(components, np.float64), constants, values, terms)
+    return values, terms
 
 
-def tabulated(terms: Mapping[str, Doubles], count: int) -> Floats:
-    """``terms`` (n,) as columns in the order of UNLABELLED, NaN where there is none: (n, 4)."""
-    table = np.full((count, len(UNLABELLED)), np.nan, np.float32)
-    for column, name in enumerate(UNLABELLED):
-        if name in terms:
-            table[:, column] = terms[name]
-    return table
+@compiled
+def _add(components: Doubles, constants: Doubles, values: Doubles, terms: Floats) -> None:
+    for row in range(components.shape[0]):
+        total = 0.0
+        for k in range(components.shape[1]):
+            location, spread, weight, cap = constants[k]
+            units = (components[row, k] - location) / spread
+            if np.isnan(units):
+                units = 0.0
+            term = weight * max(cap * tanh(units / cap), LOWEST)
+            terms[row, k] = term
+            if not np.isnan(term):
+                total += term
+        values[row] = total
 
 
 def shares(score: Score) -> dict[str, float]:

@@ -18,10 +18,10 @@ from beatgan.model.architectures import (
     SLOPE,
 )
 from beatgan.model.bounded import bounded
-from beatgan.model.dense_forward import Dense, scaled_tanh, tanh
-from beatgan.model.features import TIMING_SIZE, own_interval, past
+from beatgan.model.dense_forward import Dense, Layers, run, scaled_tanh, tanh
+from beatgan.model.features import PAST_SIZE, TIMING_SIZE
 from beatgan.model.networks import Network
-from beatgan.types import Doubles, Floats
+from beatgan.types import RHYTHM_INTERVALS, Doubles, Floats
 
 ForwardPass = Callable[[Floats], Floats]  # rows to as many rows of the same length
 
@@ -63,26 +63,45 @@ class CompiledContextAutoencoder:
     """See `ContextAutoencoder`: rows (n, 2 * length) to rows of the same shape."""
 
     def __init__(self, network: Network) -> None:
-        self._encoder, self._decoder = dense(network, "encoder"), dense(network, "decoder")
-        self._template = dense(network, "template")
-        self._length, self._amplitude = network.length, np.float32(network.amplitude)
+        parts = [dense(network, part) for part in ("encoder", "template", "decoder")]
+        self._layers = parts[0].layers, parts[1].layers, parts[2].layers
+        self._latent, self._context = parts[0].outputs, parts[1].outputs
+        self._amplitude = np.float32(network.amplitude)
 
     def __call__(self, rows: Floats) -> Floats:
         """Expected beats and log variances of ``rows``."""
-        scaled = rows / self._amplitude
-        latent = self._encoder(scaled[:, : self._length])
-        context = self._template(scaled[:, self._length :])
-        context = np.where(context > 0, context, context * np.float32(SLOPE))
-        found = self._decoder(np.concatenate([latent, context], axis=1))
-        _to_expected(found, rows, self._amplitude, self._length)
+        latent = np.empty((len(rows), self._latent), np.float32)
+        context = np.empty((len(rows), self._context), np.float32)
+        found = np.empty(rows.shape, np.float32)
+        _expect(np.ascontiguousarray(rows), self._layers, self._amplitude, latent, context, found)
         return found
 
 
 @compiled
-def _to_expected(found: Floats, rows: Floats, amplitude: np.float32, length: int) -> None:
-    """Make a decoder's outputs expected beats and bounded log variances, in place."""
+def _expect(
+    rows: Floats,
+    layers: tuple[Layers, Layers, Layers],
+    amplitude: np.float32,
+    latent: Floats,
+    context: Floats,
+    found: Floats,
+) -> None:
+    """Write expected beats and bounded log variances of ``rows`` to ``found``."""
+    encoder, template, decoder = layers
+    length = rows.shape[1] // 2
+    scaled = rows / amplitude
+    run(scaled[:, :length].copy(), encoder, latent)
+    run(scaled[:, length:].copy(), template, context)
+    both = np.empty((rows.shape[0], latent.shape[1] + context.shape[1]), np.float32)
+    for row in range(rows.shape[0]):
+        for k in range(latent.shape[1]):
+            both[row, k] = latent[row, k]
+        for k in range(context.shape[1]):
+            value = context[row, k]
+            both[row, latent.shape[1] + k] = value if value > 0 else value * np.float32(SLOPE)
+    run(both, decoder, found)
     low, high = np.float32(MIN_LOG_VARIANCE), np.float32(MAX_LOG_VARIANCE)
-    for row in range(found.shape[0]):
+    for row in range(rows.shape[0]):
         for j in range(length):
             found[row, j] = rows[row, length + j] + tanh(found[row, j]) * amplitude
             found[row, length + j] = min(max(found[row, length + j], low), high)
@@ -92,20 +111,25 @@ class CompiledRhythmDensity:
     """Rhythms (n, RHYTHM_SIZE) to how unlikely it was that the beat comes this early (n,)."""
 
     def __init__(self, network: Network) -> None:
-        self._layers = dense(network, "layers")
+        self._layers = dense(network, "layers").layers
 
     def __call__(self, rhythm: Floats) -> Doubles:
         """The negative natural log of the probability of an interval this short or shorter."""
+        outputs = np.empty((len(rhythm), 3 * MIXED), np.float32)
         surprisal = np.empty(len(rhythm))
-        # Of one row a column is contiguous, of several it is not: one kind, for one compilation.
-        interval = np.ascontiguousarray(own_interval(rhythm))
-        _surprisal(self._layers(past(rhythm)), interval, surprisal)
+        _surprisal(np.ascontiguousarray(rhythm), self._layers, outputs, surprisal)
         return surprisal
 
 
 @compiled
-def _surprisal(outputs: Floats, interval: Floats, surprisal: Doubles) -> None:
-    """From the mixtures' weights before the softmax, locations and log scales, (n, 3 * MIXED)."""
+def _surprisal(rhythm: Floats, layers: Layers, outputs: Floats, surprisal: Doubles) -> None:
+    """By mixtures' ``outputs``, weights before the softmax, locations and log scales."""
+    own = RHYTHM_INTERVALS - 1
+    past = np.empty((rhythm.shape[0], PAST_SIZE), np.float32)
+    for row in range(rhythm.shape[0]):
+        for k in range(PAST_SIZE):
+            past[row, k] = rhythm[row, k if k < own else k + 1]
+    run(past, layers, outputs)
     for row in range(outputs.shape[0]):
         highest = float(outputs[row, 0])
         for k in range(1, MIXED):
@@ -114,7 +138,7 @@ def _surprisal(outputs: Floats, interval: Floats, surprisal: Doubles) -> None:
         for k in range(MIXED):
             weight = exp(float(outputs[row, k]) - highest)
             scale = min(max(float(outputs[row, 2 * MIXED + k]), MIN_LOG_SCALE), MAX_LOG_SCALE)
-            t = (float(interval[row]) - float(outputs[row, MIXED + k])) / exp(scale)
+            t = (float(rhythm[row, own]) - float(outputs[row, MIXED + k])) / exp(scale)
             q = t / sqrt(1 + t * t / 4)
             weights += weight
             below += weight * (0.5 + 0.375 * q * (1 - q * q / 12))  # Student's t, 4 degrees
@@ -144,7 +168,6 @@ def probabilities(logits: Floats) -> tuple[Doubles, Doubles]:
     Q, what cannot be classified, has no say in the odds. All are finite: a logit that is NaN counts
     as 0, one beyond +-FURTHEST_LOGIT as that.
     """
-    logits = np.clip(np.nan_to_num(logits, nan=0.0), -FURTHEST_LOGIT, FURTHEST_LOGIT)
     shares, log_odds = np.empty(logits.shape), np.empty(len(logits))
     _probabilities(logits, shares, log_odds)
     return shares, log_odds
@@ -153,20 +176,24 @@ def probabilities(logits: Floats) -> tuple[Doubles, Doubles]:
 @compiled
 def _probabilities(logits: Floats, shares: Doubles, log_odds: Doubles) -> None:
     for row in range(logits.shape[0]):
-        highest = float(logits[row, 0])
-        for k in range(1, logits.shape[1]):
-            highest = max(highest, float(logits[row, k]))
-        total, ectopic, ectopic_highest = 0.0, 0.0, float(logits[row, CLASS_N + 1])
+        known = shares[row]
+        for k in range(known.size):
+            logit = 0.0 if np.isnan(logits[row, k]) else float(logits[row, k])
+            known[k] = min(max(logit, -FURTHEST_LOGIT), FURTHEST_LOGIT)
+        highest, normal, ectopic_highest = known[0], known[CLASS_N], known[CLASS_N + 1]
+        for k in range(1, known.size):
+            highest = max(highest, known[k])
         for k in range(CLASS_N + 2, CLASS_Q):
-            ectopic_highest = max(ectopic_highest, float(logits[row, k]))
-        for k in range(logits.shape[1]):
-            shares[row, k] = exp(float(logits[row, k]) - highest)
-            total += shares[row, k]
+            ectopic_highest = max(ectopic_highest, known[k])
+        total, ectopic = 0.0, 0.0
+        for k in range(known.size):
             if CLASS_N < k < CLASS_Q:
-                ectopic += exp(float(logits[row, k]) - ectopic_highest)
-        for k in range(logits.shape[1]):
-            shares[row, k] /= total
-        log_odds[row] = log(ectopic) + ectopic_highest - float(logits[row, CLASS_N])
+                ectopic += exp(known[k] - ectopic_highest)
+            known[k] = exp(known[k] - highest)
+            total += known[k]
+        for k in range(known.size):
+            known[k] /= total
+        log_odds[row] = log(ectopic) + ectopic_highest - normal
 
 
 def dense(network: Network, part: str) -> Dense:

@@ -19,6 +19,8 @@ ROWS = 4  # rows at a time
 TILE = 64  # outputs at a time: their sums stay in the fastest memory
 STEP = 4  # inputs for which the sums are fetched and put back once
 
+Layers = tuple[tuple[Floats, ...], tuple[Floats, ...], Floats]  # weights, biases, slopes of `Dense`
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dense:
@@ -45,10 +47,15 @@ class Dense:
             len(layers[-1][1]),
         )
 
+    @property
+    def layers(self) -> Layers:
+        """The same for compiled code."""
+        return self.weights, self.biases, self.slopes
+
     def __call__(self, rows: Floats) -> Floats:
         """The outputs (n, outputs) of ``rows`` (n, inputs)."""
         found = np.empty((len(rows), self.outputs), np.float32)
-        run(np.ascontiguousarray(rows, np.float32), self.weights, self.biases, self.slopes, found)
+        run(np.ascontiguousarray(rows, np.float32), self.layers, found)
         return found
 
 
@@ -146,14 +153,9 @@ def scaled_tanh(values: Floats, amplitude: np.float32, out: Floats) -> None:
 
 
 @compiled
-def run(
-    rows: Floats,
-    weights: tuple[Floats, ...],
-    biases: tuple[Floats, ...],
-    slopes: Floats,
-    found: Floats,
-) -> None:
+def run(rows: Floats, layers: Layers, found: Floats) -> None:
     """Write the outputs of ``rows`` (n, inputs) to ``found`` (n, outputs); see `Dense`."""
+    weights, biases, slopes = layers
     count, length = rows.shape
     last = slopes.size - 1
     widest = length

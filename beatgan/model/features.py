@@ -49,9 +49,20 @@ def timings(rhythm: Floats, prematurity: Sequence[float] | Doubles) -> Floats:
 
     The latter, see `Beat`, knows how irregular the rhythm is, which a network finds hard to see.
     """
-    known = np.nan_to_num(np.asarray(prematurity, np.float64))
-    bounded = np.clip(known, -MAX_PREMATURITY, MAX_PREMATURITY) / PREMATURITY_UNIT
-    return np.concatenate([rhythm, bounded.astype(np.float32)[:, np.newaxis]], axis=1)
+    rows = np.empty((len(rhythm), TIMING_SIZE), np.float32)
+    _timings(np.ascontiguousarray(rhythm), np.ascontiguousarray(prematurity, np.float64), rows)
+    return rows
+
+
+@compiled
+def _timings(rhythm: Floats, prematurity: Doubles, rows: Floats) -> None:
+    for row in range(rows.shape[0]):
+        for k in range(RHYTHM_SIZE):
+            rows[row, k] = rhythm[row, k]
+        known = 0.0 if np.isnan(prematurity[row]) else prematurity[row]
+        rows[row, RHYTHM_SIZE] = (
+            min(max(known, -MAX_PREMATURITY), MAX_PREMATURITY) / PREMATURITY_UNIT
+        )
 
 
 def with_next(timing: Floats, next_rr_ms: Sequence[float] | Doubles) -> Floats:
@@ -59,12 +70,21 @@ def with_next(timing: Floats, next_rr_ms: Sequence[float] | Doubles) -> Floats:
 
     As a logarithm, less that of the long interval, within +-MAX_LOG_RATIO.
     """
-    following = np.zeros((len(timing), 1), np.float32)
-    for row, rr_ms in enumerate(next_rr_ms):
-        if rr_ms > 0:  # false for NaN
-            ratio = log(rr_ms / 1000) - float(timing[row, RHYTHM_INTERVALS])
-            following[row] = min(max(ratio, -MAX_LOG_RATIO), MAX_LOG_RATIO)
-    return np.concatenate([timing, following], axis=1)
+    rows = np.empty((len(timing), TIMING_WITH_NEXT_SIZE), np.float32)
+    _with_next(timing, np.ascontiguousarray(next_rr_ms, np.float64), rows)
+    return rows
+
+
+@compiled
+def _with_next(timing: Floats, next_rr_ms: Doubles, rows: Floats) -> None:
+    for row in range(rows.shape[0]):
+        for k in range(TIMING_SIZE):
+            rows[row, k] = timing[row, k]
+        following = 0.0
+        if next_rr_ms[row] > 0:  # false for NaN
+            ratio = log(next_rr_ms[row] / 1000) - float(timing[row, RHYTHM_INTERVALS])
+            following = min(max(ratio, -MAX_LOG_RATIO), MAX_LOG_RATIO)
+        rows[row, TIMING_SIZE] = following
 
 
 def shapes(

@@ -7,13 +7,15 @@ patient's own, so that it means the same on every patient.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp, log
 
 import numpy as np
 from msgspec.structs import replace
 
+from beatgan.jit import compiled
 from beatgan.model import features
 from beatgan.model.bounded import bounded
-from beatgan.model.calibration import LABELLED, Calibration, added, tabulated
+from beatgan.model.calibration import LABELLED, UNLABELLED, Calibration, added
 from beatgan.model.compiled_networks import (
     CompiledClassifier,
     CompiledRhythmDensity,
@@ -24,7 +26,6 @@ from beatgan.model.networks import Network, Networks
 from beatgan.spec import PreprocessSpec
 from beatgan.types import (
     EMPTY,
-    RHYTHM_SIZE,
     Beat,
     Doubles,
     Floats,
@@ -37,6 +38,7 @@ from beatgan.types import (
 TEMPLATE_SHARE = 0.5  # not 1: the template itself may be of ectopic beats
 ByClass = tuple[PerClass | None, Unrevised | None]
 NO_CLASSES: ByClass = (None, None)
+ERROR, DISTANCE, PREMATURITY, RR_SURPRISAL = range(len(UNLABELLED))  # places of components
 MIN_ERROR = 1e-8  # of a mean squared error, so that its logarithm is finite
 
 
@@ -56,7 +58,7 @@ class Model:
     ) -> None:
         """Raises ArtifactError where a network needs torch there, and there is none."""
         self.calibration = calibration
-        self.threshold = calibration.threshold
+        self.threshold, self._constants = calibration.threshold, calibration.constants(UNLABELLED)
         self._look = Look(networks.beat, spec, device)
         self._rhythm = None if networks.rhythm is None else CompiledRhythmDensity(networks.rhythm)
         self._classes = None if networks.classes is None else CompiledClassifier(networks.classes)
@@ -88,7 +90,8 @@ class Model:
         if self._classes is None or not known:
             return list(scores)
         beats = [score.beat for score, _, _ in known]
-        timing = features.with_next(_timings(beats), [ms for _, _, ms in known])
+        timing = features.timings(_rhythms(beats), [beat.prematurity for beat in beats])
+        timing = features.with_next(timing, [ms for _, _, ms in known])
         shape = np.array([kept.shape_logits for _, kept, _ in known], np.float32)
         found, log_odds = probabilities(self._classes.timing(timing) + shape)
         rest = np.array([kept.value for _, kept, _ in known])
@@ -110,20 +113,24 @@ class Model:
         windows = _stacked([beat.window for beat in beats])
         templates = _stacked([beat.template for beat in beats])
         found = self._look(windows, templates)
-        components = {
-            "error": found.log_error,
-            "distance": np.array([beat.distance for beat in beats], np.float64),  # None: NaN
-            "prematurity": np.array([beat.prematurity for beat in beats], np.float64),
-        }
-        timing = _timings(beats)
+        rhythms = _rhythms(beats)
+        numbers = _numbers(beats)
+        components = np.full((len(beats), len(UNLABELLED)), np.nan)
+        components[:, ERROR] = found.log_error
+        components[:, DISTANCE] = numbers[:, BEAT_DISTANCE]
+        components[:, PREMATURITY] = numbers[:, BEAT_PREMATURITY]
         if self._rhythm is not None:
-            rr_ms = np.array([beat.rr_ms for beat in beats], np.float64)  # None: NaN
-            components["rr_surprisal"] = rr_surprisal(self._rhythm, timing[:, :RHYTHM_SIZE], rr_ms)
-        terms = self.calibration.terms(components)
-        rest = added(terms, len(beats))
-        values, classes = rest, [NO_CLASSES] * len(beats)
+            components[:, RR_SURPRISAL] = rr_surprisal(
+                self._rhythm, rhythms, numbers[:, BEAT_RR_MS]
+            )
+        values, terms = added(components, self._constants)
+        classes = [NO_CLASSES] * len(beats)
         if self._classes is not None:
-            values, classes = self._by_class(self._classes, beats, rest, timing, windows, templates)
+            timing = features.timings(rhythms, numbers[:, BEAT_PREMATURITY])
+            distances = np.ascontiguousarray(numbers[:, BEAT_LEAD_DISTANCES])
+            values, classes = self._by_class(
+                self._classes, beats, distances, values, timing, windows, templates
+            )
         saliency = self._saliency(windows, templates, found.squared_error)
         rows = zip(
             beats,
@@ -133,7 +140,7 @@ class Model:
             saliency,
             found.spread if len(found.spread) else [EMPTY] * len(beats),
             classes,
-            tabulated(terms, len(beats)),
+            terms,
             strict=True,
         )
         return [
@@ -155,13 +162,13 @@ class Model:
         self,
         classes: CompiledClassifier,
         beats: Sequence[Beat],
+        distances: Doubles,
         rest: Doubles,
         timing: Floats,
         windows: Floats,
         templates: Floats,
     ) -> tuple[Doubles, list[ByClass]]:
         """The scores of beats whose other components add up to ``rest``, and what tells classes."""
-        distances = np.array([beat.lead_distances for beat in beats], np.float64)  # None: NaN
         two = [beats[row] for row in np.flatnonzero(~np.isnan(distances[:, 1])).tolist()]
         second = (
             _stacked([b.second_window for b in two]),
@@ -183,8 +190,8 @@ class Model:
         """
         if self._normal_sq_diff is None:
             return error
-        saliency = squared_error(windows, templates) / self._normal_sq_diff
-        saliency[:, self._spec.scored.stop :] = 0
+        saliency = np.zeros(windows.shape, np.float32)
+        _against(windows, templates, self._normal_sq_diff, self._spec.scored.stop, saliency)
         return saliency
 
     def _unscored(self, beat: Beat) -> Score:
@@ -201,10 +208,20 @@ def _name(networks: Networks, calibration: Calibration) -> str:
     return digest.hexdigest()[:12]
 
 
-def _timings(beats: Sequence[Beat]) -> Floats:
-    """See `features.timings`."""
-    rhythm = _stacked([beat.rhythm for beat in beats])
-    return features.timings(rhythm, [beat.prematurity for beat in beats])
+def _rhythms(beats: Sequence[Beat]) -> Floats:
+    """The rhythm that each beat ends, (n, RHYTHM_SIZE)."""
+    return _stacked([beat.rhythm for beat in beats])
+
+
+# Columns of `_numbers`.
+BEAT_DISTANCE, BEAT_PREMATURITY, BEAT_RR_MS, BEAT_LEAD_DISTANCES = 0, 1, 2, slice(3, 5)
+
+
+def _numbers(beats: Sequence[Beat]) -> Doubles:
+    """What each beat has in numbers (n, 5), NaN for None."""
+    return np.array(
+        [(b.distance, b.prematurity, b.rr_ms, *b.lead_distances) for b in beats], np.float64
+    )
 
 
 def rr_surprisal(density: CompiledRhythmDensity, rhythm: Floats, rr_ms: Doubles) -> Doubles:
@@ -265,19 +282,18 @@ class Look:
         scored = self._spec.scored
         if self._in_context:
             rows = self._forward(np.concatenate([windows, templates], axis=1))
-            expected, log_variance = np.split(rows, 2, axis=1)
-            error = squared_error(windows, expected)
-            spread = np.exp(log_variance * np.float32(0.5))
-            return Reconstruction(expected, error, spread, log_mean(error[:, scored]))
+            expected, error, spread = (np.empty_like(windows) for _ in range(3))
+            _compare(windows, rows, expected, error, spread)
+            return Reconstruction(expected, error, spread, log_mean(error, scored))
         unknown = np.empty((0, self._spec.length), np.float32)
         if self._spec.scale == "beat":
             expected = self._forward(windows)
             error = squared_error(windows, expected)
-            return Reconstruction(expected, error, unknown, log_mean(error[:, scored]))
+            return Reconstruction(expected, error, unknown, log_mean(error, scored))
         both = np.concatenate([windows, templates])  # one pass takes less time than two
         expected = self._forward(both)
         error = squared_error(both, expected)
-        of_windows, of_templates = np.split(log_mean(error[:, scored]), 2)
+        of_windows, of_templates = np.split(log_mean(error, scored), 2)
         count = len(windows)
         return Reconstruction(
             expected[:count], error[:count], unknown, of_windows - TEMPLATE_SHARE * of_templates
@@ -290,11 +306,48 @@ def squared_error(windows: Floats, reconstructed: Floats) -> Floats:
     return error * error
 
 
-def log_mean(error: Floats) -> Doubles:
-    """The natural log of each row's mean, (n, samples) to (n,); a mean is at least MIN_ERROR."""
-    # Converted first: numpy's conversion buffers would cut the sums where the batch decides.
-    means = error.astype(np.float64).mean(axis=1)
-    return np.asarray(np.log(np.maximum(means, MIN_ERROR)), np.float64)
+def log_mean(error: Floats, columns: slice) -> Doubles:
+    """The natural log of the mean of each row's ``columns``, (n, samples) to (n,).
+
+    A mean is at least MIN_ERROR.
+    """
+    found = np.empty(len(error))
+    _log_mean(error, *columns.indices(error.shape[1])[:2], found)
+    return found
+
+
+@compiled
+def _log_mean(error: Floats, begin: int, end: int, found: Doubles) -> None:
+    for row in range(error.shape[0]):
+        total = 0.0
+        for k in range(begin, end):
+            total += error[row, k]
+        found[row] = log(max(total / (end - begin), MIN_ERROR))
+
+
+@compiled
+def _compare(
+    windows: Floats, rows: Floats, expected: Floats, error: Floats, spread: Floats
+) -> None:
+    """From a network's ``rows`` the expected windows, squared errors and standard deviations."""
+    length = windows.shape[1]
+    for row in range(windows.shape[0]):
+        for k in range(length):
+            expected[row, k] = rows[row, k]
+            difference = windows[row, k] - rows[row, k]
+            error[row, k] = difference * difference
+            spread[row, k] = exp(rows[row, length + k] * np.float32(0.5))
+
+
+@compiled
+def _against(
+    windows: Floats, templates: Floats, normal: Floats, stop: int, saliency: Floats
+) -> None:
+    """Squared differences in units of those of ``normal`` beats, of the samples until ``stop``."""
+    for row in range(windows.shape[0]):
+        for k in range(stop):
+            difference = windows[row, k] - templates[row, k]
+            saliency[row, k] = difference * difference / normal[k]
 
 
 def _stacked(rows: Sequence[Floats]) -> Floats:

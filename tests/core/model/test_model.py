@@ -215,8 +215,10 @@ def test_no_input_makes_a_score_that_is_not_finite(model: Model, value: float) -
 
 def test_a_perfect_component_cannot_hide_another_and_none_says_more_than_its_cap() -> None:
     values = np.array([-np.inf, np.nan, np.inf, -4.0])
-    assert FULL.standardise("distance", values).tolist() == [LOWEST, 0.0, 1e3, 0.0]
-    assert FULL.standardise("prematurity", values).max() == 3.0
+    weight = FULL.weight
+    distances = FULL.term("distance", values) / weight["distance"]
+    assert distances.tolist() == [LOWEST, 0.0, 1e3, 0.0]
+    assert FULL.term("prematurity", values).max() == 3.0 * weight["prematurity"]
 
 
 def test_a_network_is_asked_in_eval_mode_whatever_its_modules() -> None:

@@ -35,7 +35,7 @@ def test_the_threshold_flags_the_share_it_is_told(flagged: float) -> None:
 @pytest.mark.parametrize("name", NORMAL)
 def test_a_component_by_itself_flags_the_same_share_at_the_same_value(name: str) -> None:
     calibration = calibrate(NORMAL, "full", 0.02)
-    units = calibration.standardise(name, NORMAL[name])
+    units = calibration.term(name, NORMAL[name]) / calibration.weight[name]
     assert np.median(units) == pytest.approx(0, abs=1e-9)
     cap = calibration.cap[name]
     assert (units > cap * np.tanh(2.0537 / cap)).mean() == pytest.approx(0.02, abs=2e-4)

@@ -209,7 +209,7 @@ def pseudo_anomaly_auc(
     look = Look(result.student, spec)
 
     def of_student(windows: Floats) -> Doubles:
-        return log_mean(look(windows, beats.reference).squared_error[:, spec.scored])
+        return log_mean(look(windows, beats.reference).squared_error, spec.scored)
 
     def of_teachers(windows: Floats) -> Doubles:
         return ensemble.predict(windows, beats.reference, spec.scored).error

@@ -114,7 +114,7 @@ class Ensemble:
         They do not see the ``templates`` (n, length), which a student may.
         """
         expected = [run(network, windows) for network in self._networks]
-        errors = [log_mean(squared_error(windows, guess)[:, scored]) for guess in expected]
+        errors = [log_mean(squared_error(windows, guess), scored) for guess in expected]
         return TeacherTargets(
             windows, templates, np.mean(expected, axis=0), np.mean(errors, axis=0)
         )
@@ -259,7 +259,7 @@ class Distillation:
     def validation_loss(self) -> float:
         """Mean log reconstruction error of the held-out normal beats, in eval mode."""
         error = Look(network_of(self.student.eval()), self._spec)(*self._held_out).squared_error
-        return float(log_mean(error[:, self._spec.scored]).mean())
+        return float(log_mean(error, self._spec.scored).mean())
 
     def network_state(self) -> State:
         """The student's."""

@@ -106,7 +106,7 @@ class BeatGan:
         """Mean log reconstruction error of the held-out normal beats, in eval mode."""
         self.generator.eval()
         error = squared_error(self._held_out, run(self.generator, self._held_out))
-        return float(log_mean(error[:, self._scored]).mean())
+        return float(log_mean(error, self._scored).mean())
 
     def network_state(self) -> State:
         """The generator's: all that scoring needs."""
