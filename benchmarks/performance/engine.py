@@ -59,7 +59,7 @@ def find(frames: Sequence[Frame], loaded: Loaded) -> None:
 
 
 def serve(frames: Sequence[Frame], loaded: Loaded, limits: AlarmLimits, at_once: int) -> None:
-    """Bytes to messages' bytes, as the daemon does between its sockets, ``at_once`` frames a turn."""
+    """Bytes to messages' bytes, as between the daemon's sockets, ``at_once`` frames a turn."""
     engine = Engine(
         loaded.spec,
         loaded.coefficients,
@@ -91,9 +91,8 @@ def main(
         "+ scoring, alerts, messages": lambda: serve(frames, loaded, AlarmLimits(), at_once),
         "+ strips of 10 s": lambda: serve(frames, loaded, AlarmLimits(strip_s=10.0), at_once),
     }
-    typer.echo(
-        f"{streams} streams, {seconds} s, frames of {frame_s:g} s, {at_once} a turn; us a stream-second"
-    )
+    title = f"{streams} streams, {seconds} s, frames of {frame_s:g} s, {at_once} a turn"
+    typer.echo(f"{title}; us a stream-second")
     before = 0.0
     for name, part in parts.items():
         part()  # warm

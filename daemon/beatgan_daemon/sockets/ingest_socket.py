@@ -25,7 +25,7 @@ MIN_QUEUED = 2  # frames that may wait for each connection, however large
 MAX_PARTS = 4  # of a message; one more than a frame has, so that a longer one is recognised
 REFILL_S = 1e-4  # in which ZeroMQ's thread reads on, once there is room in a connection's queue
 TURN = 64  # frames taken from one socket before the next one is asked
-GATHER_S = 0.002  # between two waits: to wake up for each of many frames costs more than the frames
+GATHER_S = 0.005  # between two waits: to wake up for each of many frames costs more than the frames
 
 SOURCE = int(zmq.SRCFD)  # of a message: the descriptor of the connection that it came by
 
