@@ -22,6 +22,7 @@ from beatgan.errors import ArtifactError, StreamError
 from beatgan.jit import state_digest
 from beatgan.lead_names import is_other, lead_name
 from beatgan.signal import resample, signal_quality
+from beatgan.signal.latest_samples import BLOCK
 from beatgan.spec import PreprocessSpec
 from beatgan.types import (
     EMPTY,
@@ -40,7 +41,6 @@ from beatgan.types import (
 Event = Beat | SignalChange | RhythmStatus
 
 FORGOTTEN_S = 4.0  # of lost signal: after this, more of it changes nothing but the counts
-FRAME = 400  # model-rate samples taken in at once: bounds the events that one call can make
 CONDITIONS = {1 << place: condition for place, condition in enumerate(signal_quality.CONDITIONS)}
 NO_PAIR = EMPTY, EMPTY  # window and template
 
@@ -100,7 +100,7 @@ class Frontend:
         self._unused_leads = np.array(columns[used:], np.int64)
         self._ratio = resample.design(fs, spec.rate)
         self._plan = lead_pipeline.plan(spec, coefficients, fs)
-        self._step = max(1, int(FRAME * fs / spec.rate) - 1)
+        self._step = max(1, int(BLOCK * fs / spec.rate) - 1)
         self._state = np.zeros(1, emit.layout(spec))
         self._leads = np.zeros(len(columns[:used]), lead_pipeline.layout(spec))
         columns_used = np.array(columns[:used])

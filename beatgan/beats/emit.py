@@ -66,7 +66,7 @@ class Event(Protocol):
     vf_log_odds: float
 
 
-MAX_BEATS = 24  # in one call of at most a frontend.FRAME
+MAX_BEATS = 24  # in one call of at most a BLOCK
 MAX_EVENTS = 160
 
 REPORT_AFTER = 720  # samples (2 s) without a beat: the rhythm status is reported ...

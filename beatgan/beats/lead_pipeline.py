@@ -18,21 +18,20 @@ from beatgan.jit import compiled
 from beatgan.signal import (
     filters,
     latest_beat,
-    latest_samples,
     pacing_spikes,
     qrs_detector,
     resample,
     rhythm_status,
     signal_quality,
 )
+from beatgan.signal.latest_samples import BLOCK, append
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles, Ints, Records
 
-BLOCK = 128  # model-rate samples worked on at once, at most; bounds memory, changes nothing else
+TURN = 128  # samples after which a detached lead may be replaced, about
 SETTLE = 180  # samples (0.5 s) after lost signal until the filters have settled
 NEAR = 54  # samples (150 ms) within which R peaks of two leads are one beat's
-LATEST = qrs_detector.MAX_DELAY + NEAR  # samples from a beat's place to its report
-MAX_FOUND = 16  # R peaks that one block can confirm and that can wait for their windows, at most
+MAX_FOUND = 24  # R peaks that one block can confirm and that can wait for their windows, at most
 
 PLAN = np.dtype(
     [
@@ -48,7 +47,7 @@ PLAN = np.dtype(
         ("num", "i8"),  # of the resampler
         ("den", "i8"),
         ("delay", "i8"),
-        ("step", "i8"),  # source samples that make at most BLOCK outputs
+        ("turn", "i8"),  # source samples after which a detached lead may be replaced
         ("late", "i8"),  # samples by which the filter delays a QRS
         ("sos", "f8", (2, 6)),
         ("steady", "f8", (2, 2)),
@@ -75,7 +74,7 @@ class Plan(Protocol):
     num: int
     den: int
     delay: int
-    step: int
+    turn: int
     late: int
     sos: Doubles
     steady: Doubles
@@ -97,7 +96,7 @@ def plan(spec: PreprocessSpec, coefficients: AlarmCoefficients, fs: float) -> ND
     constants["scored_start"], constants["scored_stop"] = spec.scored.start, spec.scored.stop
     constants["unit_range"] = spec.scale == "beat"
     constants["num"], constants["den"], constants["delay"] = ratio.num, ratio.den, ratio.delay
-    constants["step"] = max(1, int(BLOCK * fs / spec.rate) - 1)
+    constants["turn"] = max(1, int(TURN * fs / spec.rate) - 1)
     constants["late"], constants["sos"], constants["steady"] = late, sos, steady
     constants["band_sos"], constants["band_steady"] = band_sos, band_steady
     constants["noise"] = astuple(coefficients.noise)
@@ -111,8 +110,10 @@ def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
 
     ``history`` reaches back to the start of any beat that is reported, with the samples before it
     that quality needs: the report waits for its window, or, if that is later, for its detection.
+    By then the beat's place may have moved, to where the active lead has it.
     """
-    back = SETTLE + spec.before + spec.align + max(spec.after + spec.align, LATEST) + BLOCK
+    latest = max(spec.after + spec.align, qrs_detector.MAX_DELAY) + NEAR
+    back = SETTLE + spec.before + spec.align + latest + BLOCK
     return np.dtype(
         [
             ("column", "i8"),  # where its samples stand in the stream's
@@ -122,7 +123,8 @@ def layout(spec: PreprocessSpec) -> np.dtype[np.void]:
             ("spikes", pacing_spikes.STATE),
             ("band", "f8", (2, 2)),
             ("detector", qrs_detector.STATE),
-            ("history", "f8", (back,)),
+            ("history", "f8", (back,)),  # the latest filtered samples ...
+            ("history_size", "i8"),  # ... and how many these are
             ("template", "f8", (spec.length,)),  # the running normal beat, in millivolt
             ("beat_count", "i8"),  # that it has taken in
             ("recent_distances", "f8", (spec.template_beats,)),  # latest distances, the newest last
@@ -151,6 +153,7 @@ class Lead(Protocol):
     band: Doubles
     detector: qrs_detector.State
     history: Doubles
+    history_size: int
     template: Doubles
     beat_count: int
     recent_distances: Doubles
@@ -186,6 +189,7 @@ def forget_signal(lead: Lead) -> None:
     """All signal so far counts as lost."""
     lead.resampler[:] = np.nan
     lead.history[:] = np.nan
+    lead.history_size = lead.history.size
     pacing_spikes.clear(lead.spikes)
     rhythm_status.forget_signal(lead.rhythm)
 
@@ -213,7 +217,8 @@ def push(
     changed = signal_quality.run(signal, n_out, lead.gate, changes, no_change_run)
     without_spikes = np.empty(count)
     pacing_spikes.run(signal, without_spikes, n_out, lead.spikes)
-    latest_samples.append(lead.rhythm.beats.unfiltered, without_spikes)
+    beats = lead.rhythm.beats
+    beats.unfiltered_size = append(beats.unfiltered, beats.unfiltered_size, without_spikes)
     band = np.empty(count)
     filters.run_both(
         signal,
@@ -226,14 +231,15 @@ def push(
         plan.band_steady,
         lead.band,
     )
-    latest_samples.append(lead.history, signal)
+    lead.history_size = append(lead.history, lead.history_size, signal)
+    history = lead.history[: lead.history_size]
     found = lead.found[lead.waiting :]
     confirmed = qrs_detector.run(band, signal, n_out, lead.detector, found)
     end = n_out + count
     confirmed = _drop_not_captured(lead, plan, found, confirmed, end)
     found = found[:confirmed]
     rhythm_status.run(
-        lead.rhythm, lead.spikes, plan.vf, lead.history, n_out, end, found, plan.late, statuses
+        lead.rhythm, lead.spikes, plan.vf, history, n_out, end, found, plan.late, statuses
     )
     lead.waiting += confirmed
     return end, changed
@@ -272,7 +278,7 @@ def whole(lead: Lead, plan: Plan, r_peak: int, end: int) -> bool:
     ``end``: index after the latest sample pushed.
     """
     start, stop = _reach(plan, r_peak)
-    return stop <= end and not _lost(_span(lead, start, stop, end))
+    return stop <= end and not _lost(span(lead, start, stop, end))
 
 
 @compiled
@@ -286,7 +292,7 @@ def compare(
     is its own, and its distance NaN. Returns distance, lag and quality (an index into QUALITIES).
     """
     start, stop = _reach(plan, r_peak)
-    signal = _span(lead, start - SETTLE, stop, end)
+    signal = span(lead, start - SETTLE, stop, end)
     first = lead.beat_count == 0
     if abs(lag) > plan.align:
         lag = 0 if first else best_lag(signal[SETTLE:], lead.template, plan.before, plan.align)
@@ -307,9 +313,9 @@ def compare(
 
 
 @compiled
-def _span(lead: Lead, start: int, stop: int, end: int) -> Doubles:
+def span(lead: Lead, start: int, stop: int, end: int) -> Doubles:
     """The filtered samples ``start`` to ``stop``."""
-    offset = lead.history.size - end
+    offset = lead.history_size - end
     span: Doubles = lead.history[start + offset : stop + offset]
     return span
 

@@ -11,6 +11,7 @@ from beatgan.beats.emit import Event, Stream
 from beatgan.beats.lead_pipeline import Lead, Plan
 from beatgan.jit import compiled
 from beatgan.signal import qrs_detector, resample, rhythm_status, signal_quality, vf_features
+from beatgan.signal.latest_samples import BLOCK
 from beatgan.signal.signal_quality import Change
 from beatgan.types import Doubles, Floats, Ints, Records
 
@@ -190,9 +191,9 @@ def _block(
     events: Records[Event],
     rows: Floats,
 ) -> None:
-    """`push` for samples that make at most a lead's BLOCK."""
+    """`push` for some of the samples."""
     changes = np.empty((leads.size, signal_quality.MAX_CHANGES), signal_quality.CHANGE)
-    no_change_run = np.empty((leads.size, lead_pipeline.BLOCK), np.int64)
+    no_change_run = np.empty((leads.size, BLOCK), np.int64)
     taken, changed = np.zeros(leads.size, np.int64), np.empty(leads.size, np.int64)
     statuses, status_index = (
         np.empty((rhythm_status.MAX_STATUSES, leads.size), rhythm_status.STATUS),
@@ -226,6 +227,15 @@ def _block(
             _take_beat(s, leads, plan, which, now, no_change_run[:, at], events, rows)
             drop_first(leads[which])
         what, which, now = _next(leads, plan, changes, taken, changed, sample, n_out)
+
+
+@compiled
+def _have_conditions(leads: Records[Lead]) -> bool:
+    """Whether any lead does: without, none becomes detached within a block."""
+    conditions = 0
+    for each in leads:
+        conditions |= each.conditions
+    return conditions != 0
 
 
 @compiled
@@ -267,6 +277,7 @@ def push(
 ) -> int:
     """Take in ``samples`` (n, leads) in millivolt, NaN where lost; write events, return how many.
 
+    They make at most a BLOCK at the model's rate.
     ``states`` and ``plans`` hold one record each: a record by itself takes a microsecond more to
     hand over. ``unused_leads``: columns of the leads not in use, the best first. ``rows``, shape
     (MAX_BEATS, `emit.row_size`), takes the arrays of each beat among the events, in order.
@@ -275,10 +286,13 @@ def push(
     s.events = 0
     s.rows = 0
     start = 0
-    while start < samples.shape[0]:  # blocks that end where they would end for any cutting
-        stop = start + plan.step - s.n_in % plan.step
+    while start < samples.shape[0]:
+        stop = samples.shape[0]
+        replaceable = unused_leads.size > 0 and _have_conditions(leads)
+        if replaceable:  # a lead is replaced where it would be for any cutting
+            stop = start + plan.turn - s.n_in % plan.turn
         _block(s, leads, plan, taps, samples[start:stop], events, rows)
-        if unused_leads.size and s.n_in % plan.step == 0:
+        if replaceable and s.n_in % plan.turn == 0:
             _replace_detached(s, leads, unused_leads)
         start = stop
     count: int = s.events

@@ -11,9 +11,10 @@ import numpy as np
 
 from beatgan.jit import compiled
 from beatgan.signal import pacing_spikes
+from beatgan.signal.latest_samples import BLOCK
 from beatgan.types import Doubles, Floats
 
-UNFILTERED = 320  # samples of signal kept: from an R peak to its confirmation, and a block
+UNFILTERED = 192 + BLOCK  # samples of signal kept: from an R peak to its confirmation, and a block
 MEAN = 7  # of these, by which the mains' hum is taken out
 HALF = 27  # samples (75 ms) before and after an R peak, by which the height of a beat is measured
 FAINT_BEAT_MV = 0.08  # what is lower is no beat ...
@@ -49,7 +50,8 @@ HIDDEN_SHARE = 0.8  # when it is this share of the usual height
 
 STATE = np.dtype(
     [
-        ("unfiltered", "f4", (UNFILTERED,)),  # the latest, in millivolt, without pacing spikes
+        ("unfiltered", "f4", (UNFILTERED,)),  # the latest, in millivolt, without pacing spikes ...
+        ("unfiltered_size", "i8"),  # ... and how many these are
         ("bottom", "f8", (LATELY,)),  # the lowest sample of each of the latest parts
         ("top", "f8", (LATELY,)),  # the highest
         ("swing", "f8", (LATELY,)),  # the largest
@@ -68,6 +70,7 @@ class State(Protocol):
     """A record of dtype STATE."""
 
     unfiltered: Floats
+    unfiltered_size: int
     bottom: Doubles
     top: Doubles
     swing: Doubles
@@ -91,6 +94,7 @@ def begin(s: State) -> None:
 def forget_signal(s: State) -> None:
     """All signal so far counts as lost."""
     s.unfiltered[:] = np.nan
+    s.unfiltered_size = UNFILTERED
     s.bottom[:] = np.inf
     s.top[:] = -np.inf
     s.swing[:] = 0.0
@@ -106,7 +110,7 @@ def push_part(s: State, spikes: pacing_spikes.State, sample: int, end: int) -> N
     spikes_until = sample + 1 - pacing_spikes.DELAY
     first = spikes_until - PART - SPIKE_DECAY
     paced = pacing_spikes.last_spike(spikes, first, spikes_until) >= 0
-    x = s.unfiltered[: UNFILTERED - (end - sample - 1)]
+    x = s.unfiltered[: s.unfiltered_size - (end - sample - 1)]
     steep = x[x.size - PART - 2 * STEEP :]
     low, high = np.inf, -np.inf
     if not paced or _is_beat_like(s, steep):
@@ -151,11 +155,11 @@ def add_r_peak(
     flat after an R peak, it must be higher. What came after it was confirmed, which lost signal
     can do early, must not matter: it may or may not have come in the same block.
     """
-    up_to = s.unfiltered[: UNFILTERED - (end - confirmed) + 1]
-    middle = _place(r_peak, end)
+    up_to = s.unfiltered[: s.unfiltered_size - (end - confirmed) + 1]
+    middle = _place(s, r_peak, end)
     spike = pacing_spikes.spike_near(spikes, r_peak)
     if spike >= 0:
-        middle = _largest_after(up_to, _place(spike, end))
+        middle = _largest_after(up_to, _place(s, spike, end))
     before, after = _level(up_to, middle - HALF), _level(up_to, middle + HALF)
     low, high = _extremes(up_to, middle - HALF, middle + HALF)
     height = max(high - max(before, after), min(before, after) - low)
@@ -217,8 +221,8 @@ def is_captured(s: State, spike: int, confirmed: int, end: int) -> bool:
     ``end``: index after the latest sample pushed. Where too little of the signal is left to say
     so, it counts as one.
     """
-    start = _place(spike, end) + AFTER_SPIKE
-    after = s.unfiltered[max(0, start) : UNFILTERED - (end - confirmed) + 1]
+    start = _place(s, spike, end) + AFTER_SPIKE
+    after = s.unfiltered[max(0, start) : s.unfiltered_size - (end - confirmed) + 1]
     return after.size < 4 * STEEP or _is_beat_like(s, after)
 
 
@@ -234,9 +238,9 @@ def _is_beat_like(s: State, x: Floats) -> bool:
 
 
 @compiled
-def _place(sample: int, end: int) -> int:
+def _place(s: State, sample: int, end: int) -> int:
     """Where ``sample`` is in the unfiltered signal, which ends before ``end``, and is late."""
-    return UNFILTERED - (end - sample) + pacing_spikes.DELAY
+    return s.unfiltered_size - (end - sample) + pacing_spikes.DELAY
 
 
 @compiled

@@ -24,7 +24,7 @@ REACH = HALF_WIDTH + LEVEL  # samples on either side of the peak that decide
 DELAY = REACH + HALF_WIDTH  # samples by which the signal comes out later
 SPAN = REACH + DELAY  # latest samples kept
 BEFORE, AFTER = 36, 12  # samples round an R peak in which its spike may lie
-RING = 512  # samples of past whose spikes are known: more than from a spike to its R peak's
+RING = 1024  # samples of past whose spikes are known: more than from a spike to its R peak's
 RING_MASK = RING - 1  # confirmation, and a block; a power of two
 STATE = np.dtype(
     [

@@ -9,11 +9,12 @@ import numpy as np
 
 from beatgan.jit import compiled
 from beatgan.signal import latest_beat, pacing_spikes, vf_features
+from beatgan.signal.latest_samples import BLOCK
 from beatgan.signal.qrs_detector import Detection
 from beatgan.types import Doubles, Records
 
 STATUS_INTERVAL = 45  # samples (0.125 s at 360 Hz) from one status to the next
-MAX_STATUSES = 3  # in one block of at most lead_pipeline.BLOCK samples
+MAX_STATUSES = BLOCK // STATUS_INTERVAL + 1  # in one block
 
 STATE = np.dtype([("vf", vf_features.STATE), ("beats", latest_beat.STATE)])
 STATUS = np.dtype(

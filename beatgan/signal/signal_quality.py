@@ -46,7 +46,7 @@ CHANGE = np.dtype(
         ("range_mv", "f8"),  # of the hum that begins, peak to peak
     ]
 )
-MAX_CHANGES = 12  # in one block: each takes mains_hum.BLOCK samples or more, or ends another
+MAX_CHANGES = 36  # in one block: each takes mains_hum.BLOCK samples or more, or ends another
 
 
 class State(Protocol):

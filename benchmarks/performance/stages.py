@@ -41,7 +41,6 @@ STAGES = {  # a stage, and its functions as module.name, of those that a checkou
     "rhythm status": ("rhythm_status.run",),
     "beats: window, comparison": ("emit.emit_beat",),
 }
-INSIDE = {"of it the matched filter": ("matched_filter.match_block",)}  # of stages above
 Table = dict[str, float]
 
 
@@ -105,7 +104,7 @@ def measure(
 def tables(path: Path, streams: int, rounds: int) -> dict[str, Table]:
     """A table for each number of leads and length of frames."""
     loaded = load_model(Path(frontend.__file__).parents[1] / "models" / "student.pt", "cpu")
-    clocks = Clocks({WHOLE: ("stream.push",), **STAGES, **INSIDE})
+    clocks = Clocks({WHOLE: ("stream.push",), **STAGES})
     return {
         f"{leads} lead{'s' * (leads > 1)}, {frame_s:g} s": measure(
             loaded, clocks, path, leads, frame_s, streams, rounds
@@ -139,8 +138,6 @@ def of_checkout(checkout: Path, path: Path, streams: int, rounds: int) -> dict[s
 def text(made: dict[str, Table], other: dict[str, Table] | None) -> str:
     """One row a stage; the other checkout's figure before this one's."""
     rows = [*STAGES, "all else compiled", WHOLE, "Python", "sum"]
-    for inside in INSIDE:
-        rows.insert(rows.index("QRS detector") + 1, inside)
     lines = [f"{'us a lead and second':28}" + "".join(f"{name:>18}" for name in made)]
     for row in rows:
         cells = ""
@@ -149,7 +146,7 @@ def text(made: dict[str, Table], other: dict[str, Table] | None) -> str:
             then = other[name].get(row) if other else None
             before = "" if other is None else "- -> " if then is None else f"{then:.1f} -> "
             cells += f"{before + now:>18}"
-        lines.append(f"{'  ' * (row in INSIDE) + row:28}{cells}")
+        lines.append(f"{row:28}{cells}")
     return "\n".join(lines)
 
 

@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from beatgan.beats import beat_quality, lead_pipeline
-from beatgan.beats.lead_pipeline import BLOCK, SETTLE
+from beatgan.beats.lead_pipeline import SETTLE, TURN
 from beatgan.model.synthetic_ecg import beat_times, synthetic_ecg
 from beatgan.signal import filters, rhythm_status, signal_quality
+from beatgan.signal.latest_samples import BLOCK, append
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles
 from beatgan_train.training.coefficients import coefficients_of
@@ -84,7 +87,7 @@ def begun() -> tuple[Lead, list[int]]:
     """A lead that saw two beats, and where their apexes lie in the filtered signal."""
     each, signal = Lead(), ecg(30)
     r_peaks = [round(t * FS) + int(each.plan["late"]) for t in beat_times(30)]
-    each.push(signal[: r_peaks[1] + 300])
+    each.push(signal[: r_peaks[1] + SPEC.after + SPEC.align + 20])
     return each, r_peaks
 
 
@@ -176,15 +179,32 @@ def test_all_signal_forgotten_no_window_is_whole_but_the_patient_is_known(
 
 
 @pytest.mark.parametrize("fs", [50.0, 128.0, 257.0, 359.98, 360.0, 1000.0, 2000.0])
-def test_a_step_of_any_rate_fits_into_a_block(fs: float) -> None:
+def test_turns_are_of_about_the_same_length_at_any_rate(fs: float) -> None:
     plan = lead_pipeline.plan(SPEC, COEFFICIENTS, fs)[0]
-    assert plan["step"] >= 1
-    assert -(-int(plan["step"]) * int(plan["den"]) // int(plan["num"])) <= BLOCK
+    made = -(-int(plan["turn"]) * int(plan["den"]) // int(plan["num"]))
+    assert 0 < made <= TURN
+    assert TURN < BLOCK
 
 
 def test_the_history_holds_a_window_what_settles_before_it_and_a_block_behind_it() -> None:
     kept = lead_pipeline.layout(SPEC)["history"].shape[0]
     assert kept >= SETTLE + SPEC.length + 2 * SPEC.align + BLOCK
+
+
+@given(st.lists(st.integers(1, BLOCK), min_size=1, max_size=20))
+@settings(deadline=None)
+def test_the_latest_samples_are_kept_whatever_the_blocks(sizes: list[int]) -> None:
+    room = BLOCK + 100
+    kept, size, signal = np.full(room, np.nan), room, np.arange(float(sum(sizes)))
+    everything = np.concatenate([np.full(room, np.nan), signal])
+    done = 0
+    for each in sizes:
+        size = append(kept, size, signal[done : done + each])
+        done += each
+        assert each + 100 <= size <= room
+        assert np.array_equal(
+            kept[:size], everything[room + done - size : room + done], equal_nan=True
+        )
 
 
 def test_two_leads_take_no_more_than_64_kib() -> None:

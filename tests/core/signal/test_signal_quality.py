@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beatgan.beats.lead_pipeline import BLOCK
 from beatgan.signal import signal_quality
+from beatgan.signal.latest_samples import BLOCK
 from beatgan.signal.signal_quality import (
     FLAT,
     GAP,

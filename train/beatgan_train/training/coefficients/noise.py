@@ -19,6 +19,7 @@ from beatgan.frontend import choose_leads
 from beatgan.jit import compiled
 from beatgan.records import Recording, read_recording
 from beatgan.signal import resample, rhythm_status, signal_quality
+from beatgan.signal.latest_samples import BLOCK
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Bools, Doubles, Ints
 from beatgan_train.data.beat_set import beats_of, label_beats, locate
@@ -89,14 +90,14 @@ def _measure(
     Beats near lost signal, and those that repeat another, are left out: no weight decides on them.
     """
     changes = np.empty(signal_quality.MAX_CHANGES, signal_quality.CHANGE)
-    idle = np.empty(lead_pipeline.BLOCK, np.int64)
+    idle = np.empty(BLOCK, np.int64)
     looks = np.empty(rhythm_status.MAX_STATUSES, rhythm_status.STATUS)
     window, template = np.empty(plan.length), np.empty(plan.length)
     state = np.zeros(1, beat_quality.STATE)
     made, count = 0, 0
     lead_pipeline.begin(lead, 0)
-    for start in range(0, x.size, plan.step):
-        block = x[start : start + plan.step]
+    for start in range(0, x.size, plan.turn):
+        block = x[start : start + plan.turn]
         made, _ = lead_pipeline.push(lead, plan, taps, block, start, made, changes, idle, looks)
         while lead.waiting and stream.due(lead, plan) < made:
             peak = lead.found[0].r_peak
@@ -104,9 +105,10 @@ def _measure(
                 state[0] = lead.noise
                 lead_pipeline.compare(lead, plan, peak, made, emit.FREE, window, template)
                 distance = beat_quality.template_distance(state[0], window, template, plan.before)
-                stop = lead.history.size - made + peak - plan.before + plan.length + plan.align
-                room = plan.length + 2 * plan.align + lead_pipeline.SETTLE
-                signal = lead.history[stop - room : stop]  # as `compare` grades it
+                start_of_window = peak - plan.before - plan.align
+                stop = start_of_window + plan.length + 2 * plan.align
+                first = start_of_window - lead_pipeline.SETTLE  # as `compare` grades it
+                signal = lead_pipeline.span(lead, first, stop, made)
                 if distance >= REPEATS and not np.isnan(signal).any():
                     row = beat_quality.features(signal, template, distance)
                     places[count] = peak - plan.late
