@@ -41,10 +41,14 @@ class Start:
     imports: float
     ready: float
     cpu: float  # among them, of all threads
+    memory: int  # resident bytes when it is ready
 
 
-def start(checkout: Path, model: Path, folder: Path) -> Start:
-    """One start of the checkout's daemon, whose caches lie in ``folder``."""
+def start(checkout: Path, model: Path, folder: Path, python: str | None = None) -> Start:
+    """One start of the checkout's daemon, whose caches lie in ``folder``.
+
+    By ``python``, or the checkout's own.
+    """
     with _manager(folder / "notify") as manager, TemporaryDirectory(dir=folder) as work:
         environment = {
             **processes.environment(checkout),
@@ -59,15 +63,15 @@ def start(checkout: Path, model: Path, folder: Path) -> Start:
             [*ARGUMENTS, "--model", checkout / model],
             os.sched_getaffinity(0),
             log,
-            python=processes.python_of(checkout),
+            python=python or processes.python_of(checkout),
             **environment,
         ) as process:
             imports = _until("STATUS=loading", manager, log) - began
             ready = _until("READY=1", manager, log) - began
-            cpu = processes.usage(process.pid).cpu
+            used = processes.usage(process.pid)
             process.terminate()
             process.wait(processes.STOP_S)
-    return Start(imports, ready, cpu)
+    return Start(imports, ready, used.cpu, used.memory)
 
 
 @contextmanager
