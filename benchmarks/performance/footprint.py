@@ -2,7 +2,7 @@
 
     python -m benchmarks.performance.footprint
     python -m benchmarks.performance.footprint --against ../release
-Makes two environments with what pyproject.toml asks for, at the versions in constraints.txt, the
+Makes two environments with beatgan and what it asks for, at the versions in constraints.txt, the
 second without torch, or takes two that are there (--with-torch, --without-torch). `packages`: the
 environment's but pip and setuptools, and `disk`: what they take, in MiB. torch is that of the index
 which pip asks; one without CUDA is several times smaller than the ordinary one. `memory`: resident
@@ -77,10 +77,9 @@ def make(folder: Path, torch: bool) -> Path:
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
     quiet = ("--quiet", "--disable-pip-version-check")
-    subprocess.run(
-        [python, "-m", "pip", "install", *quiet, "-c", HERE / "constraints.txt", *wanted],
-        check=True,
-    )
+    install = (python, "-m", "pip", "install", *quiet)
+    subprocess.run([*install, "-c", HERE / "constraints.txt", *wanted], check=True)
+    subprocess.run([*install, "--no-deps", HERE], check=True)  # a daemon asks for its version
     return python
 
 
