@@ -10,9 +10,10 @@ the median is shown. `imports`: until the daemon begins to load its model.
 
 import os
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -27,6 +28,7 @@ from benchmarks.performance.load import processes
 HERE = Path(__file__).parents[2]
 MODEL = Path("models/student.pt")
 LONGEST_S = 600.0
+LOOK_S = 1.0  # between two looks whether it still runs
 ARGUMENTS = (
     *("-m", "beatgan_daemon", "run", "--device", "cpu", "--http", "127.0.0.1:0"),
     *("--ingest-bind", "tcp://127.0.0.1:*", "--publish-bind", "tcp://127.0.0.1:*"),
@@ -66,8 +68,8 @@ def start(checkout: Path, model: Path, folder: Path, python: str | None = None) 
             python=python or processes.python_of(checkout),
             **environment,
         ) as process:
-            imports = _until("STATUS=loading", manager, log) - began
-            ready = _until("READY=1", manager, log) - began
+            imports = _until("STATUS=loading", manager, process, log) - began
+            ready = _until("READY=1", manager, process, log) - began
             used = processes.usage(process.pid)
             process.terminate()
             process.wait(processes.STOP_S)
@@ -78,20 +80,20 @@ def start(checkout: Path, model: Path, folder: Path, python: str | None = None) 
 def _manager(path: Path) -> Iterator[socket.socket]:
     """The socket of a service manager."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.settimeout(LONGEST_S)
+        manager.settimeout(LOOK_S)
         manager.bind(str(path))
         yield manager
     path.unlink()
 
 
-def _until(word: str, manager: socket.socket, log: Path) -> float:
+def _until(word: str, manager: socket.socket, process: subprocess.Popen[str], log: Path) -> float:
     """When the manager is told so; raises BeatganError where it is not."""
-    try:
-        while not manager.recv(1024).decode().startswith(word):
-            pass
-    except TimeoutError:
-        raise BeatganError(f"the daemon did not start: {log.read_text()}") from None
-    return time.monotonic()
+    latest = time.monotonic() + LONGEST_S
+    while time.monotonic() < latest and process.poll() is None:
+        with suppress(TimeoutError):
+            if manager.recv(1024).decode().startswith(word):
+                return time.monotonic()
+    raise BeatganError(f"the daemon did not start: {log.read_text()}")
 
 
 def line(name: str, starts: list[Start]) -> str:
