@@ -38,6 +38,11 @@ def plan(streams: int = 3, frame: int = 90, leads: int = 1, intervals: int = 20)
     )
 
 
+TWO_CORES = pytest.mark.skipif(
+    len(os.sched_getaffinity(0)) < 2, reason="a load run needs two cores"
+)
+
+
 @pytest.fixture(scope="module")
 def load(model_file: Path) -> Load:
     return Load(model_file, 10, 1, 1, 1.0, 3.0, recordings(None, 1))
@@ -85,6 +90,7 @@ def test_beats_are_the_same_whether_they_come_one_by_one_or_many_in_one_message(
     assert single.rows.tolist() == batched.rows.tolist() == [3, 0, 0, 7, 0, 3, 1, 100, 7, 1]
 
 
+@TWO_CORES
 def test_a_void_round_counts_only_where_no_other_does(load: Load) -> None:
     run = figures(run_daemon(load.plan(2, 1.5), load.recordings, load.model, (0.5, 1.5)), 188)
     dear, cheap = (msgspec.structs.replace(run, cpu=cpu, failed=[], void=[]) for cpu in (9.0, 4.0))
@@ -152,7 +158,7 @@ def test_an_overload_leaves_half_the_capacity_running_all_the_time() -> None:
     assert min(np.array(whole.starts)[~always]) >= int(made.begins)
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a load run needs two cores")
+@TWO_CORES
 def test_a_run_of_the_real_daemon_accounts_for_every_sample_and_every_beat(load: Load) -> None:
     run = run_daemon(load.plan(6, 4.0), load.recordings, load.model, (2.0, 4.0))
     assert broken_promises(run) == []
