@@ -19,9 +19,9 @@ from beatgan.model.architectures import (
 )
 from beatgan.model.bounded import bounded
 from beatgan.model.dense_forward import Dense, Layers, run, scaled_tanh, tanh
-from beatgan.model.features import PAST_SIZE, TIMING_SIZE
+from beatgan.model.features import TIMING_SIZE, own_interval, past
 from beatgan.model.networks import Network
-from beatgan.types import RHYTHM_INTERVALS, Doubles, Floats
+from beatgan.types import Doubles, Floats
 
 ForwardPass = Callable[[Floats], Floats]  # rows to as many rows of the same length
 
@@ -111,25 +111,20 @@ class CompiledRhythmDensity:
     """Rhythms (n, RHYTHM_SIZE) to how unlikely it was that the beat comes this early (n,)."""
 
     def __init__(self, network: Network) -> None:
-        self._layers = dense(network, "layers").layers
+        self._layers = dense(network, "layers")
 
     def __call__(self, rhythm: Floats) -> Doubles:
         """The negative natural log of the probability of an interval this short or shorter."""
-        outputs = np.empty((len(rhythm), 3 * MIXED), np.float32)
         surprisal = np.empty(len(rhythm))
-        _surprisal(np.ascontiguousarray(rhythm), self._layers, outputs, surprisal)
+        # Of one row a column is contiguous, of several it is not: one kind, for one compilation.
+        interval = np.ascontiguousarray(own_interval(rhythm))
+        _surprisal(self._layers(past(rhythm)), interval, surprisal)
         return surprisal
 
 
 @compiled
-def _surprisal(rhythm: Floats, layers: Layers, outputs: Floats, surprisal: Doubles) -> None:
-    """By mixtures' ``outputs``, weights before the softmax, locations and log scales."""
-    own = RHYTHM_INTERVALS - 1
-    past = np.empty((rhythm.shape[0], PAST_SIZE), np.float32)
-    for row in range(rhythm.shape[0]):
-        for k in range(PAST_SIZE):
-            past[row, k] = rhythm[row, k if k < own else k + 1]
-    run(past, layers, outputs)
+def _surprisal(outputs: Floats, interval: Floats, surprisal: Doubles) -> None:
+    """From the mixtures' weights before the softmax, locations and log scales, (n, 3 * MIXED)."""
     for row in range(outputs.shape[0]):
         highest = float(outputs[row, 0])
         for k in range(1, MIXED):
@@ -138,7 +133,7 @@ def _surprisal(rhythm: Floats, layers: Layers, outputs: Floats, surprisal: Doubl
         for k in range(MIXED):
             weight = exp(float(outputs[row, k]) - highest)
             scale = min(max(float(outputs[row, 2 * MIXED + k]), MIN_LOG_SCALE), MAX_LOG_SCALE)
-            t = (float(rhythm[row, own]) - float(outputs[row, MIXED + k])) / exp(scale)
+            t = (float(interval[row]) - float(outputs[row, MIXED + k])) / exp(scale)
             q = t / sqrt(1 + t * t / 4)
             weights += weight
             below += weight * (0.5 + 0.375 * q * (1 - q * q / 12))  # Student's t, 4 degrees

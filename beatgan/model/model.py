@@ -58,7 +58,9 @@ class Model:
     ) -> None:
         """Raises ArtifactError where a network needs torch there, and there is none."""
         self.calibration = calibration
-        self.threshold, self._constants = calibration.threshold, calibration.constants(UNLABELLED)
+        self.threshold = calibration.threshold
+        self._constants = calibration.constants(UNLABELLED)
+        self._class_constants = calibration.constants([LABELLED])
         self._look = Look(networks.beat, spec, device)
         self._rhythm = None if networks.rhythm is None else CompiledRhythmDensity(networks.rhythm)
         self._classes = None if networks.classes is None else CompiledClassifier(networks.classes)
@@ -95,7 +97,7 @@ class Model:
         shape = np.array([kept.shape_logits for _, kept, _ in known], np.float32)
         found, log_odds = probabilities(self._classes.timing(timing) + shape)
         rest = np.array([kept.value for _, kept, _ in known])
-        values = rest + self.calibration.term(LABELLED, log_odds)
+        values = rest + self._class_term(log_odds)
         revised = iter(
             replace(score, value=value, probabilities=tuple(shares))
             for (score, _, _), value, shares in zip(
@@ -113,8 +115,7 @@ class Model:
         windows = _stacked([beat.window for beat in beats])
         templates = _stacked([beat.template for beat in beats])
         found = self._look(windows, templates)
-        rhythms = _rhythms(beats)
-        numbers = _numbers(beats)
+        rhythms, numbers = _rhythms(beats), _numbers(beats)
         components = np.full((len(beats), len(UNLABELLED)), np.nan)
         components[:, ERROR] = found.log_error
         components[:, DISTANCE] = numbers[:, BEAT_DISTANCE]
@@ -177,10 +178,14 @@ class Model:
         shape = shape_logits(classes, (windows, templates), second, distances, self._spec)
         found, log_odds = probabilities(classes.timing(timing) + shape)
         rows = zip(found.tolist(), rest.tolist(), shape.tolist(), strict=True)
-        return rest + self.calibration.term(LABELLED, log_odds), [
+        return rest + self._class_term(log_odds), [
             (tuple(shares), Unrevised(value, tuple(logits), self._name))
             for shares, value, logits in rows
         ]
+
+    def _class_term(self, log_odds: Doubles) -> Doubles:
+        """What the ``log_odds`` (n,) of classes add to scores, (n,)."""
+        return added(log_odds[:, np.newaxis], self._class_constants)[0]
 
     def _saliency(self, windows: Floats, templates: Floats, error: Floats) -> Floats:
         """The squared difference from the template, sample by sample, over that of normal beats.

@@ -29,7 +29,10 @@ _TYPES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     "leads": ((list,), "a list of strings"),
     "dtype": ((str,), "a string"),
 }
-_IN_RANGE: Final = ("epoch", "seq", "first", "t_ns", "fs")
+_HINTS: Final = get_type_hints(Header, include_extras=True)
+_LIMITS: Final[dict[str, msgspec.Meta]] = {
+    name: _HINTS[name].__metadata__[0] for name in ("epoch", "seq", "first", "t_ns", "fs")
+}
 _topics: Final[dict[bytes, str]] = {}  # stream names of valid topics seen lately
 _leads: Final[dict[tuple[str, ...], tuple[str, ...]]] = {}  # valid, seen lately
 _read_header = msgspec.msgpack.Decoder(Header).decode
@@ -111,9 +114,7 @@ def _explain(part: bytes) -> NoReturn:
         value = found[name]
         if type(value) not in types or (name == "leads" and not _all_strings(value)):
             raise StreamError("type", f"header: {name} must be {expected}, got {brief(value)}")
-    limits = get_type_hints(Header, include_extras=True)
-    for name in _IN_RANGE:
-        (allowed,) = limits[name].__metadata__
+    for name, allowed in _LIMITS.items():
         if not allowed.ge <= found[name] <= allowed.le:
             _out_of_range(name, f"within {allowed.ge:,}..{allowed.le:,}", found[name])
     if not isfinite(found["scale"]):

@@ -96,11 +96,15 @@ def _take_out(x: Doubles, peak: int) -> bool:
 
 
 @compiled
-def _may_be_spike(x: Doubles, peak: int) -> bool:
-    """What is asked before `_take_out`, which costs much: no spike's peak is less."""
-    beside = x[peak - HALF_WIDTH - 1] + x[peak + HALF_WIDTH + 1]
-    high = abs(2 * x[peak] - beside) > MIN_MV
-    return bool(high and (x[peak] - x[peak - 1]) * (x[peak] - x[peak + 1]) >= 0.0)
+def _may_be_spike(peak: float, before: float, after: float, left: float, right: float) -> bool:
+    """What is asked before `_take_out`, which costs much: no spike's ``peak`` is less.
+
+    ``before`` and ``after`` are the samples beside it, ``left`` and ``right`` those beyond the
+    width of a spike.
+    """
+    high = abs(2 * peak - (left + right)) > MIN_MV
+    extreme = (peak - before) * (peak - after) >= 0.0
+    return high & extreme  # no branch: many samples are asked about at once
 
 
 @compiled
@@ -110,9 +114,7 @@ def _find_candidates(known: Doubles, out: Bools) -> int:
     before, after = known[SPAN - REACH - 1 :], known[SPAN - REACH + 1 :]
     left, right = known[SPAN - REACH - HALF_WIDTH - 1 :], known[SPAN - REACH + HALF_WIDTH + 1 :]
     for k in range(out.size):
-        high = abs(2 * middle[k] - (left[k] + right[k])) > MIN_MV
-        extreme = (middle[k] - before[k]) * (middle[k] - after[k]) >= 0.0
-        out[k] = high & extreme
+        out[k] = _may_be_spike(middle[k], before[k], after[k], left[k], right[k])
         count += out[k]
     return count
 
@@ -145,8 +147,9 @@ def run(x: Doubles, y: Doubles, start: int, s: State) -> None:
         changed = False
         for k in range(x.size):
             peak = SPAN + k - REACH
-            asked = _may_be_spike(known, peak) if changed else candidates[k]
-            if asked and _take_out(known, peak):
+            if changed:  # what was taken out may have been a candidate, or beside one
+                _find_candidates(known[k : SPAN + k + 1], candidates[k : k + 1])
+            if candidates[k] and _take_out(known, peak):
                 changed = True
                 s.is_spike[(start + k - REACH) & RING_MASK] = 1
     late = known[SPAN - DELAY :]
