@@ -177,6 +177,7 @@ def test_an_unreadable_record_is_a_usage_error(
 def test_the_demo_runs(command: Any, model_file: Path) -> None:
     shown = command("demo", "--seconds", "8", "--model", model_file)
     assert shown.returncode == 0, shown.stderr
+    assert "bed-3  ventricular flutter: MIT-BIH record 207" in shown.stdout
     assert "Metrics: http://127.0.0.1:" in shown.stdout
     assert "beats scored" in shown.stdout.splitlines()[-1]
     assert not shown.stdout.splitlines()[-1].startswith("0 ")

