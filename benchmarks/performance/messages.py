@@ -21,7 +21,7 @@ import zmq
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.protocol.messages import BeatMessage
 from beatgan.protocol.names import BEAT_BATCH, BEATS
-from beatgan.protocol.subscriptions import Subscriptions, WantedBeats
+from beatgan.protocol.subscriptions import BeatSubscriptions, WantedBeats
 from beatgan.records import SAMPLE, read_recording
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.model_loading import load_model
@@ -85,7 +85,7 @@ def publishing(topic: bytes) -> Iterator[tuple[Publisher, Told, WantedBeats]]:
     """A publisher with one subscriber; who is told of a batch's end; and what is wanted."""
     with ExitStack() as resources:
         context = resources.enter_context(zmq.Context())
-        subscriptions, told = Subscriptions(), Told()
+        subscriptions, told = BeatSubscriptions(), Told()
         sink = PublishSocket(context, ANY, subscriptions=subscriptions)
         control = ControlSocket(context, ANY, actions=None, requested=told.requested)  # type: ignore[arg-type]
         endpoint, journal = sink.endpoint, Journal(None, print)

@@ -46,6 +46,8 @@ COUNTERS = {
     "checkpoint_failures": "Checkpoints of a stream that could not be written; tried again",
     "journal_failures": "Failed attempts to write the journal",
     "journal_lost": "Alert messages that never reached the journal, though they were sent",
+    "tap_frames": "Accepted frames sent on to clients of the tap",
+    "tap_dropped": "Of these, frames that found the queue of a client full, which misses them",
 }
 LABELLED = {
     "frames_rejected": ("Frames dropped as malformed", ("reason",)),
@@ -70,7 +72,7 @@ PRESENT: dict[str, list[tuple[str, ...]]] = {
     "messages_dropped": [("beat",), ("alert",), ("status",)],
     "connections_refused": list(
         product(
-            ("ingest", "subscribe", "control"),
+            ("ingest", "subscribe", "control", "signal"),
             ("unknown-key", "not-allowed", "handshake", "too-many"),
         )
     ),
@@ -245,6 +247,14 @@ class Metrics(Observer):
     def refused(self, role: str, reason: str) -> None:
         """A peer was not let in at the socket of this role."""
         self._labelled["connections_refused"].labels(role, reason).inc()
+
+    def tapped(self) -> None:
+        """A frame was sent on to whoever is subscribed to its stream."""
+        self._counters["tap_frames"].inc()
+
+    def tap_dropped(self) -> None:
+        """A frame was not sent on to all of them."""
+        self._counters["tap_dropped"].inc()
 
     def requested(self, kind: str, outcome: str) -> None:
         """The control socket answered a request; both words from fixed lists."""

@@ -31,6 +31,7 @@ def require_endpoints(settings: Settings) -> list[str]:
             *((each, "ingest") for each in settings.ingest.bind),
             (settings.publish.bind, "publish"),
             (settings.control.bind, "control"),
+            *((each, "tap") for each in settings.tap.bind),
         ):
             if not zmq_endpoints.try_bind(context, each, purpose):
                 used.append(each)

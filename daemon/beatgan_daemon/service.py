@@ -1,6 +1,7 @@
 """The daemon's life in three calls: start, serve, stop. The one place where all rooms meet.
 
-The pipeline, this thread, owns the socket for ECG and the engine; the publisher journals and sends.
+The pipeline, this thread, owns the sockets for ECG, in and out again, and the engine; the publisher
+journals and sends.
 HTTP, the authenticator and the watchdog have threads of their own. All queues are bounded: what
 overflows is counted. Nothing here knows what a beat is.
 """
@@ -140,6 +141,7 @@ class Service:
             ingest=[*self.sockets.source.endpoints, *settings.ingest.connect],
             publish=sockets.sink.endpoint,
             control=sockets.control.endpoint,
+            tap=[] if sockets.tap is None else [*sockets.tap.endpoints],
             http=f"http://{self.http.address}",
             encrypted=sockets.authenticator is not None,
             state="in memory" if settings.state.dir is None else str(settings.state.dir),
@@ -200,17 +202,22 @@ class Service:
         now = self._clock()
         self._delivery.publish(self._engine.poll(now, self._queue.received_until()))
         self._refusals.flush(now)
+        if self.sockets.tap is not None:
+            self.sockets.tap.take_subscriptions()
         self.liveness.iterated(now)
         return idle
 
     def _take(self, frame: Frame) -> float:
-        """Take in one frame; the time when that is done."""
+        """Take in one frame, and send it on if it was accepted; the time when that is done."""
         parts = frame.parts
         try:
             self._engine.receive(decode_frame(parts), frame.arrived, frame.sender)
         except StreamError as error:  # the peer's fault: the daemon goes on
             stream, why = stream_of_topic(parts[0]), f"{_topic(parts)}: {error}"
             self._refusals.add(error.reason, stream, why, frame.arrived)
+        else:
+            if self.sockets.tap is not None:
+                self.sockets.tap.send(parts)
         return self._clock()
 
     def _update_alarms(self) -> None:
@@ -281,7 +288,9 @@ class Service:
             revoked = authenticator.replace(allow_list)
             if Role.INGEST in revoked:
                 self.sockets.source.reopen()
-            if revoked - {Role.INGEST}:
+            if Role.SIGNAL in revoked and self.sockets.tap is not None:
+                self.sockets.tap.reopen()
+            if revoked & {Role.SUBSCRIBE, Role.CONTROL}:
                 self._publisher.reopen()
 
     def _finish(self) -> None:

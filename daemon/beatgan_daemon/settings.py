@@ -31,6 +31,7 @@ from beatgan_daemon.settings_schema import (
     StateSettings,
     StreamsSettings,
     StrictModel,
+    TapSettings,
 )
 
 PREFIX = "BEATGAN_"
@@ -46,6 +47,7 @@ class Settings(StrictModel):
     ingest: IngestSettings = IngestSettings()
     publish: PublishSettings = PublishSettings()
     control: ControlSettings = ControlSettings()
+    tap: TapSettings = TapSettings()
     state: StateSettings = StateSettings()
     security: SecuritySettings = SecuritySettings()
     http: HttpSettings = HttpSettings()

@@ -108,6 +108,15 @@ class ControlSettings(StrictModel):
     bind: Endpoint = Field("tcp://127.0.0.1:5557", description="answer clients' requests here")
 
 
+class TapSettings(StrictModel):
+    """Where accepted frames go out again, for who wants to see the ECG itself."""
+
+    bind: Endpoints = Field((), description="send accepted frames on here; off unless given")
+    high_water: int = Field(
+        10_000, ge=1, le=10_000_000, description="frames queued per client before loss"
+    )
+
+
 class StateSettings(StrictModel):
     """What survives a restart: the journal of alerts, and each stream's context."""
 

@@ -16,8 +16,8 @@ import zmq
 from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.control_answers import StreamActions
 from beatgan.protocol.messages import AlertMessage, decode_alert
-from beatgan.protocol.names import stream_of_topic
-from beatgan.protocol.subscriptions import Subscriptions
+from beatgan.protocol.names import stream_of_topic, topic_of
+from beatgan.protocol.subscriptions import BeatSubscriptions
 from beatgan_daemon import log, zmq_endpoints
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.http_server import HttpServer
@@ -47,6 +47,7 @@ from beatgan_daemon.sockets.connection_limit import ConnectionLimit
 from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
+from beatgan_daemon.sockets.tap_socket import TapSocket
 from beatgan_daemon.storage.checkpoint_store import CheckpointStore
 from beatgan_daemon.storage.journal import Journal
 from beatgan_daemon.systemd import Notifier
@@ -72,7 +73,7 @@ def make_engine(
     loaded: Loaded,
     metrics: Metrics,
     clock: Callable[[], float],
-    subscriptions: Subscriptions,
+    subscriptions: BeatSubscriptions,
 ) -> Engine:
     """An engine that knows no stream yet; ``metrics`` count its work and ask it for the rest."""
     engine = Engine(
@@ -172,6 +173,7 @@ class Sockets:
     source: IngestSocket
     sink: PublishSocket
     control: ControlSocket
+    tap: TapSocket | None
     connections: ConnectionLimit
     authenticator: ZapAuthenticator | None
 
@@ -186,6 +188,7 @@ def credentials(settings: Settings) -> Credentials | None:
             "ingest.bind": settings.ingest.bind,
             "publish.bind": [settings.publish.bind],
             "control.bind": [settings.control.bind],
+            "tap.bind": settings.tap.bind,
         },
         connect=settings.ingest.connect,
     )
@@ -215,7 +218,7 @@ def open_sockets(
     resources: ExitStack,
     metrics: Metrics,
     actions: StreamActions,
-    subscriptions: Subscriptions,
+    subscriptions: BeatSubscriptions,
 ) -> Sockets:
     """All sockets; on leaving ``resources``, subscribers may take what is queued.
 
@@ -248,9 +251,26 @@ def open_sockets(
         authenticator=authenticator,
     )
     resources.enter_context(source)
-    taken = {each.ROLE: each.endpoints for each in (sink, control)}
+    tap = None
+    if settings.tap.bind:
+        tap = TapSocket(
+            context,
+            settings.tap.bind,
+            high_water=settings.tap.high_water,
+            sent=metrics.tapped,
+            dropped=metrics.tap_dropped,
+            authenticator=authenticator,
+        )
+        resources.enter_context(tap)
+    taken = {each.ROLE: each.endpoints for each in (sink, control, tap) if each is not None}
     limit = ConnectionLimit({Role.INGEST: source.endpoints, **taken}, metrics.refused)
-    return Sockets(source, sink, control, resources.enter_context(limit), authenticator)
+    return Sockets(source, sink, control, tap, resources.enter_context(limit), authenticator)
+
+
+def _tapped_streams(tap: TapSocket | None, engine: Engine) -> int:
+    if tap is None:
+        return 0
+    return sum(tap.wants(topic_of("ecg", stream)) for stream in engine.streams())
 
 
 def _queue_bytes(settings: Settings) -> int:
@@ -316,7 +336,7 @@ def open_parts(
     endpoint, the state directory or a key is not to be had.
     """
     metrics = Metrics(version("beatgan"), loaded.digest)
-    subscriptions = Subscriptions()
+    subscriptions = BeatSubscriptions()
     engine = make_engine(settings, loaded, metrics, clock, subscriptions)
     overload = OverloadPolicy(*overload_limits(settings), clock())
     persistence = open_persistence(settings.state.dir)
@@ -330,6 +350,11 @@ def open_parts(
     actions = StreamActionQueue(engine, lambda: overload.shed, who, clock)
     sockets = open_sockets(
         settings, context, authenticator, resources, metrics, actions, subscriptions
+    )
+    metrics.ask(
+        "tap_streams",
+        "Streams whose frames somebody is subscribed to at the tap",
+        lambda: _tapped_streams(sockets.tap, engine),
     )
     ended = persistence.restore(engine, clock())
     publisher = start_publisher(settings, sockets, persistence, metrics)

@@ -37,6 +37,7 @@ def used() -> Metrics:
     metrics.ask("alerts_latched", "Latched", lambda: 1)
     metrics.ask("clock_drift_ratio", "Drift", lambda: 0)
     metrics.ask("log_lines_lost", "Lost", lambda: 0)
+    metrics.ask("tap_streams", "Tapped", lambda: 0)
     metrics.ask("ready", "Ready", lambda: False)
     return metrics
 

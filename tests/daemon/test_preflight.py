@@ -31,7 +31,9 @@ def test_ipc_needs_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         require_endpoints(settings)
 
 
-@pytest.mark.parametrize("key", ["ingest.bind", "publish.bind", "control.bind", "http.listen"])
+@pytest.mark.parametrize(
+    "key", ["ingest.bind", "publish.bind", "control.bind", "tap.bind", "http.listen"]
+)
 def test_one_in_use_is_a_warning(key: str) -> None:
     """It is so where a daemon runs."""
     with socket.create_server(("127.0.0.1", 0)) as other:

@@ -35,21 +35,23 @@ _PATTERN = re.compile(r"([A-Za-z0-9_:*?-]|\[!?[A-Za-z0-9_:-]+\])+")
 
 
 class Role(StrEnum):
-    """What a client may do. The first three are what a socket is for, too."""
+    """What a client may do. The first four are what a socket is for, too."""
 
     INGEST = "ingest"  # send ECG, of the streams that its line names
     SUBSCRIBE = "subscribe"  # read what is published
     CONTROL = "control"  # ask for alerts and streams
+    SIGNAL = "signal"  # read the ECG itself, of all streams
     ACKNOWLEDGE = "acknowledge"  # say that an alarm was seen
     DISCHARGE = "discharge"  # end the watch over a stream
 
 
-SOCKET_ROLES: Final = (Role.INGEST, Role.SUBSCRIBE, Role.CONTROL)
+SOCKET_ROLES: Final = (Role.INGEST, Role.SUBSCRIBE, Role.CONTROL, Role.SIGNAL)
 # Who may connect to a socket of this role: there is one for all requests.
 _CONNECTS: Final[Mapping[Role, frozenset[Role]]] = {
     Role.INGEST: frozenset({Role.INGEST}),
     Role.SUBSCRIBE: frozenset({Role.SUBSCRIBE}),
     Role.CONTROL: frozenset({Role.CONTROL, Role.ACKNOWLEDGE, Role.DISCHARGE}),
+    Role.SIGNAL: frozenset({Role.SIGNAL}),
 }
 
 

@@ -1,4 +1,4 @@
-"""What the daemon's three sockets have in common: opened, bound, connected, reopened, closed.
+"""What the daemon's sockets have in common: opened, bound, connected, reopened, closed.
 
 Knows CURVE only as the authenticator that is passed in, and nothing of what travels through.
 """

@@ -4,7 +4,12 @@ import pytest
 
 from beatgan.protocol import subscriptions
 from beatgan.protocol.names import BEAT_BATCH, topic_of
-from beatgan.protocol.subscriptions import Subscriptions, WantedBeats, covered
+from beatgan.protocol.subscriptions import (
+    BeatSubscriptions,
+    FrameSubscriptions,
+    WantedBeats,
+    covered,
+)
 
 TOPICS = (b"alert.bed-1", b"alert.", b"beat.bed-1", b"beat.b", b"status.bed-1")
 PREFIXES = sorted({topic[:n] for topic in (*TOPICS, BEAT_BATCH) for n in range(len(topic) + 1)})
@@ -28,7 +33,7 @@ def test_nothing_is_sent_for_what_is_no_topic() -> None:
 
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_wanted_is_what_is_sent_for_it(prefix: bytes) -> None:
-    known = Subscriptions()
+    known = BeatSubscriptions()
     known.add(prefix, 1)
     sent = tuple(covered(prefix))
     for topic in TOPICS:
@@ -41,7 +46,7 @@ def test_wanted_is_what_is_sent_for_it(prefix: bytes) -> None:
 
 
 def test_the_last_one_ends_it_whoever_says_so() -> None:
-    known = Subscriptions()
+    known = BeatSubscriptions()
     for connection in (1, 2, 3):
         known.add(b"beat.", connection)
     known.remove(b"beat.", 2)
@@ -52,7 +57,7 @@ def test_the_last_one_ends_it_whoever_says_so() -> None:
 
 
 def test_what_was_never_subscribed_to_ends_nothing() -> None:
-    known = Subscriptions()
+    known = BeatSubscriptions()
     known.add(b"beat.", 1)
     for _ in range(3):
         known.remove(b"beat.", 2)
@@ -68,7 +73,7 @@ def test_what_was_never_subscribed_to_ends_nothing() -> None:
 
 def test_of_many_topics_all_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subscriptions, "MAX_PREFIXES", 3)
-    known = Subscriptions()
+    known = BeatSubscriptions()
     for number in range(3):
         known.add(b"beat.bed-%d" % number, 1)
     assert known.wanted.singly(b"beat.bed-2")
@@ -77,3 +82,31 @@ def test_of_many_topics_all_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert known.wanted.singly(b"beat.bed-3")
     known.remove(b"beat.bed-4", 1)
     assert not known.wanted.singly(b"beat.bed-3")
+
+
+def test_frames_are_wanted_by_any_prefix_of_their_topic() -> None:
+    known = FrameSubscriptions()
+    assert not known.wants(b"ecg.bed-1")
+    for prefix in (b"ecg.bed-1", b"ecg.icu:", b"ecg.bed-1", b"beat.", b"ecg.b d"):
+        known.add(prefix, None)
+    assert [
+        topic
+        for topic in (
+            b"ecg.bed-1",
+            b"ecg.bed-12",
+            b"ecg.bed-2",
+            b"ecg.bed",
+            b"ecg.icu:3",
+            b"ecg.b d",
+        )
+        if known.wants(topic)
+    ] == [b"ecg.bed-1", b"ecg.bed-12", b"ecg.icu:3"]
+    known.remove(b"ecg.bed-1", None)
+    assert known.wants(b"ecg.bed-1"), "somebody else still is"
+    known.remove(b"ecg.bed-1", None)
+    assert not known.wants(b"ecg.bed-1")
+    known.remove(b"ecg.bed-1", None)  # of one who never was
+    known.add(b"", None)
+    assert known.wants(b"ecg.bed-1")
+    known.clear()
+    assert not known.wants(b"ecg.icu:3")

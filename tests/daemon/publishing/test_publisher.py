@@ -30,7 +30,7 @@ from beatgan_daemon.publishing import beat_messages
 from beatgan_daemon.publishing.late_joiners import EVERY_S, MAX_TOPICS, LateJoiners
 from beatgan_daemon.publishing.outgoing_queue import Batch, OutgoingQueue
 from beatgan_daemon.publishing.publisher import Publisher, PublisherError, Retention
-from beatgan_daemon.sockets import publish_socket
+from beatgan_daemon.sockets import subscribed_socket
 from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
 from beatgan_daemon.storage import journal as journalling
@@ -482,7 +482,7 @@ def test_reopened_sockets_take_their_callers_back(bench: Bench) -> None:
 def test_too_many_subscriptions_end_and_others_begin_anew(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, logged: Logged
 ) -> None:
-    monkeypatch.setattr(publish_socket, "MAX_SUBSCRIBED", 10_000)
+    monkeypatch.setattr(subscribed_socket, "MAX_SUBSCRIBED", 10_000)
     bench.tell(alert_message(0))
     patient, rogue = bench.subscriber(), bench.subscriber(b"x")
     greeted(bench, patient)

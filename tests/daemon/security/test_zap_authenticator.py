@@ -30,8 +30,11 @@ from beatgan_daemon.sockets.ingest_socket import IngestSocket
 ANY = "tcp://127.0.0.1:*"
 Socket = zmq.Socket[bytes]
 Context = zmq.Context[Socket]
-PEERS = {Role.INGEST: (zmq.SUB, zmq.PUB), Role.SUBSCRIBE: (zmq.XPUB, zmq.SUB)} | {
-    Role.CONTROL: (zmq.ROUTER, zmq.DEALER)
+PEERS = {
+    Role.INGEST: (zmq.SUB, zmq.PUB),
+    Role.SUBSCRIBE: (zmq.XPUB, zmq.SUB),
+    Role.CONTROL: (zmq.ROUTER, zmq.DEALER),
+    Role.SIGNAL: (zmq.XPUB, zmq.SUB),
 }
 
 SERVER, MEMBER, OTHER, STRANGER = (KeyPair(*zmq.curve_keypair()) for _ in range(4))
@@ -105,7 +108,7 @@ class Peer:
         self.socket.linger = 0
         if configure:
             configure(self.socket)
-        if role is Role.SUBSCRIBE:
+        if PEERS[role][1] == zmq.SUB:
             self.socket.subscribe(b"")
         self.socket.connect(endpoint)
 
@@ -120,7 +123,7 @@ def passes(role: Role, inside: Socket, outside: Socket, seconds: float) -> bool:
     """Whether anything at all gets through between the two."""
     end = monotonic() + seconds
     while monotonic() < end:
-        if role is Role.SUBSCRIBE:
+        if PEERS[role][1] == zmq.SUB:
             inside.send(b"alert")
         else:
             with suppress(zmq.Again):  # nobody is at the other end

@@ -12,7 +12,7 @@ from beatgan.errors import BeatganError, UsageError
 from beatgan.protocol.messages import encode_message
 from beatgan_daemon import descriptors
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.sockets import bound_socket, publish_socket
+from beatgan_daemon.sockets import bound_socket, subscribed_socket
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
 from tests.support.messages import beat_message
@@ -142,7 +142,7 @@ def test_a_sink_hears_of_every_subscription(context: Context) -> None:
 def test_subscriptions_have_a_bound_and_reopening_frees_them(
     context: Context, subscriber: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish_socket, "MAX_SUBSCRIBED", 10_000)
+    monkeypatch.setattr(subscribed_socket, "MAX_SUBSCRIBED", 10_000)
     with PublishSocket(context, ANY) as sink:
         subscriber.connect(sink.endpoint)
 
