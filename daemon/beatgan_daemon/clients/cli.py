@@ -1,7 +1,7 @@
 """The commands of those who talk to a daemon: parse, call. What they do is written elsewhere."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +13,16 @@ from beatgan.errors import UsageError
 from beatgan.protocol.control import encode_stream
 from beatgan.protocol.names import stream_of_record
 from beatgan.records import Recording, read_recording
-from beatgan_daemon.clients import client, explain_picture, explain_text, stream_table
+from beatgan_daemon.clients import (
+    client,
+    explain_picture,
+    explain_text,
+    stream_table,
+    ward_screen,
+)
 from beatgan_daemon.clients import episode as episodes
 from beatgan_daemon.clients import watch as watching
+from beatgan_daemon.clients.address import Daemon
 from beatgan_daemon.playback import output_file
 from beatgan_daemon.playback import replay as replaying
 from beatgan_daemon.security import curve
@@ -83,21 +90,43 @@ def replay(
 @app.command()
 def watch(
     connect: Annotated[
-        str, typer.Option("--connect", metavar="EP", help="the daemon's publish endpoint")
-    ] = PUBLISH,
-    control: Annotated[
-        str | None,
-        typer.Option(metavar="EP", help="its control endpoint, to fetch what was missed"),
+        list[str] | None,
+        typer.Option(
+            "--connect",
+            metavar="EP",
+            help=f"a daemon's publish endpoint; repeatable  [default: {PUBLISH}]",
+            show_default=False,
+        ),
     ] = None,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="EP",
+            help="its control endpoint, to acknowledge and to fetch what was missed; as often as "
+            "--connect",
+        ),
+    ] = None,
+    log: Annotated[
+        bool,
+        typer.Option("--log", help="a line an alert, as where the output is no terminal"),
+    ] = False,
     key: Key = None,
     server_key: ServerKey = None,
 ) -> None:
-    """Print the alarms under way, then alerts as they come, until Ctrl-C."""
-    typer.echo(f"waiting for {connect}; Ctrl-C ends", err=True)
+    """Show the beds and their alarms as they stand, or print alerts as they come, until Ctrl-C."""
+    publish = connect or [PUBLISH]
+    controls: Sequence[str | None] = control or [None for _ in publish]
+    if len(controls) != len(publish):
+        raise UsageError("--control: give one for each --connect, in the same order, or none")
+    daemons = [Daemon(*each) for each in zip(publish, controls, strict=True)]
     console = Console(highlight=False, markup=False)
     configure = _configure(key, server_key)
     with stop_signals() as stopping:
-        watching.watch(connect, console, stopping, control=control, configure=configure)
+        if console.is_terminal and not log:
+            ward_screen.show(daemons, console, stopping, configure=configure)
+            return
+        typer.echo(f"waiting for {', '.join(publish)}; Ctrl-C ends", err=True)
+        watching.watch_all(daemons, console, stopping, configure=configure)
 
 
 @app.command()

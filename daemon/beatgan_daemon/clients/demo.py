@@ -19,8 +19,10 @@ from rich.console import Console
 from beatgan.errors import BeatganError, RecordError, UsageError
 from beatgan.records import SAMPLE, excerpt, read_recording
 from beatgan.records.excerpt import EXCERPTS, Excerpt
+from beatgan_daemon.clients import ward_screen
+from beatgan_daemon.clients.address import Daemon
 from beatgan_daemon.clients.process import start_daemon
-from beatgan_daemon.clients.watch import watch
+from beatgan_daemon.clients.watch import watch_all
 from beatgan_daemon.playback.replay import Plan, replay
 from beatgan_daemon.signals import stop_signals
 
@@ -57,8 +59,9 @@ def demo(seconds: float, model: Path, console: Console) -> None:
                 connect=endpoints.ingest,
                 stop=stop,
             )
-            watch(
-                endpoints.publish,
+            show = ward_screen.show if console.is_terminal else watch_all
+            show(
+                [Daemon(endpoints.publish, endpoints.control)],
                 console,
                 lambda: stopping() or feed.done() or daemon.ended() or monotonic() > end,
             )

@@ -2,9 +2,11 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
 from math import inf
+from threading import Event
 from time import monotonic
 from typing import Protocol
 
@@ -18,12 +20,13 @@ from beatgan.errors import UsageError
 from beatgan.protocol.messages import AlertMessage, decode_alert
 from beatgan.protocol.names import ALERTS
 from beatgan_daemon import zmq_endpoints
+from beatgan_daemon.clients import alarm_order
+from beatgan_daemon.clients.address import Daemon
 from beatgan_daemon.clients.client import END_S, LATEST, Client, Page
 from beatgan_daemon.security.curve import ConfigureSocket
 
 POLL_MS = 200  # how soon a signal to stop is seen
 ANSWER_S = 2.0  # for alerts that were missed
-PRIORITY_STYLE = {"high": "bold white on red", "medium": "bold yellow", "low": "cyan"}
 MARKS = {"start": "●", "update": "·", "end": "○", "repeat": "↻"}
 ASCII_MARKS = {"start": "*", "update": ".", "end": "o", "repeat": "@"}  # for other terminals
 CHECKS_S = (2.0, 10.0)  # after a connection, then each time: whether something was missed
@@ -42,8 +45,11 @@ def watch(
     *,
     control: str | None = None,
     configure: ConfigureSocket | None = None,
+    name: str = "",
 ) -> None:
     """Print every alert of the daemon at ``endpoint`` until ``stopping`` says so.
+
+    Each line begins with ``name``, where several daemons are watched.
 
     First come the episodes under way. With ``control``, the daemon's control endpoint, alerts
     that were missed are fetched. ``configure`` is called with each socket before it connects. A
@@ -65,7 +71,37 @@ def watch(
         zmq_endpoints.connect(socket, endpoint, "watch")
         listener = Listener(client, marks_for(console.encoding))
         for line in _lines(socket, monitor, listener, stopping):
-            console.print(line, soft_wrap=True, highlight=False)
+            console.print(Text(name).append(line), soft_wrap=True, highlight=False)
+
+
+def watch_all(
+    daemons: Sequence[Daemon],
+    console: Console,
+    stopping: Callable[[], bool],
+    *,
+    configure: ConfigureSocket | None = None,
+) -> None:
+    """`watch` for each of the ``daemons``, all at once; where there are several, each line names
+    the one that it is of."""
+    failed = Event()
+
+    def one(daemon: Daemon) -> None:
+        try:
+            watch(
+                daemon.publish,
+                console,
+                lambda: stopping() or failed.is_set(),
+                control=daemon.control,
+                configure=configure,
+                name=f"{daemon.publish}  " if len(daemons) > 1 else "",
+            )
+        except BaseException:
+            failed.set()
+            raise
+
+    with ThreadPoolExecutor(len(daemons)) as pool:
+        for each in [pool.submit(one, daemon) for daemon in daemons]:
+            each.result()
 
 
 def _lines(
@@ -257,7 +293,7 @@ def describe(alert: AlertMessage, marks: Mapping[str, str] = MARKS) -> Text:
     mark = marks["repeat"] if alert.repeat else marks.get(alert.phase, "?")
     line = Text(f"{mark} {_clock(alert.raised_ns)}  ")
     line.append(f"{alert.stream:<10}  ")
-    line.append(f"{alert.priority.upper():<6}", style=PRIORITY_STYLE.get(alert.priority, ""))
+    line.append(f"{alert.priority.upper():<6}", style=alarm_order.STYLES.get(alert.priority, ""))
     line.append(f"  {alert.code:<21} {alert.phase:<6}", style="bold")
     for word in _what(alert):
         line.append(f"  {word}")

@@ -16,8 +16,9 @@ from rich.console import Console
 from beatgan.errors import UsageError
 from beatgan.protocol.control import ReplyHeader
 from beatgan.protocol.messages import AlertMessage, Delay, encode_json
+from beatgan_daemon.clients.address import Daemon
 from beatgan_daemon.clients.client import Page
-from beatgan_daemon.clients.watch import Listener, describe, marks_for, watch
+from beatgan_daemon.clients.watch import Listener, describe, marks_for, watch, watch_all
 from beatgan_daemon.sockets.publish_socket import PublishSocket
 from beatgan_daemon.standard_streams import show_anything
 
@@ -312,3 +313,26 @@ def test_a_daemon_that_counts_anew_tells_all_that_it_has() -> None:
     first, *others = [line.plain for line in listener.check()]
     assert first == "the daemon counts its alerts anew"
     assert others == [describe(alert(n=0)).plain, describe(alert(n=1, phase="end")).plain]
+
+
+def test_several_daemons_are_told_apart() -> None:
+    out = io.StringIO()
+    with (
+        zmq.Context[zmq.Socket[bytes]]() as context,
+        PublishSocket(context, "tcp://127.0.0.1:*") as one,
+        PublishSocket(context, "tcp://127.0.0.1:*") as two,
+    ):
+        endpoints = [one.endpoint, two.endpoint]
+        end = time.monotonic() + 20
+        watch_all(
+            [Daemon(endpoint) for endpoint in endpoints],
+            Console(file=out),
+            lambda: out.getvalue().count("connected to") == 2 or time.monotonic() > end,
+        )
+    assert {line.split("  ")[0] for line in out.getvalue().splitlines()} == set(endpoints)
+
+
+def test_one_impossible_endpoint_of_several_ends_all() -> None:
+    daemons = [Daemon("tcp://127.0.0.1:1"), Daemon("nonsense")]
+    with pytest.raises(UsageError, match="'nonsense'"):
+        watch_all(daemons, Console(file=io.StringIO()), lambda: False)
