@@ -41,11 +41,15 @@ class ActiveRequest(msgspec.Struct, frozen=True):
 
 
 class AcknowledgeRequest(msgspec.Struct, frozen=True):
-    """Somebody has seen the episode ``id``, those of a ``stream``, or ``all``: one of the keys."""
+    """Somebody has seen the episode ``id``, those of a ``stream``, or ``all``: one of the keys.
+
+    ``by``: the person's name, as the client says.
+    """
 
     id: Annotated[str, Meta(max_length=1_024)] | UnsetType = UNSET
     stream: Annotated[str, Meta(max_length=MAX_NAME)] | UnsetType = UNSET
     all: Literal[True] | UnsetType = UNSET
+    by: Annotated[str, Meta(min_length=1, max_length=MAX_NAME)] | UnsetType = UNSET
 
 
 class StreamsRequest(msgspec.Struct, frozen=True):

@@ -171,19 +171,29 @@ def _acknowledge(
 ) -> Reply:
     if (request.id, request.stream, request.all).count(UNSET) != 2:
         raise _RefusedError("malformed", "expected one of the keys id, stream, all")
+    by = _who(request, caller)
     if request.id is not UNSET:
         if journal.find(request.id) is None:
             raise _RefusedError("unknown-episode", "no episode of that id is under way")
-        actions.acknowledge([request.id], caller.name)
+        actions.acknowledge([request.id], by)
         return Reply("acknowledge", "ok", [_encode(AcknowledgeReply(id=request.id))])
     chosen = [e for e in journal.active() if request.stream in (UNSET, e.stream)]
     if request.stream is not UNSET and not chosen:
         raise _RefusedError("unknown-episode", "no episode of that stream is under way")
     unseen = [each.id for each in chosen if not _acknowledged(each)]
     if unseen:
-        actions.acknowledge(unseen, caller.name)
+        actions.acknowledge(unseen, by)
     reply = AcknowledgeReply(stream=request.stream, all=request.all, count=len(unseen))
     return Reply("acknowledge", "ok", [_encode(reply)])
+
+
+def _who(request: AcknowledgeRequest, caller: Caller) -> str | None:
+    """The person whom the client names, and in brackets the client, whom the daemon knows."""
+    if request.by is UNSET:
+        return caller.name
+    if not request.by.isprintable() or request.by.strip() != request.by:
+        raise _RefusedError("malformed", "by is a name: printable, without spaces at its ends")
+    return request.by if caller.name is None else f"{request.by} ({caller.name})"
 
 
 def _acknowledged(entry: JournalEntry) -> bool:

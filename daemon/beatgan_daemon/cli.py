@@ -28,6 +28,7 @@ from beatgan_daemon.machine import require_machine
 from beatgan_daemon.reload_socket import ask_for_reload
 from beatgan_daemon.settings import Settings, keys, load
 from beatgan_daemon.signals import release_reload, tidy_end
+from beatgan_daemon.web.cli import app as web
 
 UNWRITABLE = {EPIPE, ENOSPC, EIO, EFBIG, EDQUOT}  # what stdout says where nothing can go there
 SHIPPED = Path("models/student.pt")  # in the project's folder
@@ -42,6 +43,7 @@ app = typer.Typer(
 
 
 app.add_typer(clients)
+app.add_typer(web)
 
 
 def main() -> None:

@@ -73,7 +73,7 @@ def replay(
 ) -> None:
     """Send recordings as live ECG streams."""
     plan = replaying.Plan(speed=speed, chunk_ms=chunk_ms, copies=copies, loop=loop)
-    configure = _configure(key, server_key)
+    configure = configuration(key, server_key)
     if configure is not None and bind is not None:
         raise UsageError("--key: with --connect only; a daemon that connects is not let in here")
     with suppress(KeyboardInterrupt):
@@ -120,7 +120,7 @@ def watch(
         raise UsageError("--control: give one for each --connect, in the same order, or none")
     daemons = [Daemon(*each) for each in zip(publish, controls, strict=True)]
     console = Console(highlight=False, markup=False)
-    configure = _configure(key, server_key)
+    configure = configuration(key, server_key)
     with stop_signals() as stopping:
         if console.is_terminal and not log:
             ward_screen.show(daemons, console, stopping, configure=configure)
@@ -141,7 +141,7 @@ def alerts(
     server_key: ServerKey = None,
 ) -> None:
     """Print the alerts that the daemon has journaled, as JSON Lines."""
-    configure = _configure(key, server_key)
+    configure = configuration(key, server_key)
     with stop_signals() as stopping:
         if active:
             found = client.active(connect, configure=configure)
@@ -171,7 +171,7 @@ def explain(
     """Show why there is an alarm: the ECG, the worst beat, what its score is made of."""
     found: Iterable[bytes]
     if file is None:
-        found = client.fetch_episode(connect, episode, configure=_configure(key, server_key))
+        found = client.fetch_episode(connect, episode, configure=configuration(key, server_key))
     else:
         found = episodes.lines_of(file)
     told = episodes.episode(found, episode, connect if file is None else str(file))
@@ -193,6 +193,9 @@ def acknowledge(
         str | None, typer.Option("--stream", metavar="STREAM", help="all alarms of this stream")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="all alarms of all streams")] = False,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="NAME", help="who has seen it: a person's name")
+    ] = None,
     connect: ControlEndpoint = CONTROL,
     key: Key = None,
     server_key: ServerKey = None,
@@ -200,12 +203,12 @@ def acknowledge(
     """Say that somebody has seen an alarm, or all of a stream, or all."""
     if (episode is not None) + (stream is not None) + all_ != 1:
         raise UsageError("give one of ID, --stream STREAM, --all")
-    with client.Client(connect, configure=_configure(key, server_key)) as asked:
+    with client.Client(connect, configure=configuration(key, server_key)) as asked:
         if episode is not None:
-            asked.acknowledge(episode)
+            asked.acknowledge(episode, by=by)
             typer.echo(f"acknowledged {episode}")
         else:
-            typer.echo(f"acknowledged {asked.acknowledge_all(stream)} alarm(s)")
+            typer.echo(f"acknowledged {asked.acknowledge_all(stream, by=by)} alarm(s)")
 
 
 @app.command()
@@ -216,7 +219,7 @@ def streams(
     server_key: ServerKey = None,
 ) -> None:
     """List the streams: how each stands, since when, its last sample, and whose key sends it."""
-    with client.Client(connect, configure=_configure(key, server_key)) as asked:
+    with client.Client(connect, configure=configuration(key, server_key)) as asked:
         if json:
             for entry in asked.streams():
                 sys.stdout.buffer.write(encode_stream(entry) + b"\n")
@@ -233,7 +236,7 @@ def discharge(
     server_key: ServerKey = None,
 ) -> None:
     """End the watch over a stream: its alarms end, and its place is free."""
-    with client.Client(connect, configure=_configure(key, server_key)) as asked:
+    with client.Client(connect, configure=configuration(key, server_key)) as asked:
         sending = asked.discharge(stream)
     typer.echo(f"discharged {stream}")
     if sending:
@@ -288,7 +291,7 @@ def opened(name: str) -> Recording:
     return recording
 
 
-def _configure(key: Path | None, server: str | None) -> curve.ConfigureSocket | None:
+def configuration(key: Path | None, server: str | None) -> curve.ConfigureSocket | None:
     """What makes a socket speak CURVE to the daemon; None without keys."""
     if key is None and server is None:
         return None

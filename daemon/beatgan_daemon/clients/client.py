@@ -89,17 +89,18 @@ class Client:
         """Likewise, of the episodes under way the last alert of each."""
         return self._ask("active", {"since": since})
 
-    def acknowledge(self, episode: str) -> None:
-        """Say that somebody has seen the episode. Raises UsageError if it is not under way."""
-        self._ask("acknowledge", {"id": episode})
+    def acknowledge(self, episode: str, *, by: str | None = None) -> None:
+        """Say that somebody, ``by`` name, has seen the episode. Raises UsageError if it is not
+        under way."""
+        self._ask("acknowledge", {"id": episode, **_named(by)})
 
-    def acknowledge_all(self, stream: str | None = None) -> int:
+    def acknowledge_all(self, stream: str | None = None, *, by: str | None = None) -> int:
         """Likewise all episodes under way, of one stream or of all; how many nobody had seen.
 
         Raises UsageError if none of that stream is under way.
         """
         which = {"all": True} if stream is None else {"stream": stream}
-        return self._ask("acknowledge", which).header.count
+        return self._ask("acknowledge", {**which, **_named(by)}).header.count
 
     def streams(self) -> Iterator[StreamEntry]:
         """Every stream, in the order of their names."""
@@ -156,6 +157,10 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _named(by: str | None) -> dict[str, str]:
+    return {} if by is None else {"by": by}
 
 
 def fetch_alerts(

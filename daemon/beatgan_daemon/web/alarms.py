@@ -1,0 +1,120 @@
+"""What the daemon has said of alarms, complete and in order: heard live, what was missed fetched.
+
+An alert that was heard is never held back because the journal cannot be read.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from beatgan.errors import UsageError
+from beatgan_daemon.clients.client import LATEST
+from beatgan_daemon.web.control import Control
+from beatgan_daemon.web.json_text import for_browser, text
+from beatgan_daemon.web.recent import Recent
+
+RECENT: Final = 1_000  # alerts that a slow reader may be behind
+AHEAD: Final = 1_000  # alerts that wait for those before them
+HEAVY: Final = ("explanation", "strip", "components", "probabilities", "beats", "delay_ms")
+
+
+class Alarms:
+    """Alerts by number, and the episodes under way."""
+
+    def __init__(self) -> None:
+        self.recent: Recent[str] = Recent(RECENT)  # as JSON for the page
+        self.version = 0  # of `active`
+        self.expected: int | None = None  # the next alert's number
+        self._active: dict[str, dict[str, Any]] = {}
+        self._ahead: dict[int, dict[str, Any]] = {}
+
+    @property
+    def active(self) -> list[dict[str, Any]]:
+        """The last alert of each episode under way, without its curves."""
+        return [*self._active.values()]
+
+    @property
+    def missing(self) -> bool:
+        """Whether alerts are known to be missing, or it is not known from where on."""
+        return self.expected is None or bool(self._ahead)
+
+    def heard(self, body: bytes) -> None:
+        """One alert as it was published. Raises msgspec.MsgspecError where it is none."""
+        alert = msgspec.json.decode(body, type=dict[str, Any])
+        n = alert["n"]
+        if alert.get("repeat"):
+            self._hold(alert)
+        elif self.expected is None or n > self.expected:
+            self._ahead[n] = alert
+            if len(self._ahead) > AHEAD:
+                self.give_up()
+        elif n == self.expected:
+            self._say(alert)
+
+    async def catch_up(self, control: Control) -> None:
+        """Fetch what was missed. Raises UsageError where the daemon does not answer."""
+        if self.expected is None:
+            await self._begin(control)
+        elif (await control.alerts(LATEST)).header.next < self.expected:
+            await self._begin(control)  # it counts anew
+        more = True
+        while more:
+            assert self.expected is not None
+            header, bodies = await control.alerts(self.expected)
+            for body in bodies:
+                self._in_turn(msgspec.json.decode(body, type=dict[str, Any]))
+            self.expected = max(self.expected, header.next)
+            more = header.more
+        self.give_up()
+
+    async def _begin(self, control: Control) -> None:
+        following = (await control.alerts(LATEST)).header.next
+        bodies = await control.active()
+        self._active.clear()
+        self.version += 1
+        self.expected = following
+        for body in bodies:
+            self._hold(msgspec.json.decode(body, type=dict[str, Any]))
+        self._ahead = {n: alert for n, alert in self._ahead.items() if n >= following}
+
+    def give_up(self) -> None:
+        """Say what waits, without what is missing before it."""
+        ahead, self._ahead = self._ahead, {}
+        for n in sorted(ahead):
+            self._in_turn(ahead[n])
+
+    def _in_turn(self, alert: dict[str, Any]) -> None:
+        if self.expected is None or alert["n"] >= self.expected:
+            self._say(alert)
+
+    def _say(self, alert: dict[str, Any]) -> None:
+        self.expected = alert["n"] + 1
+        self._ahead.pop(alert["n"], None)
+        before = self._active.get(alert["id"], {})
+        self._hold(alert)
+        self.recent.add(text({"t": "alert", **for_browser(alert)}))
+        if alert.get("acknowledged") and not before.get("acknowledged"):
+            word = {"t": "acknowledged", "id": alert["id"], "by": alert.get("by")}
+            self.recent.add(text(word))
+
+    def _hold(self, alert: dict[str, Any]) -> None:
+        episode = alert["id"]
+        if alert["n"] < self._active.get(episode, {}).get("n", -1):
+            return
+        self.version += 1
+        if alert["phase"] == "end":
+            self._active.pop(episode, None)
+            return
+        light = {key: each for key, each in alert.items() if key not in HEAVY}
+        self._active[episode] = for_browser(light)
+
+
+async def catch_up_or_go_on(alarms: Alarms, control: Control) -> bool:
+    """`catch_up`; whether the daemon answered. What was heard is said in any case."""
+    try:
+        await alarms.catch_up(control)
+    except UsageError:
+        if alarms.expected is None or alarms.missing:
+            alarms.give_up()
+        return False
+    return True

@@ -1,0 +1,67 @@
+"""The beats of the streams that somebody looks at, and their heart rates."""
+
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
+
+import msgspec
+
+from beatgan.protocol.names import topic_of
+from beatgan_daemon.web.heart_rate import HeartRate, Rate
+from beatgan_daemon.web.recent import Recent
+from beatgan_daemon.web.subscriber import Subscriber
+
+RECENT: Final = 400  # beats of a stream that are kept: a minute of any heart, revisions included
+SHOWN: Final = (
+    "sample", "rr_ms", "class", "score", "threshold", "quality", "anomalous", "lead", "revised",
+)  # fmt: skip
+
+
+class StreamBeats:
+    """Of one stream."""
+
+    def __init__(self) -> None:
+        self.recent: Recent[dict[str, Any]] = Recent(RECENT)
+        self.rate = HeartRate()
+        self.quality: str | None = None  # of the latest
+        self.epoch: int | None = None
+
+
+class Beats:
+    """Of all wanted streams."""
+
+    def __init__(self, outlet: Subscriber) -> None:
+        self._outlet = outlet
+        self._streams: dict[str, StreamBeats] = {}
+        self.heard = 0
+
+    def of(self, stream: str) -> StreamBeats | None:
+        """None where nobody has wanted them."""
+        return self._streams.get(stream)
+
+    def want(self, streams: AbstractSet[str]) -> None:
+        """Hear these streams' beats, no others."""
+        for stream in self._streams.keys() - streams:
+            self._outlet.unsubscribe(topic_of("beat", stream))
+            del self._streams[stream]
+        for stream in streams - self._streams.keys():
+            self._outlet.subscribe(topic_of("beat", stream))
+            self._streams[stream] = StreamBeats()
+
+    def beat(self, body: bytes, now: float) -> None:
+        """One beat message. Raises msgspec.MsgspecError where it is none."""
+        message = msgspec.json.decode(body, type=dict[str, Any])
+        self.heard += 1
+        beats = self._streams.get(message["stream"])
+        if beats is None:
+            return
+        if beats.epoch != message["epoch"]:
+            beats.rate, beats.epoch = HeartRate(), message["epoch"]
+        if not message.get("revised"):
+            beats.rate.beat(message["rr_ms"], message["quality"], now)
+            beats.quality = message["quality"]
+        beats.recent.add({key: message[key] for key in SHOWN if key in message})
+
+    def rate(self, stream: str, now: float) -> Rate:
+        """The stream's heart rate."""
+        beats = self._streams.get(stream)
+        return Rate(None, poor=False) if beats is None else beats.rate.now(now)

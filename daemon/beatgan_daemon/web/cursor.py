@@ -1,0 +1,64 @@
+"""How far one reader has come in one stream's ring, and what he gets next.
+
+There is no queue: who is slow keeps nothing waiting but his own place. One who falls behind the
+ring skips, and sees a gap.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from beatgan_daemon.web import samples_message
+from beatgan_daemon.web.ring import Ring
+
+Zoom = Literal["full", "wall"]
+BACKFILL_S = {"full": 20.0, "wall": 12.0}  # of the past, at the beginning: what a screen shows
+
+
+class Cursor:
+    """A place in a ring."""
+
+    def __init__(self, index: int, leads: tuple[int, ...], zoom: Zoom) -> None:
+        """``index``: the stream's number in the messages; ``leads``: which of its leads."""
+        self.index, self.leads, self.zoom = index, leads, zoom
+        self._ring: Ring | None = None
+        self._place = 0
+        self._late = 0  # stretches known
+
+    def records(self, ring: Ring) -> Iterator[bytes]:
+        """What is new since the last call."""
+        if ring is not self._ring:
+            self._ring, self._late = ring, ring.late_count
+            past = round(BACKFILL_S[self.zoom] * ring.fs)
+            self._place = self._whole(max(ring.start, ring.end - past), up=True)
+        for begin, end in ring.late(self._late):
+            yield from self._stretch(max(begin, ring.start), min(end, self._place))
+        self._late = ring.late_count
+        if self._place < ring.start:
+            self._place = self._whole(ring.start, up=True)
+        end = self._whole(ring.end, up=False)
+        yield from self._stretch(self._place, end)
+        self._place = max(self._place, end)
+
+    def _stretch(self, begin: int, end: int) -> Iterator[bytes]:
+        ring = self._ring
+        assert ring is not None
+        step = ring.step if self.zoom == "wall" else 1
+        begin = max(self._whole(begin, up=False), self._whole(ring.start, up=True))
+        end = min(self._whole(end, up=True), self._whole(ring.end, up=False))
+        for at in range(begin, end, step * samples_message.MOST):
+            until = min(end, at + step * samples_message.MOST)
+            for lead in self.leads:
+                if lead >= len(ring.leads):
+                    continue
+                kind, values = (
+                    (samples_message.PAIRS, ring.pairs(lead, at, until))
+                    if self.zoom == "wall"
+                    else (samples_message.SAMPLES, ring.samples(lead, at, until))
+                )
+                yield samples_message.record(self.index, lead, kind, at, ring.fs / step, values)
+
+    def _whole(self, place: int, *, up: bool) -> int:
+        """The nearest place at which a pair begins."""
+        assert self._ring is not None
+        step = self._ring.step if self.zoom == "wall" else 1
+        return -(-place // step) * step if up else place // step * step

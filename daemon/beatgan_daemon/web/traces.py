@@ -1,0 +1,73 @@
+"""The rings of the streams that somebody looks at, filled from the daemon's tap."""
+
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from beatgan.protocol.names import topic_of
+from beatgan_daemon.web.ring import Ring
+from beatgan_daemon.web.subscriber import Subscriber
+from beatgan_daemon.web.units import read_frame
+
+MOST: Final = 256  # rings
+LINGER_S: Final = 60.0  # a stream that nobody looks at any more is still heard: he may come back
+OTHER_EPOCH_S: Final = 1.0  # a new epoch is believed when the old one was silent for as long
+
+
+class Traces:
+    """One ring for each wanted stream."""
+
+    def __init__(self, tap: Subscriber | None) -> None:
+        """``tap``: None where there is none; then there are no samples."""
+        self._tap = tap
+        self._rings: dict[str, Ring | None] = {}
+        self._unwanted: dict[str, float] = {}  # since when
+        self._heard: dict[str, float] = {}
+        self.heard: float | None = None  # when the last frame came
+        self.unreadable = 0
+
+    def ring(self, stream: str) -> Ring | None:
+        """The stream's; None as long as nothing came."""
+        return self._rings.get(stream)
+
+    def want(self, streams: AbstractSet[str], now: float) -> None:
+        """Hear these, and for a while those of before; no more than MOST."""
+        if self._tap is None:
+            return
+        for stream in self._rings.keys() - streams:
+            self._unwanted.setdefault(stream, now)
+        for stream, since in sorted(self._unwanted.items(), key=lambda item: item[1]):
+            crowded = len(self._rings.keys() | streams) > MOST
+            if stream in streams:
+                del self._unwanted[stream]
+            elif crowded or now - since > LINGER_S:
+                self._forget(stream)
+        for stream in sorted(streams - self._rings.keys())[: max(0, MOST - len(self._rings))]:
+            self._rings[stream] = None
+            self._tap.subscribe(topic_of("ecg", stream))
+
+    def _forget(self, stream: str) -> None:
+        assert self._tap is not None
+        self._tap.unsubscribe(topic_of("ecg", stream))
+        for each in (self._rings, self._unwanted, self._heard):
+            each.pop(stream, None)
+
+    def frame(self, stream: str, head: bytes, payload: bytes, now: float) -> None:
+        """Take in one frame of the tap."""
+        self.heard = now
+        if stream not in self._rings:
+            return  # a topic is a prefix: bed-1 brings bed-10 along
+        try:
+            header, units = read_frame(head, payload)
+        except ValueError:
+            self.unreadable += 1
+            return
+        ring = self._rings[stream]
+        if ring is not None and header.epoch != ring.epoch:
+            if now - self._heard.get(stream, 0.0) < OTHER_EPOCH_S:
+                return  # perhaps a second source under the same name: the first one stays
+            ring = None
+        if ring is None or not ring.fits(header.epoch, header.fs, header.leads):
+            ring = Ring(header.epoch, header.fs, header.leads, header.first)
+            self._rings[stream] = ring
+        self._heard[stream] = now
+        ring.write(header.first, units)
