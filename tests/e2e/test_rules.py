@@ -36,6 +36,10 @@ def test_the_rules_speak_when_they_should(promtool: str) -> None:
     checked(promtool, "test", "rules", EXAMPLES)
 
 
+def test_the_whole_configuration_is_valid(promtool: str) -> None:
+    checked(promtool, "check", "config", RULES.with_name("prometheus.yml"))
+
+
 def test_prometheus_has_nothing_to_say_against_our_metrics(promtool: str) -> None:
     checked(promtool, "check", "metrics", given=Metrics("1", "2").exposition().decode())
 
@@ -52,6 +56,6 @@ def test_rules_are_about_metrics_that_there_are() -> None:
 
 
 def test_each_rule_is_explained_and_tried() -> None:
-    explained = re.findall(r"^\| `(Beatgan\w+)` \| (\w+) \|", DOCS.read_text(), re.MULTILINE)
+    explained = re.findall(r"^### (Beatgan\w+)\n\n\*(\w+)\*: ", DOCS.read_text(), re.MULTILINE)
     assert dict(explained) == severities()
     assert set(severities()) == set(re.findall(r"Beatgan[A-Z]\w+", EXAMPLES.read_text()))
