@@ -1,0 +1,122 @@
+// What needs no browser: `node --test`.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+const page = new URL("../../../../daemon/beatgan_daemon/web/page/", import.meta.url);
+const { decodeRecords, millivolt } = await import(new URL("records.js", page));
+const { Ring } = await import(new URL("ring.js", page));
+const { MonitorFilter } = await import(new URL("display_filter.js", page));
+const text = await import(new URL("text.js", page));
+const { Signal, Ward } = await import(new URL("ward.js", page));
+
+function record(index, lead, kind, first, fs, units) {
+  const view = new DataView(new ArrayBuffer(24 + 2 * units.length));
+  [index, lead, kind === 1 ? units.length / 2 : units.length, kind].forEach((value, k) => view.setUint16(2 * k, value, true));
+  view.setFloat64(8, first, true);
+  view.setFloat32(16, fs, true);
+  units.forEach((unit, k) => view.setInt16(24 + 2 * k, unit, true));
+  return new Uint8Array(view.buffer);
+}
+
+test("records one after another, of both kinds", () => {
+  const both = new Uint8Array([...record(3, 1, 0, 2 ** 40, 250, [1, -2, -32768]), ...record(4, 0, 1, 12, 125, [-5, 5])]);
+  const [every, pairs] = decodeRecords(both.buffer);
+  assert.deepEqual([every.index, every.lead, every.kind, every.first, every.fs], [3, 1, 0, 2 ** 40, 250]);
+  assert.deepEqual([...every.units], [1, -2, -32768]);
+  assert.deepEqual([pairs.index, pairs.kind, ...pairs.units], [4, 1, -5, 5]);
+});
+
+test("a record cut short is an error, not a trace", () => {
+  assert.throws(() => decodeRecords(record(0, 0, 0, 0, 250, [1, 2, 3]).slice(0, 28).buffer), RangeError);
+});
+
+test("units are five microvolt, and the lowest is lost", () => {
+  assert.equal(millivolt(200), 1);
+  assert.ok(Number.isNaN(millivolt(-32768)));
+});
+
+test("what is missing between runs is lost, what is too old is forgotten", () => {
+  const ring = new Ring(10);
+  ring.seek(100);
+  ring.push(1, 1);
+  ring.seek(103);
+  ring.push(2, 2);
+  assert.deepEqual([ring.lowAt(100), ring.lowAt(103)], [1, 2]);
+  assert.ok(Number.isNaN(ring.lowAt(101)));
+  for (let k = 0; k < 10; k++) ring.push(k, k);
+  assert.equal(ring.start, 104);
+  assert.ok(Number.isNaN(ring.lowAt(103)));
+});
+
+test("a count that goes back begins anew", () => {
+  const ring = new Ring(10);
+  ring.seek(100);
+  ring.push(1, 1);
+  assert.equal(ring.seek(0), true);
+  assert.equal(ring.end, 0);
+});
+
+test("the monitor filter takes the baseline and leaves the QRS", () => {
+  const fs = 250;
+  const filter = new MonitorFilter(fs);
+  let drift = 0;
+  let peak = 0;
+  for (let k = 0; k < 20 * fs; k++) {
+    const y = filter.sample(2 + Math.exp(-0.5 * (((k % fs) - 125) / 4) ** 2));
+    if (k > 10 * fs) {
+      peak = Math.max(peak, y);
+      if (k % fs === 0) drift = Math.max(drift, Math.abs(y));
+    }
+  }
+  assert.ok(drift < 0.1, `baseline ${drift}`);
+  assert.ok(peak > 0.8 && peak < 1.1, `peak ${peak}`);
+});
+
+test("lost samples stay lost, and the filter settles anew", () => {
+  const filter = new MonitorFilter(250);
+  filter.sample(3);
+  assert.ok(Number.isNaN(filter.sample(NaN)));
+  assert.ok(Math.abs(filter.sample(-4)) < 0.1);
+});
+
+test("pairs that begin between whole numbers make no gap", () => {
+  const signal = new Signal(100, 360, 1);
+  for (let first = 0; first < 3600; first += 36) signal.add({ index: 0, lead: 0, kind: 1, first: first + 0.4, fs: 100, units: new Int16Array(20) });
+  assert.equal(signal.raw.end - signal.raw.start, 1000);
+  for (let k = signal.raw.start; k < signal.raw.end; k++) assert.equal(signal.raw.lowAt(k), 0);
+});
+
+test("rates: a number, with ? where poor, -- where none", () => {
+  assert.deepEqual([text.heartRateText(71.6, false), text.heartRateText(71.6, true), text.heartRateText(null, true)], ["72", "72?", "--"]);
+});
+
+test("bed-2 comes before bed-10", () => {
+  assert.deepEqual(["bed-10", "bed-2", "a"].sort(text.naturalOrder), ["a", "bed-2", "bed-10"]);
+});
+
+test("64-bit times, ages, countdowns", () => {
+  assert.equal(text.msOfNs("1796000000123456789"), 1796000000123);
+  assert.deepEqual([text.ageText(8.9), text.ageText(180), text.ageText(7500)], ["8 s", "3 min", "2 h 05 min"]);
+  assert.deepEqual([text.countdownText(119.2), text.countdownText(9)], ["2:00", "0:09"]);
+});
+
+test("the worst alarm is one that nobody acknowledged", () => {
+  const ward = new Ward();
+  const alarm = (id, n, priority, more = {}) => ({ id, n, priority, stream: id, phase: "start", acknowledged: false, ...more });
+  ward.setAlarms([alarm("a", 1, "low"), alarm("b", 2, "high", { acknowledged: true }), alarm("c", 3, "medium")]);
+  assert.deepEqual(ward.alarmsInOrder().map((one) => one.id), ["c", "a", "b"]);
+  ward.addAlarm(alarm("c", 2, "high")); // an older message than the one known
+  assert.equal(ward.alarms.get("c").n, 3);
+  ward.addAlarm(alarm("c", 4, "medium", { phase: "end" }));
+  assert.equal(ward.alarms.size, 2);
+});
+
+test("a revised beat replaces the first", () => {
+  const ward = new Ward();
+  ward.setStreams([{ i: 0, stream: "s", leads: ["II"], fs: 250, state: "ok" }]);
+  const beat = (sample, score) => ({ sample, score, rr_ms: 800, threshold: 5, quality: "good", anomalous: false, lead: "II" });
+  const bed = ward.byName.get("s");
+  bed.addBeats([beat(100, 1), beat(300, 1)]);
+  bed.addBeats([beat(100, 7)]);
+  assert.deepEqual(bed.beats.map((one) => one.score), [7, 1]);
+});
