@@ -593,6 +593,8 @@ def dashboard(name: str, description: str, panels: Sequence[Panel]) -> dict[str,
             {
                 "type": "dashboards",
                 "title": "beatgan",
+                "icon": "external link",
+                "tooltip": "The other dashboard, of the same instances and time",
                 "tags": ["beatgan"],
                 "asDropdown": False,
                 "includeVars": True,
