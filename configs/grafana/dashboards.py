@@ -101,7 +101,7 @@ OPERATIONS = [
     ),
     stat(
         "Ready",
-        "Whether ECG may be sent to it. NO: overload, a thread hangs, the disk; see /readyz.",
+        "Whether ECG may be sent to it. NO: overload, full, a thread hangs, the disk; /readyz.",
         "none",
         of("ready"),
         words={0: ("NO", BAD), 1: ("yes", GOOD)},

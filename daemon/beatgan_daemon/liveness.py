@@ -106,7 +106,7 @@ class Liveness:
         if self.stopping:
             return "stopping"
         asked = (check() for check in self._checks)
-        return self.overload or self.stalled() or next(filter(None, asked), None)
+        return self.overload or self.stalled() or self.full or next(filter(None, asked), None)
 
     def ask(self, check: Callable[[], str | None]) -> None:
         """Ask at each look whether there is another reason; any thread may be the one that asks."""

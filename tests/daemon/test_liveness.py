@@ -54,6 +54,8 @@ def test_trouble_of_another_kind_is_no_hang_but_no_time_to_send_ecg(clock: Clock
     metrics = Metrics("1", "2")
     liveness = Liveness(metrics, Notifier({}), clock, 0)
     assert metrics.total("ready") == 1
+    liveness.full = "full: 2 streams or more find no place (streams.max)"
+    assert (liveness.stalled(), liveness.unready()) == (None, liveness.full)
     liveness.stopping = True
     assert (liveness.stalled(), liveness.unready()) == (None, "stopping")
     assert metrics.total("ready") == 0
