@@ -85,13 +85,14 @@ export class App {
       priority,
       open: alarms.filter((alarm) => alarm.priority === priority).length,
     }));
-    const shows = JSON.stringify([worst, counts, this.mayAcknowledge]);
+    const quiet = this.connection.fault() ? "Alarms unknown" : "No alarm";
+    const shows = JSON.stringify([worst, counts, this.mayAcknowledge, quiet]);
     if (shows === this.bannerShows) return;
     this.bannerShows = shows;
     banner.hidden = false;
     const flash = worst && !worst.acknowledged ? "flash" : "";
     banner.className = worst ? `${worst.priority} ${flash}` : "none";
-    setText(byId("banner-text"), worst ? bannerText(worst) : "No alarm");
+    setText(byId("banner-text"), worst ? bannerText(worst) : quiet);
     const tools = byId("banner-tools");
     const had = tools.contains(document.activeElement);
     tools.replaceChildren();

@@ -2,6 +2,8 @@
 import { decodeRecords } from "./records.js";
 
 const SILENT_MS = 3000;
+/** Its word, passed on once a second, is older than what the page hears of the server. */
+const DAEMON_SILENT_MS = 2500;
 const RETRY_MS = 1000;
 
 /**
@@ -105,7 +107,7 @@ export class Connection {
       return { text: "NO CONNECTION", since: this.heardAt };
     // Told once a second: what has passed since counts too, but a server that says no more is another fault.
     const silence = this.daemonSilence === null ? 0 : 1000 * this.daemonSilence + Math.min(1000, now - this.aliveHeard);
-    if (silence > SILENT_MS) return { text: "NO WORD FROM THE DAEMON", since: Date.now() - silence };
+    if (silence > DAEMON_SILENT_MS) return { text: "NO WORD FROM THE DAEMON", since: Date.now() - silence };
     return null;
   }
 

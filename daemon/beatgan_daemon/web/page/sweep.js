@@ -223,6 +223,7 @@ export class Sweep {
     context.beginPath();
     let pen = false;
     let last = -1;
+    let y = this.middle;
     const lost = [];
     for (let k = from - 1; k < to; k++) {
       const low = ring.lowAt(k);
@@ -232,12 +233,16 @@ export class Sweep {
         pen = false;
         continue;
       }
-      const high = ring.highAt(k);
       if (x < last) pen = false; // the next lap
       last = x;
-      if (pen) context.lineTo(x, yOf(high));
-      else context.moveTo(x, yOf(high));
-      if (low !== high) context.lineTo(x, yOf(low));
+      let near = yOf(ring.highAt(k));
+      let far = yOf(low);
+      if (far - near < 2) near = far = (near + far) / 2; // a pair as flat as this is a point
+      else if (Math.abs(far - y) < Math.abs(near - y)) [near, far] = [far, near];
+      if (pen) context.lineTo(x, near);
+      else context.moveTo(x, near);
+      if (far !== near) context.lineTo(x, far);
+      y = far;
       pen = true;
     }
     context.stroke();
