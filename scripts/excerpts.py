@@ -1,46 +1,122 @@
 """Cut beatgan/records/excerpts from the MIT-BIH Arrhythmia Database: scripts/excerpts.py DATA.
 
 DATA is a folder with `mitdb`, as `beatgan-train fetch` makes it. Each excerpt is two minutes, byte
-for byte, from the longest episode of its kind that the database's annotators marked: five seconds
-before it begins. Of the tachycardias of patients that the shipped model was not trained on none
-is long: so the first that 210 has stands beside the longest of all. Nothing was chosen by what
-beatgan says of it.
+for byte, from five seconds before an episode that the database's annotators marked: of its kind
+the longest among DS2, the patients that the shipped model was not trained on; where none of them
+has one, the longest of all; of equals the first. As DS2's longest tachycardia is of three seconds,
+the longest of all stands beside it. What beatgan says of them was not asked.
 """
 
 import sys
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import wfdb
 
+from beatgan_train.data.mitdb import DS2
+
 SECONDS, FS = 120, 360
+BEFORE_S = 5.0
 FRAME = 3  # bytes of one sample of both leads, in WFDB's format 212
-EXCERPTS = [  # name, record, first second, what it shows
-    ("tachycardia-in-fibrillation", "210", 416.0, "ventricular tachycardia in atrial fibrillation"),
-    ("ventricular-tachycardia", "223", 573.3, "ventricular tachycardia"),
-    ("ventricular-flutter", "207", 1535.9, "ventricular flutter"),
-    ("bigeminy", "200", 1161.7, "ventricular bigeminy"),
-    ("paced", "107", 0.0, "pacemaker"),
-    ("noise", "105", 1200.5, "noise on both leads"),
-    ("normal", "100", 0.0, "sinus rhythm"),
+BOTH_NOISY = 3  # subtype of the annotation ~
+WORDS = {
+    "N": "sinus rhythm",
+    "AFIB": "atrial fibrillation",
+    "B": "ventricular bigeminy",
+    "IVR": "idioventricular rhythm",
+    "P": "paced rhythm",
+    "T": "ventricular trigeminy",
+    "VFL": "ventricular flutter",
+    "VT": "ventricular tachycardia",
+    "~": "noise on both leads",
+}
+EXCERPTS = [  # name, kind of the episode, among DS2 alone where it can be
+    ("tachycardia-in-fibrillation", "VT", True),
+    ("ventricular-tachycardia", "VT", False),
+    ("ventricular-flutter", "VFL", True),
+    ("bigeminy", "B", True),
+    ("paced", "P", True),
+    ("noise", "~", True),
+    ("normal", "N", True),
 ]
 
 
-def cut(data: Path, name: str, record: str, second: float, shows: str, folder: Path) -> None:
+class Episode(NamedTuple):
+    """A stretch of a record; samples."""
+
+    kind: str
+    record: str
+    first: int
+    end: int
+
+
+def episodes(source: Path) -> Iterator[Episode]:
+    """What the annotators marked in a record: rhythms, the first from the record's begin; noise."""
+    found, end = wfdb.rdann(str(source), "atr"), wfdb.rdheader(str(source)).sig_len
+    marks = zip(found.sample, found.symbol, found.aux_note, found.subtype, strict=True)
+    rhythms, noises = [], []
+    for sample, symbol, note, subtype in marks:
+        if symbol == "+":
+            rhythms.append((sample if rhythms else 0, note.strip("\0").removeprefix("(")))
+        elif symbol == "~":
+            noises.append((sample, "~" if subtype == BOTH_NOISY else ""))
+    for each in (rhythms, noises):
+        for (first, kind), (following, _) in pairwise([*each, (end, "")]):
+            if kind:
+                yield Episode(kind, source.name, int(first), int(following))
+
+
+def chosen(marked: list[Episode], kind: str, *, unseen: bool) -> Episode:
+    """The longest of its ``kind``, by the rule above."""
+    of_kind = [each for each in marked if each.kind == kind]
+    among = [each for each in of_kind if unseen and each.record in DS2] or of_kind
+    return max(among, key=lambda each: each.end - each.first)
+
+
+def annotated(marked: list[Episode], record: str, first: int, end: int) -> str:
+    """What was marked in a stretch, in words: spans in seconds from its begin, the rhythm that
+    there is most of last."""
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for each in marked:
+        begin, until = max(each.first, first) - first, min(each.end, end) - first
+        if each.record == record and begin < until:
+            spans.setdefault(each.kind, []).append((begin, until))
+    most = max(spans.keys() - {"~"}, key=lambda kind: sum(e - b for b, e in spans[kind]))
+    parts = [
+        f"{WORDS[kind]} {', '.join(f'{b / FS:.0f}-{e / FS:.0f}' for b, e in spans[kind])} s"
+        for kind in spans
+        if kind != most
+    ]
+    return "; ".join([*parts, f"else {WORDS[most]}" if parts else WORDS[most]])
+
+
+def cut(data: Path, name: str, record: str, first: int, said: str, folder: Path) -> None:
     """Write one excerpt as a WFDB record: the bytes as they are, a header that fits them."""
-    source = data / "mitdb" / record
-    first, length = round(second * FS), SECONDS * FS
+    source, length = data / record, SECONDS * FS
     bytes_ = source.with_suffix(".dat").read_bytes()[first * FRAME : (first + length) * FRAME]
     (folder / f"{name}.dat").write_bytes(bytes_)
-    read = wfdb.rdrecord(str(source), sampfrom=first, sampto=first + length, physical=False)
+    read: Any = wfdb.rdrecord(str(source), sampfrom=first, sampto=first + length, physical=False)
     lines = [f"{name} 2 {FS} {length}"]
     for lead, column in zip(read.sig_name, read.d_signal.T, strict=True):
         checksum = (int(column.sum()) + 2**15) % 2**16 - 2**15
         lines.append(f"{name}.dat 212 200 11 1024 {column[0]} {checksum} 0 {lead}")
-    lines.append(f"# {shows}: MIT-BIH record {record} from second {second:g}")
+    lines += [f"# MIT-BIH record {record} from second {first / FS:.1f}", f"# annotated: {said}"]
     (folder / f"{name}.hea").write_text("\n".join(lines) + "\n")
 
 
+def main(data: Path, folder: Path) -> None:
+    """All of them."""
+    marked = [
+        each for file in sorted(data.glob("*.atr")) for each in episodes(file.with_suffix(""))
+    ]
+    for name, kind, unseen in EXCERPTS:
+        episode = chosen(marked, kind, unseen=unseen)
+        first = round(max(0.0, round(episode.first / FS - BEFORE_S, 1)) * FS)
+        said = annotated(marked, episode.record, first, first + SECONDS * FS)
+        cut(data, name, episode.record, first, said, folder)
+
+
 if __name__ == "__main__":
-    target = Path(__file__).parents[1] / "beatgan" / "records" / "excerpts"
-    for excerpt in EXCERPTS:
-        cut(Path(sys.argv[1]), *excerpt, target)
+    main(Path(sys.argv[1]) / "mitdb", Path(__file__).parents[1] / "beatgan/records/excerpts")

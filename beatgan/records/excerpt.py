@@ -26,10 +26,11 @@ EXCERPTS = (
 
 
 class Excerpt(NamedTuple):
-    """A recording, and in words what it shows and where it is from."""
+    """A recording; where it is from, and what its annotators marked in it, in words."""
 
     recording: Recording
-    about: str
+    source: str
+    annotated: str
 
 
 def read(name: str) -> Excerpt:
@@ -42,12 +43,12 @@ def read(name: str) -> Excerpt:
         packed = np.fromfile(FOLDER / f"{name}.dat", np.uint8)
     except OSError as error:
         raise RecordError(f"{name}: the bundled excerpt is missing: {error}") from error
-    record, *signals, about = header.splitlines()
+    record, *signals, source, annotated = header.splitlines()
     leads = tuple(signal.split()[8] for signal in signals)
     gain, zero = (np.array([s.split()[k] for s in signals], np.float32) for k in (2, 4))
     samples = (_unpacked(packed) - zero) / gain
     recording = Recording(name, float(record.split()[2]), leads, samples.astype(np.float32))
-    return Excerpt(recording, about.removeprefix("# "))
+    return Excerpt(recording, source.removeprefix("# "), annotated.removeprefix("# annotated: "))
 
 
 def _unpacked(packed: NDArray[np.uint8]) -> NDArray[np.int16]:

@@ -243,13 +243,19 @@ def score(
 
 @app.command()
 def demo(
-    seconds: Annotated[float, typer.Option(min=0, help="how long to run")] = 90.0,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="how long to run; until Ctrl-C if not given")
+    ] = None,
     model: Annotated[Path, typer.Option("--model", metavar="FILE", help="to score with")] = SHIPPED,
+    terminal: Annotated[
+        bool, typer.Option("--terminal", help="no page: the terminal alone")
+    ] = False,
 ) -> None:
-    """Run a daemon on the bundled sample and print its alerts."""
+    """Run a daemon on a ward of real ECG, and show it on a page and the terminal."""
     from beatgan_daemon.clients import demo as demonstration
 
-    demonstration.demo(seconds, model, Console(highlight=False, markup=False))
+    console = Console(highlight=False, markup=False)
+    demonstration.demo(seconds, model, console, page=not terminal)
 
 
 @contextmanager

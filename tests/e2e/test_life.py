@@ -1,12 +1,16 @@
 """How a real daemon process begins, ends and refuses to begin."""
 
 import json
+import os
 import pickle
+import re
 import signal
 import socket
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
+from urllib.request import HTTPCookieProcessor, build_opener, urlopen
 
 import pytest
 import zmq
@@ -175,20 +179,46 @@ def test_an_unreadable_record_is_a_usage_error(
 
 
 def test_the_demo_runs(command: Any, model_file: Path) -> None:
-    shown = command("demo", "--seconds", "8", "--model", model_file)
+    shown = command("demo", "--seconds", "8", "--model", model_file, "--terminal")
     assert shown.returncode == 0, shown.stderr
-    assert "bed-3  ventricular flutter: MIT-BIH record 207" in shown.stdout
+    assert "bed-3  MIT-BIH record 207" in shown.stdout
     assert "Metrics: http://127.0.0.1:" in shown.stdout
+    assert "page:" not in shown.stdout
+    assert "bed-8  annotated: ventricular trigeminy" in shown.stdout
     assert "beats scored" in shown.stdout.splitlines()[-1]
     assert not shown.stdout.splitlines()[-1].startswith("0 ")
 
 
-def test_the_demo_is_interrupted_cleanly(start_command: Any, model_file: Path) -> None:
+def test_the_demo_serves_its_page_and_all_ends_with_ctrl_c(
+    start_command: Any, model_file: Path
+) -> None:
+    pytest.importorskip("starlette")
     with start_command("demo", "--model", str(model_file), PYTHONUNBUFFERED="1") as process:
-        while "replaying" not in process.stdout.readline():
+        said = ""
+        while "replaying" not in said:
+            said += process.stdout.readline()
             assert process.poll() is None
+        address = re.findall("^page: (http.*)$", said, re.MULTILINE)[0]
+        browser = build_opener(HTTPCookieProcessor())  # the token becomes a cookie
+        with browser.open(address, timeout=10) as page:
+            assert "not a medical device" in page.read().decode().lower()
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=20)
     assert process.returncode == 0
     assert "beats scored" in rest
     assert "Traceback" not in rest
+    with pytest.raises(URLError):
+        urlopen(address, timeout=1)
+
+
+def test_without_the_extra_the_demo_goes_on_in_the_terminal(
+    start_command: Any, model_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "starlette.py").write_text("raise ImportError('not here')")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    arguments = ("demo", "--model", str(model_file), "--seconds", "2")
+    with start_command(*arguments, PYTHONPATH=path) as process:
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "no page: the page needs pip install 'beatgan[web]'" in said
+    assert "beats scored" in said

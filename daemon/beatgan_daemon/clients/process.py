@@ -34,6 +34,7 @@ class Endpoints:
     publish: str
     control: str
     http: str
+    tap: str | None
 
 
 class DaemonProcess:
@@ -69,7 +70,11 @@ class DaemonProcess:
             for line in self.logged():
                 if line["event"] == "ready":
                     return Endpoints(
-                        line["ingest"][0], line["publish"], line["control"], line["http"]
+                        line["ingest"][0],
+                        line["publish"],
+                        line["control"],
+                        line["http"],
+                        next(iter(line.get("tap", ())), None),
                     )
             if over:
                 raise StartError(f"the daemon did not start: {self.last_words()}")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 
 import msgspec
@@ -56,11 +57,12 @@ class _Link:
         zmq_endpoints.keep_alive(self.socket)
         if configure is not None:
             configure(self.socket)
-        self.client = None
+        self.client: Client | None = None
         if daemon.control is not None:
             self.client = resources.enter_context(
                 Client(daemon.control, configure=configure, timeout=ANSWER_S)
             )
+        self._asker = resources.enter_context(ThreadPoolExecutor(1))  # an answer may take long
         events = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
         self.monitor = resources.enter_context(self.socket.get_monitor_socket(events))
         self.lost: float | None = time.time()  # since when there is no connection
@@ -69,6 +71,13 @@ class _Link:
         for topic in (ALERTS, BEAT_BATCH, STATUS):
             self.socket.subscribe(topic)
         zmq_endpoints.connect(self.socket, daemon.publish, "watch")
+
+    def acknowledge(self, stream: str) -> Future[int]:
+        """How many of the stream's alarms nobody had seen; UsageError where it is refused, or
+        cannot be asked."""
+        if self.client is None:
+            raise UsageError("cannot acknowledge: no --control was given")
+        return self._asker.submit(self.client.acknowledge_all, stream)
 
     def ask_again(self) -> None:
         """Who subscribes late is told of every alarm under way: subscribe late."""
@@ -79,11 +88,13 @@ class _Link:
 class Screen:
     """What is shown, and what each key and message does to it."""
 
-    def __init__(self, links: Sequence[_Link]) -> None:
-        self.ward, self._links = Ward(), links
+    def __init__(self, links: Sequence[_Link], heading: str = "") -> None:
+        """``heading``: a line of its own above all, if there is something to say."""
+        self.ward, self._links, self._heading = Ward(), links, heading
         self.quit = False
         self._selected: Bed | None = None
         self._filter, self._find, self._typing, self._said = 0, "", False, ""
+        self._asked: tuple[str, Future[int]] | None = None  # of which stream, and the answer
 
     def message(self, index: int, topic: bytes, body: bytes) -> None:
         """One message of a daemon; one that this version cannot read is said."""
@@ -167,19 +178,28 @@ class Screen:
         if bed is None or bed not in self._shown():
             self._said = "no bed is selected: up, down"
             return
-        client = self._links[bed.daemon].client
-        if client is None:
-            self._said = "cannot acknowledge: no --control was given"
-            return
         try:
-            self._said = f"{bed.stream}: {client.acknowledge_all(bed.stream)} acknowledged"
+            answer = self._links[bed.daemon].acknowledge(bed.stream)
+        except UsageError as error:
+            self._said = str(error)
+            return
+        self._said, self._asked = f"{bed.stream}: acknowledging ...", (bed.stream, answer)
+
+    def _answered(self) -> None:
+        """What came of the latest question, if that is known by now."""
+        if self._asked is None or not self._asked[1].done():
+            return
+        (stream, answer), self._asked = self._asked, None
+        try:
+            self._said = f"{stream}: {answer.result()} acknowledged"
         except UsageError as error:
             self._said = str(error)
 
     def draw(self, height: int) -> Group:
         """The screen, ``height`` lines high."""
+        self._answered()
         beds = self._shown()
-        room = max(1, height - 4 - len(self._links))
+        room = max(1, height - 4 - len(self._links) - bool(self._heading))
         at = beds.index(self._selected) if self._selected in beds else 0
         top = max(0, min(at - room // 2, len(beds) - room))
         table = ward_table.table(
@@ -189,7 +209,9 @@ class Screen:
             f"   /{self._find}{'_' if self._typing else ''}" if self._find or self._typing else ""
         )
         title = f"{len(beds)} of {len(self.ward.beds)} beds   {FILTERS[self._filter]}{find}"
+        heading = [Text(self._heading, style="bold", no_wrap=True)] if self._heading else []
         return Group(
+            *heading,
             *map(self._state, self._links),
             Text(title, style="bold"),
             table,
@@ -213,8 +235,10 @@ def show(
     stopping: Callable[[], bool],
     *,
     configure: ConfigureSocket | None = None,
+    heading: str = "",
 ) -> None:
-    """Show the ward of all ``daemons`` until ``stopping`` says so, or the key ``q``.
+    """Show the ward of all ``daemons``, below ``heading``, until ``stopping`` says so, or the key
+    ``q``.
 
     ``configure`` is called with each socket before it connects. A daemon that is
     not there yet is waited for. Raises UsageError on an impossible endpoint.
@@ -223,7 +247,7 @@ def show(
         context = zmq.Context[zmq.Socket[bytes]]()
         resources.callback(zmq_endpoints.terminate, context, END_S)
         links = [_Link(context, resources, daemon, configure) for daemon in daemons]
-        screen, descriptor = Screen(links), resources.enter_context(keyboard.keys())
+        screen, descriptor = Screen(links, heading), resources.enter_context(keyboard.keys())
         live = resources.enter_context(Live(console=console, screen=True, auto_refresh=False))
         poller = zmq.Poller()
         for link in links:

@@ -10,19 +10,21 @@ from beatgan.records.excerpt import EXCERPTS, FOLDER
 
 @pytest.mark.parametrize("name", EXCERPTS)
 def test_an_excerpt_is_what_wfdb_reads(name: str) -> None:
-    found, about = excerpt.read(name)
+    found, source, annotated = excerpt.read(name)
     expected = read_recording(FOLDER / name)
     assert (found.name, found.fs, found.leads) == (name, 360.0, expected.leads)
     assert found.samples.dtype == np.float32
     np.testing.assert_allclose(found.samples, expected.samples, atol=1e-6)
     assert found.samples.shape == (43_200, 2)
     assert found.samples.min() < 0 < found.samples.max()  # both signs are read
-    assert "MIT-BIH record" in about
+    assert source.startswith("MIT-BIH record")
+    assert annotated
+    assert "#" not in source + annotated
 
 
 def test_the_header_s_checksums_fit_the_samples() -> None:
     for name in EXCERPTS:
-        found, _ = excerpt.read(name)
+        found = excerpt.read(name).recording
         units = np.rint(found.samples * 200 + 1024).astype(int)
         lines = (FOLDER / f"{name}.hea").read_text().splitlines()[1:3]
         for column, line in zip(units.T, lines, strict=True):

