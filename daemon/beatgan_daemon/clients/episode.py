@@ -9,14 +9,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
-import numpy as np
 from msgspec import UNSET
 
 from beatgan.errors import UsageError
 from beatgan.protocol.messages import AlertMessage, Explanation, RhythmStrip, decode_alert
-from beatgan.types import Doubles
+from beatgan_daemon.clients.strip import Strip, read_strip
 
-LOST = -32_768
 NO_DATE_S = 365 * 86_400  # times of recordings without a date begin with 0
 COMPONENTS: Mapping[str, str] = {
     "distance": "unlike the patient's own beat",
@@ -46,7 +44,7 @@ class Episode:
     latest: AlertMessage
     begun: AlertMessage | None
     worst: Beat | None
-    strip: RhythmStrip | None
+    strip: Strip | None
     beats: tuple[int, ...]  # R peaks of all its beats
 
     @property
@@ -95,7 +93,7 @@ def episode(bodies: Iterable[bytes], wanted: str, source: str) -> Episode:
     strips = [m.strip for m in messages if isinstance(m.strip, RhythmStrip)]
     worst = [beat for beat in map(_beat, messages) if beat is not None]
     beats = tuple(sorted({beat for message in messages for beat in message.beats}))
-    strip = strips[0] if strips else None
+    strip = read_strip(strips[0]) if strips else None
     return Episode(messages[-1], begun, worst[-1] if worst else None, strip, beats)
 
 
@@ -106,16 +104,6 @@ def lines_of(path: Path) -> Iterator[bytes]:
             yield from file
     except OSError as error:
         raise UsageError(f"--from {path}: {error.strerror}") from None
-
-
-def millivolt(strip: RhythmStrip) -> Doubles:
-    """The strip's samples (n, leads) in mV, NaN where lost. Raises UsageError on another size."""
-    width = 2 * len(strip.leads)
-    if not strip.leads or len(strip.samples) % width:
-        raise UsageError(f"strip: {len(strip.samples)} bytes are no samples of {strip.leads}")
-    raw = np.frombuffer(strip.samples, strip.dtype).reshape(-1, len(strip.leads))
-    values = (raw.astype(np.float64) - strip.offset) * strip.scale
-    return np.where(raw == LOST, np.nan, values)
 
 
 def _fault(message: AlertMessage) -> str | None:

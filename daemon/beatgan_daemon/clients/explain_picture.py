@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from beatgan.errors import UsageError
 from beatgan.types import Doubles
-from beatgan_daemon.clients.episode import COMPONENTS, Beat, Episode, millivolt
+from beatgan_daemon.clients.episode import COMPONENTS, Beat, Episode
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,7 +121,7 @@ def _traces(episode: Episode) -> list[_Trace]:
     strip = episode.strip
     if strip is None:
         return []
-    signal = millivolt(strip)
+    signal = strip.millivolt
     times = (np.arange(len(signal)) - len(signal)) / strip.fs
     rows = max(1, ceil(len(signal) / strip.fs / ROW_S - 1e-9))
     traces: list[_Trace] = []
@@ -156,7 +156,7 @@ def _draw_trace(axes: "Axes", trace: _Trace, episode: Episode) -> None:
     axes.set(xlim=(trace.begins, trace.ends), ylim=(trace.low, trace.high), facecolor=PAPER)
     _draw_paper(axes, trace)
     axes.plot(trace.times, trace.values, color=INK, linewidth=0.8, solid_joinstyle="round")
-    end = episode.strip.first + len(episode.strip.samples) // (2 * len(episode.strip.leads))
+    end = episode.strip.end
     worst = None if episode.worst is None else episode.worst.explanation.sample
     for beat in episode.beats:
         at = (beat - end) / episode.strip.fs

@@ -6,7 +6,7 @@ import numpy as np
 from msgspec import UNSET
 
 from beatgan.types import Doubles
-from beatgan_daemon.clients.episode import COMPONENTS, Beat, Episode, millivolt
+from beatgan_daemon.clients.episode import COMPONENTS, Beat, Episode
 
 BAR = 30  # characters of the longest bar
 STRIP_ROWS, BEAT_ROWS = 4, 6  # characters high
@@ -28,7 +28,7 @@ def lines(episode: Episode, width: int, encoding: str) -> Iterator[str]:
 def _strip(episode: Episode, width: int) -> Iterator[str]:
     strip = episode.strip
     assert strip is not None
-    signal = millivolt(strip)
+    signal = strip.millivolt
     seconds, lost = len(signal) / strip.fs, int(np.isnan(signal).any(axis=1).sum())
     yield ""
     yield f"the {seconds:g} s up to the alarm" + (f", {lost} samples lost" if lost else "")

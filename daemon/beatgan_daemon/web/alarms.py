@@ -25,6 +25,7 @@ class Alarms:
         self.recent: Recent[str] = Recent(RECENT)  # as JSON for the page
         self.version = 0  # of `active`
         self.expected: int | None = None  # the next alert's number
+        self.oldest: int | None = None  # in the journal
         self._active: dict[str, dict[str, Any]] = {}
         self._ahead: dict[int, dict[str, Any]] = {}
 
@@ -55,8 +56,11 @@ class Alarms:
         """Fetch what was missed. Raises UsageError where the daemon does not answer."""
         if self.expected is None:
             await self._begin(control)
-        elif (await control.alerts(LATEST)).header.next < self.expected:
-            await self._begin(control)  # it counts anew
+        else:
+            header = (await control.alerts(LATEST)).header
+            self.oldest = header.oldest
+            if header.next < self.expected:
+                await self._begin(control)  # it counts anew
         more = True
         while more:
             assert self.expected is not None
@@ -68,7 +72,8 @@ class Alarms:
         self.give_up()
 
     async def _begin(self, control: Control) -> None:
-        following = (await control.alerts(LATEST)).header.next
+        header = (await control.alerts(LATEST)).header
+        following, self.oldest = header.next, header.oldest
         bodies = await control.active()
         self._active.clear()
         self.version += 1

@@ -16,6 +16,8 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from beatgan_daemon.web.addresses import Addresses
+from beatgan_daemon.web.api import Api
+from beatgan_daemon.web.daemon_http import DaemonHttp
 from beatgan_daemon.web.guard import Guard
 from beatgan_daemon.web.sessions import Sessions, TokenSession
 from beatgan_daemon.web.tab import Tab
@@ -26,7 +28,9 @@ PAGES: Final = ("/", "/s/{name}", "/alarms", "/alarms/{id:path}", "/health")
 MOST_TABS: Final = 32
 
 
-def application(ward: Ward, addresses: Addresses, sessions: Sessions, cookie: str) -> ASGIApp:
+def application(
+    ward: Ward, daemon: DaemonHttp, addresses: Addresses, sessions: Sessions, cookie: str
+) -> ASGIApp:
     """The whole, guarded. ``cookie``: the name of the one that says who somebody is."""
 
     async def page(request: Request) -> Response:
@@ -52,16 +56,18 @@ def application(ward: Ward, addresses: Addresses, sessions: Sessions, cookie: st
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        running = asyncio.create_task(ward.run())
+        running = [asyncio.create_task(ward.run()), asyncio.create_task(daemon.run())]
         try:
             yield
         finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     app = Starlette(
         routes=[
             *(Route(path, page) for path in PAGES),
+            *Api(ward, daemon).routes,
             WebSocketRoute("/ws", socket),
             Mount("/static", StaticFiles(directory=PAGE, check_dir=False)),
         ],

@@ -26,6 +26,14 @@ def web(
     listen: Annotated[
         str, typer.Option("--listen", metavar="HOST:PORT", help="serve the page here")
     ] = "127.0.0.1:8080",
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics",
+            metavar="HOST:PORT",
+            help="its HTTP, `http.listen`: whether it is ready, how fast, what was lost",
+        ),
+    ] = None,
     key: Key = None,
     server_key: ServerKey = None,
 ) -> None:
@@ -41,6 +49,8 @@ def web(
     if not is_loopback(host):
         raise UsageError(f"--listen {listen}: only this machine may reach it as yet")
     serve(
-        Options(connect=connect, tap=tap, control=control, host=host, port=int(port)),
+        Options(
+            connect=connect, tap=tap, control=control, host=host, port=int(port), metrics=metrics
+        ),
         configuration(key, server_key),
     )

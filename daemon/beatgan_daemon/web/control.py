@@ -40,12 +40,16 @@ class Control:
         await self._ask(lambda: self._client.acknowledge(episode, by=by))
 
     async def episode(self, episode: str) -> list[bytes]:
-        """All alerts of one episode."""
+        """All alerts of one episode; none where the journal knows no such."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
             self._others,
             lambda: fetch_episode(
-                self._endpoint, episode, configure=self._configure, timeout=ANSWER_S
+                self._endpoint,
+                episode,
+                configure=self._configure,
+                timeout=ANSWER_S,
+                patience=ANSWER_S,
             ),
         )
 

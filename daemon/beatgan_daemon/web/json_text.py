@@ -14,7 +14,7 @@ def for_browser(value: Any) -> Any:
             key: str(each) if isinstance(each, int) and _is_long(key) else for_browser(each)
             for key, each in value.items()
         }
-    if isinstance(value, list):
+    if isinstance(value, list) and value and isinstance(value[0], dict):  # curves are long
         return [*map(for_browser, value)]
     return value
 

@@ -15,6 +15,7 @@ from beatgan_daemon.security.curve import ConfigureSocket
 from beatgan_daemon.systemd import Notifier
 from beatgan_daemon.web.addresses import LOOPBACK, addresses
 from beatgan_daemon.web.app import application
+from beatgan_daemon.web.daemon_http import DaemonHttp
 from beatgan_daemon.web.sessions import TokenSession
 from beatgan_daemon.web.ward import Ward
 
@@ -33,6 +34,7 @@ class Options:
     control: str
     host: str
     port: int
+    metrics: str | None = None  # HOST:PORT of its HTTP
 
 
 def serve(options: Options, configure: ConfigureSocket | None) -> None:
@@ -45,7 +47,9 @@ async def _serve(options: Options, configure: ConfigureSocket | None) -> None:
     port = listener.getsockname()[1]
     sessions = TokenSession()
     ward = Ward(options.connect, options.tap, options.control, configure)
-    app = application(ward, addresses("http", LOOPBACK, port), sessions, cookie=f"beatgan-{port}")
+    daemon = DaemonHttp(options.metrics)
+    where = addresses("http", LOOPBACK, port)
+    app = application(ward, daemon, where, sessions, cookie=f"beatgan-{port}")
     server = uvicorn.Server(
         uvicorn.Config(
             app,

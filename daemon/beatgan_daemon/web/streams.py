@@ -3,11 +3,22 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
+import msgspec
+
 from beatgan.protocol.control import StreamEntry
+from beatgan.protocol.messages import Totals
 
 ENDED_S: Final = 3_600.0  # a stream that is gone stays in the list for as long
 MOST: Final = 65_535
 STATES: Final = {"watched": "ok", "silent": "silent", "shed": "shed"}
+
+
+class _Status(msgspec.Struct):
+    stream: str
+    totals: Totals
+
+
+_read_status = msgspec.json.Decoder(_Status).decode
 
 
 class Streams:
@@ -18,12 +29,18 @@ class Streams:
         self._known: dict[str, dict[str, Any]] = {}
         self._received: dict[str, float] = {}  # by this machine's clock, s
         self._free: list[int] = []
+        self.entries: dict[str, StreamEntry] = {}  # as the daemon listed them last
+        self.totals: dict[str, Totals] = {}  # as its status messages told
+
+    def status(self, body: bytes) -> None:
+        """One status message. Raises msgspec.MsgspecError where it is none."""
+        status = _read_status(body)
+        self.totals[status.stream] = status.totals
 
     def update(self, entries: Iterable[StreamEntry], clock_s: float) -> None:
         """The daemon's own list; ``clock_s``: UNIX time."""
-        present: set[str] = set()
-        for entry in entries:
-            present.add(entry.stream)
+        self.entries = {entry.stream: entry for entry in entries}
+        for entry in self.entries.values():
             if entry.stream not in self._index and not self._number(entry.stream):
                 continue
             if entry.received_ns is not None:
@@ -36,7 +53,9 @@ class Streams:
                 "fs": entry.fs,
                 "state": STATES[entry.state],
             }
-        for stream in self._known.keys() - present:
+        for stream in self.totals.keys() - self.entries.keys():
+            del self.totals[stream]
+        for stream in self._known.keys() - self.entries.keys():
             self._known[stream]["state"] = "ended"
             if clock_s - self._received.get(stream, 0.0) > ENDED_S:
                 del self._known[stream]

@@ -52,6 +52,8 @@ class Ward:
         self.tabs: set[Wishes] = set()
         self.began = monotonic()
         self._word = self.began  # the daemon's last
+        self.outlet_heard: float | None = None
+        self.control_heard: float | None = None
         self._asking = asyncio.Event()
 
     @property
@@ -97,7 +99,7 @@ class Ward:
         self.traces.want(wanted, now)
         self.beats.want(wanted)
         for parts in self.outlet.messages():
-            self._word = now
+            self._word = self.outlet_heard = now
             self._outlet_message(parts, now)
         if self.tap is None:
             return
@@ -116,12 +118,13 @@ class Ward:
             elif topic.startswith(BEATS):
                 self.beats.beat(body, now)
             else:
+                self.streams.status(body)
                 self._asking.set()  # a stream began, ended or has other leads
 
     async def _ask(self) -> None:
         while True:
             if await catch_up_or_go_on(self.alarms, self.control):
-                self._word = monotonic()
+                self._word = self.control_heard = monotonic()
                 with suppress(UsageError):
                     self.streams.update(await self.control.streams(), time())
             self._asking.clear()

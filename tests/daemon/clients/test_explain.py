@@ -26,7 +26,8 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats
 from beatgan_daemon.clients import explain_picture, explain_text
 from beatgan_daemon.clients.cli import app
-from beatgan_daemon.clients.episode import Episode, episode, lines_of, millivolt
+from beatgan_daemon.clients.episode import Episode, episode, lines_of
+from beatgan_daemon.clients.strip import Strip, message_strip, read_strip
 from beatgan_daemon.playback.offline import score_recordings
 from beatgan_train.training.coefficients import coefficients_of
 
@@ -99,7 +100,8 @@ def test_messages_of_an_episode_are_told_together() -> None:
     ]  # fmt: skip
     found = episode([b'{"type":"beat"}', *map(encode_json, messages)], ID, "x")
     assert (found.sentence, found.beats, found.delay_s) == ("over", (720, 1080, 1400), 1.2)
-    assert found.strip == messages[1].strip
+    assert found.strip is not None
+    assert (found.strip.first, found.strip.end, found.strip.leads) == (0, 9, ("L0",))
     assert found.worst is not None
     assert list(found.worst.probabilities)[:2] == ["V", "S"]
     assert list(found.worst.components) == ["distance", "error"]
@@ -117,7 +119,17 @@ def test_what_is_not_there_is_said_with_the_source(tmp_path: Path) -> None:
 def test_a_strip_of_another_size_is_refused() -> None:
     spoilt = replace(strip_of(np.zeros((3, 2), np.float32)), samples=b"12345")
     with pytest.raises(UsageError, match="5 bytes"):
-        millivolt(spoilt)
+        read_strip(spoilt)
+
+
+@pytest.mark.parametrize("most", [0.5, 1_000.0])
+def test_a_strip_goes_into_a_message_and_comes_back(most: float) -> None:
+    samples = np.random.default_rng(0).uniform(-most, most, (99, 2)).astype(np.float32)
+    samples[10:20, 1] = np.nan
+    back = read_strip(message_strip(Strip(5, 250.0, ("I", "II"), samples.astype(np.float64))))
+    assert (back.first, back.fs, back.leads) == (5, 250.0, ("I", "II"))
+    unit = max(0.001, most / 32_000)
+    np.testing.assert_allclose(back.millivolt, samples, rtol=0, atol=0.51 * unit)
 
 
 @pytest.mark.parametrize(

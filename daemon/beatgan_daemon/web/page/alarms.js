@@ -8,7 +8,6 @@ import { PRIORITIES, ageText, alarmText, codeText, dateText, msOfNs, naturalOrde
 
 /** @typedef {import("./ward.js").Alarm} Alarm */
 
-const LATEST = 1000;
 const ASK_EVERY_MS = 3000;
 
 /** @param {Alarm} alarm */
@@ -32,7 +31,8 @@ function stateText(alarm) {
 export function alarmListView(app) {
   /** @type {Map<string, Alarm>} the last message of each episode */
   const latest = new Map();
-  let next = -1;
+  /** @type {number | null} */
+  let next = null;
   let asking = false;
   let askedAt = -Infinity;
   let priority = "all";
@@ -70,11 +70,10 @@ export function alarmListView(app) {
     asking = true;
     askedAt = performance.now();
     try {
-      if (next < 0) next = Math.max(0, Math.max(0, ...[...app.ward.alarms.values()].map((alarm) => alarm.n)) - LATEST);
       for (let more = true; more; ) {
         const answer = await alarmsSince(next);
         for (const alarm of answer.alarms) latest.set(alarm.id, alarm);
-        more = answer.more && answer.next > next;
+        more = answer.more && answer.next > (next ?? -1);
         next = answer.next;
       }
     } catch (error) {
@@ -231,6 +230,7 @@ export function alarmView(app, id) {
         h("span", { class: "dim" }, `25 mm/s · 10 mm/mV · ${filtered ? "monitor filter 0.5–40 Hz" : "no filter"} · shaded: the episode, dashed: its onset`),
         h("button", { type: "button", class: "no-print push", onclick: () => { filtered = !filtered; draw(); } }, filtered ? "Filter off" : "Filter on"),
       ),
+      strip.note ? h("p", { class: "dim" }, strip.note) : null,
       paperStrip(strip, { from: alarm.onset_sample, to: alarm.end_sample }, filtered),
     );
   }

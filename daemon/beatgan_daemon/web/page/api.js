@@ -9,6 +9,7 @@
  * @property {number} first count of the first sample
  * @property {(number | null)[][]} samples of each lead, in millivolt; null where lost
  * @property {import("./ward.js").Beat[]} [beats]
+ * @property {string} [note] what is missing of it, and why
  */
 /**
  * @typedef {object} AlarmDetail
@@ -25,17 +26,17 @@
  */
 async function ask(path) {
   const answer = await fetch(path, { headers: { Accept: "application/json" } });
-  if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+  if (!answer.ok) throw new Error((await answer.text()) || `${answer.status} ${answer.statusText}`);
   return answer.json();
 }
 
 /**
- * Alert messages of the journal from number `since` on.
- * @param {number} since
+ * Alert messages of the journal from number `since` on; the latest where it is null.
+ * @param {number | null} since
  * @returns {Promise<{alarms: Alarm[], next: number, more: boolean}>}
  */
 export function alarmsSince(since) {
-  return ask(`/api/alarms?since=${since}`);
+  return ask(since === null ? "/api/alarms" : `/api/alarms?since=${since}`);
 }
 
 /**

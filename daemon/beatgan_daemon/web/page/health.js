@@ -60,12 +60,13 @@ export function healthView(app) {
   /** @param {Record<string, unknown>} answer */
   function draw(answer) {
     const { ready, reason, streams: list_of_streams, ...rest } = answer;
-    verdict.className = ready ? "ok" : "bad";
-    setText(verdict, ready ? "✓ ready" : `✗ not ready: ${valueText(reason)}`);
+    verdict.className = ready ? "ok" : ready === null ? "dim" : "bad";
+    setText(verdict, ready ? "✓ ready" : ready === null ? `? whether it is ready is ${valueText(reason)}` : `✗ not ready: ${valueText(reason)}`);
     /** @type {Record<string, unknown>} */
     const single = {};
     const panels = [h("div", { class: "panel" }, h("h2", {}, "This page"), connection)];
     for (const [key, value] of Object.entries(rest)) {
+      if (value && typeof value === "object" && !Array.isArray(value) && !Object.keys(value).length) continue;
       if (value && typeof value === "object" && !Array.isArray(value))
         panels.push(h("div", { class: "panel" }, h("h2", {}, words(key)), list(/** @type {Record<string, unknown>} */ (value))));
       else single[key] = value;

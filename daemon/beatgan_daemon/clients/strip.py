@@ -1,0 +1,48 @@
+"""Some seconds of one stream's ECG, in millivolt: what is drawn, sent or stored of an alarm."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from beatgan.errors import UsageError
+from beatgan.protocol.frames import LOST_I2, encode_payload
+from beatgan.protocol.messages import RhythmStrip
+from beatgan.types import Doubles
+
+FINEST_MV, STEPS = 0.001, 32_000  # of a message's strip: a unit, and units to each side
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strip:
+    """``millivolt``: (n, leads), NaN where lost; ``first``: the source's count of its first sample;
+    ``fs`` in Hz."""
+
+    first: int
+    fs: float
+    leads: tuple[str, ...]
+    millivolt: Doubles
+
+    @property
+    def end(self) -> int:
+        """The sample after its last."""
+        return self.first + len(self.millivolt)
+
+
+def read_strip(strip: RhythmStrip) -> Strip:
+    """The strip of an alert. Raises UsageError where its samples are not of these leads."""
+    width = 2 * len(strip.leads)
+    if not strip.leads or len(strip.samples) % width:
+        raise UsageError(f"strip: {len(strip.samples)} bytes are no samples of {strip.leads}")
+    raw = np.frombuffer(strip.samples, strip.dtype).reshape(-1, len(strip.leads))
+    values = (raw.astype(np.float64) - strip.offset) * strip.scale
+    return Strip(strip.first, strip.fs, strip.leads, np.where(raw == LOST_I2, np.nan, values))
+
+
+def message_strip(strip: Strip) -> RhythmStrip:
+    """As an alert carries it: 16 bits a sample, of 1 microvolt or as many as it takes."""
+    known = strip.millivolt[~np.isnan(strip.millivolt)]
+    scale = max(FINEST_MV, float(np.abs(known).max(initial=0.0)) / STEPS)
+    samples = encode_payload(strip.millivolt.astype(np.float32), "<i2", scale, 0.0).tobytes()
+    return RhythmStrip(
+        first=strip.first, fs=strip.fs, leads=strip.leads, scale=scale, offset=0.0, samples=samples
+    )

@@ -1,0 +1,143 @@
+"""What the page asks without its WebSocket: alarms of the journal, one of them, the health of all.
+
+Numbers of 64 bits are strings. A refusal is a line of text: 400 a bad parameter, 404 an alarm that
+the journal does not know, 503 a daemon that does not answer.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from beatgan.errors import UsageError
+from beatgan_daemon.clients.client import LATEST
+from beatgan_daemon.web.alarm_detail import AlarmDetail, detail_text, with_strip_of_alert
+from beatgan_daemon.web.daemon_http import DaemonHttp
+from beatgan_daemon.web.health import health
+from beatgan_daemon.web.json_text import for_browser, text
+from beatgan_daemon.web.ward import Ward
+
+LAST: Final = 1_000  # alerts that are told where no `since` is given
+PRIORITIES: Final = ("high", "medium", "low")
+FILTERS: Final = ("stream", "code", "priority")
+NO_STRIPS: Final = (
+    "no strips are kept: this server was started without --strips, and the daemon sends none "
+    "(alarms.strip_s)"
+)
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+class Refusal(NamedTuple):
+    """Why a request is not answered."""
+
+    status: int
+    text: str
+
+
+class RefusedError(Exception):
+    """Carries a Refusal."""
+
+
+class Question(NamedTuple):
+    """Which alerts are wanted; ``since`` None: the latest."""
+
+    since: int | None
+    under_way: bool
+    filters: dict[str, str]
+
+    def wants(self, alert: dict[str, Any]) -> bool:
+        """Whether it is among them."""
+        return all(alert[key] == value for key, value in self.filters.items())
+
+
+def read_question(parameters: QueryParams) -> Question:
+    """Raises RefusedError."""
+    if unknown := sorted(parameters.keys() - {"since", "open", *FILTERS}):
+        raise RefusedError(Refusal(400, f"{unknown[0]}: no such parameter"))
+    since, under_way = parameters.get("since"), parameters.get("open", "0")
+    if since is not None and not (since.isascii() and since.isdigit() and int(since) <= LATEST):
+        raise RefusedError(Refusal(400, f"since: expected a number from 0 on, got {since[:40]!r}"))
+    if under_way not in ("0", "1"):
+        raise RefusedError(Refusal(400, f"open: expected 0 or 1, got {under_way[:40]!r}"))
+    filters = {key: parameters[key] for key in FILTERS if key in parameters}
+    if filters.get("priority", "high") not in PRIORITIES:
+        raise RefusedError(Refusal(400, f"priority: expected one of {', '.join(PRIORITIES)}"))
+    return Question(None if since is None else int(since), under_way == "1", filters)
+
+
+class Api:
+    """Answers of one ward."""
+
+    def __init__(self, ward: Ward, daemon: DaemonHttp) -> None:
+        self._ward, self._daemon = ward, daemon
+        self.routes = [
+            Route("/api/alarms", _refusing(self._alarms)),
+            Route("/api/alarms/{id:path}", _refusing(self._alarm)),
+            Route("/api/health", self._health),
+        ]
+
+    async def _alarms(self, request: Request) -> Response:
+        question, control = read_question(request.query_params), self._ward.control
+        if question.under_way:
+            bodies = await control.active()
+            following, more = await self._next(), False
+        else:
+            since = question.since
+            if since is None:
+                since = await self._latest()
+            header, bodies = await control.alerts(since)
+            following, more = header.next, header.more
+        return await _json(lambda: _alarms_text(question, bodies, following, more=more))
+
+    async def _next(self) -> int:
+        return (await self._ward.control.alerts(LATEST)).header.next
+
+    async def _latest(self) -> int:
+        """The number from which on there are LAST alerts."""
+        header = (await self._ward.control.alerts(LATEST)).header
+        return max(0, header.oldest, header.next - LAST)
+
+    async def _alarm(self, request: Request) -> Response:
+        detail = await self._detail(request)
+        return await _json(lambda: detail_text(detail))
+
+    async def _detail(self, request: Request) -> AlarmDetail:
+        episode = request.path_params["id"]
+        bodies = await self._ward.control.episode(episode)
+        if not bodies:
+            raise RefusedError(Refusal(404, f"the daemon's journal knows no alarm {episode[:200]}"))
+        return with_strip_of_alert(bodies, NO_STRIPS)
+
+    async def _health(self, _: Request) -> Response:
+        return await _json(lambda: text(health(self._ward, self._daemon)))
+
+
+def _refusing(answer: Answer) -> Answer:
+    async def refusing(request: Request) -> Response:
+        try:
+            return await answer(request)
+        except RefusedError as refused:
+            status, why = refused.args[0]
+        except UsageError as error:
+            status, why = 503, str(error)
+        return PlainTextResponse(why, status)
+
+    return refusing
+
+
+async def _json(made: Callable[[], str]) -> Response:
+    """A megabyte takes its time: not the event loop's."""
+    return Response(await asyncio.to_thread(made), media_type="application/json")
+
+
+def _alarms_text(question: Question, bodies: Sequence[bytes], following: int, *, more: bool) -> str:
+    alerts = [msgspec.json.decode(body, type=dict[str, Any]) for body in bodies]
+    since = question.since or 0
+    wanted = [for_browser(each) for each in alerts if each["n"] >= since and question.wants(each)]
+    return text({"alarms": wanted, "next": following, "more": more})
