@@ -1,0 +1,58 @@
+"""What the README shows runs as it stands there, against a daemon on other ports."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+from beatgan.records import excerpt
+from beatgan_daemon.playback.replay import Plan, replay
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_lines_of_python_print_alerts(start: Any) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(code.splitlines()) == 5
+    with start() as daemon:
+        code = code.replace("tcp://127.0.0.1:5556", daemon.publish)
+        listener = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        stop = Event()
+        feed = Thread(
+            target=replay,
+            args=([excerpt.read("bigeminy").recording], Plan(speed=10, loop=True)),
+            kwargs={"connect": daemon.ingest, "stop": stop},
+        )
+        feed.start()
+        try:
+            assert listener.stdout is not None
+            assert "anomalous beats" in listener.stdout.readline()
+        finally:
+            stop.set()
+            feed.join()
+            listener.kill()
+            listener.communicate()
+
+
+def test_every_file_that_it_links_to_is_there() -> None:
+    links = re.findall(r"\]\(([^)#]+)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_command_has_the_options_that_it_shows() -> None:
+    shell = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
+    shown = re.findall(r"^beatgan-daemon (\w+) (.*)$", shell, re.MULTILINE)
+    assert {name for name, _ in shown} >= {"score", "run", "web", "replay", "watch"}
+    for name, rest in shown:
+        text = subprocess.run(
+            [sys.executable, "-m", "beatgan_daemon", name, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for option in re.findall(r"--[a-z-]+", rest):
+            assert option in text, (name, option)
