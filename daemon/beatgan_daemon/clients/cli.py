@@ -1,5 +1,6 @@
 """The commands of those who talk to a daemon: parse, call. What they do is written elsewhere."""
 
+import dataclasses
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -23,6 +24,8 @@ from beatgan_daemon.clients import (
 from beatgan_daemon.clients import episode as episodes
 from beatgan_daemon.clients import watch as watching
 from beatgan_daemon.clients.address import Daemon
+from beatgan_daemon.clients.strip import EcgStrip
+from beatgan_daemon.clients.strip_frames import read_stored_strip
 from beatgan_daemon.playback import output_file
 from beatgan_daemon.playback import replay as replaying
 from beatgan_daemon.security import curve
@@ -164,6 +167,10 @@ def explain(
         Path | None,
         typer.Option("--from", metavar="FILE", help="JSON Lines of `score`, instead of a daemon"),
     ] = None,
+    strips: Annotated[
+        Path | None,
+        typer.Option("--strips", metavar="DIR", help="the ECG that `web --strips` keeps here"),
+    ] = None,
     connect: ControlEndpoint = CONTROL,
     key: Key = None,
     server_key: ServerKey = None,
@@ -175,6 +182,8 @@ def explain(
     else:
         found = episodes.lines_of(file)
     told = episodes.episode(found, episode, connect if file is None else str(file))
+    if strips is not None:
+        told = dataclasses.replace(told, strip=_kept(strips, episode))
     if png is not None:
         with output_file.writing(png, option="--png") as target:
             explain_picture.draw(told, target)
@@ -182,6 +191,17 @@ def explain(
     console = Console()
     for line in explain_text.lines(told, console.width, console.encoding):
         typer.echo(line)
+
+
+def _kept(directory: Path, episode: str) -> EcgStrip:
+    from beatgan_daemon.storage.strip_store import read_stored
+
+    stored = read_stored(directory, episode)
+    strip = None if stored is None else read_stored_strip(stored)
+    if strip is None:
+        why = "it has none of this alarm" if stored is None else stored.note
+        raise UsageError(f"--strips {directory}: {why}")
+    return strip
 
 
 @app.command()

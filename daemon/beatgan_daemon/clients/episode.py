@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from beatgan.errors import UsageError
 from beatgan.protocol.messages import AlertMessage, Explanation, RhythmStrip, decode_alert
-from beatgan_daemon.clients.strip import Strip, read_strip
+from beatgan_daemon.clients.strip import EcgStrip, read_strip
 
 NO_DATE_S = 365 * 86_400  # times of recordings without a date begin with 0
 COMPONENTS: Mapping[str, str] = {
@@ -44,7 +44,7 @@ class Episode:
     latest: AlertMessage
     begun: AlertMessage | None
     worst: Beat | None
-    strip: Strip | None
+    strip: EcgStrip | None
     beats: tuple[int, ...]  # R peaks of all its beats
 
     @property

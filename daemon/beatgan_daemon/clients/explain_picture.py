@@ -61,7 +61,7 @@ def draw(episode: Episode, file: IO[bytes]) -> None:
             _draw_trace(page.axes(LEFT, top, trace.width, trace.height), trace, episode)
             top += trace.room
         if traces:
-            text = "25 mm/s, 10 mm/mV; seconds before the alarm was recognised"
+            text = "25 mm/s, 10 mm/mV; seconds from the onset"
             page.write(text, LEFT, top + 3.0, size=8, color=SOFT)
         if episode.worst is not None:
             _draw_beat(page, episode.worst, TOP + strip)
@@ -92,7 +92,7 @@ class _Page:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Trace:
-    """Some seconds of one lead. Times in s before the end of the strip, amplitudes in mV."""
+    """Some seconds of one lead. Times in s from the onset, amplitudes in mV."""
 
     lead: str
     times: Doubles
@@ -122,12 +122,16 @@ def _traces(episode: Episode) -> list[_Trace]:
     if strip is None:
         return []
     signal = strip.millivolt
-    times = (np.arange(len(signal)) - len(signal)) / strip.fs
+    onset = episode.latest.onset_sample
+    times, end = (
+        (np.arange(strip.first, strip.end) - onset) / strip.fs,
+        (strip.end - onset) / strip.fs,
+    )
     rows = max(1, ceil(len(signal) / strip.fs / ROW_S - 1e-9))
     traces: list[_Trace] = []
     for row in range(rows, 0, -1):
-        begins = max(float(times[0]), -ROW_S * row)
-        ends = -ROW_S * (row - 1)
+        begins = max(float(times[0]), end - ROW_S * row)
+        ends = end - ROW_S * (row - 1)
         inside = (times >= begins) & (times < ends)
         for column, lead in enumerate(strip.leads):
             last = column == len(strip.leads) - 1
@@ -156,16 +160,15 @@ def _draw_trace(axes: "Axes", trace: _Trace, episode: Episode) -> None:
     axes.set(xlim=(trace.begins, trace.ends), ylim=(trace.low, trace.high), facecolor=PAPER)
     _draw_paper(axes, trace)
     axes.plot(trace.times, trace.values, color=INK, linewidth=0.8, solid_joinstyle="round")
-    end = episode.strip.end
+    onset = episode.latest.onset_sample
     worst = None if episode.worst is None else episode.worst.explanation.sample
     for beat in episode.beats:
-        at = (beat - end) / episode.strip.fs
+        at = (beat - onset) / episode.strip.fs
         if trace.begins <= at < trace.ends:
             size, edge = (7, INK) if beat == worst else (4.5, WORST)
             axes.plot(at, trace.high - 0.15, "v", color=WORST, markersize=size, mec=edge, mew=0.8)
-    onset = (episode.latest.onset_sample - end) / episode.strip.fs
-    if trace.begins <= onset < trace.ends:
-        axes.axvline(onset, color=OWN, linewidth=1, linestyle=(0, (4, 3)))
+    if trace.begins <= 0.0 < trace.ends:
+        axes.axvline(0.0, color=OWN, linewidth=1, linestyle=(0, (4, 3)))
     lost = np.isnan(trace.values)
     axes.fill_between(
         trace.times, trace.low, trace.high, where=lost.tolist(), color="#d8dee4", linewidth=0

@@ -29,9 +29,12 @@ def _strip(episode: Episode, width: int) -> Iterator[str]:
     strip = episode.strip
     assert strip is not None
     signal = strip.millivolt
-    seconds, lost = len(signal) / strip.fs, int(np.isnan(signal).any(axis=1).sum())
+    onset, lost = episode.latest.onset_sample, int(np.isnan(signal).any(axis=1).sum())
+    begin, end = ((sample - onset) / strip.fs for sample in (strip.first, strip.end))
     yield ""
-    yield f"the {seconds:g} s up to the alarm" + (f", {lost} samples lost" if lost else "")
+    yield f"ECG from {begin:+.1f} s to {end:+.1f} s, the onset at 0" + (
+        f", {lost} samples lost" if lost else ""
+    )
     beats = (np.array(episode.beats) - strip.first) * width // max(1, len(signal))
     marks = [" "] * width
     for place in beats[(beats >= 0) & (beats < width)].tolist():

@@ -13,7 +13,7 @@ FINEST_MV, STEPS = 0.001, 32_000  # of a message's strip: a unit, and units to e
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Strip:
+class EcgStrip:
     """``millivolt``: (n, leads), NaN where lost; ``first``: the source's count of its first sample;
     ``fs`` in Hz."""
 
@@ -28,17 +28,17 @@ class Strip:
         return self.first + len(self.millivolt)
 
 
-def read_strip(strip: RhythmStrip) -> Strip:
+def read_strip(strip: RhythmStrip) -> EcgStrip:
     """The strip of an alert. Raises UsageError where its samples are not of these leads."""
     width = 2 * len(strip.leads)
     if not strip.leads or len(strip.samples) % width:
         raise UsageError(f"strip: {len(strip.samples)} bytes are no samples of {strip.leads}")
     raw = np.frombuffer(strip.samples, strip.dtype).reshape(-1, len(strip.leads))
     values = (raw.astype(np.float64) - strip.offset) * strip.scale
-    return Strip(strip.first, strip.fs, strip.leads, np.where(raw == LOST_I2, np.nan, values))
+    return EcgStrip(strip.first, strip.fs, strip.leads, np.where(raw == LOST_I2, np.nan, values))
 
 
-def message_strip(strip: Strip) -> RhythmStrip:
+def message_strip(strip: EcgStrip) -> RhythmStrip:
     """As an alert carries it: 16 bits a sample, of 1 microvolt or as many as it takes."""
     known = strip.millivolt[~np.isnan(strip.millivolt)]
     scale = max(FINEST_MV, float(np.abs(known).max(initial=0.0)) / STEPS)

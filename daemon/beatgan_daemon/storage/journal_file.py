@@ -226,7 +226,7 @@ class JournalFile:
         if self.tables is None:
             return Size(None, 0)
         span = self.tables.span()
-        return Size(None if span is None else span[0], self.tables.size())
+        return Size(None if span is None else span[0], sqlite.size(self.tables.database))
 
     # --- what is given up ---------------------------------------------------------------------
 
@@ -240,12 +240,12 @@ class JournalFile:
             if self.tables is None:
                 return Pruned(Size(None, 0))
             self._put_down_running_time(self.tables, keep_ns, ran_ns, next_n)
-            full = self.tables.used() > most_bytes
+            full = sqlite.used(self.tables.database) > most_bytes
             end = None if full else self.tables.older_than(ran_ns - keep_ns)
             deleted = self.tables.drop(STEP, end)
-            before = self.tables.size()
+            before = sqlite.size(self.tables.database)
             if deleted or before > most_bytes:
-                self.tables.shrink(PAGES)
+                sqlite.shrink(self.tables.database, PAGES)
             size = self.size()
             more = deleted == STEP or most_bytes < size.bytes < before
             return Pruned(size, deleted, "size" if full else "age", more)

@@ -138,21 +138,6 @@ class JournalTables:
         ).fetchone()
         return None if first is None else (first, last)
 
-    def used(self) -> int:
-        """Bytes of the pages in use."""
-        return (self._pragma("page_count") - self._pragma("freelist_count")) * self._page()
-
-    def size(self) -> int:
-        """Bytes of the database file, without its -wal."""
-        return self._pragma("page_count") * self._page()
-
-    def _page(self) -> int:
-        return self._pragma("page_size")
-
-    def _pragma(self, name: str) -> int:
-        (value,) = self.database.execute(f"PRAGMA {name}").fetchone()
-        return int(value)
-
     def ran_ns(self) -> int:
         """How long the daemon had run, in all its lives, when that was last put down."""
         if not self._has_running_time():
@@ -201,7 +186,3 @@ class JournalTables:
             return 0
         with self._transaction():
             return self.database.execute("DELETE FROM alerts WHERE n <= ?", (last,)).rowcount
-
-    def shrink(self, pages: int) -> None:
-        """Give so many unused pages back to the file system."""
-        self.database.executescript(f"PRAGMA incremental_vacuum({pages})")  # execute: one page

@@ -60,6 +60,26 @@ def close_database(database: sqlite3.Connection) -> None:
         database.close()
 
 
+def used(database: sqlite3.Connection) -> int:
+    """Bytes of the pages in use."""
+    return size(database) - _pragma(database, "freelist_count") * _pragma(database, "page_size")
+
+
+def size(database: sqlite3.Connection) -> int:
+    """Bytes of the file, without its -wal."""
+    return _pragma(database, "page_count") * _pragma(database, "page_size")
+
+
+def shrink(database: sqlite3.Connection, pages: int) -> None:
+    """Give so many unused pages back to the file system."""
+    database.executescript(f"PRAGMA incremental_vacuum({pages})")  # execute: one page
+
+
+def _pragma(database: sqlite3.Connection, name: str) -> int:
+    (value,) = database.execute(f"PRAGMA {name}").fetchone()
+    return int(value)
+
+
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether the file is not what it should be."""
     code = _code(error)

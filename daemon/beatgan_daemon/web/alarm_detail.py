@@ -8,20 +8,11 @@ import numpy as np
 
 from beatgan.errors import UsageError
 from beatgan.protocol.messages import AlertMessage, RhythmStrip, decode_alert
-from beatgan_daemon.clients.strip import Strip, read_strip
+from beatgan_daemon.clients.strip import read_strip
 from beatgan_daemon.web.json_text import for_browser, text
+from beatgan_daemon.web.kept_strip import Beat, KeptStrip
 
 DECIMALS: Final = 6  # of a sample in mV: a nanovolt
-
-Beat = dict[str, Any]  # as a beat message has it
-
-
-class KeptStrip(NamedTuple):
-    """The ECG round an alarm's onset; ``note``: what is missing of it, and why."""
-
-    strip: Strip
-    beats: Sequence[Beat]
-    note: str = ""
 
 
 class AlarmDetail(NamedTuple):

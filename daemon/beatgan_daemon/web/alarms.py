@@ -3,6 +3,7 @@
 An alert that was heard is never held back because the journal cannot be read.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +22,9 @@ HEAVY: Final = ("explanation", "strip", "components", "probabilities", "beats", 
 class Alarms:
     """Alerts by number, and the episodes under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
+        """``told`` is called with each new alert, in order."""
+        self._told = told
         self.recent: Recent[str] = Recent(RECENT)  # as JSON for the page
         self.version = 0  # of `active`
         self.expected: int | None = None  # the next alert's number
@@ -97,6 +100,7 @@ class Alarms:
         self._ahead.pop(alert["n"], None)
         before = self._active.get(alert["id"], {})
         self._hold(alert)
+        self._told(alert)
         self.recent.add(text({"t": "alert", **for_browser(alert)}))
         if alert.get("acknowledged") and not before.get("acknowledged"):
             word = {"t": "acknowledged", "id": alert["id"], "by": alert.get("by")}

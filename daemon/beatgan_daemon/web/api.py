@@ -15,12 +15,16 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from beatgan.errors import UsageError
+from beatgan.protocol.messages import decode_alert
 from beatgan_daemon.clients.client import LATEST
+from beatgan_daemon.web import picture
 from beatgan_daemon.web.alarm_detail import AlarmDetail, detail_text, with_strip_of_alert
 from beatgan_daemon.web.daemon_http import DaemonHttp
 from beatgan_daemon.web.health import health
 from beatgan_daemon.web.json_text import for_browser, text
+from beatgan_daemon.web.kept_strip import KeptStrip
 from beatgan_daemon.web.ward import Ward
+from beatgan_daemon.web.wfdb_files import wfdb_zip
 
 LAST: Final = 1_000  # alerts that are told where no `since` is given
 PRIORITIES: Final = ("high", "medium", "low")
@@ -76,8 +80,11 @@ class Api:
 
     def __init__(self, ward: Ward, daemon: DaemonHttp) -> None:
         self._ward, self._daemon = ward, daemon
+        self._drawing = asyncio.Semaphore(1)  # a process at a time
         self.routes = [
             Route("/api/alarms", _refusing(self._alarms)),
+            Route("/api/alarms/{id:path}.png", _refusing(self._png)),
+            Route("/api/alarms/{id:path}.zip", _refusing(self._zip)),
             Route("/api/alarms/{id:path}", _refusing(self._alarm)),
             Route("/api/health", self._health),
         ]
@@ -112,7 +119,26 @@ class Api:
         bodies = await self._ward.control.episode(episode)
         if not bodies:
             raise RefusedError(Refusal(404, f"the daemon's journal knows no alarm {episode[:200]}"))
-        return with_strip_of_alert(bodies, NO_STRIPS)
+        scribe = self._ward.scribe
+        found = NO_STRIPS if scribe is None else await scribe.strip(episode)
+        if isinstance(found, KeptStrip):
+            return AlarmDetail(bodies, found, "")
+        return with_strip_of_alert(bodies, found)
+
+    async def _png(self, request: Request) -> Response:
+        detail, episode = await self._detail(request), request.path_params["id"]
+        strip = None if detail.kept is None else detail.kept.strip
+        async with self._drawing:
+            png = await asyncio.to_thread(picture.draw, episode, detail.bodies, strip)
+        return _download(png, "image/png", f"{_name(detail)}.png")
+
+    async def _zip(self, request: Request) -> Response:
+        detail = await self._detail(request)
+        if detail.kept is None:
+            raise RefusedError(Refusal(404, detail.why_no_strip))
+        name, alarm = _name(detail), decode_alert(detail.bodies[-1])
+        record = await asyncio.to_thread(wfdb_zip, name, detail.kept, alarm)
+        return _download(record, "application/zip", f"{name}.zip")
 
     async def _health(self, _: Request) -> Response:
         return await _json(lambda: text(health(self._ward, self._daemon)))
@@ -134,6 +160,16 @@ def _refusing(answer: Answer) -> Answer:
 async def _json(made: Callable[[], str]) -> Response:
     """A megabyte takes its time: not the event loop's."""
     return Response(await asyncio.to_thread(made), media_type="application/json")
+
+
+def _name(detail: AlarmDetail) -> str:
+    """Of a file: ids have characters, and lengths, that names of WFDB records have not."""
+    return f"alarm-{decode_alert(detail.bodies[0]).n}"
+
+
+def _download(content: bytes, kind: str, name: str) -> Response:
+    disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type=kind, headers=disposition)
 
 
 def _alarms_text(question: Question, bodies: Sequence[bytes], following: int, *, more: bool) -> str:

@@ -1,12 +1,16 @@
 """The command `web`: parse, call."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from beatgan.errors import UsageError
 from beatgan_daemon.clients.cli import CONTROL, PUBLISH, Key, ServerKey, configuration
+from beatgan_daemon.settings_schema import StateSettings
 from beatgan_daemon.web.addresses import is_loopback
+
+KEEP = StateSettings()  # strips are kept as alerts are, if nothing else is said
 
 app = typer.Typer()
 
@@ -34,6 +38,18 @@ def web(
             help="its HTTP, `http.listen`: whether it is ready, how fast, what was lost",
         ),
     ] = None,
+    strips: Annotated[
+        Path | None,
+        typer.Option(
+            "--strips", metavar="DIR", help="keep the ECG round each alarm here; needs --tap"
+        ),
+    ] = None,
+    strips_keep_days: Annotated[
+        float, typer.Option(min=0.001, help="older strips are deleted")
+    ] = KEEP.keep_days,
+    strips_keep_mb: Annotated[
+        float, typer.Option(min=1, help="and the oldest, when they take more")
+    ] = KEEP.keep_mb,
     key: Key = None,
     server_key: ServerKey = None,
 ) -> None:
@@ -42,6 +58,8 @@ def web(
         from beatgan_daemon.web.server import Options, serve
     except ImportError:
         raise UsageError("the page needs pip install 'beatgan[web]'") from None
+    if strips is not None and tap is None:
+        raise UsageError("--strips: the ECG comes from the daemon's tap; give --tap as well")
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65_535:
         raise UsageError(f"--listen {listen}: expected HOST:PORT")
@@ -50,7 +68,15 @@ def web(
         raise UsageError(f"--listen {listen}: only this machine may reach it as yet")
     serve(
         Options(
-            connect=connect, tap=tap, control=control, host=host, port=int(port), metrics=metrics
+            connect=connect,
+            tap=tap,
+            control=control,
+            host=host,
+            port=int(port),
+            metrics=metrics,
+            strips=strips,
+            strips_keep_days=strips_keep_days,
+            strips_keep_mb=strips_keep_mb,
         ),
         configuration(key, server_key),
     )

@@ -26,6 +26,7 @@ def health(ward: Ward, daemon: DaemonHttp) -> dict[str, Any]:
         },
         "connections": _connections(ward),
         "journal": {"oldest_alert": ward.alarms.oldest, "next_alert": ward.alarms.expected},
+        "strips": {} if ward.scribe is None else ward.scribe.figures(),
         "streams": [_stream(ward, each) for each in ward.listed()],
     }
 

@@ -6,19 +6,25 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import uvicorn
 
+from beatgan_daemon import log
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.security.curve import ConfigureSocket
+from beatgan_daemon.settings_schema import StateSettings
+from beatgan_daemon.storage.strip_store import StripStore
 from beatgan_daemon.systemd import Notifier
 from beatgan_daemon.web.addresses import LOOPBACK, addresses
 from beatgan_daemon.web.app import application
 from beatgan_daemon.web.daemon_http import DaemonHttp
+from beatgan_daemon.web.scribe import Scribe
 from beatgan_daemon.web.sessions import TokenSession
 from beatgan_daemon.web.ward import Ward
 
+KEEP_DAYS, KEEP_MB = StateSettings().keep_days, StateSettings().keep_mb  # as alerts
 MOST_MESSAGE: Final = 16_384  # bytes of a page's message: 64 streams with long names
 MOST_CONNECTIONS: Final = 200
 GOODBYE_S: Final = 2
@@ -35,10 +41,14 @@ class Options:
     host: str
     port: int
     metrics: str | None = None  # HOST:PORT of its HTTP
+    strips: Path | None = None  # where they are kept; None: nowhere
+    strips_keep_days: float = KEEP_DAYS
+    strips_keep_mb: float = KEEP_MB
 
 
 def serve(options: Options, configure: ConfigureSocket | None) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises StartError where it cannot listen."""
+    log.configure()
     asyncio.run(_serve(options, configure))
 
 
@@ -46,7 +56,7 @@ async def _serve(options: Options, configure: ConfigureSocket | None) -> None:
     listener = _listener(options.host, options.port)
     port = listener.getsockname()[1]
     sessions = TokenSession()
-    ward = Ward(options.connect, options.tap, options.control, configure)
+    ward = Ward(options.connect, options.tap, options.control, configure, _scribe(options))
     daemon = DaemonHttp(options.metrics)
     where = addresses("http", LOOPBACK, port)
     app = application(ward, daemon, where, sessions, cookie=f"beatgan-{port}")
@@ -78,6 +88,12 @@ async def _serve(options: Options, configure: ConfigureSocket | None) -> None:
         notifier.send("READY=1", f"STATUS=serving on {host}:{port}")
     await serving
     notifier.send("STOPPING=1")
+
+
+def _scribe(options: Options) -> Scribe | None:
+    if options.strips is None:
+        return None
+    return Scribe(StripStore(options.strips, options.strips_keep_days, options.strips_keep_mb))
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -9,11 +9,12 @@ import msgspec
 import zmq
 
 from beatgan.errors import UsageError
-from beatgan.protocol.names import ALERTS, BEATS, STATUS, stream_of_topic
+from beatgan.protocol.names import ALERTS, BEAT_BATCH, BEATS, ECG, STATUS, stream_of_topic
 from beatgan_daemon.security.curve import ConfigureSocket
 from beatgan_daemon.web.alarms import Alarms, catch_up_or_go_on
 from beatgan_daemon.web.beats import Beats
 from beatgan_daemon.web.control import Control
+from beatgan_daemon.web.scribe import Scribe
 from beatgan_daemon.web.streams import Streams
 from beatgan_daemon.web.subscriber import Subscriber
 from beatgan_daemon.web.traces import Traces
@@ -39,15 +40,22 @@ class Ward:
         tap: str | None,
         control: str,
         configure: ConfigureSocket | None = None,
+        scribe: Scribe | None = None,
     ) -> None:
-        """The daemon's endpoints. Raises UsageError on an impossible one."""
+        """The daemon's endpoints; ``scribe``: who keeps strips, if anybody.
+
+        Raises UsageError on an impossible endpoint."""
         self._context = zmq.Context[zmq.Socket[bytes]]()
         self.control = Control(control, configure)
         self.outlet = Subscriber(self._context, connect, "web", configure)
         self.outlet.subscribe(ALERTS)
         self.outlet.subscribe(STATUS)
         self.tap = None if tap is None else Subscriber(self._context, tap, "tap", configure)
-        self.alarms, self.streams = Alarms(), Streams()
+        self.scribe = scribe
+        self.alarms, self.streams = Alarms(self._told), Streams()
+        if scribe is not None and self.tap is not None:
+            self.outlet.subscribe(BEAT_BATCH)
+            self.tap.subscribe(ECG)
         self.beats, self.traces = Beats(self.outlet), Traces(self.tap)
         self.tabs: set[Wishes] = set()
         self.began = monotonic()
@@ -55,6 +63,10 @@ class Ward:
         self.outlet_heard: float | None = None
         self.control_heard: float | None = None
         self._asking = asyncio.Event()
+
+    def _told(self, alert: dict[str, Any]) -> None:
+        if self.scribe is not None:
+            self.scribe.alert(alert, monotonic())
 
     @property
     def daemon_s(self) -> float:
@@ -88,6 +100,8 @@ class Ward:
             self.outlet.close()
             if self.tap is not None:
                 self.tap.close()
+            if self.scribe is not None:
+                self.scribe.close()
 
     async def _listen(self) -> None:
         while True:
@@ -107,6 +121,10 @@ class Ward:
             stream = stream_of_topic(parts[0]) if len(parts) == 3 else None
             if stream is not None:
                 self.traces.frame(stream, parts[1], parts[2], now)
+                if self.scribe is not None:
+                    self.scribe.frames.add(stream, parts[1], parts[2], now)
+        if self.scribe is not None:
+            self.scribe.tick(now)
 
     def _outlet_message(self, parts: list[bytes], now: float) -> None:
         with suppress(msgspec.MsgspecError, KeyError, ValueError):  # of another version perhaps
@@ -115,6 +133,9 @@ class Ward:
                 self.alarms.heard(body)
                 if self.alarms.missing:
                     self._asking.set()
+            elif topic == BEAT_BATCH:
+                if self.scribe is not None:
+                    self.scribe.beats.add(body, now)
             elif topic.startswith(BEATS):
                 self.beats.beat(body, now)
             else:

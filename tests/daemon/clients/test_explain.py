@@ -27,7 +27,7 @@ from beatgan.types import Floats
 from beatgan_daemon.clients import explain_picture, explain_text
 from beatgan_daemon.clients.cli import app
 from beatgan_daemon.clients.episode import Episode, episode, lines_of
-from beatgan_daemon.clients.strip import Strip, message_strip, read_strip
+from beatgan_daemon.clients.strip import EcgStrip, message_strip, read_strip
 from beatgan_daemon.playback.offline import score_recordings
 from beatgan_train.training.coefficients import coefficients_of
 
@@ -126,7 +126,7 @@ def test_a_strip_of_another_size_is_refused() -> None:
 def test_a_strip_goes_into_a_message_and_comes_back(most: float) -> None:
     samples = np.random.default_rng(0).uniform(-most, most, (99, 2)).astype(np.float32)
     samples[10:20, 1] = np.nan
-    back = read_strip(message_strip(Strip(5, 250.0, ("I", "II"), samples.astype(np.float64))))
+    back = read_strip(message_strip(EcgStrip(5, 250.0, ("I", "II"), samples.astype(np.float64))))
     assert (back.first, back.fs, back.leads) == (5, 250.0, ("I", "II"))
     unit = max(0.001, most / 32_000)
     np.testing.assert_allclose(back.millivolt, samples, rtol=0, atol=0.51 * unit)
@@ -154,7 +154,7 @@ def test_the_text_says_what_the_picture_shows(told: Episode) -> None:
     for word in [
         "MEDIUM",
         "began at 0:00:",
-        "up to the alarm",
+        "the onset at 0",
         "II, ",
         "class V",
         "score 3.73 > -1.50",

@@ -4,7 +4,7 @@ import http.client
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from threading import Event, Thread
 from time import monotonic, sleep
 from typing import Any
@@ -159,9 +159,9 @@ def daemon() -> Iterator[Daemon]:
         yield daemon
 
 
-@pytest.fixture
-def web(daemon: Daemon) -> Iterator[Web]:
-    command = [sys.executable, "-m", "beatgan_daemon", "web", *daemon.endpoints]
+@contextmanager
+def serving(daemon: Daemon, *options: str) -> Iterator[Web]:
+    command = [sys.executable, "-m", "beatgan_daemon", "web", *daemon.endpoints, *options]
     process = subprocess.Popen(
         [*command, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
     )
@@ -172,6 +172,12 @@ def web(daemon: Daemon) -> Iterator[Web]:
         assert process.wait(10) == 0
         assert process.stdout is not None
         process.stdout.close()
+
+
+@pytest.fixture
+def web(daemon: Daemon) -> Iterator[Web]:
+    with serving(daemon) as web:
+        yield web
 
 
 def until(socket: ClientConnection, wanted: Callable[[Any], bool]) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from beatgan.protocol.messages import Explanation
-from beatgan_daemon.clients.strip import Strip, message_strip
+from beatgan_daemon.clients.strip import EcgStrip, message_strip
 from beatgan_daemon.http_server import HttpServer
 from beatgan_daemon.settings_schema import Address
 from beatgan_daemon.web.daemon_http import LATENCY, DaemonHttp, quantile, read_samples
@@ -93,7 +93,7 @@ def test_one_alarm_has_all_that_was_told_of_it(daemon: Daemon, web: Web) -> None
 
 def test_the_strip_of_the_alert_itself(daemon: Daemon, web: Web) -> None:
     ecg = np.array([[0.25], [np.nan], [-1.0]])
-    strip = message_strip(Strip(700, 360.0, ("II",), ecg))
+    strip = message_strip(EcgStrip(700, 360.0, ("II",), ecg))
     daemon.alert(replace(alert_message(0, ID), strip=strip, beats=(701,)), heard=False)
     answer = ask(web, f"/api/alarms/{ID}")[1]
     kept = answer["strip"]
