@@ -49,7 +49,9 @@ def demo(seconds: float | None, model: Path, console: Console, *, page: bool = T
     if not model.is_file():
         raise UsageError(f"no model at {model}: run this in the project's folder or give --model")
     beds = ward()
-    console.print(f"starting the daemon with {model} (the very first start compiles) ...")
+    console.print(
+        f"starting the daemon with {model}; the very first start compiles", soft_wrap=True
+    )
     with (
         tidy_end(),
         stop_signals() as stopping,
