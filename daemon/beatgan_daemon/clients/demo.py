@@ -67,7 +67,7 @@ def demo(seconds: float | None, model: Path, console: Console, *, page: bool = T
         console.print(f"ready. Metrics: {endpoints.http}/metrics")
         address = None
         if page:
-            address = _page(endpoints, Path(folder) / "page", console, resources, stopping)
+            address = _page(endpoints, Path(folder), console, resources, stopping)
         _introduce(beds, seconds, console)
         _show(beds, endpoints, daemon, seconds, console, stopping, address)
         if daemon.ended():
@@ -81,13 +81,13 @@ def demo(seconds: float | None, model: Path, console: Console, *, page: bool = T
 
 def _page(
     endpoints: Endpoints,
-    said: Path,
+    folder: Path,
     console: Console,
     resources: ExitStack,
     stopping: Callable[[], bool],
 ) -> str | None:
     """The page's address, which is told and opened; None where there is no page."""
-    server = resources.enter_context(start_page(endpoints, said))
+    server = resources.enter_context(start_page(endpoints, folder / "page", folder / "strips"))
     address = server.wait_for_address(stopping=stopping)
     if address is None:
         if not stopping():
