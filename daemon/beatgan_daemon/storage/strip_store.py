@@ -20,7 +20,7 @@ DAY_NS: Final = 86_400 * 10**9
 MEBIBYTE: Final = 2**20
 STEP, PAGES = 20, 500  # strips deleted, and pages given back to the file system, at a time
 _TABLE = (
-    "CREATE TABLE strips (number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL,"
+    "CREATE TABLE IF NOT EXISTS strips (number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL,"
     " stream TEXT NOT NULL, epoch INTEGER NOT NULL, onset INTEGER NOT NULL,"
     " begin INTEGER NOT NULL, end INTEGER NOT NULL,"
     " stored_ns INTEGER NOT NULL, note TEXT NOT NULL, frames BLOB NOT NULL, beats BLOB NOT NULL)"

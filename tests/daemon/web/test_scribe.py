@@ -205,8 +205,8 @@ def test_a_disk_that_takes_nothing_costs_strips_alone(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_told_of_and_costs_one_strip(bench: Bench) -> None:
     bench.settled()
-    database = bench.store._open()
-    database.execute("PRAGMA max_page_count = 6")
+    limit = "PRAGMA max_page_count = 6"
+    bench.scribe._disk.submit(lambda: bench.store._open().execute(limit)).result(10)
     bench.scribe.alert(alert(onset=0), bench.now)
     bench.play(0, 3_000)
     bench.settled()
