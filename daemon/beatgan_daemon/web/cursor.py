@@ -55,7 +55,9 @@ class Cursor:
                     if self.zoom == "wall"
                     else (samples_message.SAMPLES, ring.samples(lead, at, until))
                 )
-                yield samples_message.record(self.index, lead, kind, at, ring.fs / step, values)
+                yield samples_message.record(
+                    self.index, lead, kind, at, ring.fs / step, ring.number, values
+                )
 
     def _whole(self, place: int, *, up: bool) -> int:
         """The nearest place at which a pair begins."""

@@ -3,7 +3,7 @@ import { Connection } from "./connection.js";
 import { byId, h, setText } from "./dom.js";
 import { Sound } from "./sound.js";
 import { forgetColours } from "./sweep.js";
-import { PRIORITIES, alarmText, clockText, countdownText } from "./text.js";
+import { PRIORITIES, alarmText, clockText, countdownText, msOfNs } from "./text.js";
 import { Ward } from "./ward.js";
 
 /** @typedef {import("./ward.js").Alarm} Alarm */
@@ -73,7 +73,8 @@ export class App {
     document.body.classList.toggle("fault", fault !== null);
     const element = byId("fault");
     element.hidden = fault === null;
-    if (fault) setText(element, `${fault.text} since ${clockText(fault.since)}: nothing below is live`);
+    const way = this.connection.shut ? ". Log in again, or open the address that beatgan-daemon web has printed" : "";
+    if (fault) setText(element, `${fault.text} since ${clockText(fault.since)}: nothing below is live${way}`);
     document.title = `${fault ? `${fault.text} · ` : ""}${this.view?.title ?? ""} · beatgan`;
   }
 
@@ -197,10 +198,7 @@ export class App {
 /** @param {Alarm} alarm */
 export function bannerText(alarm) {
   const { sign, word } = PRIORITIES[alarm.priority];
-  const state = alarm.acknowledged
-    ? `, acknowledged${alarm.by ? ` by ${alarm.by}` : ""}`
-    : alarm.latched
-      ? ", over, not acknowledged"
-      : "";
-  return `${sign} ${word} · ${alarm.stream || "daemon"} · ${alarmText(alarm)}${state}`;
+  const since = `since ${clockText(msOfNs(alarm.onset_ns))}`;
+  const seen = alarm.acknowledged ? `seen${alarm.by ? ` by ${alarm.by}` : ""}` : `${alarm.latched && !alarm.text ? "over, " : ""}nobody has seen it`;
+  return `${sign} ${word} · ${alarm.stream || "daemon"} · ${alarmText(alarm)} · ${since} · ${seen}`;
 }

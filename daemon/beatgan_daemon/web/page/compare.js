@@ -22,9 +22,9 @@ export function comparison(explanation) {
   const low = Math.min(...all);
   const high = Math.max(...all);
   const x = (/** @type {number} */ k) => 8 + (k / Math.max(1, n - 1)) * (WIDE - 16);
-  const y = (/** @type {number} */ v) => 8 + (1 - (v - low) / (high - low || 1)) * (CURVES - 16);
+  const y = (/** @type {number} */ v) => Math.max(2, Math.min(CURVES - 2, 8 + (1 - (v - low) / (high - low || 1)) * (CURVES - 16)));
   const path = (/** @type {number[]} */ values) => values.map((v, k) => `${k ? "L" : "M"}${x(k).toFixed(1)} ${y(v).toFixed(1)}`).join("");
-  const drawing = svg("svg", { class: "compare", viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", role: "img", "aria-label": "the beat as seen and as expected, and where they differ" });
+  const drawing = svg("svg", { class: "compare", viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": "the beat as seen and as expected, and where they differ" });
   if (spread) {
     const up = expected.map((v, k) => `${k ? "L" : "M"}${x(k).toFixed(1)} ${y(v + spread[k]).toFixed(1)}`).join("");
     const down = expected.map((_, k) => `L${x(n - 1 - k).toFixed(1)} ${y(expected[n - 1 - k] - spread[n - 1 - k]).toFixed(1)}`).join("");

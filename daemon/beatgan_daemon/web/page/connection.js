@@ -1,9 +1,9 @@
 // The one socket of this tab: what the server says goes to the ward, wishes go back.
 import { decodeRecords } from "./records.js";
 
-const SILENT_MS = 3000;
+const SILENT_MS = 2500;
 /** Its word, passed on once a second, is older than what the page hears of the server. */
-const DAEMON_SILENT_MS = 2500;
+const DAEMON_SILENT_MS = 2200;
 const RETRY_MS = 1000;
 
 /**
@@ -34,6 +34,8 @@ export class Connection {
     this.tapSilence = null;
     /** @type {string} */
     this.wish = "";
+    /** whether the server answers, but lets this page in no more */
+    this.shut = false;
     this.open();
   }
 
@@ -43,6 +45,7 @@ export class Connection {
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     socket.onopen = () => {
+      this.shut = false;
       this.ward.forgetSignals();
       this.listener.opened();
       if (this.wish) socket.send(this.wish);
@@ -51,8 +54,19 @@ export class Connection {
     socket.onclose = () => {
       if (this.socket !== socket) return;
       this.socket = null;
+      void this.askWhetherLetIn();
       setTimeout(() => this.open(), RETRY_MS);
     };
+  }
+
+  /** A socket does not say why it was refused; a page does. */
+  async askWhetherLetIn() {
+    try {
+      const answer = await fetch("/", { method: "HEAD", redirect: "manual" });
+      this.shut = answer.status === 401 || answer.type === "opaqueredirect";
+    } catch {
+      this.shut = false; // nobody answers
+    }
   }
 
   /** @param {string | ArrayBuffer} data */
@@ -104,7 +118,7 @@ export class Connection {
   fault() {
     const now = performance.now();
     if (!this.socket || this.socket.readyState !== WebSocket.OPEN || now - this.heard > SILENT_MS)
-      return { text: "NO CONNECTION", since: this.heardAt };
+      return { text: this.shut ? "NOT LOGGED IN" : "NO CONNECTION", since: this.heardAt };
     // Told once a second: what has passed since counts too, but a server that says no more is another fault.
     const silence = this.daemonSilence === null ? 0 : 1000 * this.daemonSilence + Math.min(1000, now - this.aliveHeard);
     if (silence > DAEMON_SILENT_MS) return { text: "NO WORD FROM THE DAEMON", since: Date.now() - silence };

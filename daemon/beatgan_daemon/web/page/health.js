@@ -102,7 +102,7 @@ export function healthView(app) {
       const { connection: link } = app;
       connection.replaceChildren(
         list({
-          server: link.fault()?.text === "NO CONNECTION" ? "no connection" : "connected",
+          server: link.socket?.readyState === WebSocket.OPEN ? "connected" : "no connection",
           last_word_of_the_daemon: link.daemonSilence === null ? "--" : `${link.daemonSilence.toFixed(1)} s ago`,
           last_signal: link.tapSilence === null ? "--" : `${link.tapSilence.toFixed(1)} s ago`,
           streams: app.ward.byName.size,

@@ -13,20 +13,30 @@ export class Ring {
     this.empty = true;
   }
 
+  /** Forget everything. */
+  clear() {
+    this.start = this.end = 0;
+    this.empty = true;
+  }
+
   /**
-   * Say that the next values belong at `first`. What lies between is lost; a count that goes back
-   * begins anew.
-   * @param {number} first
-   * @returns {boolean} whether the ring began anew
+   * What is at a position. What lies between the end and it is lost; what comes late, or again,
+   * takes the place of what was there.
+   * @param {number} position
+   * @param {number} low
+   * @param {number} high
    */
-  seek(first) {
-    if (this.empty || first < this.end || first - this.end >= this.capacity) {
-      this.start = this.end = first;
+  put(position, low, high) {
+    if (this.empty || position - this.end >= this.capacity) {
+      this.start = this.end = position;
       this.empty = false;
-      return true;
     }
-    while (this.end < first) this.push(NaN, NaN);
-    return false;
+    while (this.end < position) this.push(NaN, NaN);
+    if (position === this.end) this.push(low, high);
+    else if (position >= this.start) {
+      this.low[position % this.capacity] = low;
+      this.high[position % this.capacity] = high;
+    }
   }
 
   /**

@@ -218,7 +218,7 @@ export function streamView(app, name) {
       ["State", states[/** @type {keyof typeof states} */ (bed.state)] ?? bed.state],
       ["Signal", bed.quality || "unknown"],
       ["Lead in use", bed.leads[bed.leadInUse] ?? "--"],
-      ["Rate", `${bed.fs} Hz`],
+      ["Sampled at", `${bed.fs} Hz`],
       ["Last RR", last?.rr_ms ? `${last.rr_ms.toFixed(0)} ms` : "--"],
     ];
     const text = lines.flat().join("\n");

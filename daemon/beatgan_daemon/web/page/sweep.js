@@ -45,6 +45,7 @@ export class Sweep {
     /** position shown, in positions of the signal */
     this.position = NaN;
     this.drawnTo = NaN;
+    this.mended = 0;
     this.lastFrame = NaN;
     /** @type {Map<number, import("./ward.js").Beat>} what is drawn of the beats, by sample */
     this.drawnBeats = new Map();
@@ -140,6 +141,8 @@ export class Sweep {
       return;
     }
     const ring = this.filtered ? signal.shown : signal.raw;
+    if (signal.mended !== this.mended) this.redraw();
+    this.mended = signal.mended;
     this.advance(now, ring.end, signal.fs);
     let to = Math.floor(this.position);
     if (still) {
@@ -161,6 +164,21 @@ export class Sweep {
       this.drawnTo = to;
     }
     this.drawBeats(oldest, to);
+  }
+
+  /**
+   * Which share of what the screen shows would lie beyond its edges.
+   * @param {number} mmPerMv
+   */
+  beyond(mmPerMv) {
+    const ring = this.signal?.shown;
+    if (!ring || !this.signal) return 0;
+    const scale = mmPerMv * PX_PER_MM;
+    const from = Math.max(ring.start, ring.end - Math.round((this.width / this.pxPerS) * this.signal.fs));
+    let out = 0;
+    for (let k = from; k < ring.end; k++)
+      if (ring.highAt(k) * scale > this.middle || -ring.lowAt(k) * scale > this.height - FOOT_PX - this.middle) out++;
+    return out / Math.max(1, ring.end - from);
   }
 
   get pxPerS() {

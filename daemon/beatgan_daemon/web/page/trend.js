@@ -30,7 +30,7 @@ export class Trend {
     const now = Date.now() / 1000;
     const steps = bed.trend.filter((step) => step.at > now - span_s && !Number.isNaN(step[this.of]));
     const top = Math.max(this.of === "rr" ? 1200 : 10, ...steps.map((step) => step[this.of]));
-    const y = (/** @type {number} */ v) => high - 14 - (v / top) * (high - 20);
+    const y = (/** @type {number} */ v) => high - 20 - (v / top) * (high - 28);
     context.font = "11px system-ui, sans-serif";
     context.strokeStyle = style.getPropertyValue("--line");
     context.fillStyle = style.getPropertyValue("--dim-text");
@@ -41,9 +41,9 @@ export class Trend {
       context.stroke();
       context.fillText((top * share).toFixed(0), 2, y(top * share) + 4);
     }
-    context.fillText(span_s >= 3600 ? `${span_s / 3600} h ago` : `${span_s / 60} min ago`, 36, high - 1);
+    context.fillText(span_s >= 3600 ? `${span_s / 3600} h ago` : `${span_s / 60} min ago`, 36, high - 5);
     context.textAlign = "end";
-    context.fillText("now", wide, high - 1);
+    context.fillText("now", wide, high - 5);
     context.textAlign = "start";
     context.strokeStyle = style.getPropertyValue(this.of === "rr" ? "--trace" : "--anomalous");
     context.lineWidth = 1.5;

@@ -4,6 +4,10 @@ import { Sweep } from "./sweep.js";
 import { PRIORITIES, ageText, alarmText, heartRateText } from "./text.js";
 
 const TEXT_TWIN_MS = 10_000;
+const GAIN_MS = 3000;
+/** Of a trace that has to fit, and of one that may be drawn twice as high. */
+const MOST_BEYOND = 0.03;
+const FEW_BEYOND = 0.005;
 const AWAY = { silent: "no data", suspended: "not judged", shed: "not served: overload", ended: "ended" };
 
 /** @typedef {{mmPerS: number, mmPerMv: number, small: boolean}} Scale */
@@ -40,6 +44,7 @@ class Tile {
       this.alarm,
     );
     this.twinAt = 0;
+    this.gainAt = 0;
     observer.observe(this.element);
   }
 
@@ -48,8 +53,11 @@ class Tile {
     const bed = app.ward.byName.get(this.stream);
     if (!bed) return;
     const lead = bed.leadInUse;
-    setText(this.how, `${bed.leads[lead] ?? ""}${this.scale.small ? "" : ` · ${scaleText(this.scale)}`}`);
-    this.how.title = `${bed.leads[lead] ?? ""} · ${scaleText(this.scale)}`;
+    this.fit();
+    const scale = `${bed.leads[lead] ?? ""} · ${scaleText({ ...this.scale, mmPerMv: this.sweep.mmPerMv })}`;
+    const usual = this.sweep.mmPerMv === this.scale.mmPerMv;
+    setText(this.how, this.scale.small && usual ? (bed.leads[lead] ?? "") : scale);
+    setAttribute(this.how, "title", scale);
     const away = AWAY[/** @type {keyof typeof AWAY} */ (bed.state)];
     const gone = bed.state !== "ok" && bed.state !== "suspended";
     setText(this.rate, heartRateText(gone ? null : bed.rate, bed.poor));
@@ -60,8 +68,10 @@ class Tile {
     setAttribute(this.alarm, "class", `tile-alarm ${priority ? `${priority} ${flash}` : "calm"}`);
     const quiet = away ? `${away}${gone ? `, ${ageText(bed.age)}` : ""}` : bed.quality === "good" || !bed.quality ? "no alarm" : `signal ${bed.quality}`;
     setText(this.sign, priority ? `${PRIORITIES[priority].sign} ${PRIORITIES[priority].word}` : "");
-    const seen = alarm?.acknowledged ? ` · seen${alarm.by ? ` by ${alarm.by}` : ""}` : alarm?.latched ? " · over" : "";
-    setText(this.words, alarm ? `${alarmText(alarm)}${seen}${away ? ` · ${quiet}` : ""}` : quiet);
+    const seen = alarm?.acknowledged ? `seen${alarm.by ? ` by ${alarm.by}` : ""} · ` : alarm?.latched ? "over · " : "";
+    const words = alarm ? `${away ? `${quiet} · ` : ""}${seen}${alarmText(alarm)}` : quiet;
+    setText(this.words, words);
+    setAttribute(this.words, "title", words); // there may be no room for all of them
     const now = performance.now();
     if (now - this.twinAt < TEXT_TWIN_MS && this.twinAt) return;
     this.twinAt = now;
@@ -71,6 +81,18 @@ class Tile {
       `ECG of ${bed.stream}, lead ${bed.leads[lead] ?? "unknown"}: heart rate ${heartRateText(bed.rate, bed.poor)} a minute, ` +
         `${alarm ? `${priority} alarm, ${alarmText(alarm)}` : "no alarm"}, signal ${bed.quality || "unknown"}`,
     );
+  }
+
+  /** A trace too high for its tile is drawn at half the gain, or a quarter; the tile says so. */
+  fit() {
+    const now = performance.now();
+    if (now - this.gainAt < GAIN_MS) return;
+    this.gainAt = now;
+    const { sweep } = this;
+    const gain = sweep.mmPerMv;
+    if (gain > this.scale.mmPerMv / 4 && sweep.beyond(gain) > MOST_BEYOND) sweep.mmPerMv = gain / 2;
+    else if (gain < this.scale.mmPerMv && sweep.beyond(2 * gain) < FEW_BEYOND) sweep.mmPerMv = 2 * gain;
+    if (sweep.mmPerMv !== gain) sweep.resize();
   }
 
   /**

@@ -76,38 +76,44 @@ export class Signal {
     this.raw = new Ring(Math.ceil(KEPT_S * fs));
     this.shown = new Ring(Math.ceil(KEPT_S * fs));
     this.filter = new MonitorFilter(fs);
+    /** the server's number of what the samples are counted in */
+    this.ring = NaN;
+    /** how often something came late or again: what is drawn of it is drawn anew */
+    this.mended = 0;
   }
 
-  /**
-   * @param {import("./records.js").SampleRecord} record
-   * @returns {boolean} whether the count began anew
-   */
+  /** @param {import("./records.js").SampleRecord} record */
   add(record) {
-    let first = Math.round((record.first * this.fs) / this.sourceFs);
-    // Pairs need not begin at whole numbers of pairs: rounding makes no gap, and no overlap.
-    if (record.kind === MIN_MAX && !this.raw.empty && Math.abs(first - this.raw.end) <= 1) first = this.raw.end;
-    if (first !== this.raw.end) this.filter = new MonitorFilter(this.fs);
-    const anew = this.raw.seek(first);
-    this.shown.seek(first);
-    const { units } = record;
-    if (record.kind === EVERY_SAMPLE) {
-      for (const unit of units) {
-        const x = millivolt(unit);
-        const y = this.filter.sample(x);
-        this.raw.push(x, x);
-        this.shown.push(y, y);
-      }
-    } else {
-      for (let k = 0; k + 1 < units.length; k += 2) {
-        const low = millivolt(units[k]);
-        const high = millivolt(units[k + 1]);
-        const [shownLow, shownHigh] = this.filter.pair(low, high);
-        this.raw.push(low, high);
-        this.shown.push(shownLow, shownHigh);
-      }
+    if (record.ring !== this.ring) {
+      this.raw.clear();
+      this.shown.clear();
+      this.ring = record.ring;
     }
-    return anew;
+    const { end } = this.raw;
+    let at = Math.round((record.first * this.fs) / this.sourceFs);
+    // Pairs need not begin at whole numbers of pairs: rounding makes no gap, and no overlap.
+    if (record.kind === MIN_MAX && !this.raw.empty && Math.abs(at - end) <= 1) at = end;
+    const filter = at === end ? this.filter : new MonitorFilter(this.fs);
+    if (at < end) this.mended++;
+    const step = record.kind === MIN_MAX ? 2 : 1;
+    for (let k = 0; k + step <= record.units.length; k += step) {
+      const low = millivolt(record.units[k]);
+      const high = millivolt(record.units[k + step - 1]);
+      const [shownLow, shownHigh] = step === 2 ? filter.pair(low, high) : twice(filter.sample(low));
+      this.raw.put(at, low, high);
+      this.shown.put(at, shownLow, shownHigh);
+      at++;
+    }
+    if (at >= this.raw.end) this.filter = filter;
   }
+}
+
+/**
+ * @param {number} x
+ * @returns {[number, number]}
+ */
+function twice(x) {
+  return [x, x];
 }
 
 /** One stream. */
@@ -128,6 +134,8 @@ export class Bed {
     /** @type {number | null} */
     this.rate = null;
     this.poor = false;
+    /** @type {number | null} see Signal */
+    this.ring = null;
     /** @type {Map<number, Signal>} by lead */
     this.signals = new Map();
     /** @type {Beat[]} of the last minute, in order of sample */
@@ -191,6 +199,7 @@ export class Ward {
     this.byIndex.clear();
     for (const bed of this.byName.values()) {
       bed.signals.clear();
+      bed.ring = null;
       bed.beats = [];
     }
   }
@@ -223,8 +232,9 @@ export class Ward {
       signal = new Signal(record.fs, record.kind === EVERY_SAMPLE ? record.fs : bed.fs || record.fs, record.kind);
       bed.signals.set(record.lead, signal);
     }
-    const known = !signal.raw.empty;
-    if (signal.add(record) && known) bed.beats = [];
+    signal.add(record);
+    if (bed.ring !== record.ring && bed.ring !== null) bed.beats = []; // counted otherwise
+    bed.ring = record.ring;
   }
 
   /** @param {Alarm[]} alarms */

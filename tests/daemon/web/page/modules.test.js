@@ -37,23 +37,38 @@ test("units are five microvolt, and the lowest is lost", () => {
 
 test("what is missing between runs is lost, what is too old is forgotten", () => {
   const ring = new Ring(10);
-  ring.seek(100);
-  ring.push(1, 1);
-  ring.seek(103);
-  ring.push(2, 2);
+  ring.put(100, 1, 1);
+  ring.put(103, 2, 2);
   assert.deepEqual([ring.lowAt(100), ring.lowAt(103)], [1, 2]);
   assert.ok(Number.isNaN(ring.lowAt(101)));
-  for (let k = 0; k < 10; k++) ring.push(k, k);
+  for (let k = 0; k < 10; k++) ring.put(104 + k, k, k);
   assert.equal(ring.start, 104);
   assert.ok(Number.isNaN(ring.lowAt(103)));
 });
 
-test("a count that goes back begins anew", () => {
-  const ring = new Ring(10);
-  ring.seek(100);
-  ring.push(1, 1);
-  assert.equal(ring.seek(0), true);
-  assert.equal(ring.end, 0);
+test("what comes late, or again, takes its place and moves nothing", () => {
+  const signal = new Signal(250, 250, 0);
+  const run = (first, ...units) => signal.add({ index: 0, lead: 0, kind: 0, first, fs: 250, ring: 4, units });
+  run(100, 1, 2, 3);
+  run(103, -32768, -32768);
+  run(105, 6);
+  run(103, 4, 5); // late
+  run(100, 1, 2); // again
+  assert.deepEqual([signal.raw.start, signal.raw.end, signal.mended], [100, 106, 2]);
+  for (let k = 0; k < 6; k++) assert.equal(Math.round(signal.raw.lowAt(100 + k) / 0.005), k + 1);
+});
+
+test("another ring begins anew, and so do the beats", () => {
+  const ward = new Ward();
+  ward.setStreams([{ i: 0, stream: "s", leads: ["II", "V5"], fs: 250, state: "ok" }]);
+  const bed = ward.byName.get("s");
+  const samples = (lead, first, ring) => ward.addSamples({ index: 0, lead, kind: 0, first, fs: 250, ring, units: [0, 0] });
+  samples(0, 1000, 1);
+  bed.addBeats([{ sample: 1000, score: 1, rr_ms: 800, threshold: 5, quality: "good", anomalous: false, lead: "II" }]);
+  samples(1, 1000, 1); // another lead of the same
+  assert.equal(bed.beats.length, 1);
+  samples(0, 900, 2);
+  assert.deepEqual([bed.signals.get(0).raw.start, bed.signals.get(0).raw.end, bed.beats.length], [900, 902, 0]);
 });
 
 test("the monitor filter takes the baseline and leaves the QRS", () => {
@@ -81,7 +96,7 @@ test("lost samples stay lost, and the filter settles anew", () => {
 
 test("pairs that begin between whole numbers make no gap", () => {
   const signal = new Signal(100, 360, 1);
-  for (let first = 0; first < 3600; first += 36) signal.add({ index: 0, lead: 0, kind: 1, first: first + 0.4, fs: 100, units: new Int16Array(20) });
+  for (let first = 0; first < 3600; first += 36) signal.add({ index: 0, lead: 0, kind: 1, first: first + 0.4, fs: 100, ring: 0, units: new Int16Array(20) });
   assert.equal(signal.raw.end - signal.raw.start, 1000);
   for (let k = signal.raw.start; k < signal.raw.end; k++) assert.equal(signal.raw.lowAt(k), 0);
 });

@@ -123,7 +123,7 @@ def test_a_hidden_tab_wants_nothing(open_page: Any, server: Any) -> None:
 def test_a_gap_is_drawn_as_none(open_page: Any) -> None:
     """Columns of the trace of a stream that loses 2 s in 10, without a line, but with a foot."""
     page = open_page("/s/bed-3")
-    page.wait_for_timeout(3000)
+    page.wait_for_timeout(6000)  # the past that is sent at first does not fill the screen
     blank, hatched = page.locator("canvas.trace").first.evaluate(
         """canvas => {
             const ratio = devicePixelRatio, high = canvas.height - 38 * ratio;
