@@ -3,10 +3,10 @@
 A daemon takes SIGHUP from its first moment: imports take long enough for one to come.
 """
 
-import gc
 import os
 
 from beatgan_daemon import standard_streams
+from beatgan_daemon.import_pause import without_collection
 from beatgan_daemon.signals import hold_reload
 
 
@@ -15,11 +15,9 @@ def main() -> None:
     standard_streams.open_missing()
     _leave_removed_directory()
     hold_reload()
-    gc.disable()  # among imports, which are there to stay, nothing is garbage: a tenth of the time
-    from beatgan_daemon import cli
+    with without_collection():
+        from beatgan_daemon import cli
 
-    gc.freeze()
-    gc.enable()
     cli.main()
 
 

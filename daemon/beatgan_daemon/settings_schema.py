@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from beatgan.model.revision import REVISE_WITHIN_S
+from beatgan_daemon.defaults import CONTROL, INGEST, KEEP_DAYS, KEEP_MB, PUBLISH
 from beatgan_daemon.log import Format, Level
 
 
@@ -71,7 +72,7 @@ class StrictModel(BaseModel):
 class IngestSettings(StrictModel):
     """Where ECG frames come from."""
 
-    bind: Endpoints = Field(("tcp://127.0.0.1:5555",), description="listen for ECG sources here")
+    bind: Endpoints = Field((INGEST,), description="listen for ECG sources here")
     connect: Endpoints = Field((), description="connect to ECG sources that listen themselves")
     high_water: int = Field(
         100_000, ge=1, le=10_000_000, description="frames queued per source before loss"
@@ -96,7 +97,7 @@ class IngestSettings(StrictModel):
 class PublishSettings(StrictModel):
     """Where beats, alerts and status messages go."""
 
-    bind: Endpoint = Field("tcp://127.0.0.1:5556", description="publish messages here")
+    bind: Endpoint = Field(PUBLISH, description="publish messages here")
     high_water: int = Field(
         10_000, ge=1, le=10_000_000, description="messages queued per subscriber before loss"
     )
@@ -105,7 +106,7 @@ class PublishSettings(StrictModel):
 class ControlSettings(StrictModel):
     """Where clients ask for alerts and acknowledge them."""
 
-    bind: Endpoint = Field("tcp://127.0.0.1:5557", description="answer clients' requests here")
+    bind: Endpoint = Field(CONTROL, description="answer clients' requests here")
 
 
 class TapSettings(StrictModel):
@@ -124,9 +125,9 @@ class StateSettings(StrictModel):
     checkpoint_s: float = Field(
         30.0, gt=0, le=86_400, description="how often each stream's context is saved"
     )
-    keep_days: float = Field(30.0, gt=0, le=36_500, description="older alerts are deleted")
+    keep_days: float = Field(KEEP_DAYS, gt=0, le=36_500, description="older alerts are deleted")
     keep_mb: float = Field(
-        256.0, ge=1, le=1_000_000, description="and the oldest, when the journal is larger"
+        KEEP_MB, ge=1, le=1_000_000, description="and the oldest, when the journal is larger"
     )
 
 

@@ -11,7 +11,7 @@ import typer
 import beatgan
 from beatgan.alarms.codes import AlarmCode
 from beatgan.protocol import messages
-from beatgan_daemon.cli import app as daemon_app
+from beatgan_daemon.cli import COMMANDS
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.settings import Settings
 from beatgan_train.cli import app as train_app
@@ -46,8 +46,8 @@ def message_keys() -> set[str]:
 
 
 def commands() -> set[str]:
-    groups = [typer.main.get_command(app) for app in (daemon_app, train_app)]
-    return {name for group in groups for name in getattr(group, "commands", {})}
+    training = typer.main.get_group(train_app)
+    return {*COMMANDS, *training.commands}
 
 
 def metric_names() -> set[str]:

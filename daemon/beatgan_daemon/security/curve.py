@@ -16,6 +16,7 @@ from zmq.utils import z85
 
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.regular_file import open_regular
+from beatgan_daemon.security.credentials_directory import is_credential
 
 HANDSHAKE_MS = 5_000  # a caller that has not proved itself by then is cut off
 KEY_LENGTH = 40  # characters of Z85 (ZeroMQ RFC 32)
@@ -66,7 +67,7 @@ def load_key(path: Path, environment: Mapping[str, str] = os.environ) -> KeyPair
         public, secret, mode = _certificate(path)
     except (OSError, ValueError, IndexError) as error:
         raise StartError(f"{path}: no key pair can be read: {_reason(error)}") from None
-    if mode & (stat.S_IRWXG | stat.S_IRWXO) and not _is_credential(path, environment):
+    if mode & (stat.S_IRWXG | stat.S_IRWXO) and not is_credential(path, environment):
         raise StartError(
             f"{path}: others may read this secret key (mode {stat.S_IMODE(mode):04o}); "
             f"run `chmod 600 {path}`"
@@ -136,11 +137,6 @@ def client_configuration(key: KeyPair, server: bytes) -> ConfigureSocket:
 def _set_keys(socket: zmq.Socket[bytes], key: KeyPair) -> None:
     socket.curve_publickey = key.public
     socket.curve_secretkey = key.secret
-
-
-def _is_credential(path: Path, environment: Mapping[str, str]) -> bool:
-    folder = environment.get("CREDENTIALS_DIRECTORY")
-    return folder is not None and path.resolve().is_relative_to(Path(folder).resolve())
 
 
 def _reason(error: Exception) -> str:

@@ -26,11 +26,6 @@ class Addresses:
         """What the Host header may be."""
         return frozenset(each.partition("://")[2] for each in self.origins)
 
-    @property
-    def secure(self) -> bool:
-        """Whether all go over TLS."""
-        return all(each.startswith("https:") for each in self.origins)
-
 
 def addresses(scheme: str, names: Iterable[str], port: int) -> Addresses:
     """The page opened at ``port`` under any of ``names``."""

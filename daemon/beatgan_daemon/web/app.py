@@ -1,15 +1,13 @@
 """The pages and their addresses: which answer is made where."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -18,8 +16,9 @@ from starlette.websockets import WebSocket
 from beatgan_daemon.web.addresses import Addresses
 from beatgan_daemon.web.api import Api
 from beatgan_daemon.web.daemon_http import DaemonHttp
-from beatgan_daemon.web.guard import Guard
-from beatgan_daemon.web.sessions import Sessions, TokenSession
+from beatgan_daemon.web.guard import Guard, peer_of
+from beatgan_daemon.web.login import Login
+from beatgan_daemon.web.sessions import Sessions, UserSessions
 from beatgan_daemon.web.tab import Tab
 from beatgan_daemon.web.ward import Ward
 
@@ -29,21 +28,12 @@ MOST_TABS: Final = 32
 
 
 def application(
-    ward: Ward, daemon: DaemonHttp, addresses: Addresses, sessions: Sessions, cookie: str
+    ward: Ward, daemon: DaemonHttp, addresses: Addresses, sessions: Sessions
 ) -> ASGIApp:
-    """The whole, guarded. ``cookie``: the name of the one that says who somebody is."""
+    """The whole, guarded."""
 
-    async def page(request: Request) -> Response:
-        token = request.query_params.get("token")
-        if token is None or not isinstance(sessions, TokenSession):
-            return FileResponse(PAGE / "index.html")
-        if not sessions.admits(token):
-            return PlainTextResponse("this token is not right", 401)
-        answer = RedirectResponse(request.url.path, 303)
-        answer.set_cookie(
-            cookie, sessions.cookie, httponly=True, samesite="strict", secure=addresses.secure
-        )
-        return answer
+    async def page(_: Request) -> Response:
+        return FileResponse(PAGE / "index.html")
 
     async def socket(websocket: WebSocket) -> None:
         await websocket.accept()
@@ -51,36 +41,40 @@ def application(
             await websocket.close(1013, f"{MOST_TABS} pages are open already")
             return
         person = websocket.scope["person"]
-        tab = Tab(websocket, ward, user=person.name, may_acknowledge=person.may_acknowledge)
-        await tab.run(_hello(person.name, may_acknowledge=person.may_acknowledge))
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        running = [asyncio.create_task(ward.run()), asyncio.create_task(daemon.run())]
-        try:
-            yield
-        finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+        headers, peer = Headers(scope=websocket.scope), peer_of(websocket.scope)
+        tab = Tab(
+            websocket,
+            ward,
+            user=person.name,
+            may_acknowledge=person.may_acknowledge,
+            known=lambda: sessions.person(headers, peer) == person,
+        )
+        await tab.run(
+            _hello(
+                person.name,
+                may_acknowledge=person.may_acknowledge,
+                may_log_out=isinstance(sessions, UserSessions),
+            )
+        )
 
     app = Starlette(
         routes=[
             *(Route(path, page) for path in PAGES),
+            *(Login(sessions).routes if isinstance(sessions, UserSessions) else ()),
             *Api(ward, daemon).routes,
             WebSocketRoute("/ws", socket),
             Mount("/static", StaticFiles(directory=PAGE, check_dir=False)),
         ],
-        lifespan=lifespan,
     )
-    return Guard(app, addresses, sessions, cookie, login=False)
+    return Guard(app, addresses, sessions)
 
 
-def _hello(user: str | None, *, may_acknowledge: bool) -> dict[str, Any]:
+def _hello(user: str | None, *, may_acknowledge: bool, may_log_out: bool) -> dict[str, Any]:
     return {
         "t": "hello",
         "version": version("beatgan"),
         "not_medical": True,
         "can_acknowledge": may_acknowledge,
         "user": user,
+        "can_log_out": may_log_out,
     }

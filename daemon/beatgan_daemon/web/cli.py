@@ -1,16 +1,15 @@
-"""The command `web`: parse, call."""
+"""The commands `web` and `web-user`: parse, call."""
 
+import sys
+from getpass import getpass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from beatgan.errors import UsageError
-from beatgan_daemon.clients.cli import CONTROL, PUBLISH, Key, ServerKey, configuration
-from beatgan_daemon.settings_schema import StateSettings
-from beatgan_daemon.web.addresses import is_loopback
-
-KEEP = StateSettings()  # strips are kept as alerts are, if nothing else is said
+from beatgan_daemon.clients.options import CONTROL, PUBLISH, Key, ServerKey, configuration
+from beatgan_daemon.defaults import KEEP_DAYS, KEEP_MB
 
 app = typer.Typer()
 
@@ -46,33 +45,61 @@ def web(
     ] = None,
     strips_keep_days: Annotated[
         float, typer.Option(min=0.001, help="older strips are deleted")
-    ] = KEEP.keep_days,
+    ] = KEEP_DAYS,
     strips_keep_mb: Annotated[
         float, typer.Option(min=1, help="and the oldest, when they take more")
-    ] = KEEP.keep_mb,
+    ] = KEEP_MB,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="certificate, PEM; the page is served under its names"),
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="its key, PEM")] = None,
+    users: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="who may log in: lines of web-user")
+    ] = None,
+    behind_proxy: Annotated[
+        str | None,
+        typer.Option(metavar="ORIGIN", help="a proxy serves it as https://HOST, and knows people"),
+    ] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="the proxy's; this machine if not given; repeatable"),
+    ] = None,
+    user_header: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="header of the proxy: who may acknowledge; without, nobody may"
+        ),
+    ] = None,
     key: Key = None,
     server_key: ServerKey = None,
 ) -> None:
     """Serve the page: a wall of beds, alarms, one stream. It is a client of the daemon."""
     try:
+        from beatgan_daemon.web.access import AccessOptions
         from beatgan_daemon.web.server import Options, serve
     except ImportError:
         raise UsageError("the page needs pip install 'beatgan[web]'") from None
     if strips is not None and tap is None:
         raise UsageError("--strips: the ECG comes from the daemon's tap; give --tap as well")
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:
-        raise UsageError(f"--listen {listen}: expected HOST:PORT")
-    host = host.strip("[]")
-    if not is_loopback(host):
-        raise UsageError(f"--listen {listen}: only this machine may reach it as yet")
+    host, port = _listen(listen)
+    access = AccessOptions(
+        host=host,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        users=users,
+        behind_proxy=behind_proxy,
+        proxies=proxy or (),
+        user_header=user_header,
+    )
     serve(
         Options(
             connect=connect,
             tap=tap,
             control=control,
             host=host,
-            port=int(port),
+            port=port,
+            access=access,
             metrics=metrics,
             strips=strips,
             strips_keep_days=strips_keep_days,
@@ -80,3 +107,40 @@ def web(
         ),
         configuration(key, server_key),
     )
+
+
+@app.command()
+def web_user(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="as it is told with an alarm")],
+    role: Annotated[
+        Literal["view", "acknowledge"], typer.Option(help="what that person may do")
+    ] = "view",
+    users: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="put the line there, in place of that name's; or print"),
+    ] = None,
+) -> None:
+    """Make somebody's line for `web --users`: asks for a password, or reads it from a pipe."""
+    from beatgan_daemon.web import user_command
+
+    line = user_command.line(name, role, _password())
+    if users is None:
+        typer.echo(line)
+    else:
+        user_command.put(users, name, line)
+
+
+def _password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass()
+    if getpass("The same again: ") != password:
+        raise UsageError("these are two passwords")
+    return password
+
+
+def _listen(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise UsageError(f"--listen {text}: expected HOST:PORT")
+    return host.strip("[]"), int(port)

@@ -1,14 +1,13 @@
 """What stands before every page and every WebSocket, as ASGI: Host, Origin, headers, the cookie."""
 
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from beatgan_daemon.web.addresses import Addresses
-from beatgan_daemon.web.sessions import Sessions
+from beatgan_daemon.web.sessions import Sessions, TokenSession
 
 CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -28,12 +27,8 @@ SAFE: Final = ("GET", "HEAD")
 class Guard:
     """Lets through what comes from the page itself and from somebody known."""
 
-    def __init__(
-        self, app: ASGIApp, addresses: Addresses, sessions: Sessions, cookie: str, login: bool
-    ) -> None:
-        """``cookie``: its name; ``login``: whether there is a page to log in."""
+    def __init__(self, app: ASGIApp, addresses: Addresses, sessions: Sessions) -> None:
         self._app, self._addresses, self._sessions = app, addresses, sessions
-        self._cookie, self._login = cookie, login
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI application."""
@@ -42,13 +37,14 @@ class Guard:
             return
         if scope["type"] == "http":
             send = _with_headers(send)
-        refusal = self._refusal(scope)
-        if refusal is None:
+        answer = self._answer(scope)
+        if answer is None:
             await self._app(scope, receive, send)
         else:
-            await refusal(scope, receive, send)  # of a WebSocket: its handshake is answered so
+            await answer(scope, receive, send)  # of a WebSocket: its handshake is answered so
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    def _answer(self, scope: Scope) -> Response | None:
+        """None: the application answers, and knows the ``person`` in its scope."""
         headers = Headers(scope=scope)
         if headers.get("host", "").lower() not in self._addresses.hosts:
             return PlainTextResponse("this page is not served under that name", 421)
@@ -56,29 +52,24 @@ class Guard:
         needed = scope["type"] == "websocket" or scope["method"] not in SAFE
         if (needed or origin is not None) and origin not in self._addresses.origins:
             return PlainTextResponse("this request comes from another page", 403)
-        scope["cookie"] = _cookie(headers.get("cookie", ""), self._cookie)
-        scope["person"] = self._sessions.person(scope["cookie"])
-        path = scope["path"]
-        if scope["person"] is not None or (scope["type"] == "http" and path.startswith(PUBLIC)):
+        if isinstance(self._sessions, TokenSession) and scope["type"] == "http":
+            token = QueryParams(scope["query_string"]).get("token")
+            if token is not None:
+                return self._sessions.enter(token, scope["path"])
+        scope["person"] = self._sessions.person(headers, peer_of(scope))
+        if scope["person"] is not None:
             return None
-        if scope["type"] == "http" and b"token=" in scope["query_string"]:
-            return None  # the page looks at it
-        if self._login and scope["type"] == "http" and not path.startswith("/api/"):
-            return RedirectResponse("/login", 303)
-        return PlainTextResponse(
-            "not allowed: open the address that beatgan-daemon web has printed"
-            if not self._login
-            else "not allowed: log in",
-            401,
-        )
+        if scope["type"] == "http":
+            if scope["path"].startswith(PUBLIC):
+                return None
+            if self._sessions.login and not scope["path"].startswith("/api/"):
+                return RedirectResponse("/login", 303)
+        return PlainTextResponse(self._sessions.refusal, 401)
 
 
-def _cookie(header: str, name: str) -> str | None:
-    try:
-        found = SimpleCookie(header).get(name)
-    except CookieError:
-        return None
-    return None if found is None else found.value
+def peer_of(scope: Scope) -> str:
+    """The address that a request comes from; empty where there is none."""
+    return scope["client"][0] if scope.get("client") else ""
 
 
 def _with_headers(send: Send) -> Send:
@@ -86,7 +77,7 @@ def _with_headers(send: Send) -> Send:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
-                headers[name] = value
+                headers.setdefault(name, value)
             headers.setdefault("Cache-Control", "no-store")
         await send(message)
 

@@ -1,4 +1,4 @@
-"""The web process: listens, says where, tells systemd, ends with SIGTERM."""
+"""The web process: listens, says where, tells systemd, ends with SIGTERM or by a fault."""
 
 import asyncio
 import signal
@@ -12,34 +12,35 @@ from typing import Final
 import uvicorn
 
 from beatgan_daemon import log
-from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.defaults import KEEP_DAYS, KEEP_MB
+from beatgan_daemon.exit_codes import StartError, one_line
 from beatgan_daemon.security.curve import ConfigureSocket
-from beatgan_daemon.settings_schema import StateSettings
 from beatgan_daemon.storage.strip_store import StripStore
 from beatgan_daemon.systemd import Notifier
-from beatgan_daemon.web.addresses import LOOPBACK, addresses
+from beatgan_daemon.web.access import Access, AccessOptions, access
 from beatgan_daemon.web.app import application
 from beatgan_daemon.web.daemon_http import DaemonHttp
 from beatgan_daemon.web.scribe import Scribe
-from beatgan_daemon.web.sessions import TokenSession
 from beatgan_daemon.web.ward import Ward
 
-KEEP_DAYS, KEEP_MB = StateSettings().keep_days, StateSettings().keep_mb  # as alerts
 MOST_MESSAGE: Final = 16_384  # bytes of a page's message: 64 streams with long names
 MOST_CONNECTIONS: Final = 200
-GOODBYE_S: Final = 2
+MUTE_S: Final = 10.0  # between pings of a tab, and as long for its answer: then it is gone
+GOODBYE_S: Final = 1
 SAY_S: Final = 0.05
+PINGS: Final = 4  # in each of the watchdog's intervals
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says. Endpoints of the daemon, and where to listen."""
+    """What the command line says. Endpoints of the daemon, and where to listen, for whom."""
 
     connect: str
     tap: str | None
     control: str
     host: str
     port: int
+    access: AccessOptions
     metrics: str | None = None  # HOST:PORT of its HTTP
     strips: Path | None = None  # where they are kept; None: nowhere
     strips_keep_days: float = KEEP_DAYS
@@ -47,47 +48,80 @@ class Options:
 
 
 def serve(options: Options, configure: ConfigureSocket | None) -> None:
-    """Serve until SIGTERM or Ctrl-C. Raises StartError where it cannot listen."""
+    """Serve until SIGTERM or Ctrl-C.
+
+    Raises StartError where it cannot begin, and whatever ended it else.
+    """
     log.configure()
     asyncio.run(_serve(options, configure))
 
 
 async def _serve(options: Options, configure: ConfigureSocket | None) -> None:
-    listener = _listener(options.host, options.port)
-    port = listener.getsockname()[1]
-    sessions = TokenSession()
-    ward = Ward(options.connect, options.tap, options.control, configure, _scribe(options))
-    daemon = DaemonHttp(options.metrics)
-    where = addresses("http", LOOPBACK, port)
-    app = application(ward, daemon, where, sessions, cookie=f"beatgan-{port}")
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            ws="websockets-sansio",
-            ws_max_size=MOST_MESSAGE,
-            ws_per_message_deflate=False,
-            limit_concurrency=MOST_CONNECTIONS,
-            timeout_graceful_shutdown=GOODBYE_S,
-        )
+    notifier = Notifier()
+    with _listener(options.host, options.port) as listener:
+        opened = access(options.access, listener.getsockname()[1])
+        ward = Ward(options.connect, options.tap, options.control, configure, _scribe(options))
+        daemon = DaemonHttp(options.metrics)
+        server = _server(ward, daemon, opened)
+        tasks = [
+            asyncio.create_task(server.serve([listener]), name="server"),
+            asyncio.create_task(ward.run(), name="ward"),
+            asyncio.create_task(_report(notifier, server, opened), name="report"),
+        ]
+        if options.metrics is not None:
+            tasks.append(asyncio.create_task(daemon.run(), name="metrics"))
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        notifier.send("STOPPING=1")
+        server.should_exit = True
+        await asyncio.wait(tasks[:1])
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for task, end in zip(tasks, ended, strict=True):
+        if end is not None and not isinstance(end, asyncio.CancelledError):
+            log.get().error(
+                "the page's server ends by a fault", task=task.get_name(), why=_why(end)
+            )
+            raise end
+
+
+def _server(ward: Ward, daemon: DaemonHttp, opened: Access) -> uvicorn.Server:
+    tls = opened.tls
+    config = uvicorn.Config(
+        application(ward, daemon, opened.addresses, opened.sessions),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="off",
+        ws="websockets-sansio",
+        ws_max_size=MOST_MESSAGE,
+        ws_per_message_deflate=False,
+        ws_ping_interval=MUTE_S,
+        ws_ping_timeout=MUTE_S,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_graceful_shutdown=GOODBYE_S,
+        ssl_context_factory=None if tls is None else lambda *_: tls,
     )
+    server = uvicorn.Server(config)
     server.capture_signals = _leave_signals  # type: ignore[method-assign]  # they are ours
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, setattr, server, "should_exit", True)
-    notifier = Notifier()
-    serving = asyncio.create_task(server.serve([listener]))
-    while not server.started and not serving.done():
+    return server
+
+
+async def _report(notifier: Notifier, server: uvicorn.Server, opened: Access) -> None:
+    """Say where the page is once it is there; then that this loop goes round."""
+    while not server.started:
         await asyncio.sleep(SAY_S)
-    if server.started:
-        host = f"[{options.host}]" if ":" in options.host else options.host
-        print(f"http://{host}:{port}/?token={sessions.token}", flush=True)  # noqa: T201
-        notifier.send("READY=1", f"STATUS=serving on {host}:{port}")
-    await serving
-    notifier.send("STOPPING=1")
+    print(opened.opened_at, flush=True)  # noqa: T201
+    notifier.send("READY=1", f"STATUS=serving {opened.opened_at.partition('?')[0]}")
+    interval = notifier.watchdog_s
+    while True:
+        if interval is not None:
+            notifier.send("WATCHDOG=1")
+        await asyncio.sleep(60.0 if interval is None else interval / PINGS)
 
 
 def _scribe(options: Options) -> Scribe | None:
@@ -102,6 +136,12 @@ def _listener(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise StartError(f"--listen {host}:{port}: {error.strerror}") from None
+
+
+def _why(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {one_line(error)}"
 
 
 @contextmanager

@@ -4,6 +4,7 @@ A tick sends what is new and waits until it is on its way. Nothing is queued for
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic, time
 from typing import Annotated, Any, Final, Literal
@@ -24,6 +25,7 @@ MOST_ACKS: Final = 8  # under way at a time
 LISTS_S: Final = 0.25  # between lists of alarms
 STREAMS_S: Final = 1.0  # and of streams
 ALIVE_S: Final = 1.0
+SESSION_ENDED: Final = 4_401  # of those for applications (RFC 6455): the page is to log in again
 
 
 class WantedStream(msgspec.Struct, frozen=True):
@@ -54,11 +56,17 @@ class Tab:
     """One WebSocket."""
 
     def __init__(
-        self, socket: WebSocket, ward: Ward, *, user: str | None, may_acknowledge: bool
+        self,
+        socket: WebSocket,
+        ward: Ward,
+        *,
+        user: str | None,
+        may_acknowledge: bool,
+        known: Callable[[], bool],
     ) -> None:
-        """``user``: who it is, if that is known."""
+        """``user``: who it is, if that is known. ``known``: whether it still is that person's."""
         self._socket, self._ward = socket, ward
-        self._user, self._may_acknowledge = user, may_acknowledge
+        self._user, self._may_acknowledge, self._known = user, may_acknowledge, known
         self._wanted: dict[WantedStream, Cursor | None] = {}
         self._beats: dict[str, int] = {}
         self._rates: dict[str, Any] = {}
@@ -112,8 +120,10 @@ class Tab:
     async def _acknowledge(self, ack: Ack) -> None:
         """Ask the daemon; that it is done is told by the alert that follows."""
         name = self._user or ack.name.strip()
-        if not self._may_acknowledge:
-            why = "your account may look, not acknowledge"
+        if not self._known():
+            why = "this session has ended"
+        elif not self._may_acknowledge:
+            why = "you may look, not acknowledge"
         elif not name or not name.isprintable():
             why = "say who you are: a name of 1-64 printable characters"
         else:
@@ -126,12 +136,13 @@ class Tab:
         self._refused.append({"t": "refused", "id": ack.id, "text": why})
 
     async def _send(self) -> None:
-        while True:
+        while self._known():
             for message in self._words(monotonic()):
                 await self._socket.send_text(message)
             for records in self._samples():
                 await self._socket.send_bytes(records)
             await asyncio.sleep(TICK_S)
+        await self._socket.close(SESSION_ENDED, "this session has ended")
 
     def _words(self, now: float) -> list[str]:
         """What is new in words. The list of streams comes first: it numbers them."""

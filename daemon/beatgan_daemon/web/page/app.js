@@ -42,6 +42,7 @@ export class App {
         this.mayAcknowledge = hello.can_acknowledge;
         this.user = hello.user;
         this.version = hello.version;
+        this.showUser(hello.can_log_out ? hello.user : null);
         this.bannerShows = "";
       },
       refused: (_id, text) => this.say(`Not acknowledged: ${text}`),
@@ -49,6 +50,7 @@ export class App {
     });
     byId("sound").addEventListener("click", () => void this.sound.toggle().then(() => this.showSound()));
     byId("pause").addEventListener("click", () => this.pauseSound());
+    byId("log-out").addEventListener("click", () => void this.logOut());
     byId("theme").addEventListener("click", () => this.nextTheme());
     matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => this.applyTheme());
     this.applyTheme();
@@ -66,6 +68,17 @@ export class App {
     if (this.saidUntil < now) byId("said").hidden = true;
     this.view?.update();
     this.connection.want(document.hidden ? [] : (this.view?.wants() ?? []));
+  }
+
+  /** @param {string | null} user who can log out */
+  showUser(user) {
+    byId("log-out").hidden = user === null;
+    setText(byId("log-out"), `Log out ${user ?? ""}`);
+  }
+
+  async logOut() {
+    await fetch("/logout", { method: "POST", redirect: "manual" });
+    location.assign("/login");
   }
 
   showFault() {

@@ -5,10 +5,11 @@ const SILENT_MS = 2500;
 /** Its word, passed on once a second, is older than what the page hears of the server. */
 const DAEMON_SILENT_MS = 2200;
 const RETRY_MS = 1000;
+const SESSION_ENDED = 4401;
 
 /**
  * @typedef {object} Listener
- * @property {(hello: {version: string, can_acknowledge: boolean, user: string | null}) => void} hello
+ * @property {(hello: {version: string, can_acknowledge: boolean, user: string | null, can_log_out?: boolean}) => void} hello
  * @property {(id: string, text: string) => void} refused
  * @property {() => void} opened
  */
@@ -51,7 +52,8 @@ export class Connection {
       if (this.wish) socket.send(this.wish);
     };
     socket.onmessage = (event) => this.take(event.data);
-    socket.onclose = () => {
+    socket.onclose = (event) => {
+      if (event.code === SESSION_ENDED) location.reload(); // which asks for a name and password
       if (this.socket !== socket) return;
       this.socket = null;
       void this.askWhetherLetIn();
