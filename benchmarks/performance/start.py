@@ -65,7 +65,7 @@ def start(checkout: Path, model: Path, folder: Path, python: str | None = None) 
             [*ARGUMENTS, "--model", checkout / model],
             os.sched_getaffinity(0),
             log,
-            python=python or processes.python_of(checkout),
+            program=python or processes.python_of(checkout),
             **environment,
         ) as process:
             imports = _until("STATUS=loading", manager, process, log) - began

@@ -4,6 +4,7 @@ No figure is judged here: how fast the daemon is, is for the benchmark itself to
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,7 @@ from benchmarks.performance.load.results import (
     FloorFigures,
     Measured,
     beats_published,
+    beside,
     broken_promises,
     figures,
     latency,
@@ -30,6 +32,7 @@ from benchmarks.performance.load.results import (
 )
 from benchmarks.performance.load.schedule import SCALE, Schedule
 from benchmarks.performance.load.subscriber import Received
+from benchmarks.performance.load.tap_subscriber import TapReport, tapped, topics
 
 
 def plan(streams: int = 3, frame: int = 90, leads: int = 1, intervals: int = 20) -> Schedule:
@@ -102,6 +105,42 @@ def test_a_void_round_counts_only_where_no_other_does(load: Load) -> None:
     assert Measured("this", [cheap, dear], floors[:2]).sound
     assert not Measured("this", [void, dear], floors[:2]).sound
     assert not Measured("this", [msgspec.structs.replace(dear, failed=["x"])], floors[:1]).sound
+
+
+@TWO_CORES
+def test_one_daemon_is_set_beside_another_round_for_round(load: Load) -> None:
+    run = figures(run_daemon(load.plan(2, 1.5), load.recordings, load.model, (0.5, 1.5)), 188)
+
+    def rounds(*costs: float, void: int) -> Measured:
+        runs = [
+            msgspec.structs.replace(run, cpu=cost, void=["x"] * (number == void))
+            for number, cost in enumerate(costs)
+        ]
+        return Measured("one", runs, [])
+
+    ours, other = rounds(2.0, 9.0, 3.0, 5.0, void=1), rounds(1.0, 1.0, 2.0, 5.0, void=-1)
+    assert beside(ours, other, lambda run: run.cpu) == (1.5, 1.0, 2.0)
+    assert beside(rounds(4.0, void=0), rounds(1.0, void=-1), lambda run: run.cpu) == (4.0, 4.0, 4.0)
+
+
+def test_who_looks_at_some_streams_gets_no_others() -> None:
+    some = plan(streams=120)
+    assert topics(some, 120) == topics(some, 500) == ["ecg."]
+    wanted = {f"ecg.s{stream}" for stream in tapped(some, 64)}
+    assert wanted == set(topics(some, 64))
+    names = [f"ecg.s{stream}" for stream in range(120)]
+    assert {name for name in names if name.startswith(tuple(wanted))} == wanted
+    assert len(wanted) == 64
+
+
+@TWO_CORES
+def test_every_frame_of_the_streams_looked_at_comes_from_the_tap(load: Load) -> None:
+    run = run_daemon(load.plan(6, 4.0), load.recordings, load.model, (2.0, 4.0), tap=2)
+    assert run.tapped is not None
+    assert run.tapped.frames == (run.sent_at[:, -2:] > 0).sum() > 0
+    assert broken_promises(run) == []
+    fewer = replace(run, tapped=TapReport(run.tapped.frames - 1, 0.0))
+    assert any("from the tap" in fault for fault in broken_promises(fewer))
 
 
 def test_streams_are_spread_over_the_interval_and_begin_one_by_one() -> None:

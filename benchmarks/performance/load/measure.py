@@ -6,7 +6,7 @@ Starts the processes, reads what they cost over a window, and leaves the judging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from beatgan.types import Bools, Ints
-from benchmarks.performance.load import processes, schedule
+from benchmarks.performance.load import processes, schedule, tap_subscriber
 from benchmarks.performance.load.floor import FloorReport
 from benchmarks.performance.load.generator import SenderReport
 from benchmarks.performance.load.processes import (
@@ -33,6 +33,7 @@ from benchmarks.performance.load.subscriber import (
     OTHER_TOPICS,
     SubscriberReport,
 )
+from benchmarks.performance.load.tap_subscriber import TapReport
 
 SUBSCRIBED_S = 1.0  # for the subscription to reach the daemon
 IDLE_S = 3.0  # in which the daemon's counts do not move: it has taken what there was
@@ -106,6 +107,8 @@ class DaemonRun(LoadRun):
     metrics: dict[str, float]  # when all was over
     logged: list[dict[str, Any]]
     exit_code: int
+    tap: int  # streams whose ECG somebody looked at
+    tapped: TapReport | None  # None where nobody did
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,24 @@ def subscribing(
         time.sleep(SUBSCRIBED_S)
         yield seen
         seen.append(msgspec.json.decode(last_line(subscriber), type=SubscriberReport))
+
+
+@contextmanager
+def tapping(
+    plan: Schedule, streams: int, daemon: Daemon, place: Cores
+) -> Iterator[list[TapReport]]:
+    """Who looks at the ECG of so many streams; the list holds what it says when the block is over,
+    nothing where there are none."""
+    reports: list[TapReport] = []
+    if not streams or daemon.tap is None:
+        yield reports
+        return
+    program = ["-m", "benchmarks.performance.load.tap_subscriber", daemon.tap]
+    arguments = [*program, *tap_subscriber.topics(plan, streams)]
+    log = daemon.log.with_name("tap_subscriber.log")
+    with started(arguments, place.others, log) as subscriber:
+        yield reports
+        reports.append(msgspec.json.decode(last_line(subscriber), type=TapReport))
 
 
 def until(moment: int) -> None:
@@ -182,26 +203,33 @@ def run_daemon(
     checkout: Path | None = None,
     *,
     batched: bool = False,
+    tap: int | None = None,
 ) -> DaemonRun:
     """A run of the real daemon, read ``moments`` seconds after its beginning.
 
     That of another ``checkout``, if there is one. ``batched``: whether many beats come in one
-    message.
+    message. ``tap``: at how many streams' ECG somebody looks; None where the daemon has no tap.
     """
     place = processes.cores()
     with prepare(plan, recordings) as name:
         folder = Path(name)
-        with processes.daemon(model, place.measured, folder, plan.streams, checkout) as daemon:
+        with processes.daemon(
+            model, place.measured, folder, plan.streams, checkout, tap=tap is not None
+        ) as daemon:
             pid = daemon.process.pid
             empty = processes.usage(pid).memory
-            with subscribing(folder, daemon.publish, place, batched) as seen:
+            with ExitStack() as watching:
+                looked = watching.enter_context(tapping(plan, tap or 0, daemon, place))
+                seen = watching.enter_context(subscribing(folder, daemon.publish, place, batched))
                 with sending(folder, daemon.ingest, place) as (begin, sent):
                     readings = at(begin, moments, lambda: read_daemon(daemon))
                 metrics = wait_until_taken_in(daemon, sent[0].frames * plan.frame)
             code, logged = daemon.stop(), daemon.logged()
         sent_at, beats = np.load(folder / "sent.npy"), np.load(folder / "beats.npy")
     return DaemonRun(
-        plan, begin, sent_at, sent[0], readings, empty, beats, seen[0], metrics, logged, code
+        *(plan, begin, sent_at, sent[0], readings, empty, beats, seen[0], metrics, logged, code),
+        tap=tap or 0,
+        tapped=looked[0] if looked else None,
     )
 
 

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,10 +61,10 @@ def environment(checkout: Path | None) -> dict[str, str]:
 @contextmanager
 def started(
     arguments: Sequence[str | Path],
-    on: set[int] | frozenset[int],
+    on: AbstractSet[int],
     log: Path,
     *,
-    python: str = sys.executable,
+    program: str = sys.executable,
     **settings: str,
 ) -> Iterator[subprocess.Popen[str]]:
     """A process on these cores alone, every thread of it; killed at the end if it still runs.
@@ -76,7 +77,7 @@ def started(
     try:
         with log.open("w") as stderr:
             process = subprocess.Popen(
-                [python, *map(str, arguments)],
+                [program, *map(str, arguments)],
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
@@ -107,9 +108,9 @@ def last_line(process: subprocess.Popen[str]) -> str:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process has used so far, ``at`` a monotonic time in ns: seconds of CPU, bytes.
+    """What processes have used so far, ``at`` a monotonic time in ns: seconds of CPU, bytes.
 
-    ``threads``: the same CPU time by thread. ``others``: what others have used of its cores.
+    ``threads``: the same CPU time by thread. ``others``: what others have used of their cores.
     """
 
     at: int
@@ -119,26 +120,44 @@ class Usage:
     others: float
 
 
-def usage(pid: int) -> Usage:
-    """From /proc: what every thread has run, and resident memory.
+def usage(*pids: int) -> Usage:
+    """From /proc: what every thread of processes on the same cores has run, and resident memory.
 
     By the scheduler's own clock: the times in /proc/PID/stat are sampled by a tick on many kernels,
     and a process that wakes often and briefly is then billed wrongly.
     """
-    folder = Path(f"/proc/{pid}")
-    resident = int((folder / "statm").read_text().split()[1])
     threads: dict[str, float] = {}
-    for task in (folder / "task").iterdir():
-        name = (task / "comm").read_text().strip()
-        seconds = int((task / "schedstat").read_text().split()[0]) / 1e9
-        threads[name] = threads.get(name, 0.0) + seconds
+    for task in (task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            name = (task / "comm").read_text().strip()
+            seconds = int((task / "schedstat").read_text().split()[0]) / 1e9
+            threads[name] = threads.get(name, 0.0) + seconds
     return Usage(
         at=time.monotonic_ns(),
         cpu=sum(threads.values()),
-        memory=resident * os.sysconf("SC_PAGE_SIZE"),
+        memory=sum(map(_resident, pids)),
         threads=threads,
-        others=sum(map(_busy, os.sched_getaffinity(pid))) - _billed(folder / "stat"),
+        others=sum(map(_busy, os.sched_getaffinity(pids[0]))) - sum(map(_billed, pids)),
     )
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it has started, and they."""
+    parents = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                parents[int(folder.name)] = int(_stat(int(folder.name))[1])
+    found = [pid]
+    for each in found:  # which grows meanwhile
+        found += [child for child, parent in parents.items() if parent == each]
+    return found
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _busy(core: int) -> float:
@@ -148,10 +167,15 @@ def _busy(core: int) -> float:
     return sum(int(field) for field in fields[1:4]) / TICKS  # user, nice, system
 
 
-def _billed(stat: Path) -> float:
+def _billed(pid: int) -> float:
     """A process's seconds of CPU by the kernel's tick, to be compared with `_busy`."""
-    fields = stat.read_text().rpartition(") ")[2].split()
+    fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _stat(pid: int) -> list[str]:
+    """Of /proc/PID/stat what follows the name: state, parent, ..."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
 
 
 @dataclass(frozen=True)
@@ -162,6 +186,8 @@ class Daemon:
     log: Path
     ingest: str
     publish: str
+    control: str
+    tap: str | None
     http: str
 
     def metrics(self) -> dict[str, float]:
@@ -195,20 +221,29 @@ class Daemon:
 
 @contextmanager
 def daemon(
-    model: Path, core: int, folder: Path, streams: int, checkout: Path | None = None
+    model: Path,
+    core: int,
+    folder: Path,
+    streams: int,
+    checkout: Path | None = None,
+    *,
+    tap: bool = False,
 ) -> Iterator[Daemon]:
     """The real daemon, with room for so many streams, as shipped in all else.
 
-    That of another ``checkout``, if there is one, with the interpreter of its ``.venv``.
+    That of another ``checkout``, if there is one, with the interpreter of its ``.venv``. ``tap``:
+    whether it has one.
     """
     log = folder / "daemon.log"
     arguments: list[str | Path] = [
         *("-P", NAMED_DAEMON, "run", "--model", model, "--device", "cpu"),
         *("--ingest-bind", "tcp://127.0.0.1:*", "--publish-bind", "tcp://127.0.0.1:*"),
-        *("--http", "127.0.0.1:0", "--set", f"streams.max={max(streams, 10_000)}"),
+        *("--http", "127.0.0.1:0", "--set", "control.bind=tcp://127.0.0.1:*"),
+        *("--set", f"streams.max={max(streams, 10_000)}"),
+        *(("--set", "tap.bind=tcp://127.0.0.1:*") if tap else ()),
     ]
     with started(
-        arguments, {core}, log, python=python_of(checkout), **environment(checkout)
+        arguments, {core}, log, program=python_of(checkout), **environment(checkout)
     ) as process:
         yield ready(process, log)
 
@@ -219,6 +254,14 @@ def ready(process: subprocess.Popen[str], log: Path) -> Daemon:
     while time.monotonic() < end and process.poll() is None:
         for line in log.read_text().splitlines():
             if line.startswith("{") and (event := json.loads(line))["event"] == "ready":
-                return Daemon(process, log, event["ingest"][0], event["publish"], event["http"])
+                return Daemon(
+                    process,
+                    log,
+                    ingest=event["ingest"][0],
+                    publish=event["publish"],
+                    control=event["control"],
+                    tap=next(iter(event.get("tap", ())), None),
+                    http=event["http"],
+                )
         time.sleep(0.05)
     raise BeatganError(f"the daemon did not start: {log.read_text()}")

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from benchmarks.performance.load.results import Figures, Measured
+from benchmarks.performance.load.results import Beside, Figures, Measured, beside
 
 PUBLISHER = ("publisher", "outlet")  # the thread's name, and what earlier releases call it
 NETWORK = ("ZMQbg/IO",)  # what ZeroMQ calls the threads that read and write its connections
@@ -48,19 +48,48 @@ def thread(run: Figures, names: tuple[str, ...]) -> float:
 def table(measured: Sequence[Measured]) -> str:
     """One row for each daemon and load, the median of its rounds; then what is wrong with any."""
     rows = [list(COLUMNS), *([cell(each) for cell in COLUMNS.values()] for each in measured)]
+    below = [line for each in measured for line in remarks(each)]
+    below += comparisons(measured)
+    return "\n".join([*aligned(rows), "", *dict.fromkeys(below)])  # what is said of a floor, once
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A line for each row, its cells below those of the others."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
+    return [
         "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    below = (line for each in measured for line in remarks(each))
-    return "\n".join([*lines, "", *dict.fromkeys(below)])  # what is said of a floor, once
+
+
+def comparisons(measured: Sequence[Measured]) -> Iterator[str]:
+    """Each daemon by the first one under the same load, round for round."""
+    for _, group in groupby(measured, load_of):
+        first, *others = group
+        for other in others:
+            cost = beside(other, first, lambda run: run.cpu)
+            p99 = beside(other, first, lambda run: run.latency_p99)
+            yield (
+                f"{load_of(other)}, {other.who} / {first.who}: "
+                f"CPU {ratio(cost)}; p99 {ratio(p99)}; of {len(other.runs)} rounds"
+            )
+
+
+def ratio(found: Beside) -> str:
+    """For people."""
+    undecided = ", spans 1" if found.least <= 1 <= found.most else ""
+    return f"{found.median:.3f} ({found.least:.3f} to {found.most:.3f}{undecided})"
+
+
+def load_of(each: Measured) -> str:
+    """Streams, leads and frames of a run."""
+    first = each.runs[0]
+    return f"{first.streams} streams of {first.leads} lead(s), {first.frames:g} frames/s"
 
 
 def remarks(each: Measured) -> Iterator[str]:
     """How the sources and the subscriber fared, promises not kept, and what makes rounds void."""
-    first = each.runs[0]
-    load = f"{first.streams} streams of {first.leads} lead(s)"
+    first, load = each.runs[0], load_of(each)
     name = f"{load}, {each.who}"
     yield (
         f"{name}: {median(run.beats for run in each.runs):.2f} beats, "

@@ -6,7 +6,7 @@ Arrays in, numbers out.
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
-from typing import TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from beatgan.types import Doubles, Ints
 from benchmarks.performance.load.measure import DaemonRun, FloorRun, LoadRun, Window
 from benchmarks.performance.load.schedule import SECOND, Schedule, frame_of
+from benchmarks.performance.load.tap_subscriber import tapped
 
 LATE_P99_MS, LATE_MAX_MS = 20.0, 200.0  # sources later than this are another load than was asked
 FOREIGN = 0.03  # share of its core that others may take from the process that is measured
@@ -54,6 +55,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     generator_share: float
     subscriber_share: float
     subscriber_behind: float
+    tap_share: float  # of who looks at the ECG
     message_counts: dict[str, int]
     failed: list[str]
     void: list[str]
@@ -71,7 +73,12 @@ class FloorFigures(msgspec.Struct, frozen=True):
     void: list[str]
 
 
-Round = TypeVar("Round", Figures, FloorFigures)
+class _Judged(Protocol):
+    @property
+    def void(self) -> list[str]: ...
+
+
+Round = TypeVar("Round", bound=_Judged)
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -112,6 +119,25 @@ class Measured(msgspec.Struct, frozen=True):
             2 * sum(bool(each.void) for each in rounds) < len(rounds)
             for rounds in (self.runs, self.floors)
         )
+
+
+class Beside(NamedTuple):
+    """One daemon's figure by another's, run for run: the median of these ratios, and their range.
+
+    Where the range spans 1, the runs do not tell them apart.
+    """
+
+    median: float
+    least: float
+    most: float
+
+
+def beside(ours: Measured, other: Measured, value: Callable[[Figures], float]) -> Beside:
+    """Over the rounds in which neither is void; all where there is none."""
+    pairs = list(zip(ours.runs, other.runs, strict=True))
+    sound = [pair for pair in pairs if not any(run.void for run in pair)] or pairs
+    ratios = [value(one) / value(two) for one, two in sound]
+    return Beside(median(ratios), min(ratios), max(ratios))
 
 
 def counting(rounds: list[Round]) -> list[Round]:
@@ -206,6 +232,11 @@ def broken_promises(run: DaemonRun) -> list[str]:
         found.append(f"of {sent} samples sent {received} were received, {lost} reported lost")
     if rejected := sum(v for k, v in run.metrics.items() if "frames_rejected_total" in k):
         found.append(f"{rejected:g} frames were rejected")
+    if run.tapped:
+        wanted = int((run.sent_at[:, tapped(run.plan, run.tap)] > 0).sum())
+        dropped = int(run.metrics["beatgan_tap_dropped_total"])
+        if dropped or run.tapped.frames != wanted:
+            found.append(f"{run.tapped.frames} of {wanted} frames came from the tap")
     holes = missing(run.beats)
     if holes and beats_published(run.metrics) == len(run.beats):
         found.append(f"{holes} beats were left out in the count of beats")
@@ -274,6 +305,7 @@ def figures(run: DaemonRun, needed: int) -> Figures:
         generator_share=run.sent.cpu_share,
         subscriber_share=run.seen.cpu_share,
         subscriber_behind=run.seen.behind_ms,
+        tap_share=run.tapped.cpu_share if run.tapped else 0.0,
         message_counts=run.seen.message_counts,
         failed=broken_promises(run),
         void=void,

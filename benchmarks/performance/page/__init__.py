@@ -1,0 +1,1 @@
+"""How fast the page draws, and what it costs who serves it."""
