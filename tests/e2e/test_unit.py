@@ -12,9 +12,11 @@ from beatgan_daemon.settings import keys
 
 UNITS = Path(__file__).resolve().parents[2] / "systemd"
 PLAIN, TEMPLATE = "beatgan-daemon.service", "beatgan-daemon@.service"
+WEB = "beatgan-web.service"
 MOST_EXPOSED = 1.3
 
 both = pytest.mark.parametrize("name", [PLAIN, TEMPLATE])
+each = pytest.mark.parametrize("name", [PLAIN, TEMPLATE, WEB])
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def verified(program: str, unit: Path) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@both
+@each
 def test_the_unit_is_valid_with_its_drop_ins(
     systemd_analyze: str, installed: Path, name: str
 ) -> None:
@@ -56,7 +58,7 @@ def test_drop_ins_are_looked_at(systemd_analyze: str, installed: Path, name: str
     assert "Unknown key 'Nonsense'" in verified(systemd_analyze, installed / name)[1]
 
 
-@both
+@each
 def test_the_unit_is_hardened(systemd_analyze: str, name: str) -> None:
     judged = subprocess.run(
         [systemd_analyze, "security", "--offline=true", str(UNITS / name)],
@@ -109,3 +111,19 @@ def test_the_template_is_the_plain_unit_with_a_name() -> None:
     template = directives(TEMPLATE)
     assert len(plain) == len(template)
     assert [line.replace("-%i", "").replace(", %i)", ")") for line in template] == plain
+
+
+def test_the_unit_of_the_page_and_its_server_agree() -> None:
+    lines = (UNITS / WEB).read_text().splitlines()
+    for line in (
+        "Type=notify",
+        "NotifyAccess=main",
+        "ExecStart=/opt/beatgan/bin/beatgan-daemon web $OPTIONS",
+        "EnvironmentFile=-/etc/beatgan/web.env",
+        "Restart=on-failure",
+        "RestartPreventExitStatus=2 3",
+        "StateDirectory=beatgan-web",
+        "StateDirectoryMode=0700",
+        "DynamicUser=yes",
+    ):
+        assert line in lines
