@@ -49,7 +49,9 @@ def demo(seconds: float | None, model: Path, console: Console, *, page: bool = T
     if not model.is_file():
         raise UsageError(f"no model at {model}: run this in the project's folder or give --model")
     beds = ward()
-    console.print(f"starting the daemon with {model} (the very first start compiles) ...")
+    console.print(
+        f"starting the daemon with {model}; the very first start compiles", soft_wrap=True
+    )
     with (
         tidy_end(),
         stop_signals() as stopping,
@@ -65,7 +67,7 @@ def demo(seconds: float | None, model: Path, console: Console, *, page: bool = T
         console.print(f"ready. Metrics: {endpoints.http}/metrics")
         address = None
         if page:
-            address = _page(endpoints, Path(folder) / "page", console, resources, stopping)
+            address = _page(endpoints, Path(folder), console, resources, stopping)
         _introduce(beds, seconds, console)
         _show(beds, endpoints, daemon, seconds, console, stopping, address)
         if daemon.ended():
@@ -79,13 +81,13 @@ def demo(seconds: float | None, model: Path, console: Console, *, page: bool = T
 
 def _page(
     endpoints: Endpoints,
-    said: Path,
+    folder: Path,
     console: Console,
     resources: ExitStack,
     stopping: Callable[[], bool],
 ) -> str | None:
     """The page's address, which is told and opened; None where there is no page."""
-    server = resources.enter_context(start_page(endpoints, said))
+    server = resources.enter_context(start_page(endpoints, folder / "page", folder / "strips"))
     address = server.wait_for_address(stopping=stopping)
     if address is None:
         if not stopping():

@@ -48,12 +48,12 @@ class PageProcess:
 
 
 @contextmanager
-def start_page(endpoints: Endpoints, said: Path) -> Iterator[PageProcess]:
-    """Serve the page of the daemon at ``endpoints`` on a free port of loopback, until the block is
-    left."""
-    where = ["--connect", endpoints.publish, "--control", endpoints.control]
-    if endpoints.tap is not None:
-        where += ["--tap", endpoints.tap]
+def start_page(endpoints: Endpoints, said: Path, strips: Path) -> Iterator[PageProcess]:
+    """Serve the page of the daemon at ``endpoints``, which has a tap, on a free port of loopback,
+    until the block is left. The ECG round each alarm is kept in the folder ``strips``."""
+    assert endpoints.tap is not None
+    where = ["--connect", endpoints.publish, "--control", endpoints.control, "--tap", endpoints.tap]
+    where += ["--metrics", endpoints.http.removeprefix("http://"), "--strips", str(strips)]
     with said.open("wb") as output:
         process = subprocess.Popen(
             [*COMMAND, "web", *where, "--listen", "127.0.0.1:0"],
