@@ -1,10 +1,8 @@
-"""The command line: which command is where, errors in one line, exit codes.
+"""The command line: which command is where.
 
 A command's module is imported when it is called: each takes the memory and the start that it needs.
 """
 
-import sys
-from errno import EDQUOT, EFBIG, EIO, ENOSPC, EPIPE
 from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any, Final
@@ -12,13 +10,10 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from beatgan.errors import BeatganError
-from beatgan_daemon import log, standard_streams
-from beatgan_daemon.exit_codes import Exit, exit_code, one_line
+from beatgan_daemon.command_errors import told_errors
 from beatgan_daemon.import_pause import without_collection
 from beatgan_daemon.signals import release_reload
 
-UNWRITABLE = {EPIPE, ENOSPC, EIO, EFBIG, EDQUOT}  # what stdout says where nothing can go there
 COMMANDS: Final = {  # the module whose `app` has it
     "run": "commands",
     "check": "commands",
@@ -67,25 +62,9 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """The entry point: errors raised on purpose are one line on stderr and a documented code."""
-    for stream in (sys.stdout, sys.stderr):
-        standard_streams.show_anything(stream)
-    try:
-        try:
-            app()
-        finally:
-            sys.stdout.flush()  # here, where it can be told
-    except BeatganError as error:
-        text = f"beatgan-daemon: {one_line(error)}"
-        typer.echo(log.prioritised(text, "error") if log.is_journal(sys.stderr) else text, err=True)
-        sys.exit(exit_code(error))
-    except OSError as error:
-        if error.errno not in UNWRITABLE or error.filename is not None:
-            raise
-        standard_streams.forget_output()
-        if error.errno != EPIPE:  # `| head -1` is no error
-            typer.echo(f"beatgan-daemon: cannot write the output: {error.strerror}", err=True)
-        sys.exit(Exit.USAGE)
+    """The entry point."""
+    with told_errors():
+        app()
 
 
 @app.callback(invoke_without_command=True)

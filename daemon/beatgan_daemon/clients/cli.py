@@ -26,12 +26,12 @@ from beatgan_daemon.clients.options import (
     ControlEndpoint,
     Key,
     ServerKey,
-    configuration,
 )
 from beatgan_daemon.clients.strip import EcgStrip
 from beatgan_daemon.clients.strip_frames import read_stored_strip
 from beatgan_daemon.playback import output_file
 from beatgan_daemon.playback import replay as replaying
+from beatgan_daemon.security import curve
 from beatgan_daemon.signals import stop_signals
 
 PLAN = replaying.Plan()  # its defaults are ours
@@ -66,7 +66,7 @@ def replay(
 ) -> None:
     """Send recordings as live ECG streams."""
     plan = replaying.Plan(speed=speed, chunk_ms=chunk_ms, copies=copies, loop=loop)
-    configure = configuration(key, server_key)
+    configure = curve.configuration(key, server_key)
     if configure is not None and bind is not None:
         raise UsageError("--key: with --connect only; a daemon that connects is not let in here")
     with suppress(KeyboardInterrupt):
@@ -113,7 +113,7 @@ def watch(
         raise UsageError("--control: give one for each --connect, in the same order, or none")
     daemons = [Daemon(*each) for each in zip(publish, controls, strict=True)]
     console = Console(highlight=False, markup=False)
-    configure = configuration(key, server_key)
+    configure = curve.configuration(key, server_key)
     with stop_signals() as stopping:
         if console.is_terminal and not log:
             ward_screen.show(daemons, console, stopping, configure=configure)
@@ -143,7 +143,9 @@ def explain(
     """Show why there is an alarm: the ECG, the worst beat, what its score is made of."""
     found: Iterable[bytes]
     if file is None:
-        found = client.fetch_episode(connect, episode, configure=configuration(key, server_key))
+        found = client.fetch_episode(
+            connect, episode, configure=curve.configuration(key, server_key)
+        )
     else:
         found = episodes.lines_of(file)
     told = episodes.episode(found, episode, connect if file is None else str(file))

@@ -10,7 +10,7 @@ from beatgan.errors import UsageError
 from beatgan.protocol.control import encode_stream
 from beatgan.protocol.names import stream_of_record
 from beatgan_daemon.clients import client, stream_table
-from beatgan_daemon.clients.options import CONTROL, ControlEndpoint, Key, ServerKey, configuration
+from beatgan_daemon.clients.options import CONTROL, ControlEndpoint, Key, ServerKey
 from beatgan_daemon.security import curve
 from beatgan_daemon.security.allow_list import Role
 from beatgan_daemon.signals import stop_signals
@@ -30,7 +30,7 @@ def alerts(
     server_key: ServerKey = None,
 ) -> None:
     """Print the alerts that the daemon has journaled, as JSON Lines."""
-    configure = configuration(key, server_key)
+    configure = curve.configuration(key, server_key)
     with stop_signals() as stopping:
         if active:
             found = client.active(connect, configure=configure)
@@ -62,7 +62,7 @@ def acknowledge(
     """Say that somebody has seen an alarm, or all of a stream, or all."""
     if (episode is not None) + (stream is not None) + all_ != 1:
         raise UsageError("give one of ID, --stream STREAM, --all")
-    with client.Client(connect, configure=configuration(key, server_key)) as asked:
+    with client.Client(connect, configure=curve.configuration(key, server_key)) as asked:
         if episode is not None:
             asked.acknowledge(episode, by=by)
             typer.echo(f"acknowledged {episode}")
@@ -78,7 +78,7 @@ def streams(
     server_key: ServerKey = None,
 ) -> None:
     """List the streams: how each stands, since when, its last sample, and whose key sends it."""
-    with client.Client(connect, configure=configuration(key, server_key)) as asked:
+    with client.Client(connect, configure=curve.configuration(key, server_key)) as asked:
         if json:
             for entry in asked.streams():
                 sys.stdout.buffer.write(encode_stream(entry) + b"\n")
@@ -95,7 +95,7 @@ def discharge(
     server_key: ServerKey = None,
 ) -> None:
     """End the watch over a stream: its alarms end, and its place is free."""
-    with client.Client(connect, configure=configuration(key, server_key)) as asked:
+    with client.Client(connect, configure=curve.configuration(key, server_key)) as asked:
         sending = asked.discharge(stream)
     typer.echo(f"discharged {stream}")
     if sending:

@@ -14,6 +14,7 @@ import zmq
 import zmq.auth
 from zmq.utils import z85
 
+from beatgan.errors import UsageError
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.regular_file import open_regular
 from beatgan_daemon.security.credentials_directory import is_credential
@@ -132,6 +133,18 @@ def as_client(socket: zmq.Socket[bytes], key: KeyPair, server: bytes) -> None:
 def client_configuration(key: KeyPair, server: bytes) -> ConfigureSocket:
     """`as_client`, for whoever opens the socket."""
     return lambda socket: as_client(socket, key, server)
+
+
+def configuration(key: Path | None, server: str | None) -> ConfigureSocket | None:
+    """The same of what options say: a file, and a key or its file; None without both.
+
+    Raises UsageError for one without the other, StartError as `load_key` and `load_public`.
+    """
+    if key is None and server is None:
+        return None
+    if key is None or server is None:
+        raise UsageError("--key and --server-key: give both or none")
+    return client_configuration(load_key(key), load_public(server))
 
 
 def _set_keys(socket: zmq.Socket[bytes], key: KeyPair) -> None:

@@ -1,49 +1,18 @@
 """Who may open the page and under which addresses: the four ways, and what each of them needs."""
 
 import ssl
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from beatgan.errors import UsageError
 from beatgan_daemon import log
-from beatgan_daemon.web.addresses import LOOPBACK, Addresses, addresses, is_loopback, proxy_address
+from beatgan_daemon.web.addresses import LOOPBACK, Addresses, addresses, proxy_address
+from beatgan_daemon.web.options import AccessOptions
 from beatgan_daemon.web.sessions import ProxySession, Sessions, TokenSession, UserSessions
 from beatgan_daemon.web.tls import certificate
 from beatgan_daemon.web.users import Users
 
 SOON: Final = timedelta(days=14)  # a certificate that ends so soon is told of
-
-
-@dataclass(frozen=True, slots=True)
-class AccessOptions:
-    """What the command line says of it."""
-
-    host: str
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    users: Path | None = None
-    behind_proxy: str | None = None
-    proxies: Sequence[str] = ()
-    user_header: str | None = None
-
-    def __post_init__(self) -> None:
-        """Raises UsageError for options that make none of the ways."""
-        of_users = (self.tls_cert, self.tls_key, self.users)
-        given = [each is not None for each in of_users]
-        if any(given) and not all(given):
-            raise UsageError("--tls-cert, --tls-key and --users: give all three or none")
-        if any(given) and self.behind_proxy is not None:
-            raise UsageError("--behind-proxy: the proxy has the certificate and knows the users")
-        if self.behind_proxy is None and (self.proxies or self.user_header):
-            raise UsageError("--proxy and --user-header: with --behind-proxy only")
-        if not is_loopback(self.host) and not any(given) and self.behind_proxy is None:
-            raise UsageError(
-                f"--listen {self.host}: other machines may reach it: give --tls-cert, --tls-key "
-                "and --users, or --behind-proxy"
-            )
 
 
 class Access(NamedTuple):

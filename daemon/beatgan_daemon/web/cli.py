@@ -1,15 +1,18 @@
-"""The commands `web` and `web-user`: parse, call."""
+"""The commands `web` and `web-user`: parse, check, call."""
 
+import os
 import sys
 from getpass import getpass
 from pathlib import Path
-from typing import Annotated, Literal
+from subprocess import _args_from_interpreter_flags  # type: ignore[attr-defined]
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
 from beatgan.errors import UsageError
-from beatgan_daemon.clients.options import CONTROL, PUBLISH, Key, ServerKey, configuration
+from beatgan_daemon.clients.options import CONTROL, PUBLISH, Key, ServerKey
 from beatgan_daemon.defaults import KEEP_DAYS, KEEP_MB
+from beatgan_daemon.web.options import AccessOptions, Options, written
 
 app = typer.Typer()
 
@@ -75,13 +78,6 @@ def web(
     server_key: ServerKey = None,
 ) -> None:
     """Serve the page: a wall of beds, alarms, one stream. It is a client of the daemon."""
-    try:
-        from beatgan_daemon.web.access import AccessOptions
-        from beatgan_daemon.web.server import Options, serve
-    except ImportError:
-        raise UsageError("the page needs pip install 'beatgan[web]'") from None
-    if strips is not None and tap is None:
-        raise UsageError("--strips: the ECG comes from the daemon's tap; give --tap as well")
     host, port = _listen(listen)
     access = AccessOptions(
         host=host,
@@ -89,10 +85,10 @@ def web(
         tls_key=tls_key,
         users=users,
         behind_proxy=behind_proxy,
-        proxies=proxy or (),
+        proxies=tuple(proxy or ()),
         user_header=user_header,
     )
-    serve(
+    _become(
         Options(
             connect=connect,
             tap=tap,
@@ -104,9 +100,22 @@ def web(
             strips=strips,
             strips_keep_days=strips_keep_days,
             strips_keep_mb=strips_keep_mb,
-        ),
-        configuration(key, server_key),
+            key=key,
+            server_key=server_key,
+        )
     )
+
+
+def _become(options: Options) -> NoReturn:
+    """Go on as the server, in this process's place.
+
+    What parses a command line would stay in it: 13 MB that no server needs. The process's number,
+    its descriptors and its environment stay, so that systemd sees one process.
+    """
+    python = [sys.executable, *_args_from_interpreter_flags()]
+    # -P: as with the program `beatgan-daemon`, no module comes from the working directory.
+    server = ["-P", "-m", "beatgan_daemon.web", written(options)]
+    os.execv(python[0], [*python, *server])
 
 
 @app.command()

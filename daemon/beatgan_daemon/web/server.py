@@ -5,21 +5,19 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import uvicorn
 
 from beatgan_daemon import log
-from beatgan_daemon.defaults import KEEP_DAYS, KEEP_MB
 from beatgan_daemon.exit_codes import StartError, one_line
 from beatgan_daemon.security.curve import ConfigureSocket
 from beatgan_daemon.storage.strip_store import StripStore
 from beatgan_daemon.systemd import Notifier
-from beatgan_daemon.web.access import Access, AccessOptions, access
+from beatgan_daemon.web.access import Access, access
 from beatgan_daemon.web.app import application
 from beatgan_daemon.web.daemon_http import DaemonHttp
+from beatgan_daemon.web.options import Options
 from beatgan_daemon.web.scribe import Scribe
 from beatgan_daemon.web.ward import Ward
 
@@ -29,22 +27,6 @@ MUTE_S: Final = 10.0  # between pings of a tab, and as long for its answer: then
 GOODBYE_S: Final = 1
 SAY_S: Final = 0.05
 PINGS: Final = 4  # in each of the watchdog's intervals
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line says. Endpoints of the daemon, and where to listen, for whom."""
-
-    connect: str
-    tap: str | None
-    control: str
-    host: str
-    port: int
-    access: AccessOptions
-    metrics: str | None = None  # HOST:PORT of its HTTP
-    strips: Path | None = None  # where they are kept; None: nowhere
-    strips_keep_days: float = KEEP_DAYS
-    strips_keep_mb: float = KEEP_MB
 
 
 def serve(options: Options, configure: ConfigureSocket | None) -> None:
