@@ -78,8 +78,8 @@ def read_question(parameters: QueryParams) -> Question:
 class Api:
     """Answers of one ward."""
 
-    def __init__(self, ward: Ward, daemon: DaemonHttp) -> None:
-        self._ward, self._daemon = ward, daemon
+    def __init__(self, ward: Ward, daemon: DaemonHttp, grafana: str | None) -> None:
+        self._ward, self._daemon, self._grafana = ward, daemon, grafana
         self._drawing = asyncio.Semaphore(1)  # a process at a time
         self.routes = [
             Route("/api/alarms", _refusing(self._alarms)),
@@ -141,7 +141,7 @@ class Api:
         return _download(record, "application/zip", f"{name}.zip")
 
     async def _health(self, _: Request) -> Response:
-        return await _json(lambda: text(health(self._ward, self._daemon)))
+        return await _json(lambda: text(health(self._ward, self._daemon, self._grafana)))
 
 
 def _refusing(answer: Answer) -> Answer:

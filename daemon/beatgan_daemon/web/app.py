@@ -28,9 +28,13 @@ MOST_TABS: Final = 32
 
 
 def application(
-    ward: Ward, daemon: DaemonHttp, addresses: Addresses, sessions: Sessions
+    ward: Ward,
+    daemon: DaemonHttp,
+    addresses: Addresses,
+    sessions: Sessions,
+    grafana: str | None = None,
 ) -> ASGIApp:
-    """The whole, guarded."""
+    """The whole, guarded; ``grafana``: where dashboards are."""
 
     async def page(_: Request) -> Response:
         return FileResponse(PAGE / "index.html")
@@ -61,7 +65,7 @@ def application(
         routes=[
             *(Route(path, page) for path in PAGES),
             *(Login(sessions).routes if isinstance(sessions, UserSessions) else ()),
-            *Api(ward, daemon).routes,
+            *Api(ward, daemon, grafana).routes,
             WebSocketRoute("/ws", socket),
             Mount("/static", StaticFiles(directory=PAGE, check_dir=False)),
         ],

@@ -1,4 +1,4 @@
-"""The beats of the streams that somebody looks at, and their heart rates."""
+"""The beats of the streams that are heard, and their heart rates."""
 
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
@@ -27,7 +27,7 @@ class StreamBeats:
 
 
 class Beats:
-    """Of all wanted streams."""
+    """Of all streams that are heard."""
 
     def __init__(self, outlet: Subscriber) -> None:
         self._outlet = outlet
@@ -35,7 +35,7 @@ class Beats:
         self.heard = 0
 
     def of(self, stream: str) -> StreamBeats | None:
-        """None where nobody has wanted them."""
+        """None where they are not heard."""
         return self._streams.get(stream)
 
     def want(self, streams: AbstractSet[str]) -> None:
@@ -56,6 +56,7 @@ class Beats:
             return
         if beats.epoch != message["epoch"]:
             beats.rate, beats.epoch = HeartRate(), message["epoch"]
+            beats.recent.clear()  # their samples were counted otherwise
         if not message.get("revised"):
             beats.rate.beat(message["rr_ms"], message["quality"], now)
             beats.quality = message["quality"]

@@ -6,6 +6,7 @@ from getpass import getpass
 from pathlib import Path
 from subprocess import _args_from_interpreter_flags  # type: ignore[attr-defined]
 from typing import Annotated, Literal, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 
@@ -39,6 +40,10 @@ def web(
             metavar="HOST:PORT",
             help="its HTTP, `http.listen`: whether it is ready, how fast, what was lost",
         ),
+    ] = None,
+    grafana: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="where its dashboards are: the health view links there"),
     ] = None,
     strips: Annotated[
         Path | None,
@@ -97,6 +102,7 @@ def web(
             port=port,
             access=access,
             metrics=metrics,
+            grafana=None if grafana is None else _link(grafana),
             strips=strips,
             strips_keep_days=strips_keep_days,
             strips_keep_mb=strips_keep_mb,
@@ -146,6 +152,18 @@ def _password() -> str:
     if getpass("The same again: ") != password:
         raise UsageError("these are two passwords")
     return password
+
+
+def _link(text: str) -> str:
+    """A link that a page may show: of the web, with nobody's password in it."""
+    try:
+        parts = urlsplit(text)
+        plain = parts.hostname and parts.username is None and parts.port != 0
+    except ValueError:  # not a port, not an address
+        plain = False
+    if not plain or parts.scheme not in ("http", "https") or not text.isprintable() or " " in text:
+        raise UsageError(f"--grafana {text}: expected http://HOST... or https://HOST...")
+    return text
 
 
 def _listen(text: str) -> tuple[str, int]:

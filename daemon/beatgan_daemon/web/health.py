@@ -10,8 +10,8 @@ from beatgan_daemon.web.daemon_http import DaemonHttp
 from beatgan_daemon.web.ward import Ward
 
 
-def health(ward: Ward, daemon: DaemonHttp) -> dict[str, Any]:
-    """Of the daemon, of this server, and of its connections."""
+def health(ward: Ward, daemon: DaemonHttp, grafana: str | None = None) -> dict[str, Any]:
+    """Of the daemon, of this server, and of its connections; ``grafana``: where dashboards are."""
     model = daemon.model()
     return {
         "ready": daemon.ready,
@@ -27,6 +27,7 @@ def health(ward: Ward, daemon: DaemonHttp) -> dict[str, Any]:
         "connections": _connections(ward),
         "journal": {"oldest_alert": ward.alarms.oldest, "next_alert": ward.alarms.expected},
         "strips": {} if ward.scribe is None else ward.scribe.figures(),
+        "grafana": grafana,
         "streams": [_stream(ward, each) for each in ward.listed()],
     }
 

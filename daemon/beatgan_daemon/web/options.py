@@ -52,6 +52,7 @@ class Options:
     port: int
     access: AccessOptions
     metrics: str | None = None  # HOST:PORT of its HTTP
+    grafana: str | None = None  # where dashboards are
     strips: Path | None = None  # where they are kept; None: nowhere
     strips_keep_days: float = KEEP_DAYS
     strips_keep_mb: float = KEEP_MB

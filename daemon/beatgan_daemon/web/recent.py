@@ -18,6 +18,10 @@ class Recent(Generic[ItemT]):
         self._items.append(item)
         self.next += 1
 
+    def clear(self) -> None:
+        """Forget all; the numbers go on."""
+        self._items.clear()
+
     def since(self, number: int) -> list[ItemT]:
         """The items from ``number`` on, as far as they are there still."""
         count = min(max(0, self.next - number), len(self._items))

@@ -44,7 +44,7 @@ async def _serve(options: Options, configure: ConfigureSocket | None) -> None:
         opened = access(options.access, listener.getsockname()[1])
         ward = Ward(options.connect, options.tap, options.control, configure, _scribe(options))
         daemon = DaemonHttp(options.metrics)
-        server = _server(ward, daemon, opened)
+        server = _server(ward, daemon, opened, options.grafana)
         tasks = [
             asyncio.create_task(server.serve([listener]), name="server"),
             asyncio.create_task(ward.run(), name="ward"),
@@ -67,10 +67,10 @@ async def _serve(options: Options, configure: ConfigureSocket | None) -> None:
             raise end
 
 
-def _server(ward: Ward, daemon: DaemonHttp, opened: Access) -> uvicorn.Server:
+def _server(ward: Ward, daemon: DaemonHttp, opened: Access, grafana: str | None) -> uvicorn.Server:
     tls = opened.tls
     config = uvicorn.Config(
-        application(ward, daemon, opened.addresses, opened.sessions),
+        application(ward, daemon, opened.addresses, opened.sessions, grafana),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -11,7 +11,6 @@ from beatgan_daemon.web.units import read_frame
 
 MOST: Final = 256  # rings
 MOST_NUMBER: Final = 2**24  # goes as a 32-bit float
-LINGER_S: Final = 60.0  # a stream that nobody looks at any more is still heard: he may come back
 OTHER_EPOCH_S: Final = 1.0  # a new epoch is believed when the old one was silent for as long
 
 
@@ -22,7 +21,6 @@ class Traces:
         """``tap``: None where there is none; then there are no samples."""
         self._tap = tap
         self._rings: dict[str, Ring | None] = {}
-        self._unwanted: dict[str, float] = {}  # since when
         self._heard: dict[str, float] = {}
         self.heard: float | None = None  # when the last frame came
         self.unreadable = 0
@@ -32,27 +30,17 @@ class Traces:
         """The stream's; None as long as nothing came."""
         return self._rings.get(stream)
 
-    def want(self, streams: AbstractSet[str], now: float) -> None:
-        """Hear these, and for a while those of before; no more than MOST."""
+    def want(self, streams: AbstractSet[str]) -> None:
+        """Hear these streams, no others; no more than MOST."""
         if self._tap is None:
             return
         for stream in self._rings.keys() - streams:
-            self._unwanted.setdefault(stream, now)
-        for stream, since in sorted(self._unwanted.items(), key=lambda item: item[1]):
-            crowded = len(self._rings.keys() | streams) > MOST
-            if stream in streams:
-                del self._unwanted[stream]
-            elif crowded or now - since > LINGER_S:
-                self._forget(stream)
+            self._tap.unsubscribe(topic_of("ecg", stream))
+            del self._rings[stream]
+            self._heard.pop(stream, None)
         for stream in sorted(streams - self._rings.keys())[: max(0, MOST - len(self._rings))]:
             self._rings[stream] = None
             self._tap.subscribe(topic_of("ecg", stream))
-
-    def _forget(self, stream: str) -> None:
-        assert self._tap is not None
-        self._tap.unsubscribe(topic_of("ecg", stream))
-        for each in (self._rings, self._unwanted, self._heard):
-            each.pop(stream, None)
 
     def frame(self, stream: str, head: bytes, payload: bytes, now: float) -> None:
         """Take in one frame of the tap."""

@@ -12,6 +12,7 @@ from beatgan.errors import UsageError
 from beatgan.protocol.names import ALERTS, BEAT_BATCH, BEATS, ECG, STATUS, stream_of_topic
 from beatgan_daemon.security.curve import ConfigureSocket
 from beatgan_daemon.web.alarms import Alarms, catch_up_or_go_on
+from beatgan_daemon.web.attention import Attention
 from beatgan_daemon.web.beats import Beats
 from beatgan_daemon.web.control import Control
 from beatgan_daemon.web.scribe import Scribe
@@ -58,6 +59,7 @@ class Ward:
             self.tap.subscribe(ECG)
         self.beats, self.traces = Beats(self.outlet), Traces(self.tap)
         self.tabs: set[Wishes] = set()
+        self._attention = Attention()
         self.began = monotonic()
         self._word = self.began  # the daemon's last
         self.outlet_heard: float | None = None
@@ -110,8 +112,9 @@ class Ward:
 
     def _tick(self, now: float) -> None:
         wanted = frozenset[str]().union(*(tab.streams for tab in self.tabs))
-        self.traces.want(wanted, now)
-        self.beats.want(wanted)
+        heard = self._attention.heard(wanted, now)
+        self.traces.want(heard)
+        self.beats.want(heard)
         for parts in self.outlet.messages():
             self._word = self.outlet_heard = now
             self._outlet_message(parts, now)

@@ -8,13 +8,16 @@ import msgspec
 import numpy as np
 import pytest
 from msgspec.structs import replace
+from typer.testing import CliRunner
 
+from beatgan.errors import UsageError
 from beatgan.protocol.messages import Explanation
 from beatgan_daemon.clients.strip import EcgStrip, message_strip
 from beatgan_daemon.http_server import HttpServer
 from beatgan_daemon.settings_schema import Address
+from beatgan_daemon.web.cli import app
 from beatgan_daemon.web.daemon_http import LATENCY, DaemonHttp, quantile, read_samples
-from tests.daemon.web.conftest import Daemon, Web, eventually
+from tests.daemon.web.conftest import Daemon, Web, eventually, serving
 from tests.support.messages import alert_message
 
 ID = "bed-1/7/0/rhythm.asystole/3"
@@ -122,13 +125,35 @@ def test_a_daemon_that_does_not_answer_is_503(daemon: Daemon, web: Web) -> None:
 def test_health_tells_what_is_known_and_no_more(daemon: Daemon, web: Web) -> None:
     eventually(lambda: bool(ask(web, "/api/health")[1]["streams"]))
     answer = ask(web, "/api/health")[1]
-    assert answer["ready"] is None
+    assert (answer["ready"], answer["grafana"]) == (None, None)
     assert "--metrics" in answer["reason"]
     assert answer["daemon"] == {}
     assert answer["connections"]["control"]["age_s"] < 5
     assert answer["journal"] == {"oldest_alert": 0, "next_alert": 0}
     bed = answer["streams"][0]
     assert (bed["stream"], bed["clock_behind_s"], bed["lost"]) == ("bed-1", 1.0, None)
+
+
+def test_dashboards_are_linked(daemon: Daemon) -> None:
+    with serving(daemon, "--grafana", "https://grafana.example/d/beatgan") as web:
+        assert ask(web, "/api/health")[1]["grafana"] == "https://grafana.example/d/beatgan"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "grafana.example",
+        "http://",
+        "https://a:b@c",
+        "http://a:0",
+        "http://a b",
+    ],
+)
+def test_what_is_no_link_is_refused(url: str) -> None:
+    refused = CliRunner().invoke(app, ["web", "--grafana", url])
+    assert isinstance(refused.exception, UsageError)
+    assert "expected http" in str(refused.exception)
 
 
 def exposition(received: float, scored: float, slow: float) -> bytes:

@@ -60,6 +60,22 @@ def test_beats_and_a_heart_rate(daemon: Daemon, web: Web) -> None:
         assert until(socket, lambda said: said["t"] == "rate" and said["hr"])["hr"] == 75.0
 
 
+def test_a_tab_that_comes_later_has_the_beats_of_before(daemon: Daemon, web: Web) -> None:
+    """The first one is gone; the stream's samples are counted anew once."""
+    with opened(web) as socket:
+        socket.send(json.dumps(WANT))
+        daemon.wait_for(daemon.outlet, b"beat.bed-1")
+        daemon.beat(replace(beat_message(99), stream="bed-1", epoch=0))
+        until(socket, lambda said: said["t"] == "beats")
+        for n in range(3):
+            daemon.beat(replace(beat_message(n), stream="bed-1"))
+        until(socket, lambda said: said["t"] == "beats" and said["beats"][-1]["sample"] == 2)
+    with opened(web) as socket:
+        socket.send(json.dumps(WANT))
+        said = until(socket, lambda said: said["t"] == "beats")
+    assert [beat["sample"] for beat in said["beats"]] == [0, 1, 2]
+
+
 def test_an_alert_that_was_not_heard_is_fetched_in_its_place(daemon: Daemon, web: Web) -> None:
     with opened(web) as socket:
         daemon.alert(alert_message(0, "a"))

@@ -1,31 +1,27 @@
-// Health of the daemon, of the server, and of this page's own connection.
+// Health of the daemon, of the server, and of this page's own connection. What is wrong comes first.
 import { health } from "./api.js";
 import { h, setText } from "./dom.js";
+import { COLUMNS, agoText, sections, streamRows, troubles } from "./health_words.js";
 
 const ASK_EVERY_MS = 2000;
 
-/** @param {string} key such as "backlog_messages" */
-function words(key) {
-  return key.replaceAll("_", " ");
+/** @param {[string, string][]} lines */
+function list(lines) {
+  return h("dl", {}, ...lines.flatMap(([term, value]) => [h("dt", {}, term), h("dd", { class: "number" }, value)]));
 }
 
-/**
- * @param {unknown} value
- * @returns {string}
- */
-function valueText(value) {
-  if (value === null || value === undefined) return "--";
-  if (value === true) return "yes";
-  if (value === false) return "no";
-  if (typeof value === "number") return Number.isInteger(value) ? value.toLocaleString("en") : value.toPrecision(3);
-  if (Array.isArray(value)) return value.map(valueText).join(", ");
-  if (typeof value === "object") return Object.entries(value).map(([key, one]) => `${words(key)} ${valueText(one)}`).join(", ");
-  return String(value);
-}
-
-/** @param {Record<string, unknown>} values */
-function list(values) {
-  return h("dl", {}, ...Object.entries(values).flatMap(([key, value]) => [h("dt", {}, words(key)), h("dd", { class: "number" }, valueText(value))]));
+/** @param {import("./health_words.js").Answer[]} streams */
+function table(streams) {
+  if (!streams.length) return h("p", { class: "dim" }, "None.");
+  const rows = streamRows(streams).map(({ stream, trouble, cells }) =>
+    h(
+      "tr",
+      { class: trouble ? "anomalous" : null },
+      h("td", {}, h("a", { href: `/s/${encodeURIComponent(stream)}` }, stream)),
+      ...cells.map((cell) => h("td", { class: "number-left" }, cell)),
+    ),
+  );
+  return h("table", {}, h("thead", {}, h("tr", {}, ...COLUMNS.map((column) => h("th", {}, column)))), h("tbody", {}, ...rows));
 }
 
 /**
@@ -36,15 +32,24 @@ export function healthView(app) {
   let askedAt = -Infinity;
   let stopped = false;
   const verdict = h("p");
+  const grafana = h("a", { class: "push", rel: "noreferrer", target: "_blank", hidden: true }, "Dashboards in Grafana");
+  const wrong = h("ul", { class: "wrong", hidden: true });
   const connection = h("div");
   const cards = h("div", { class: "cards" });
   const streams = h("div", { class: "wide" });
   const element = h(
     "div",
     {},
-    h("div", { class: "bar" }, h("h1", {}, "Health"), verdict),
+    h("div", { class: "bar" }, h("h1", {}, "Health"), verdict, grafana),
+    wrong,
     cards,
-    h("div", { class: "panel" }, h("h2", {}, "Streams"), streams),
+    h(
+      "div",
+      { class: "panel" },
+      h("h2", {}, "Streams"),
+      streams,
+      h("p", { class: "dim" }, "-- is not known: the daemon tells of samples at a gap, and signal is known of streams that somebody looks at."),
+    ),
   );
 
   async function load() {
@@ -57,40 +62,21 @@ export function healthView(app) {
     }
   }
 
-  /** @param {Record<string, unknown>} answer */
+  /** @param {import("./health_words.js").Answer} answer */
   function draw(answer) {
-    const { ready, reason, streams: list_of_streams, ...rest } = answer;
+    const { ready } = answer;
     verdict.className = ready ? "ok" : ready === null ? "dim" : "bad";
-    setText(verdict, ready ? "✓ ready" : ready === null ? `? whether it is ready is ${valueText(reason)}` : `✗ not ready: ${valueText(reason)}`);
-    /** @type {Record<string, unknown>} */
-    const single = {};
-    const panels = [h("div", { class: "panel" }, h("h2", {}, "This page"), connection)];
-    for (const [key, value] of Object.entries(rest)) {
-      if (value && typeof value === "object" && !Array.isArray(value) && !Object.keys(value).length) continue;
-      if (value && typeof value === "object" && !Array.isArray(value))
-        panels.push(h("div", { class: "panel" }, h("h2", {}, words(key)), list(/** @type {Record<string, unknown>} */ (value))));
-      else single[key] = value;
-    }
-    if (Object.keys(single).length) panels.push(h("div", { class: "panel" }, h("h2", {}, "Daemon"), list(single)));
-    cards.replaceChildren(...panels);
-    const rows = Array.isArray(list_of_streams) ? list_of_streams : [];
-    const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((key) => key !== "i");
-    streams.replaceChildren(
-      rows.length
-        ? h(
-            "table",
-            {},
-            h("thead", {}, h("tr", {}, ...columns.map((key) => h("th", {}, words(key))))),
-            h(
-              "tbody",
-              {},
-              ...rows.map((row) =>
-                h("tr", {}, ...columns.map((key) => h("td", { class: typeof row[key] === "number" ? "number" : null }, key === "stream" ? h("a", { href: `/s/${encodeURIComponent(row[key])}` }, row[key]) : valueText(row[key])))),
-              ),
-            ),
-          )
-        : h("p", { class: "dim" }, "None."),
+    setText(verdict, ready ? "✓ the daemon is ready" : ready === null ? `whether the daemon is ready is ${answer.reason}` : "✗ the daemon is not ready");
+    const sentences = troubles(answer);
+    wrong.hidden = !sentences.length;
+    wrong.replaceChildren(...sentences.map((sentence) => h("li", {}, sentence)));
+    grafana.hidden = !answer.grafana;
+    if (answer.grafana) grafana.href = answer.grafana;
+    cards.replaceChildren(
+      ...sections(answer).map(({ title, lines }) => h("div", { class: "panel" }, h("h2", {}, title), list(lines))),
+      h("div", { class: "panel" }, h("h2", {}, "This page"), connection),
     );
+    if (!streams.contains(document.activeElement)) streams.replaceChildren(table(answer.streams));
   }
 
   return {
@@ -101,14 +87,13 @@ export function healthView(app) {
     update: () => {
       const { connection: link } = app;
       connection.replaceChildren(
-        list({
-          server: link.socket?.readyState === WebSocket.OPEN ? "connected" : "no connection",
-          last_word_of_the_daemon: link.daemonSilence === null ? "--" : `${link.daemonSilence.toFixed(1)} s ago`,
-          last_signal: link.tapSilence === null ? "--" : `${link.tapSilence.toFixed(1)} s ago`,
-          streams: app.ward.byName.size,
-          alarms_under_way: app.ward.alarms.size,
-          version: app.version || "--",
-        }),
+        list([
+          ["Its server", link.socket?.readyState === WebSocket.OPEN ? "connected" : "no connection"],
+          ["Last word of the daemon", agoText(link.daemonSilence)],
+          ["Last signal", agoText(link.tapSilence)],
+          ["Streams", String(app.ward.byName.size)],
+          ["Alarms under way", String(app.ward.alarms.size)],
+        ]),
       );
       if (performance.now() - askedAt < ASK_EVERY_MS) return;
       askedAt = performance.now();

@@ -43,6 +43,9 @@ def bump(
     return high * np.exp(-0.5 * ((t - at) / wide) ** 2)
 
 
+UNTOLD = {"clock_behind_s": None, "sender": None, "received": None, "lost": None}
+
+
 class Bed:
     """A stream that repeats its minute for ever."""
 
@@ -415,9 +418,17 @@ def application(ward: FakeWard) -> Starlette:
                     "samples_lost_share": 0.0012,
                     "journal_backlog": 0,
                 },
-                "model": {"digest": "3f9ac21b77d0", "last_reload": "2026-11-30 01:12:40"},
-                "connections": {"tap": "connected", "outlet": "connected", "control": "connected"},
-                "streams": ward.streams(),
+                "model": {"digest": "3f9ac21b77d0"},
+                "server": {"version": "1", "up_s": 90, "pages_open": 1, "unreadable_frames": 0},
+                "connections": {
+                    "outlet": {"connected": True, "age_s": 0.2},
+                    "tap": {"connected": True, "age_s": 0.1},
+                    "control": {"age_s": 0.5},
+                },
+                "journal": {"oldest_alert": 0, "next_alert": len(ward.journal)},
+                "strips": {},
+                "grafana": "https://grafana.example/d/beatgan",
+                "streams": [{**each, **UNTOLD} for each in ward.streams()],
             }
         )
 

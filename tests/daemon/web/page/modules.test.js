@@ -7,6 +7,7 @@ const { decodeRecords, millivolt } = await import(new URL("records.js", page));
 const { Ring } = await import(new URL("ring.js", page));
 const { MonitorFilter } = await import(new URL("display_filter.js", page));
 const text = await import(new URL("text.js", page));
+const words = await import(new URL("health_words.js", page));
 const { Signal, Ward } = await import(new URL("ward.js", page));
 
 function record(index, lead, kind, first, fs, units) {
@@ -134,4 +135,45 @@ test("a revised beat replaces the first", () => {
   bed.addBeats([beat(100, 1), beat(300, 1)]);
   bed.addBeats([beat(100, 7)]);
   assert.deepEqual(bed.beats.map((one) => one.score), [7, 1]);
+});
+
+const HEALTHY = {
+  ready: true,
+  reason: "",
+  daemon: { streams: 2, streams_shed: 0, over_the_last_s: 290, beats_per_s: 2.5, samples_lost_share: 0.00021, latency_p99_ms: 58.3, journal_backlog: 0, journal_mb: 1.5 },
+  model: { digest: "0123456789abcdef" },
+  server: { version: "1.2", up_s: 7500, pages_open: 1, unreadable_frames: 0 },
+  connections: { outlet: { connected: true, age_s: 0.2 }, tap: null, control: { age_s: 0.4 } },
+  journal: { oldest_alert: 5, next_alert: 1205 },
+  strips: {},
+  streams: [],
+};
+
+/** @param {string} stream */
+function told(stream, more = {}) {
+  return { stream, state: "ok", age_s: 0.1, fs: 360, leads: ["II"], quality: null, clock_behind_s: 0.2, sender: null, received: null, lost: null, ...more };
+}
+
+test("health is told in words with units", () => {
+  assert.deepEqual(words.troubles(HEALTHY), []);
+  const lines = Object.fromEntries(words.sections(HEALTHY).flatMap((section) => section.lines));
+  assert.equal(lines["Beats and alarms"], "connected");
+  assert.equal(lines["Signal"], "not used: started without --tap");
+  assert.equal(lines["Samples lost"], "0.021 %");
+  assert.equal(lines["Alarm delay, 99 % within"], "58.3 ms");
+  assert.equal(lines["Running for"], "2 h 05 min");
+  assert.equal(lines["Messages kept"], "1,200: numbers 5 to 1,204");
+  assert.deepEqual([0, 0.5, 0.000001, null].map(words.percentText), ["0 %", "50 %", "under 0.01 %", "--"]);
+});
+
+test("health tells what is wrong first", () => {
+  const streams = [told("bed-10"), told("bed-2"), told("bed-9", { state: "silent", age_s: 90 }), told("bed-8", { clock_behind_s: -30 }), told("bed-1", { state: "ended" })];
+  assert.deepEqual(words.streamRows(streams).map((row) => row.stream), ["bed-9", "bed-8", "bed-2", "bed-10", "bed-1"]);
+  const [silent, off] = words.streamRows(streams);
+  assert.deepEqual([silent.cells[1], off.cells[7], off.trouble], ["90 s ago", "30.0 s ahead", true]);
+  const ill = { ...HEALTHY, ready: false, reason: "overloaded", streams, connections: { ...HEALTHY.connections, outlet: { connected: false, age_s: null } } };
+  const found = words.troubles(ill);
+  assert.equal(found[0], "The daemon is not ready: overloaded.");
+  assert.match(found[1], /no alarms come/);
+  assert.match(found.join(" "), /1 stream is silent/);
 });
