@@ -7,6 +7,8 @@ MAX_NAME: Final = 64  # characters in the name of a stream or of a lead
 MAX_RECORD_NAME: Final = MAX_NAME - 8  # of a record's name: leaves room for `:2` and so on
 STREAM_CHARACTERS: Final = "A-Za-z0-9_:-"
 
+STREAM_PATTERN: Final = rf"^[{STREAM_CHARACTERS}]{{1,{MAX_NAME}}}\Z"
+
 ECG: Final = b"ecg."  # each prefix is followed by the stream's name
 ALERTS: Final = b"alert."
 BEATS: Final = b"beat."

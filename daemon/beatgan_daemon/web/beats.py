@@ -55,8 +55,8 @@ class Beats:
         if beats is None:
             return
         if beats.epoch != message["epoch"]:
-            beats.rate, beats.epoch = HeartRate(), message["epoch"]
-            beats.recent.clear()  # their samples were counted otherwise
+            beats.rate, beats.quality, beats.epoch = HeartRate(), None, message["epoch"]
+            beats.recent.clear()  # their samples are counted from somewhere else
         if not message.get("revised"):
             beats.rate.beat(message["rr_ms"], message["quality"], now)
             beats.quality = message["quality"]

@@ -17,29 +17,29 @@ BACKFILL_S = {"full": 20.0, "wall": 12.0}  # of the past, at the beginning: what
 class Cursor:
     """A place in a ring."""
 
-    def __init__(self, index: int, leads: tuple[int, ...], zoom: Zoom) -> None:
-        """``index``: the stream's number in the messages; ``leads``: which of its leads."""
-        self.index, self.leads, self.zoom = index, leads, zoom
+    def __init__(self, leads: tuple[int, ...], zoom: Zoom) -> None:
+        """``leads``: which of the stream's leads."""
+        self.leads, self.zoom = leads, zoom
         self._ring: Ring | None = None
         self._place = 0
         self._late = 0  # stretches known
 
-    def records(self, ring: Ring) -> Iterator[bytes]:
-        """What is new since the last call."""
+    def records(self, ring: Ring, index: int) -> Iterator[bytes]:
+        """What is new since the last call; ``index``: the stream's number in the messages."""
         if ring is not self._ring:
             self._ring, self._late = ring, ring.late_count
             past = round(BACKFILL_S[self.zoom] * ring.fs)
             self._place = self._whole(max(ring.start, ring.end - past), up=True)
         for begin, end in ring.late(self._late):
-            yield from self._stretch(max(begin, ring.start), min(end, self._place))
+            yield from self._stretch(index, max(begin, ring.start), min(end, self._place))
         self._late = ring.late_count
         if self._place < ring.start:
             self._place = self._whole(ring.start, up=True)
         end = self._whole(ring.end, up=False)
-        yield from self._stretch(self._place, end)
+        yield from self._stretch(index, self._place, end)
         self._place = max(self._place, end)
 
-    def _stretch(self, begin: int, end: int) -> Iterator[bytes]:
+    def _stretch(self, index: int, begin: int, end: int) -> Iterator[bytes]:
         ring = self._ring
         assert ring is not None
         step = ring.step if self.zoom == "wall" else 1
@@ -55,9 +55,7 @@ class Cursor:
                     if self.zoom == "wall"
                     else (samples_message.SAMPLES, ring.samples(lead, at, until))
                 )
-                yield samples_message.record(
-                    self.index, lead, kind, at, ring.fs / step, ring.number, values
-                )
+                yield samples_message.record(index, lead, kind, at, ring.fs / step, values)
 
     def _whole(self, place: int, *, up: bool) -> int:
         """The nearest place at which a pair begins."""

@@ -21,12 +21,9 @@ PAIRS_A_SECOND: Final = 48.0  # at most: 12.5 mm/s are 47 CSS pixels a second
 class Ring:
     """One stream's samples, of one epoch, rate and set of leads."""
 
-    def __init__(
-        self, epoch: int, fs: float, leads: tuple[str, ...], first: int, number: int = 0
-    ) -> None:
-        """Empty; sample ``first`` is to come next. ``fs`` in Hz; ``number``: the stream's how
-        many-th ring it is, by which a page knows that it is another."""
-        self.epoch, self.fs, self.leads, self.number = epoch, fs, leads, number
+    def __init__(self, epoch: int, fs: float, leads: tuple[str, ...], first: int) -> None:
+        """Empty; sample ``first`` is to come next. ``fs`` in Hz."""
+        self.epoch, self.fs, self.leads = epoch, fs, leads
         self.step = max(1, ceil(fs / PAIRS_A_SECOND))  # samples of a pair
         most = MOST_BYTES // (2 * len(leads))
         size = min(round(SECONDS * fs), most)

@@ -1,7 +1,7 @@
 """Samples as bytes for the page: records one after another in one binary message.
 
-Little-endian: u16 stream, u16 lead, u16 n, u16 kind, f64 first sample, f32 per second, f32
-which ring, then the values as i16. Kind SAMPLES: n values. Kind PAIRS: n pairs, least and greatest.
+Little-endian: u16 stream, u16 lead, u16 n, u16 kind, f64 first sample, f32 per second, 4 bytes of
+nothing, then the values as i16. Kind SAMPLES: n values. Kind PAIRS: n pairs, least and greatest.
 """
 
 from struct import Struct
@@ -13,15 +13,12 @@ from numpy.typing import NDArray
 SAMPLES: Final = 0
 PAIRS: Final = 1
 MOST: Final = 65_535  # values or pairs in a record
-_HEAD = Struct("<HHHHdff")
+_HEAD = Struct("<HHHHdf4x")
 
 
 def record(
-    index: int, lead: int, kind: int, first: int, fs: float, ring: int, values: NDArray[np.int16]
+    index: int, lead: int, kind: int, first: int, fs: float, values: NDArray[np.int16]
 ) -> bytes:
-    """One record: ``values`` are (n,) samples or (n, 2) pairs, ``fs`` of them a second.
-
-    ``ring``: another number than before says that the count of samples began anew.
-    """
-    head = _HEAD.pack(index, lead, len(values), kind, first, fs, ring)
+    """One record: ``values`` are (n,) samples or (n, 2) pairs, ``fs`` of them a second."""
+    head = _HEAD.pack(index, lead, len(values), kind, first, fs)
     return head + values.astype("<i2").tobytes()

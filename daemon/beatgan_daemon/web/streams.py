@@ -68,10 +68,6 @@ class Streams:
         self._index[stream] = self._free.pop(0) if self._free else len(self._index)
         return True
 
-    def index(self, stream: str) -> int | None:
-        """The stream's number; None where it is not known."""
-        return self._index.get(stream)
-
     def listed(self, clock_s: float) -> list[dict[str, Any]]:
         """All of them, by name."""
         return [

@@ -14,9 +14,10 @@ from msgspec import Meta
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from beatgan.errors import UsageError
-from beatgan.protocol.names import MAX_NAME
+from beatgan.protocol.names import MAX_NAME, STREAM_PATTERN
 from beatgan_daemon.web.cursor import Cursor
 from beatgan_daemon.web.json_text import text
+from beatgan_daemon.web.ring import Ring
 from beatgan_daemon.web.ward import TICK_S, Ward
 
 MOST_STREAMS: Final = 64
@@ -31,7 +32,7 @@ SESSION_ENDED: Final = 4_401  # of those for applications (RFC 6455): the page i
 class WantedStream(msgspec.Struct, frozen=True):
     """A stream that the tab shows."""
 
-    stream: Annotated[str, Meta(max_length=MAX_NAME)]
+    stream: Annotated[str, Meta(pattern=STREAM_PATTERN, max_length=MAX_NAME)]
     leads: Annotated[tuple[Annotated[int, Meta(ge=0, le=15)], ...], Meta(max_length=16)]
     zoom: Literal["full", "wall"]
 
@@ -71,6 +72,7 @@ class Tab:
         self._beats: dict[str, int] = {}
         self._rates: dict[str, Any] = {}
         self._alert, self._active, self._streams = ward.alarms.recent.next, -1, ""
+        self._told: dict[str, dict[str, Any]] = {}  # the streams that the page knows, by name
         self._alive = self._listed = self._stream_list = 0.0
         self._refused: list[dict[str, str]] = []
         self._acks: set[asyncio.Task[None]] = set()
@@ -82,8 +84,8 @@ class Tab:
 
     async def run(self, hello: dict[str, Any]) -> None:
         """Serve it until it goes."""
+        self._ward.tabs.add(self)  # before anything is awaited: its place is taken
         await self._socket.send_text(text(hello))
-        self._ward.tabs.add(self)
         sending = asyncio.create_task(self._send())
         reading = asyncio.create_task(self._receive())
         try:
@@ -98,18 +100,22 @@ class Tab:
 
     async def _receive(self) -> None:
         while True:
-            said = await self._socket.receive_text()
+            said = await self._socket.receive()
+            if said["type"] == "websocket.disconnect":
+                return
             try:
-                message = _read.decode(said)
-            except (msgspec.MsgspecError, RecursionError) as error:
-                await self._socket.close(1007, f"not a message: {error}"[:120])
+                message = _read.decode(said.get("text") or said.get("bytes") or b"")
+            except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+                await self._socket.close(1007, _reason(f"not a message: {error}"))
                 return
             if isinstance(message, Want):
                 self._want(message)
-            elif len(self._acks) < MOST_ACKS:
-                task = asyncio.create_task(self._acknowledge(message))
-                self._acks.add(task)
-                task.add_done_callback(self._acks.discard)
+                continue
+            while len(self._acks) + len(self._refused) >= MOST_ACKS:
+                await asyncio.sleep(TICK_S)  # none is passed over: who asks much waits
+            task = asyncio.create_task(self._acknowledge(message))
+            self._acks.add(task)
+            task.add_done_callback(self._acks.discard)
 
     def _want(self, message: Want) -> None:
         self._wanted = {each: self._wanted.get(each) for each in message.streams}
@@ -175,13 +181,17 @@ class Tab:
         if key == self._streams:
             return []
         self._streams = key
+        self._told = {each["stream"]: each for each in listed}
+        self._rates.clear()  # of a stream that began anew the page knows none
         return [text({"t": "streams", "streams": listed})]
 
     def _beat_words(self, stream: str, now: float) -> list[str]:
-        beats, index = self._ward.beats.of(stream), self._ward.streams.index(stream)
-        if beats is None or index is None:
+        """Of the epoch that the page knows: others are another source's, or another patient's."""
+        beats, told = self._ward.beats.of(stream), self._told.get(stream)
+        if beats is None or told is None or str(beats.epoch) != told["epoch"]:
             return []
         words: list[str] = []
+        index = told["i"]
         if new := beats.recent.since(self._beats.get(stream, 0)):
             words.append(text({"t": "beats", "i": index, "beats": new}))
         self._beats[stream] = beats.recent.next
@@ -195,13 +205,23 @@ class Tab:
         """Binary messages of what is new."""
         records: list[bytes] = []
         for wanted, cursor in self._wanted.items():
-            index = self._ward.streams.index(wanted.stream)
-            ring = self._ward.traces.ring(wanted.stream)
-            if index is None or ring is None:
+            told, ring = self._told.get(wanted.stream), self._ward.traces.ring(wanted.stream)
+            if told is None or ring is None or not _is_of(ring, told):
                 continue
             if cursor is None:
-                cursor = self._wanted[wanted] = Cursor(index, wanted.leads, wanted.zoom)
-            records += cursor.records(ring)
+                cursor = self._wanted[wanted] = Cursor(wanted.leads, wanted.zoom)
+            records += cursor.records(ring, told["i"])
         return [
             b"".join(records[at : at + MOST_RECORDS]) for at in range(0, len(records), MOST_RECORDS)
         ]
+
+
+def _is_of(ring: Ring, told: dict[str, Any]) -> bool:
+    """Whether the samples are of the epoch, rate and leads that the page knows."""
+    of = str(ring.epoch), ring.fs, list(ring.leads)
+    return of == (told["epoch"], told["fs"], told["leads"])
+
+
+def _reason(why: str) -> str:
+    """Of a close: 123 bytes at most."""
+    return why.encode()[:120].decode(errors="ignore")

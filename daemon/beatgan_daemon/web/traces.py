@@ -1,7 +1,6 @@
 """The rings of the streams that somebody looks at, filled from the daemon's tap."""
 
 from collections.abc import Set as AbstractSet
-from itertools import count
 from typing import Final
 
 from beatgan.protocol.names import topic_of
@@ -10,7 +9,6 @@ from beatgan_daemon.web.subscriber import Subscriber
 from beatgan_daemon.web.units import read_frame
 
 MOST: Final = 256  # rings
-MOST_NUMBER: Final = 2**24  # goes as a 32-bit float
 OTHER_EPOCH_S: Final = 1.0  # a new epoch is believed when the old one was silent for as long
 
 
@@ -24,7 +22,6 @@ class Traces:
         self._heard: dict[str, float] = {}
         self.heard: float | None = None  # when the last frame came
         self.unreadable = 0
-        self._numbers = count()
 
     def ring(self, stream: str) -> Ring | None:
         """The stream's; None as long as nothing came."""
@@ -58,8 +55,7 @@ class Traces:
                 return  # perhaps a second source under the same name: the first one stays
             ring = None
         if ring is None or not ring.fits(header.epoch, header.fs, header.leads):
-            number = next(self._numbers) % MOST_NUMBER
-            ring = Ring(header.epoch, header.fs, header.leads, header.first, number)
+            ring = Ring(header.epoch, header.fs, header.leads, header.first)
             self._rings[stream] = ring
         self._heard[stream] = now
         ring.write(header.first, units)

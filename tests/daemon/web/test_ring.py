@@ -21,14 +21,15 @@ def ramp(begin: int, end: int) -> np.ndarray[tuple[int, int], np.dtype[np.int16]
 def read(cursor: Cursor, of: Ring) -> list[tuple[int, list[int]]]:
     """Where each record begins, and its values."""
     records = []
-    for each in cursor.records(of):
+    for each in cursor.records(of, 3):
+        assert unpack_from("<H", each) == (3,)
         n, kind, first = unpack_from("<HHd", each, 4)
         records.append((int(first), [*unpack_from(f"<{n * (1 + kind)}h", each, 24)]))
     return records
 
 
 def test_a_reader_gets_everything_once() -> None:
-    of, cursor = ring(), Cursor(0, (0,), "full")
+    of, cursor = ring(), Cursor((0,), "full")
     got: list[int] = []
     for begin in range(0, 12_000, 50):
         of.write(begin, ramp(begin, begin + 50))
@@ -40,7 +41,7 @@ def test_a_reader_gets_everything_once() -> None:
 
 
 def test_what_is_missing_is_lost_until_it_comes_late() -> None:
-    of, cursor = ring(), Cursor(0, (0,), "full")
+    of, cursor = ring(), Cursor((0,), "full")
     of.write(0, ramp(0, 10))
     of.write(20, ramp(20, 30))
     assert read(cursor, of) == [(0, [*range(10), *[LOST] * 10, *range(20, 30)])]
@@ -52,7 +53,7 @@ def test_what_is_missing_is_lost_until_it_comes_late() -> None:
 
 
 def test_who_falls_behind_skips() -> None:
-    of, cursor = ring(), Cursor(0, (0,), "full")
+    of, cursor = ring(), Cursor((0,), "full")
     of.write(0, ramp(0, 100))
     read(cursor, of)
     for begin in range(100, 20_000, 100):
@@ -72,7 +73,7 @@ def test_a_jump_leaves_nothing_of_before(begin: int) -> None:
 
 
 def test_the_wall_keeps_every_peak() -> None:
-    of, cursor = ring(fs=360.0), Cursor(0, (0,), "wall")
+    of, cursor = ring(fs=360.0), Cursor((0,), "wall")
     ecg = np.random.default_rng(2).integers(-300, 300, (7_200, 1)).astype(np.int16)
     ecg[1_003] = 3_000
     ecg[2_000:2_100] = LOST

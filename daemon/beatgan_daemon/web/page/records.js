@@ -8,7 +8,6 @@
  * @property {number} kind EVERY_SAMPLE or MIN_MAX
  * @property {number} first count of the first sample (of the first pair), in the source's samples
  * @property {number} fs values, or pairs, a second
- * @property {number} ring another number than before: the count of samples began anew
  * @property {Int16Array} units n values, or n pairs of lowest and highest; 5 microvolt a unit
  */
 
@@ -40,7 +39,6 @@ export function decodeRecords(buffer) {
       kind,
       first: view.getFloat64(at + 8, true),
       fs: view.getFloat32(at + 16, true),
-      ring: view.getFloat32(at + 20, true),
       units,
     });
     at += HEADER_BYTES + 2 * count;

@@ -13,12 +13,6 @@ export class Ring {
     this.empty = true;
   }
 
-  /** Forget everything. */
-  clear() {
-    this.start = this.end = 0;
-    this.empty = true;
-  }
-
   /**
    * What is at a position. What lies between the end and it is lost; what comes late, or again,
    * takes the place of what was there.

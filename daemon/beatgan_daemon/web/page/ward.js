@@ -60,6 +60,7 @@ const TREND_STEPS = (8 * 3600) / TREND_STEP_S;
  * @property {number[]} [spread]
  * @property {number[]} [reference]
  */
+/** @typedef {{i: number, stream: string, epoch?: string, leads?: string[], fs?: number, state: string, age_s?: number | null, quality?: string | null}} StreamEntry */
 /** @typedef {{stream: string, leads: number[], zoom: "full" | "wall"}} Want */
 
 /** The signal of one lead: as it came, and as the monitor filter shows it. */
@@ -76,19 +77,12 @@ export class Signal {
     this.raw = new Ring(Math.ceil(KEPT_S * fs));
     this.shown = new Ring(Math.ceil(KEPT_S * fs));
     this.filter = new MonitorFilter(fs);
-    /** the server's number of what the samples are counted in */
-    this.ring = NaN;
     /** how often something came late or again: what is drawn of it is drawn anew */
     this.mended = 0;
   }
 
   /** @param {import("./records.js").SampleRecord} record */
   add(record) {
-    if (record.ring !== this.ring) {
-      this.raw.clear();
-      this.shown.clear();
-      this.ring = record.ring;
-    }
     const { end } = this.raw;
     let at = Math.round((record.first * this.fs) / this.sourceFs);
     // Pairs need not begin at whole numbers of pairs: rounding makes no gap, and no overlap.
@@ -129,13 +123,14 @@ export class Bed {
     this.leads = [];
     this.fs = 0;
     this.state = "ok";
-    this.age = 0;
+    /** which run of the source its samples are counted in: a 64-bit number as a string */
+    this.epoch = "";
+    /** when something came last, by performance.now() */
+    this.heardAt = 0;
     this.quality = "";
     /** @type {number | null} */
     this.rate = null;
     this.poor = false;
-    /** @type {number | null} see Signal */
-    this.ring = null;
     /** @type {Map<number, Signal>} by lead */
     this.signals = new Map();
     /** @type {Beat[]} of the last minute, in order of sample */
@@ -144,6 +139,21 @@ export class Bed {
     this.trend = [];
     /** @type {Explanation | null} of the latest anomalous beat that an alarm told of */
     this.explanation = null;
+  }
+
+  /** Seconds since something came. */
+  get age() {
+    return (performance.now() - this.heardAt) / 1000;
+  }
+
+  /**
+   * Whether what is known is the listed stream's: of the same source without a break, and so of the
+   * same person.
+   * @param {StreamEntry} entry
+   */
+  isOf(entry) {
+    const beganAnew = this.state === "ended" && entry.state !== "ended";
+    return !beganAnew && this.epoch === (entry.epoch ?? "") && this.fs === (entry.fs ?? 0) && this.leads.join("\n") === (entry.leads ?? []).join("\n");
   }
 
   /** The lead that the latest beat is of. */
@@ -199,21 +209,26 @@ export class Ward {
     this.byIndex.clear();
     for (const bed of this.byName.values()) {
       bed.signals.clear();
-      bed.ring = null;
       bed.beats = [];
     }
   }
 
-  /** @param {{i: number, stream: string, leads?: string[], fs?: number, state: string, age_s?: number, quality?: string}[]} streams */
+  /**
+   * All streams there are. The server numbers by this list what it sends behind it.
+   * @param {StreamEntry[]} streams
+   */
   setStreams(streams) {
     const listed = new Set();
+    this.byIndex.clear();
     for (const entry of streams) {
-      const bed = this.byName.get(entry.stream) ?? new Bed(entry.i, entry.stream);
+      const known = this.byName.get(entry.stream);
+      const bed = known?.isOf(entry) ? known : new Bed(entry.i, entry.stream);
       bed.index = entry.i;
+      bed.epoch = entry.epoch ?? "";
       bed.leads = entry.leads ?? [];
       bed.fs = entry.fs ?? 0;
       bed.state = entry.state;
-      bed.age = entry.age_s ?? 0;
+      bed.heardAt = performance.now() - 1000 * (entry.age_s ?? 0);
       bed.quality = entry.quality ?? "";
       this.byName.set(entry.stream, bed);
       this.byIndex.set(entry.i, bed);
@@ -233,8 +248,6 @@ export class Ward {
       bed.signals.set(record.lead, signal);
     }
     signal.add(record);
-    if (bed.ring !== record.ring && bed.ring !== null) bed.beats = []; // counted otherwise
-    bed.ring = record.ring;
   }
 
   /** @param {Alarm[]} alarms */

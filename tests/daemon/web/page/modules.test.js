@@ -49,7 +49,7 @@ test("what is missing between runs is lost, what is too old is forgotten", () =>
 
 test("what comes late, or again, takes its place and moves nothing", () => {
   const signal = new Signal(250, 250, 0);
-  const run = (first, ...units) => signal.add({ index: 0, lead: 0, kind: 0, first, fs: 250, ring: 4, units });
+  const run = (first, ...units) => signal.add({ index: 0, lead: 0, kind: 0, first, fs: 250, units });
   run(100, 1, 2, 3);
   run(103, -32768, -32768);
   run(105, 6);
@@ -59,17 +59,48 @@ test("what comes late, or again, takes its place and moves nothing", () => {
   for (let k = 0; k < 6; k++) assert.equal(Math.round(signal.raw.lowAt(100 + k) / 0.005), k + 1);
 });
 
-test("another ring begins anew, and so do the beats", () => {
+test("a source, or a person, that is another has nothing of the one before", () => {
+  const before = { i: 0, stream: "s", epoch: "7", leads: ["II", "V5"], fs: 250, state: "ok" };
+  const later = [{ epoch: "8" }, { fs: 125 }, { leads: ["V5", "II"] }];
+  for (const change of later) {
+    const ward = new Ward();
+    ward.setStreams([before]);
+    ward.addSamples({ index: 0, lead: 0, kind: 0, first: 1000, fs: 250, units: [0, 0] });
+    ward.byName.get("s").addBeats([{ sample: 1000, score: 1, rr_ms: 800, threshold: 5, quality: "good", anomalous: false, lead: "II" }]);
+    ward.byName.get("s").rate = 75;
+    ward.setStreams([{ ...before, state: "silent" }]);
+    assert.equal(ward.byName.get("s").beats.length, 1);
+    ward.setStreams([{ ...before, ...change }]);
+    const bed = ward.byName.get("s");
+    assert.deepEqual([bed.signals.size, bed.beats.length, bed.trend.length, bed.rate], [0, 0, 0, null]);
+  }
   const ward = new Ward();
-  ward.setStreams([{ i: 0, stream: "s", leads: ["II", "V5"], fs: 250, state: "ok" }]);
-  const bed = ward.byName.get("s");
-  const samples = (lead, first, ring) => ward.addSamples({ index: 0, lead, kind: 0, first, fs: 250, ring, units: [0, 0] });
-  samples(0, 1000, 1);
-  bed.addBeats([{ sample: 1000, score: 1, rr_ms: 800, threshold: 5, quality: "good", anomalous: false, lead: "II" }]);
-  samples(1, 1000, 1); // another lead of the same
-  assert.equal(bed.beats.length, 1);
-  samples(0, 900, 2);
-  assert.deepEqual([bed.signals.get(0).raw.start, bed.signals.get(0).raw.end, bed.beats.length], [900, 902, 0]);
+  ward.setStreams([before]);
+  ward.byName.get("s").rate = 75;
+  ward.setStreams([{ ...before, state: "ended" }]);
+  assert.equal(ward.byName.get("s").rate, 75);
+  ward.setStreams([before]); // somebody else in the same bed
+  assert.equal(ward.byName.get("s").rate, null);
+});
+
+test("a number that was another stream's brings nothing of it", () => {
+  const ward = new Ward();
+  ward.setStreams([{ i: 0, stream: "a", leads: ["II"], fs: 250, state: "ok" }, { i: 1, stream: "b", leads: ["II"], fs: 250, state: "ok" }]);
+  ward.setStreams([{ i: 0, stream: "b", leads: ["II"], fs: 250, state: "ok" }]);
+  const samples = (index) => ward.addSamples({ index, lead: 0, kind: 0, first: 0, fs: 250, units: [1] });
+  samples(1); // nobody's now
+  assert.equal(ward.byName.get("b").signals.size, 0);
+  samples(0);
+  assert.equal(ward.byName.get("b").signals.size, 1);
+});
+
+test("a stream that is silent grows older without another word", async () => {
+  const ward = new Ward();
+  ward.setStreams([{ i: 0, stream: "a", leads: ["II"], fs: 250, state: "silent", age_s: 10 }]);
+  const { age } = ward.byName.get("a");
+  assert.ok(age >= 10);
+  await new Promise((done) => setTimeout(done, 20));
+  assert.ok(ward.byName.get("a").age > age);
 });
 
 test("the monitor filter takes the baseline and leaves the QRS", () => {
@@ -97,7 +128,7 @@ test("lost samples stay lost, and the filter settles anew", () => {
 
 test("pairs that begin between whole numbers make no gap", () => {
   const signal = new Signal(100, 360, 1);
-  for (let first = 0; first < 3600; first += 36) signal.add({ index: 0, lead: 0, kind: 1, first: first + 0.4, fs: 100, ring: 0, units: new Int16Array(20) });
+  for (let first = 0; first < 3600; first += 36) signal.add({ index: 0, lead: 0, kind: 1, first: first + 0.4, fs: 100, units: new Int16Array(20) });
   assert.equal(signal.raw.end - signal.raw.start, 1000);
   for (let k = signal.raw.start; k < signal.raw.end; k++) assert.equal(signal.raw.lowAt(k), 0);
 });
