@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from time import time_ns
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from beatgan.errors import UsageError
 from beatgan_daemon.storage import sqlite
@@ -27,6 +27,8 @@ _TABLE = (
     " STRICT"
 )
 _KEYS = "id, stream, epoch, onset, begin, end, note, frames, beats"
+_WRITE = f"INSERT OR REPLACE INTO strips ({_KEYS}, stored_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+AnswerT = TypeVar("AnswerT")
 
 
 class StoredStrip(NamedTuple):
@@ -57,22 +59,39 @@ class StripStore:
     """The file, opened when it is first needed."""
 
     def __init__(
-        self, directory: Path, keep_days: float, keep_mb: float, now_ns: Callable[[], int] = time_ns
+        self,
+        directory: Path,
+        keep_days: float,
+        keep_mb: float,
+        report: Callable[[str], None] = lambda _: None,
+        now_ns: Callable[[], int] = time_ns,
     ) -> None:
+        """``report`` is told where a file had to be begun anew."""
         self.path = directory / NAME
         self._keep_ns, self._most = round(keep_days * DAY_NS), keep_mb * MEBIBYTE
-        self._now_ns = now_ns
+        self._report, self._now_ns = report, now_ns
         self._database: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+
+    def _ask(self, question: Callable[[sqlite3.Connection], AnswerT]) -> AnswerT:
+        """Its answer; a file that is found to be damaged is set aside, and another one asked."""
+        try:
+            return question(self._open())
+        except sqlite3.Error as error:
+            if not sqlite.is_damage(error):
+                raise
+            self.close()
+            aside = sqlite.set_aside(self.path, self._now_ns())
+            self._report(f"{self.path} was damaged ({error}); set aside as {aside}")
+        return question(self._open())
 
     def _open(self) -> sqlite3.Connection:
+        if self._database is not None and sqlite.identity(self.path) != self._identity:
+            self.close()  # nobody would find what is written to a file that is not there
+            self._report(f"{self.path} was removed or replaced; what lies there now is used")
         if self._database is None:
-            try:
-                self._database = self._opened()
-            except sqlite3.Error as error:
-                if not sqlite.is_damage(error):
-                    raise
-                sqlite.set_aside(self.path, self._now_ns())
-                self._database = self._opened()
+            self._database = self._opened()
+            self._identity = sqlite.identity(self.path)
         return self._database
 
     def _opened(self) -> sqlite3.Connection:
@@ -94,17 +113,15 @@ class StripStore:
 
     def write(self, strip: StoredStrip) -> Kept:
         """Store it, and give up what is too old or too much. Raises sqlite3.Error or OSError."""
-        database = self._open()
-        database.execute(
-            f"INSERT OR REPLACE INTO strips ({_KEYS}, stored_ns)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*strip, self._now_ns()),
-        )
+        row = (*strip, self._now_ns())
+        self._ask(lambda database: database.execute(_WRITE, row))
         return self.prune()
 
     def prune(self) -> Kept:
         """Give up what is too old or too much. Raises sqlite3.Error or OSError."""
-        database = self._open()
+        return self._ask(self._prune)
+
+    def _prune(self, database: sqlite3.Connection) -> Kept:
         oldest_ns = self._now_ns() - self._keep_ns
         database.execute("DELETE FROM strips WHERE stored_ns < ?", (oldest_ns,))
         while sqlite.used(database) > self._most:
@@ -121,7 +138,7 @@ class StripStore:
 
     def read(self, episode: str) -> StoredStrip | None:
         """The strip of one alarm; None where there is none. Raises sqlite3.Error or OSError."""
-        return _read(self._open(), episode)
+        return self._ask(lambda database: _read(database, episode))
 
     def close(self) -> None:
         """Free the file."""

@@ -109,7 +109,10 @@ async def _report(notifier: Notifier, server: uvicorn.Server, opened: Access) ->
 def _scribe(options: Options) -> Scribe | None:
     if options.strips is None:
         return None
-    return Scribe(StripStore(options.strips, options.strips_keep_days, options.strips_keep_mb))
+    keep = options.strips_keep_days, options.strips_keep_mb
+    return Scribe(
+        StripStore(options.strips, *keep, lambda what: log.get().warning("strips.db", why=what))
+    )
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -221,7 +222,7 @@ def stored(episode: str, size: int = 1_000) -> StoredStrip:
 
 def test_strips_are_kept_for_days_and_within_a_size(tmp_path: Path) -> None:
     now = [10**18]
-    with closing(StripStore(tmp_path, 2.0, 1.0, lambda: now[0])) as store:
+    with closing(StripStore(tmp_path, 2.0, 1.0, now_ns=lambda: now[0])) as store:
         store.write(stored("old"))
         now[0] += 86_400 * 10**9
         store.write(stored("newer"))
@@ -241,6 +242,26 @@ def test_what_is_no_database_is_set_aside(tmp_path: Path) -> None:
         store.write(stored("a"))
         assert store.read("a") == stored("a")
     assert len([*tmp_path.glob("strips.db.damaged-*")]) == 1
+
+
+def test_a_file_that_is_removed_or_damaged_in_use_is_begun_anew_and_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    with closing(StripStore(tmp_path, 1.0, 1.0, told.append)) as store:
+        for n in range(20):
+            store.write(stored(f"{n}", 5_000))
+        store._open().executescript("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA shrink_memory")
+        with store.path.open("r+b") as file:
+            file.seek(4_096)
+            file.write(b"\xff" * 40_000)
+        assert store.write(stored("after damage")).strips == 1
+        for each in tmp_path.glob("strips.db*"):
+            each.unlink()
+        assert store.write(stored("after removal")).strips == 1
+        assert store.read("after removal") == stored("after removal")
+    assert [*sqlite3.connect(tmp_path / "strips.db").execute("SELECT id FROM strips")] == [
+        ("after removal",)
+    ]
+    assert ["damaged" in told[0], "removed" in told[1], len(told)] == [True, True, 2]
 
 
 def test_memory_has_a_bound_and_what_is_let_go_early_is_counted() -> None:
