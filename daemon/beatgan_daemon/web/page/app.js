@@ -58,7 +58,7 @@ export class App {
 
   /** Some times a second. */
   update() {
-    const now = Date.now() / 1000;
+    const now = performance.now() / 1000; // not the clock on the wall: setting it would silence alarms
     const worst = this.ward.alarmsInOrder()[0];
     this.sound.tick(now, worst && !worst.acknowledged ? worst.priority : null);
     this.showBanner(worst);
@@ -163,13 +163,13 @@ export class App {
   }
 
   pauseSound() {
-    if (this.sound.on) this.sound.pause(Date.now() / 1000);
+    if (this.sound.on) this.sound.pause(performance.now() / 1000);
     this.showSound();
   }
 
   showSound() {
     const { sound } = this;
-    const left = sound.pausedUntil - Date.now() / 1000;
+    const left = sound.pausedUntil - performance.now() / 1000;
     const paused = sound.on && left > 0;
     const state = !sound.on ? "off" : paused ? "paused" : "on";
     const button = byId("sound");
@@ -198,7 +198,7 @@ export class App {
     const said = byId("said");
     said.hidden = false;
     setText(said, text);
-    this.saidUntil = Date.now() / 1000 + 8;
+    this.saidUntil = performance.now() / 1000 + 8;
   }
 
   /** @param {string} path */

@@ -12,12 +12,24 @@ const UPDATE_MS = 250;
 const app = new App();
 
 /**
+ * @param {string} part of an address
+ * @returns {string} as it is where it is badly encoded: no stream, no alarm is called so
+ */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+/**
  * @param {string} path
  * @returns {import("./app.js").View}
  */
 function viewOf(path) {
   const [, room, ...rest] = path.split("/");
-  const name = decodeURIComponent(rest.join("/"));
+  const name = decoded(rest.join("/"));
   if (room === "s" && name) return streamView(app, name);
   if (room === "alarms") return name ? alarmView(app, name) : alarmListView(app);
   if (room === "health") return healthView(app);
