@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from beatgan.errors import UsageError
+from beatgan.protocol.messages import decode_alert
 from beatgan_daemon.clients.client import LATEST
 from beatgan_daemon.web.control import Control
 from beatgan_daemon.web.json_text import for_browser, text
@@ -44,6 +45,7 @@ class Alarms:
 
     def heard(self, body: bytes) -> None:
         """One alert as it was published. Raises msgspec.MsgspecError where it is none."""
+        decode_alert(body)  # it is what the rest takes it for
         alert = msgspec.json.decode(body, type=dict[str, Any])
         n = alert["n"]
         if alert.get("repeat"):

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from beatgan.protocol.messages import BeatMessage
 from beatgan.protocol.names import topic_of
 from beatgan_daemon.web.heart_rate import HeartRate, Rate
 from beatgan_daemon.web.recent import Recent
@@ -14,6 +15,8 @@ RECENT: Final = 400  # beats of a stream that are kept: a minute of any heart, r
 SHOWN: Final = (
     "sample", "rr_ms", "class", "score", "threshold", "quality", "anomalous", "lead", "revised",
 )  # fmt: skip
+
+_check = msgspec.json.Decoder(BeatMessage).decode
 
 
 class StreamBeats:
@@ -49,6 +52,7 @@ class Beats:
 
     def beat(self, body: bytes, now: float) -> None:
         """One beat message. Raises msgspec.MsgspecError where it is none."""
+        _check(body)
         message = msgspec.json.decode(body, type=dict[str, Any])
         self.heard += 1
         beats = self._streams.get(message["stream"])

@@ -23,6 +23,7 @@ def health(ward: Ward, daemon: DaemonHttp, grafana: str | None = None) -> dict[s
             "up_s": round(monotonic() - ward.began),
             "pages_open": len(ward.tabs),
             "unreadable_frames": ward.traces.unreadable,
+            "unreadable_messages": ward.unreadable,
         },
         "connections": _connections(ward),
         "journal": {"oldest_alert": ward.alarms.oldest, "next_alert": ward.alarms.expected},

@@ -10,6 +10,8 @@ import zmq
 
 from beatgan.errors import UsageError
 from beatgan.protocol.names import ALERTS, BEAT_BATCH, BEATS, ECG, STATUS, stream_of_topic
+from beatgan_daemon import log
+from beatgan_daemon.exit_codes import one_line
 from beatgan_daemon.security.curve import ConfigureSocket
 from beatgan_daemon.web.alarms import Alarms, catch_up_or_go_on
 from beatgan_daemon.web.attention import Attention
@@ -65,6 +67,7 @@ class Ward:
         self.outlet_heard: float | None = None
         self.control_heard: float | None = None
         self._asking = asyncio.Event()
+        self.unreadable = 0  # messages of the outlet: of another version perhaps
 
     def _told(self, alert: dict[str, Any]) -> None:
         if self.scribe is not None:
@@ -130,7 +133,7 @@ class Ward:
             self.scribe.tick(now)
 
     def _outlet_message(self, parts: list[bytes], now: float) -> None:
-        with suppress(msgspec.MsgspecError, KeyError, ValueError):  # of another version perhaps
+        try:
             topic, body = parts
             if topic.startswith(ALERTS):
                 self.alarms.heard(body)
@@ -144,6 +147,10 @@ class Ward:
             else:
                 self.streams.status(body)
                 self._asking.set()  # a stream began, ended or has other leads
+        except (msgspec.MsgspecError, KeyError, ValueError) as error:
+            if not self.unreadable:
+                log.get().warning("the daemon's messages cannot be read", why=one_line(error))
+            self.unreadable += 1
 
     async def _ask(self) -> None:
         while True:

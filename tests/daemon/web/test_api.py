@@ -17,7 +17,7 @@ from beatgan_daemon.http_server import HttpServer
 from beatgan_daemon.settings_schema import Address
 from beatgan_daemon.web.cli import app
 from beatgan_daemon.web.daemon_http import LATENCY, DaemonHttp, quantile, read_samples
-from tests.daemon.web.conftest import Daemon, Web, eventually, serving
+from tests.daemon.web.conftest import Daemon, Web, eventually, serving, until
 from tests.support.messages import alert_message
 
 ID = "bed-1/7/0/rhythm.asystole/3"
@@ -164,6 +164,20 @@ def exposition(received: float, scored: float, slow: float) -> bytes:
         'beatgan_build_info{model="abc",version="1"} 1',
     ]  # fmt: skip
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def test_messages_that_cannot_be_read_are_counted_and_cost_nothing(
+    daemon: Daemon, web: Web
+) -> None:
+    with web.socket() as socket:
+        want = {"t": "want", "streams": [{"stream": "bed-1", "leads": [0], "zoom": "full"}]}
+        socket.send(msgspec.json.encode(want).decode())
+        daemon.wait_for(daemon.outlet, b"beat.bed-1")
+        for topic in (b"alert.bed-1", b"beat.bed-1", b"status.bed-1"):
+            daemon.outlet.send_multipart([topic, b'{"stream":"bed-1","n":"x","rr_ms":"x"}'])
+        eventually(lambda: ask(web, "/api/health")[1]["server"]["unreadable_messages"] == 3)
+        daemon.alert(alert_message(0, "a"))
+        until(socket, lambda said: not isinstance(said, bytes) and said["t"] == "alert")
 
 
 def test_the_daemon_is_asked_over_http() -> None:

@@ -107,6 +107,7 @@ export function sections(answer) {
       ["Running for", ageText(server.up_s)],
       ["Pages open", countText(server.pages_open)],
       ["Frames that cannot be read", countText(server.unreadable_frames)],
+      ["Messages that cannot be read", countText(server.unreadable_messages)],
     ],
   });
   return found;
@@ -131,6 +132,7 @@ export function troubles(answer) {
     [strips.trouble, `Strips are not stored: ${strips.trouble}.`],
     [!strips.trouble && strips.lost, `${countText(strips.lost)} strips could not be stored.`],
     [server.unreadable_frames, `${countText(server.unreadable_frames)} frames of the tap could not be read.`],
+    [server.unreadable_messages, `${countText(server.unreadable_messages)} messages of the daemon could not be read: is it of another version?`],
   ];
   const silent = streams.filter((stream) => stream.state === "silent").length;
   const unjudged = streams.filter((stream) => stream.state === "suspended").length;

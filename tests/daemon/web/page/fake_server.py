@@ -419,7 +419,13 @@ def application(ward: FakeWard) -> Starlette:
                     "journal_backlog": 0,
                 },
                 "model": {"digest": "3f9ac21b77d0"},
-                "server": {"version": "1", "up_s": 90, "pages_open": 1, "unreadable_frames": 0},
+                "server": {
+                    "version": "1",
+                    "up_s": 90,
+                    "pages_open": 1,
+                    "unreadable_frames": 0,
+                    "unreadable_messages": 0,
+                },
                 "connections": {
                     "outlet": {"connected": True, "age_s": 0.2},
                     "tap": {"connected": True, "age_s": 0.1},

@@ -173,7 +173,7 @@ const HEALTHY = {
   reason: "",
   daemon: { streams: 2, streams_shed: 0, over_the_last_s: 290, beats_per_s: 2.5, samples_lost_share: 0.00021, latency_p99_ms: 58.3, journal_backlog: 0, journal_mb: 1.5 },
   model: { digest: "0123456789abcdef" },
-  server: { version: "1.2", up_s: 7500, pages_open: 1, unreadable_frames: 0 },
+  server: { version: "1.2", up_s: 7500, pages_open: 1, unreadable_frames: 0, unreadable_messages: 0 },
   connections: { outlet: { connected: true, age_s: 0.2 }, tap: null, control: { age_s: 0.4 } },
   journal: { oldest_alert: 5, next_alert: 1205 },
   strips: {},
