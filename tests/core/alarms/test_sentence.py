@@ -60,8 +60,13 @@ def test_asystole_says_for_how_long_there_was_no_beat() -> None:
 
 
 def test_an_end_says_how_long_it_lasted() -> None:
-    over = event(AlarmCode.TACHYCARDIA, Phase.END)
-    assert sentence(over, 96.0, FS) == "tachycardia, heart rate 96/min; over after 12.3 s"
+    run = event(AlarmCode.VENTRICULAR_RUN, Phase.END, beats=4, heart_rate=120.0)
+    assert sentence(run, 120.0, FS) == "ventricular run, 4 beats at 120/min; over after 12.3 s"
+
+
+def test_an_end_leaves_out_the_rate_of_afterwards() -> None:
+    over = event(AlarmCode.TACHYCARDIA, Phase.END, subtype=Subtype.EXTREME_TACHYCARDIA)
+    assert sentence(over, 67.0, FS) == "extreme tachycardia; over after 12.3 s"
 
 
 def test_anomalous_beats_say_what_the_worst_looks_like() -> None:
