@@ -118,7 +118,11 @@ def _scribe(options: Options) -> Scribe | None:
 def _listener(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family)
+        listener = socket.create_server((host, port), family=family)
+        # Who reads nothing would keep his place: what waits for him keeps his connection open.
+        # Connections have it of their listener (Linux).
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1_000 * MUTE_S))
+        return listener
     except OSError as error:
         raise StartError(f"--listen {host}:{port}: {error.strerror}") from None
 

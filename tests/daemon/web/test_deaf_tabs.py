@@ -1,0 +1,132 @@
+"""Tabs that never read keep nobody out for long, and nobody waiting."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
+from threading import Event, Thread
+from time import monotonic, sleep
+
+import numpy as np
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
+
+from beatgan_daemon.web.options import AccessOptions, Options, written
+from tests.daemon.web.conftest import FS, Daemon, Web, eventually
+from tests.support.actions import RecordedActions, entry
+
+STREAMS = [f"bed-{number:02}" for number in range(64)]
+MUTE_S = 3.0  # in place of 10
+PAST_S = 5.0  # in which 20 s of ECG and more come, which those get who come later
+QUICK = f"""
+from beatgan_daemon.web import server
+server.MUTE_S = {MUTE_S}
+from beatgan_daemon.web.__main__ import main
+main()
+"""
+WISH = {
+    "t": "want",
+    "streams": [{"stream": each, "leads": [0] * 5, "zoom": "full"} for each in STREAMS],
+}
+
+
+@pytest.fixture
+def ward(daemon: Daemon) -> Iterator[Daemon]:
+    """64 beds that send ECG."""
+    daemon.actions = RecordedActions(*map(entry, STREAMS))
+    ended, ecg = Event(), np.zeros(round(FS / 5), np.float32)
+
+    def send() -> None:
+        turn = 0
+        while not ended.wait(0.2 if turn > 150 else 0.01):  # 30 s at once
+            for each in STREAMS:
+                daemon.frame(each, turn * len(ecg), ecg)
+            turn += 1
+
+    sender = Thread(target=send)
+    sender.start()
+    yield daemon
+    ended.set()
+    sender.join()
+
+
+@pytest.fixture
+def quick_web(ward: Daemon) -> Iterator[Web]:
+    """Deaf tabs are dropped sooner than 10 s."""
+    _, connect, _, tap, _, control = ward.endpoints
+    options = Options(connect, tap, control, "127.0.0.1", 0, AccessOptions("127.0.0.1"))
+    process = subprocess.Popen(
+        [sys.executable, "-c", QUICK, written(options)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield Web(process)
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def deaf(web: Web) -> socket.socket:
+    """A tab that wants all beds, reads nothing, and stays."""
+    host, port = web.host.split(":")
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    one.connect((host, int(port)))
+    wish = json.dumps(WISH).encode()
+    one.sendall(
+        f"GET /ws HTTP/1.1\r\nHost: {web.host}\r\nOrigin: http://{web.host}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nCookie: {web.cookie}\r\n\r\n".encode()
+    )
+    assert one.recv(12) == b"HTTP/1.1 101"  # what comes earlier is not heard
+    with suppress(ConnectionError):  # more than there may be: it is shut
+        one.sendall(bytes([0x81, 0xFE]) + len(wish).to_bytes(2, "big") + bytes(4) + wish)
+    return one
+
+
+def lets_in(web: Web) -> bool:
+    with web.socket() as one:
+        try:
+            return bool(json.loads(one.recv(5))["t"] == "hello")
+        except ConnectionClosed:
+            return False
+
+
+class Reader:
+    """A tab that reads, and the longest that it waited for a message, s."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.longest_s = 0.0
+        self._socket, self._thread = socket, Thread(target=self._read)
+        socket.send(json.dumps(WISH))
+        self._thread.start()
+
+    def _read(self) -> None:
+        last = monotonic()
+        with suppress(ConnectionClosed):
+            while True:
+                self._socket.recv()
+                self.longest_s, last = max(self.longest_s, monotonic() - last), monotonic()
+
+    def close(self) -> None:
+        self._socket.close()
+        self._thread.join()
+
+
+def test_fifty_that_never_read_keep_nobody_out_for_long(quick_web: Web) -> None:
+    web = quick_web
+    with ExitStack() as opened:
+        reader = opened.enter_context(closing(Reader(opened.enter_context(web.socket()))))
+        sleep(PAST_S)
+        reader.longest_s = 0.0
+        for _ in range(50):
+            opened.enter_context(closing(deaf(web)))
+        eventually(lambda: not lets_in(web))
+        sleep(2 * MUTE_S + 1)  # a ping, and the time for its answer
+        assert lets_in(web), "tabs that answer no ping keep their places"
+        longest = reader.longest_s
+    assert longest < 3.0, f"the tab that reads waited for {longest:.1f} s"
