@@ -4,6 +4,7 @@ An alert that was heard is never held back because the journal cannot be read.
 """
 
 from collections.abc import Callable
+from math import inf
 from typing import Any, Final
 
 import msgspec
@@ -32,6 +33,7 @@ class Alarms:
         self.oldest: int | None = None  # in the journal
         self._active: dict[str, dict[str, Any]] = {}
         self._ahead: dict[int, dict[str, Any]] = {}
+        self._out_of_touch = False
 
     @property
     def active(self) -> list[dict[str, Any]]:
@@ -66,26 +68,46 @@ class Alarms:
             self.oldest = header.oldest
             if header.next < self.expected:
                 await self._begin(control)  # it counts anew
+        assert self.expected is not None
         more = True
         while more:
-            assert self.expected is not None
             header, bodies = await control.alerts(self.expected)
             for body in bodies:
                 self._in_turn(msgspec.json.decode(body, type=dict[str, Any]))
             self.expected = max(self.expected, header.next)
             more = header.more
         self.give_up()
+        if self._out_of_touch:
+            await self._refresh(control, self.expected)
+            self._out_of_touch = False
 
     async def _begin(self, control: Control) -> None:
         header = (await control.alerts(LATEST)).header
         following, self.oldest = header.next, header.oldest
-        bodies = await control.active()
-        self._active.clear()
-        self.version += 1
+        await self._refresh(control, inf)
         self.expected = following
-        for body in bodies:
-            self._hold(msgspec.json.decode(body, type=dict[str, Any]))
         self._ahead = {n: alert for n, alert in self._ahead.items() if n >= following}
+
+    async def _refresh(self, control: Control, before: float) -> None:
+        """Ask which episodes are under way; others last told ``before`` that number are over.
+
+        While nobody answered the daemon may have begun a journal anew, and its numbers may have
+        passed the old ones: then no alert ends the episodes of then.
+        """
+        alerts = [msgspec.json.decode(body, type=dict[str, Any]) for body in await control.active()]
+        under_way = {alert["id"] for alert in alerts}
+        self._active = {
+            episode: alert
+            for episode, alert in self._active.items()
+            if episode in under_way or alert["n"] >= before
+        }
+        self.version += 1
+        for alert in alerts:
+            self._hold(alert)
+
+    def lost_touch(self) -> None:
+        """The daemon does not answer."""
+        self._out_of_touch = True
 
     def give_up(self) -> None:
         """Say what waits, without what is missing before it."""
@@ -125,6 +147,7 @@ async def catch_up_or_go_on(alarms: Alarms, control: Control) -> bool:
     try:
         await alarms.catch_up(control)
     except UsageError:
+        alarms.lost_touch()
         if alarms.expected is None or alarms.missing:
             alarms.give_up()
         return False

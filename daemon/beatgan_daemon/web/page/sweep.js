@@ -51,7 +51,6 @@ export class Sweep {
     this.drawnBeats = new Map();
     /** @type {Sweep | null} whose clock this one keeps */
     this.leader = null;
-    this.stale = false;
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.element);
   }
@@ -235,7 +234,7 @@ export class Sweep {
     const scale = this.mmPerMv * PX_PER_MM;
     const floor = this.height - FOOT_PX - 1;
     const yOf = (/** @type {number} */ mv) => Math.max(1, Math.min(floor, this.middle - mv * scale));
-    context.strokeStyle = colour(this.stale ? "stale" : "trace");
+    context.strokeStyle = colour("trace");
     context.lineWidth = 1.5;
     context.lineJoin = "round";
     context.beginPath();
