@@ -96,6 +96,19 @@ def an_alarm(ward: RealWard) -> str:
     return str((high or found)[0]["id"])
 
 
+def alarm_of(ward: RealWard, stream: str, code: str) -> str:
+    """The id of the alarm under way of that stream and code, as soon as there is one."""
+    client, end = Client(ward.control), monotonic() + 60
+    found: list[str] = []
+    while not found:
+        assert monotonic() < end, f"no {code} of {stream}"
+        active = [json.loads(body) for body in client.active()[1]]
+        found = [each["id"] for each in active if (each["stream"], each["code"]) == (stream, code)]
+        sleep(0.2)
+    client.close()
+    return found[0]
+
+
 def until(page: Any, condition: str, within_s: float = 20.0) -> None:
     """Playwright's own wait evaluates a string, which the page's CSP forbids."""
     end = monotonic() + within_s
@@ -206,11 +219,10 @@ def test_an_alarm_is_red_with_sign_and_word_and_who_has_seen_it_is_told(open_pag
     page.keyboard.press("a")
     page.get_by_label("Your name").fill("joan")
     page.locator("dialog button.strong").click()
-    page.get_by_label("Show").select_option("alarm")
     for each in (page, other):
-        until(
-            each, "fetch('/api/alarms?since=0').then(r => r.text()).then(t => t.includes('joan'))"
-        )
+        seen = "document.querySelector('[data-stream=bed-2] .tile-alarm').textContent"
+        until(each, f"{seen}.includes('seen by joan')")
+    assert other.locator('[data-stream="bed-2"] .tile-alarm.flash').count() == 0
 
 
 def test_a_tab_that_is_hidden_fills_from_the_ring_on_return(open_page: Any) -> None:
@@ -376,6 +388,24 @@ def test_a_daemon_that_is_killed_shows_within_3_s_and_comes_back(
     faults.clear()
 
 
+def test_what_was_raised_while_the_server_was_away_is_on_the_page_after(
+    open_page: Any, ward: RealWard, faults: list[str]
+) -> None:
+    page = open_page()
+    until(page, "document.querySelectorAll('.tile').length === 16")
+    ward.kill_web()
+    page.wait_for_selector("#fault:not([hidden])", timeout=3000)
+    ward.feed.silent.add("bed-16")
+    raised = alarm_of(ward, "bed-16", "signal.no-data")
+    ward.start_web()
+    page.goto(ward.address)  # its token is another
+    until(page, "document.querySelector('[data-stream=bed-16] .tile-alarm:not(.calm)')")
+    page.goto(f"{ward.origin}/alarms/{raised}")
+    until(page, "document.querySelector('.alarm-title')?.textContent.includes('bed-16')")
+    ward.feed.silent.clear()
+    faults.clear()
+
+
 def test_a_server_that_is_killed_shows_within_3_s_and_who_has_to_log_in_is_told(
     open_page: Any, ward: RealWard, faults: list[str]
 ) -> None:
@@ -384,6 +414,8 @@ def test_a_server_that_is_killed_shows_within_3_s_and_who_has_to_log_in_is_told(
     ward.kill_web()
     page.wait_for_selector("#fault:not([hidden])", timeout=3000)
     assert "NO CONNECTION" in page.locator("#fault").inner_text()
+    if "PICTURES" in os.environ:
+        page.screenshot(path=Path(os.environ["PICTURES"]) / "no-connection.png")
     ward.start_web()  # with another token
     until(page, "document.querySelector('#fault').textContent.includes('NOT LOGGED IN')")
     page.goto(ward.address)
