@@ -411,6 +411,8 @@ def test_a_server_that_is_killed_shows_within_3_s_and_who_has_to_log_in_is_told(
 ) -> None:
     page = open_page()
     until(page, "document.querySelectorAll('.tile').length === 16")
+    if "PICTURES" in os.environ:
+        page.wait_for_timeout(12_000)  # until there is something to be grey
     ward.kill_web()
     page.wait_for_selector("#fault:not([hidden])", timeout=3000)
     assert "NO CONNECTION" in page.locator("#fault").inner_text()
