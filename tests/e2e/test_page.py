@@ -333,6 +333,7 @@ def deaf(ward: RealWard, cookie: str) -> socket.socket:
         f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nCookie: {cookie}\r\n\r\n".encode()
     )
+    assert one.recv(12) == b"HTTP/1.1 101"  # what comes earlier is not heard
     beds = ",".join(f'{{"stream":"{name}","leads":[0,1],"zoom":"full"}}' for name in ward.beds)
     wish = f'{{"t":"want","streams":[{beds}]}}'.encode()
     frame = bytes([0x81, 0xFE]) + len(wish).to_bytes(2, "big") + bytes(4) + wish  # a mask of zeros

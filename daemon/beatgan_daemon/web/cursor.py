@@ -18,21 +18,24 @@ class Cursor:
     """A place in a ring."""
 
     def __init__(self, leads: tuple[int, ...], zoom: Zoom) -> None:
-        """``leads``: which of the stream's leads."""
-        self.leads, self.zoom = leads, zoom
+        """``leads``: which of the stream's leads, each once."""
+        self.leads, self.zoom = tuple(dict.fromkeys(leads)), zoom
         self._ring: Ring | None = None
         self._place = 0
         self._late = 0  # stretches known
 
     def records(self, ring: Ring, index: int) -> Iterator[bytes]:
-        """What is new since the last call; ``index``: the stream's number in the messages."""
+        """What is new since the last call; ``index``: the stream's number in the messages.
+
+        Between two records the ring may go on: what it has lost by then is skipped.
+        """
         if ring is not self._ring:
             self._ring, self._late = ring, ring.late_count
             past = round(BACKFILL_S[self.zoom] * ring.fs)
             self._place = self._whole(max(ring.start, ring.end - past), up=True)
-        for begin, end in ring.late(self._late):
+        late, self._late = [*ring.late(self._late)], ring.late_count
+        for begin, end in late:
             yield from self._stretch(index, max(begin, ring.start), min(end, self._place))
-        self._late = ring.late_count
         if self._place < ring.start:
             self._place = self._whole(ring.start, up=True)
         end = self._whole(ring.end, up=False)
@@ -48,14 +51,15 @@ class Cursor:
         for at in range(begin, end, step * samples_message.MOST):
             until = min(end, at + step * samples_message.MOST)
             for lead in self.leads:
-                if lead >= len(ring.leads):
+                first = max(at, self._whole(ring.start, up=True))
+                if lead >= len(ring.leads) or first >= until:
                     continue
                 kind, values = (
-                    (samples_message.PAIRS, ring.pairs(lead, at, until))
+                    (samples_message.PAIRS, ring.pairs(lead, first, until))
                     if self.zoom == "wall"
-                    else (samples_message.SAMPLES, ring.samples(lead, at, until))
+                    else (samples_message.SAMPLES, ring.samples(lead, first, until))
                 )
-                yield samples_message.record(index, lead, kind, at, ring.fs / step, values)
+                yield samples_message.record(index, lead, kind, first, ring.fs / step, values)
 
     def _whole(self, place: int, *, up: bool) -> int:
         """The nearest place at which a pair begins."""

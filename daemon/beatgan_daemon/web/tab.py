@@ -4,7 +4,7 @@ A tick sends what is new and waits until it is on its way. Nothing is queued for
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from time import monotonic, time
 from typing import Annotated, Any, Final, Literal
@@ -21,7 +21,7 @@ from beatgan_daemon.web.ring import Ring
 from beatgan_daemon.web.ward import TICK_S, Ward
 
 MOST_STREAMS: Final = 64
-MOST_RECORDS: Final = 1_000  # in one binary message
+MESSAGE_BYTES: Final = 2**14  # of records; then another message begins
 MOST_ACKS: Final = 8  # under way at a time
 LISTS_S: Final = 0.25  # between lists of alarms
 STREAMS_S: Final = 1.0  # and of streams
@@ -201,19 +201,30 @@ class Tab:
             words.append(text({"t": "rate", "i": index, "hr": rate.hr, "poor": rate.poor}))
         return words
 
-    def _samples(self) -> list[bytes]:
-        """Binary messages of what is new."""
-        records: list[bytes] = []
-        for wanted, cursor in self._wanted.items():
+    def _samples(self) -> Iterator[bytes]:
+        """Binary messages of what is new, each made when the one before is on its way.
+
+        So a tab that does not read holds one of them, whatever it has wished for.
+        """
+        message = bytearray()
+        for record in self._records():
+            message += record
+            if len(message) >= MESSAGE_BYTES:
+                yield bytes(message)
+                message.clear()
+        if message:
+            yield bytes(message)
+
+    def _records(self) -> Iterator[bytes]:
+        for wanted, cursor in [*self._wanted.items()]:  # another wish may come meanwhile
             told, ring = self._told.get(wanted.stream), self._ward.traces.ring(wanted.stream)
             if told is None or ring is None or not _is_of(ring, told):
                 continue
             if cursor is None:
-                cursor = self._wanted[wanted] = Cursor(wanted.leads, wanted.zoom)
-            records += cursor.records(ring, told["i"])
-        return [
-            b"".join(records[at : at + MOST_RECORDS]) for at in range(0, len(records), MOST_RECORDS)
-        ]
+                cursor = Cursor(wanted.leads, wanted.zoom)
+                if wanted in self._wanted:
+                    self._wanted[wanted] = cursor
+            yield from cursor.records(ring, told["i"])
 
 
 def _is_of(ring: Ring, told: dict[str, Any]) -> bool:

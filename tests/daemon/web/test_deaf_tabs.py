@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
 
@@ -20,6 +21,7 @@ from tests.support.actions import RecordedActions, entry
 
 STREAMS = [f"bed-{number:02}" for number in range(64)]
 MUTE_S = 3.0  # in place of 10
+GROWS_MB = 40.0  # at most, of 31 tabs whose wishes come to 900 kB each
 PAST_S = 5.0  # in which 20 s of ECG and more come, which those get who come later
 QUICK = f"""
 from beatgan_daemon.web import server
@@ -29,7 +31,7 @@ main()
 """
 WISH = {
     "t": "want",
-    "streams": [{"stream": each, "leads": [0] * 5, "zoom": "full"} for each in STREAMS],
+    "streams": [{"stream": each, "leads": [0], "zoom": "full"} for each in STREAMS],
 }
 
 
@@ -88,6 +90,11 @@ def deaf(web: Web) -> socket.socket:
     return one
 
 
+def memory_mb(web: Web) -> float:
+    status = Path(f"/proc/{web.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024  # at most so far
+
+
 def lets_in(web: Web) -> bool:
     with web.socket() as one:
         try:
@@ -122,11 +129,12 @@ def test_fifty_that_never_read_keep_nobody_out_for_long(quick_web: Web) -> None:
     with ExitStack() as opened:
         reader = opened.enter_context(closing(Reader(opened.enter_context(web.socket()))))
         sleep(PAST_S)
-        reader.longest_s = 0.0
+        reader.longest_s, before = 0.0, memory_mb(web)
         for _ in range(50):
             opened.enter_context(closing(deaf(web)))
         eventually(lambda: not lets_in(web))
         sleep(2 * MUTE_S + 1)  # a ping, and the time for its answer
         assert lets_in(web), "tabs that answer no ping keep their places"
-        longest = reader.longest_s
+        longest, grown = reader.longest_s, memory_mb(web) - before
     assert longest < 3.0, f"the tab that reads waited for {longest:.1f} s"
+    assert grown < GROWS_MB, f"the server grew by {grown:.0f} MB"
