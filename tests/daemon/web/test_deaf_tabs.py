@@ -21,7 +21,7 @@ from tests.support.actions import RecordedActions, entry
 
 STREAMS = [f"bed-{number:02}" for number in range(64)]
 MUTE_S = 3.0  # in place of 10
-GROWS_MB = 40.0  # at most, of 31 tabs whose wishes come to 900 kB each
+GROWS_MB = 15.0  # at most, of 31 tabs whose wishes come to 900 kB each
 PAST_S = 5.0  # in which 20 s of ECG and more come, which those get who come later
 QUICK = f"""
 from beatgan_daemon.web import server

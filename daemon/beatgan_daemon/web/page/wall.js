@@ -66,7 +66,8 @@ class Tile {
     const flash = alarm && !alarm.acknowledged ? "flash" : "";
     setAttribute(this.element, "class", `tile ${priority ? `is-${priority}` : ""} ${gone ? "is-away" : ""} ${bed.state === "suspended" ? "is-unjudged" : ""}`);
     setAttribute(this.alarm, "class", `tile-alarm ${priority ? `${priority} ${flash}` : "calm"}`);
-    const quiet = away ? `${away}${gone ? `, ${ageText(bed.age)}` : ""}` : bed.quality === "good" || !bed.quality ? "no alarm" : `signal ${bed.quality}`;
+    const calm = app.connection.fault() ? "alarms unknown" : "no alarm";
+    const quiet = away ? `${away}${gone ? `, ${ageText(bed.age)}` : ""}` : bed.quality === "good" || !bed.quality ? calm : `signal ${bed.quality}`;
     setText(this.sign, priority ? `${PRIORITIES[priority].sign} ${PRIORITIES[priority].word}` : "");
     const seen = alarm?.acknowledged ? `seen${alarm.by ? ` by ${alarm.by}` : ""} · ` : alarm?.latched ? "over · " : "";
     const words = alarm ? `${away ? `${quiet} · ` : ""}${seen}${alarmText(alarm)}` : quiet;

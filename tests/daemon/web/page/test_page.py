@@ -106,6 +106,7 @@ def test_a_server_that_is_frozen_or_gone_never_looks_alive(
     frames = page.evaluate("document.documentElement.dataset.frames")
     page.wait_for_timeout(500)
     assert page.evaluate("document.documentElement.dataset.frames") == frames  # nothing moves
+    assert "no alarm" not in page.locator(".wall").inner_text().lower()
     if end is signal.SIGSTOP:
         os.kill(server.process.pid, signal.SIGCONT)
         page.wait_for_selector("#fault", state="hidden", timeout=15_000)
