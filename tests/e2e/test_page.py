@@ -214,15 +214,21 @@ def test_an_alarm_is_red_with_sign_and_word_and_who_has_seen_it_is_told(open_pag
     assert "nobody has seen it" in page.locator("#banner-text").inner_text()
     colour = page.locator("#banner").evaluate("e => getComputedStyle(e).backgroundColor")
     assert colour == "rgb(208, 31, 45)"
-    until(page, "document.querySelector('[data-stream=bed-2] .tile-alarm.high')", 60)
-    page.locator('[data-stream="bed-2"]').focus()
-    page.keyboard.press("a")
-    page.get_by_label("Your name").fill("joan")
-    page.locator("dialog button.strong").click()
-    for each in (page, other):
-        seen = "document.querySelector('[data-stream=bed-2] .tile-alarm').textContent"
-        until(each, f"{seen}.includes('seen by joan')")
-    assert other.locator('[data-stream="bed-2"] .tile-alarm.flash').count() == 0
+    until(page, "document.querySelector('[data-stream=bed-2] .tile-alarm.high.flash')", 60)
+    seen = """(({ textContent, classList }) =>
+        textContent.includes('seen by joan') && !classList.contains('flash')
+    )(document.querySelector('[data-stream=bed-2] .tile-alarm'))"""
+    for _ in range(8):  # the bed may have more alarms than one
+        if page.locator('[data-stream="bed-2"] .tile-alarm.flash').count():
+            page.locator('[data-stream="bed-2"]').focus()
+            page.keyboard.press("a")
+            page.get_by_label("Your name").fill("joan")
+            page.locator("dialog button.strong").click()
+        with suppress(AssertionError):
+            for each in (page, other):
+                until(each, seen, 4)
+            return
+    pytest.fail("the tile never said who has seen its alarms, on both pages")
 
 
 def test_a_tab_that_is_hidden_fills_from_the_ring_on_return(open_page: Any) -> None:
@@ -272,7 +278,7 @@ def test_axe_finds_nothing(open_page: Any, view: str) -> None:
 def test_the_health_view_knows_the_daemon(open_page: Any) -> None:
     page = open_page("/health")
     until(page, "document.querySelectorAll('tbody tr').length === 16")
-    assert "✓ ready" in page.locator("main").inner_text()
+    assert "✓ the daemon is ready" in page.locator("main").inner_text()
 
 
 def test_one_alarm_tells_why_and_who(open_page: Any) -> None:

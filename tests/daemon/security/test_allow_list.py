@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-import zmq
 
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.security.allow_list import (
@@ -18,7 +17,9 @@ from beatgan_daemon.security.credentials import Credentials, load_credentials
 from beatgan_daemon.security.curve import is_key, keygen
 from beatgan_daemon.security.trusted_file import distrusted
 
-ONE, TWO = (zmq.curve_keypair()[0].decode() for _ in range(2))
+# Public keys in Z85, the same in each run: they are in the names of tests.
+ONE = "i]An?yZ(VFIy>X6]r<AGs?V}7X>S&[iT-{&32&)&"
+TWO = "gqKmK^QSD=tg9E/Hf?1t=&4JF^7myo@BmQYPsBMn"
 LOOPBACK = {
     "publish.bind": ["tcp://127.0.0.1:5556"],
     "ingest.bind": ["ipc:///run/ecg", "tcp://[::1]:1"],
