@@ -59,15 +59,15 @@ def sentence(
     """
     if event.code not in WORDS:
         return ""
-    over = event.phase is Phase.END and event.end is not None
+    end = event.end if event.phase is Phase.END else None
     # When it is over, the patient's rate is no longer that of the alarm.
-    known = _known(event, event.facts.heart_rate if over else heart_rate, suspended)
+    known = _known(event, heart_rate if end is None else event.facts.heart_rate, suspended)
     name, *parts = WORDS[event.code]
     said = [str(known.get("subtype", _name(name, known)))]
     said += [part.format_map(known) for part in (*parts, *AT_LAST) if _fields(part) <= known.keys()]
     text = ", ".join(said)
-    if over and event.end is not None:
-        text += f"; over after {(event.end - event.onset) / fs:.1f} s"
+    if end is not None:
+        text += f"; over after {(end - event.onset) / fs:.1f} s"
     return text
 
 

@@ -4,8 +4,6 @@ import http.client
 import json
 import os
 import re
-import shutil
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from itertools import pairwise
@@ -18,12 +16,12 @@ import numpy as np
 import pytest
 
 from beatgan_daemon.clients.client import Client
-from tests.support.page_tools import node_modules
+from tests.support.deaf_tab import deaf_tab
+from tests.support.page_tools import browser_running, node_modules
 from tests.support.real_ward import MARKUP, RealWard, bed, real_ward, ward_of_16
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
-ARGUMENTS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 VIEWS = ("/", "/s/bed-2", "/alarms", "one alarm", "/health")
 
 
@@ -37,16 +35,8 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealWard]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright (pip)")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no chromium on the path: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(
-            executable_path=chromium, chromium_sandbox=os.geteuid() != 0, args=ARGUMENTS
-        )
+    with browser_running() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
@@ -316,7 +306,7 @@ def test_clients_that_never_read_cost_little(open_page: Any, ward: RealWard) -> 
     until(page, "+document.querySelector('[data-stream=bed-7] .tile-rate')?.textContent")
     cookie = "; ".join(f"{c['name']}={c['value']}" for c in page.context.cookies())
     before = ward.web_memory_mb()
-    sockets = [deaf(ward, cookie) for _ in range(50)]
+    sockets = [deaf_tab(ward.listen, cookie, list(ward.beds), [0, 1]) for _ in range(50)]
     page.wait_for_timeout(8000)
     grown = ward.web_memory_mb() - before
     frames = int(page.evaluate("document.documentElement.dataset.frames"))
@@ -326,26 +316,6 @@ def test_clients_that_never_read_cost_little(open_page: Any, ward: RealWard) -> 
     for each in sockets:
         each.close()
     assert grown < 40, f"the server grew by {grown:.0f} MB"
-
-
-def deaf(ward: RealWard, cookie: str) -> socket.socket:
-    """A tab that wants all beds and reads nothing."""
-    host, port = ward.listen.split(":")
-    one = socket.socket()
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    one.connect((host, int(port)))
-    one.sendall(
-        f"GET /ws HTTP/1.1\r\nHost: {ward.listen}\r\nOrigin: {ward.origin}\r\n"
-        f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nCookie: {cookie}\r\n\r\n".encode()
-    )
-    assert one.recv(12) == b"HTTP/1.1 101"  # what comes earlier is not heard
-    beds = ",".join(f'{{"stream":"{name}","leads":[0,1],"zoom":"full"}}' for name in ward.beds)
-    wish = f'{{"t":"want","streams":[{beds}]}}'.encode()
-    frame = bytes([0x81, 0xFE]) + len(wish).to_bytes(2, "big") + bytes(4) + wish  # a mask of zeros
-    with suppress(ConnectionError):  # more than there may be: it is shut
-        one.sendall(frame)
-    return one
 
 
 def test_the_strip_prints_true(open_page: Any, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Some seconds of one stream's ECG, in millivolt: what is drawn, sent or stored of an alarm."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from beatgan.errors import UsageError
 from beatgan.protocol.frames import LOST_I2, encode_payload
@@ -34,8 +36,16 @@ def read_strip(strip: RhythmStrip) -> EcgStrip:
     if not strip.leads or len(strip.samples) % width:
         raise UsageError(f"strip: {len(strip.samples)} bytes are no samples of {strip.leads}")
     raw = np.frombuffer(strip.samples, strip.dtype).reshape(-1, len(strip.leads))
-    values = (raw.astype(np.float64) - strip.offset) * strip.scale
-    return EcgStrip(strip.first, strip.fs, strip.leads, np.where(raw == LOST_I2, np.nan, values))
+    millivolt = in_millivolt(raw, strip.scale, strip.offset)
+    return EcgStrip(strip.first, strip.fs, strip.leads, millivolt)
+
+
+def in_millivolt(raw: NDArray[Any], scale: float, offset: float) -> Doubles:
+    """Samples as they are sent, ``<i2`` or ``<f4``, in mV; NaN where they say that one is lost."""
+    millivolt: Doubles = (raw.astype(np.float64) - offset) * scale
+    if raw.dtype == "<i2":
+        millivolt[raw == LOST_I2] = np.nan
+    return millivolt
 
 
 def message_strip(strip: EcgStrip) -> RhythmStrip:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from beatgan.protocol.frames import LOST_I2, Header
+from beatgan.protocol.frames import Header
 from beatgan.types import Doubles
-from beatgan_daemon.clients.strip import EcgStrip
+from beatgan_daemon.clients.strip import EcgStrip, in_millivolt
 from beatgan_daemon.storage.strip_store import StoredStrip
 
 MOST_MV = 1e6  # beyond it nothing is a voltage (docs/protocol.md)
@@ -36,10 +36,8 @@ def read_millivolt(header: Header, payload: bytes) -> Doubles:
         raise ValueError(f"no samples of {header.dtype} and {len(header.leads)} leads")
     raw = np.frombuffer(payload, header.dtype).reshape(-1, len(header.leads))
     with np.errstate(all="ignore"):
-        millivolt: Doubles = (raw.astype(np.float64) - header.offset) * header.scale
+        millivolt = in_millivolt(raw, header.scale, header.offset)
         millivolt[~(np.abs(millivolt) <= MOST_MV)] = np.nan
-    if header.dtype == "<i2":
-        millivolt[raw == LOST_I2] = np.nan
     return millivolt
 
 

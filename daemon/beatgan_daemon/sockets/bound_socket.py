@@ -16,7 +16,7 @@ from beatgan_daemon.security.curve import HANDSHAKE_MS
 from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
 
 NOBLOCK = int(zmq.NOBLOCK)  # as plain numbers: enumerations are slow
-SNDMORE = int(zmq.SNDMORE)
+MORE = int(zmq.SNDMORE) | NOBLOCK  # of all parts but the last
 NEEDED = 16  # descriptors to open a socket anew; without one libzmq ends the process
 PATIENCE_S = 2.0  # for them
 USER_ID = "User-Id"  # of a message, as the ZAP authenticator said it: the sender's key

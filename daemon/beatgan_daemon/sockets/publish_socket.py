@@ -11,10 +11,8 @@ import zmq
 from beatgan.protocol.subscriptions import BeatSubscriptions, WantedBeats, covered
 from beatgan_daemon.security.allow_list import Role
 from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
-from beatgan_daemon.sockets.bound_socket import NOBLOCK, SNDMORE
+from beatgan_daemon.sockets.bound_socket import MORE, NOBLOCK
 from beatgan_daemon.sockets.subscribed_socket import SubscribedSocket
-
-_MORE = SNDMORE | NOBLOCK
 
 
 class PublishSocket(SubscribedSocket):
@@ -49,7 +47,7 @@ class PublishSocket(SubscribedSocket):
 
     def send(self, topic: bytes, body: bytes) -> None:
         """Queue the message for every subscriber whose queue has room; never blocks."""
-        self.socket.send(topic, _MORE)
+        self.socket.send(topic, MORE)
         self.socket.send(body, NOBLOCK)
 
     @property

@@ -11,10 +11,8 @@ from beatgan.protocol.subscriptions import FrameSubscriptions, covered_frames
 from beatgan_daemon import log
 from beatgan_daemon.security.allow_list import Role
 from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
-from beatgan_daemon.sockets.bound_socket import NOBLOCK, SNDMORE
+from beatgan_daemon.sockets.bound_socket import MORE, NOBLOCK
 from beatgan_daemon.sockets.subscribed_socket import SubscribedSocket
-
-_MORE = SNDMORE | NOBLOCK
 
 
 class TapSocket(SubscribedSocket):
@@ -83,6 +81,6 @@ class TapSocket(SubscribedSocket):
 
     def _queue(self, frame: Sequence[bytes]) -> None:
         topic, header, payload = frame
-        self.socket.send(topic, _MORE)
-        self.socket.send(header, _MORE)
+        self.socket.send(topic, MORE)
+        self.socket.send(header, MORE)
         self.socket.send(payload, NOBLOCK)

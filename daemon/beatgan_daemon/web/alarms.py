@@ -61,13 +61,10 @@ class Alarms:
 
     async def catch_up(self, control: Control) -> None:
         """Fetch what was missed. Raises UsageError where the daemon does not answer."""
-        if self.expected is None:
-            await self._begin(control)
-        else:
-            header = (await control.alerts(LATEST)).header
-            self.oldest = header.oldest
-            if header.next < self.expected:
-                await self._begin(control)  # it counts anew
+        header = (await control.alerts(LATEST)).header
+        self.oldest = header.oldest
+        if self.expected is None or header.next < self.expected:  # it counts anew
+            await self._begin(control, header.next)
         assert self.expected is not None
         more = True
         while more:
@@ -81,9 +78,7 @@ class Alarms:
             await self._refresh(control, self.expected)
             self._out_of_touch = False
 
-    async def _begin(self, control: Control) -> None:
-        header = (await control.alerts(LATEST)).header
-        following, self.oldest = header.next, header.oldest
+    async def _begin(self, control: Control, following: int) -> None:
         await self._refresh(control, inf)
         self.expected = following
         self._ahead = {n: alert for n, alert in self._ahead.items() if n >= following}

@@ -7,7 +7,7 @@ import msgspec
 
 from beatgan.protocol.messages import BeatMessage
 from beatgan.protocol.names import topic_of
-from beatgan_daemon.web.heart_rate import HeartRate, Rate
+from beatgan_daemon.web.heart_rate import HeartRate
 from beatgan_daemon.web.recent import Recent
 from beatgan_daemon.web.subscriber import Subscriber
 
@@ -35,7 +35,6 @@ class Beats:
     def __init__(self, outlet: Subscriber) -> None:
         self._outlet = outlet
         self._streams: dict[str, StreamBeats] = {}
-        self.heard = 0
 
     def of(self, stream: str) -> StreamBeats | None:
         """None where they are not heard."""
@@ -54,7 +53,6 @@ class Beats:
         """One beat message. Raises msgspec.MsgspecError where it is none."""
         _check(body)
         message = msgspec.json.decode(body, type=dict[str, Any])
-        self.heard += 1
         beats = self._streams.get(message["stream"])
         if beats is None:
             return
@@ -65,8 +63,3 @@ class Beats:
             beats.rate.beat(message["rr_ms"], message["quality"], now)
             beats.quality = message["quality"]
         beats.recent.add({key: message[key] for key in SHOWN if key in message})
-
-    def rate(self, stream: str, now: float) -> Rate:
-        """The stream's heart rate."""
-        beats = self._streams.get(stream)
-        return Rate(None, poor=False) if beats is None else beats.rate.now(now)

@@ -160,11 +160,9 @@ def daemon() -> Iterator[Daemon]:
 
 
 @contextmanager
-def serving(daemon: Daemon, *options: str) -> Iterator[Web]:
-    command = [sys.executable, "-m", "beatgan_daemon", "web", *daemon.endpoints, *options]
-    process = subprocess.Popen(
-        [*command, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
-    )
+def serving_web(command: Sequence[str]) -> Iterator[Web]:
+    """The server that ``command`` starts; it has to end well."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         yield Web(process)
     finally:
@@ -172,6 +170,13 @@ def serving(daemon: Daemon, *options: str) -> Iterator[Web]:
         assert process.wait(10) == 0
         assert process.stdout is not None
         process.stdout.close()
+
+
+@contextmanager
+def serving(daemon: Daemon, *options: str) -> Iterator[Web]:
+    command = [sys.executable, "-m", "beatgan_daemon", "web", *daemon.endpoints, *options]
+    with serving_web([*command, "--listen", "127.0.0.1:0"]) as web:
+        yield web
 
 
 @pytest.fixture

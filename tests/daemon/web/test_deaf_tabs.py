@@ -1,8 +1,6 @@
 """Tabs that never read keep nobody out for long, and nobody waiting."""
 
 import json
-import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
@@ -16,8 +14,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from beatgan_daemon.web.options import AccessOptions, Options, written
-from tests.daemon.web.conftest import FS, Daemon, Web, eventually
+from tests.daemon.web.conftest import FS, Daemon, Web, eventually, serving_web
 from tests.support.actions import RecordedActions, entry
+from tests.support.deaf_tab import deaf_tab
 
 STREAMS = [f"bed-{number:02}" for number in range(64)]
 MUTE_S = 3.0  # in place of 10
@@ -60,34 +59,8 @@ def quick_web(ward: Daemon) -> Iterator[Web]:
     """Deaf tabs are dropped sooner than 10 s."""
     _, connect, _, tap, _, control = ward.endpoints
     options = Options(connect, tap, control, "127.0.0.1", 0, AccessOptions("127.0.0.1"))
-    process = subprocess.Popen(
-        [sys.executable, "-c", QUICK, written(options)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        yield Web(process)
-    finally:
-        process.terminate()
-        assert process.wait(10) == 0
-        assert process.stdout is not None
-        process.stdout.close()
-
-
-def deaf(web: Web) -> socket.socket:
-    """A tab that wants all beds, reads nothing, and stays."""
-    host, port = web.host.split(":")
-    one = socket.socket()
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    one.connect((host, int(port)))
-    wish = json.dumps(WISH).encode()
-    one.sendall(
-        f"GET /ws HTTP/1.1\r\nHost: {web.host}\r\nOrigin: http://{web.host}\r\n"
-        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nCookie: {web.cookie}\r\n\r\n".encode()
-    )
-    assert one.recv(12) == b"HTTP/1.1 101"  # what comes earlier is not heard
-    with suppress(ConnectionError):  # more than there may be: it is shut
-        one.sendall(bytes([0x81, 0xFE]) + len(wish).to_bytes(2, "big") + bytes(4) + wish)
-    return one
+    with serving_web([sys.executable, "-c", QUICK, written(options)]) as web:
+        yield web
 
 
 def memory_mb(web: Web) -> float:
@@ -131,7 +104,7 @@ def test_fifty_that_never_read_keep_nobody_out_for_long(quick_web: Web) -> None:
         sleep(PAST_S)
         reader.longest_s, before = 0.0, memory_mb(web)
         for _ in range(50):
-            opened.enter_context(closing(deaf(web)))
+            opened.enter_context(closing(deaf_tab(web.host, web.cookie, STREAMS, [0])))
         eventually(lambda: not lets_in(web))
         sleep(2 * MUTE_S + 1)  # a ping, and the time for its answer
         assert lets_in(web), "tabs that answer no ping keep their places"

@@ -1,7 +1,5 @@
 """A browser, and a made-up ward for it to look at. Where there is no browser, tests are skipped."""
 
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.page_tools import browser_running
+
 FAKE_SERVER = Path(__file__).with_name("fake_server.py")
-ARGUMENTS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
 @dataclass
@@ -43,20 +42,10 @@ def server() -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(scope="module")  # while it lasts its event loop runs in this thread
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright (pip)")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no chromium on the path: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=chromium,
-            chromium_sandbox=os.geteuid() != 0,  # root gets none
-            args=ARGUMENTS,
-        )
-        yield browser
-        browser.close()
+    with browser_running() as running:
+        yield running
 
 
 @pytest.fixture
