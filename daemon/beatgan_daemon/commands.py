@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from beatgan.errors import UsageError
+from beatgan.model.shipped import SHIPPED
 from beatgan.protocol.messages import encode_json
 from beatgan.records import only
 from beatgan_daemon import log, standard_streams
@@ -23,8 +24,6 @@ from beatgan_daemon.machine import require_machine
 from beatgan_daemon.reload_socket import ask_for_reload
 from beatgan_daemon.settings import Settings, keys, load
 from beatgan_daemon.signals import tidy_end
-
-SHIPPED = Path("models/student.pt")  # in the project's folder
 
 app = typer.Typer()
 
@@ -193,7 +192,12 @@ def demo(
     seconds: Annotated[
         float | None, typer.Option(min=0, help="how long to run; until Ctrl-C if not given")
     ] = None,
-    model: Annotated[Path, typer.Option("--model", metavar="FILE", help="to score with")] = SHIPPED,
+    model: Annotated[
+        Path,
+        typer.Option(
+            "--model", metavar="FILE", help="to score with", show_default="the shipped student"
+        ),
+    ] = SHIPPED,
     terminal: Annotated[
         bool, typer.Option("--terminal", help="no page: the terminal alone")
     ] = False,

@@ -43,7 +43,7 @@ FORMER_KEYS = {f"alarms.{old}": f"alarms.{new}" for old, new in FORMER_NAMES.ite
 class Settings(StrictModel):
     """The daemon's settings. `load` reads them; constructing one checks nothing but itself."""
 
-    model: ModelSettings
+    model: ModelSettings = ModelSettings()
     ingest: IngestSettings = IngestSettings()
     publish: PublishSettings = PublishSettings()
     control: ControlSettings = ControlSettings()
@@ -115,8 +115,8 @@ def load(
 
     ``warn`` is called with a sentence for each key that is given by its former name.
 
-    Raises UsageError where a flag is at fault or no model is named, StartError where it is the file
-    or the environment. The text names the place, the key, the value and what was expected.
+    Raises UsageError where a flag is at fault, StartError where it is the file or the environment.
+    The text names the place, the key, the value and what was expected.
     """
     layers = [
         _Layer("command line", flags or {}, UsageError),
@@ -126,7 +126,7 @@ def load(
     ]
     _refuse_both_names(layers)
     layers = [layer.renamed(warn) for layer in layers]
-    nested: dict[str, dict[str, Any]] = {"model": {}}
+    nested: dict[str, dict[str, Any]] = {}
     for layer in reversed(layers):
         layer.check()
         for key, value in layer.values.items():
@@ -183,11 +183,6 @@ def _from_file(file: Path) -> dict[str, Any]:
 def _explained(error: ErrorDetails, layers: list[_Layer]) -> StartError | UsageError:
     """Which layer's value pydantic complains about, in the operator's words."""
     key = ".".join(str(part) for part in error["loc"][:2])
-    if error["type"] == "missing" and key == "model.path":
-        return UsageError(
-            f"no model: give --model FILE, or {PREFIX}MODEL__PATH, or path under [model] in a "
-            "config file"
-        )
     what = error["msg"].removeprefix("Value error, ")
     layer = _culprit(key, layers)
     value = f" = {layer.values[key]!r}" if key in layer.values else ""

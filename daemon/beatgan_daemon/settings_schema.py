@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from beatgan.model.revision import REVISE_WITHIN_S
+from beatgan.model.shipped import SHIPPED
 from beatgan_daemon.defaults import CONTROL, INGEST, KEEP_DAYS, KEEP_MB, PUBLISH
 from beatgan_daemon.log import Format, Level
 
@@ -158,7 +159,9 @@ class HttpSettings(StrictModel):
 class ModelSettings(StrictModel):
     """The student that scores. Its preprocessing and threshold travel in the file itself."""
 
-    path: Path = Field(description="model file made by beatgan-train distill")
+    path: Path = Field(
+        SHIPPED, description="model file of beatgan-train; by default the shipped student"
+    )
     device: Device = Field("auto", description="auto|cpu|cuda[:N]; auto takes a GPU if usable")
     revise_within_s: float = Field(
         REVISE_WITHIN_S, ge=0, le=10, description="revise a score when the next beat comes so soon"

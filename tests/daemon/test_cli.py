@@ -57,7 +57,6 @@ def test_every_command_explains_itself(
     [
         (["fly"], 2, "No such command"),
         (["run", "--fast"], 2, "No such option"),
-        (["run"], 2, "no model: give --model FILE"),
         (["run", "--model", "m.pt", "--device", "gpu"], 2, "command line: model.device = 'gpu'"),
         (["run", "--model", "m.pt", "--http", "here"], 2, "http.listen = 'here': expected HOST"),
         (["run", "--model", "m.pt", "--set", "batch.sise=1"], 2, "did you mean 'batch.size'?"),
@@ -69,7 +68,7 @@ def test_every_command_explains_itself(
         (["score", "--model", "none.pt", "sample"], 3, "none.pt: cannot open the model"),
         (["replay", "none", "--bind", "tcp://127.0.0.1:*"], 2, "none"),
         (["watch", "--connect", "nonsense"], 2, "'nonsense'"),
-        (["demo", "--model", "none.pt"], 2, "no model at none.pt"),
+        (["demo", "--model", "none.pt"], 2, "--model: there is no file none.pt"),
     ],
 )
 def test_refusals_are_one_line_with_their_code(

@@ -12,6 +12,7 @@ import pytest
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import UsageError
+from beatgan.model.shipped import SHIPPED
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.settings import FORMER_KEYS, Settings, keys, load
 from beatgan_daemon.settings_schema import Address
@@ -120,9 +121,9 @@ def test_the_one_at_fault_is_named(
         load(flags=MODEL | flags, environment=environment)
 
 
-def test_no_model_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="--model FILE"):
-        load(environment={})
+def test_where_no_model_is_named_it_is_the_shipped_student() -> None:
+    assert load(environment={}).model.path == SHIPPED
+    assert load(flags=MODEL, environment={}).model.path != SHIPPED
 
 
 @pytest.mark.parametrize("place", ["file", "environment", "flag"])
@@ -166,8 +167,7 @@ def test_the_example_file_is_the_defaults() -> None:
     written_out = tomllib.loads(uncommented)  # those without a default are commented out
     flat = {f"{section}.{key}" for section, table in written_out.items() for key in table}
     assert flat == set(keys())
-    example = load(EXAMPLE, environment={})
-    assert example == load(flags={"model.path": example.model.path}, environment={})
+    assert load(EXAMPLE, environment={}) == load(environment={})
 
 
 def test_the_example_file_explains_every_option() -> None:

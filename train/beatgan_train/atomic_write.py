@@ -10,7 +10,9 @@ from beatgan.errors import UsageError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write to; it replaces ``path`` if the block succeeds."""
+    """A path beside ``path`` to write to; it replaces ``path``, or what that links to, if the block
+    succeeds."""
+    path = path.resolve()
     unfinished = path.with_name(f"{path.name}.unfinished")
     yield unfinished
     os.replace(unfinished, path)

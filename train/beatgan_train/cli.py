@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from beatgan.errors import ArtifactError, BeatganError, UsageError
+from beatgan.model.shipped import SHIPPED
 from beatgan_train.commands import bxb as comparison
 from beatgan_train.commands import coefficients as fitting
 from beatgan_train.commands import evaluate as evaluation
@@ -178,8 +179,10 @@ def distill(
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Option(help="The model file.")],
     data: Data,
+    model: Annotated[
+        Path, typer.Option(help="The model file.", show_default="the shipped student")
+    ] = SHIPPED,
     protocol: Annotated[
         Protocol | None, typer.Option(help="What to test on.", show_default="interpatient")
     ] = None,

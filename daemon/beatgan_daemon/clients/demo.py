@@ -47,7 +47,7 @@ def demo(seconds: float | None, model: Path, console: Console, *, page: bool = T
     BeatganError where it ends too soon.
     """
     if not model.is_file():
-        raise UsageError(f"no model at {model}: run this in the project's folder or give --model")
+        raise UsageError(f"--model: there is no file {model}")
     beds = ward()
     console.print(
         f"starting the daemon with {model}; the very first start compiles", soft_wrap=True

@@ -53,7 +53,7 @@ def test_summary_of_a_metrics_page() -> None:
 
 
 def test_no_model_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no model at .*none\.pt.*--model"):
+    with pytest.raises(UsageError, match=r"--model: there is no file .*none\.pt"):
         demo(1.0, tmp_path / "none.pt", Console(file=io.StringIO()))
 
 
