@@ -3,7 +3,7 @@
     python -m benchmarks.clinical.beats --data DIR               mitdb's 48 records, nstdb by SNR
     python -m benchmarks.clinical.beats --data DIR --only ours   without the others
 One lead, MLII where there is one; flutter excluded; all are compared with the reference by
-`beatgan_train.ec57.beat_matching`. The others' beats are also moved to the extreme of the signal
+`beatgan.ec57.beat_matching`. The others' beats are also moved to the extreme of the signal
 near them, lest a peak of another definition count as an error. The last column is process CPU time
 for each hour of ECG.
 """
@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.table import Table
 from scipy.signal import butter, sosfiltfilt
 
+from beatgan.ec57.annotations import Reference, read_reference
+from beatgan.ec57.beat_matching import BeatFigures, compare_record
 from beatgan.frontend import Frontend
 from beatgan.records import Recording, only, read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Doubles, Ints
 from beatgan_train.data.beat_set import locate
-from beatgan_train.ec57.annotations import Reference, read_reference
-from beatgan_train.ec57.beat_matching import BeatFigures, compare_record
 from beatgan_train.training.coefficients import coefficients_of
 
 Detector = Callable[[Recording], Ints]

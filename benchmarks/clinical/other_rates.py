@@ -18,14 +18,14 @@ import typer
 from scipy.signal import resample_poly
 
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.ec57 import beat_matching
+from beatgan.ec57.annotations import Reference, read_reference
+from beatgan.playback.offline import score_recordings
 from beatgan.protocol.messages import BeatMessage
 from beatgan.records import Recording, read_recording
 from beatgan.types import Doubles
 from beatgan_daemon.model_loading import Loaded, load_model
-from beatgan_daemon.playback.offline import score_recordings
 from beatgan_train.data.beat_set import locate
-from beatgan_train.ec57 import beat_matching
-from beatgan_train.ec57.annotations import Reference, read_reference
 from beatgan_train.evaluation.ranking import auc, flagged
 
 RATES = (100, 128, 200, 250, 257, 360, 500, 1000)

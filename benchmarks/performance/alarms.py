@@ -22,11 +22,11 @@ import typer
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.policy import EpisodePolicy
 from beatgan.frontend import choose_leads
+from beatgan.pipeline import segment
+from beatgan.playback.offline import score_recordings
 from beatgan.records import SAMPLE, Recording, only, read_recording
 from beatgan.types import Score
 from beatgan_daemon.model_loading import Loaded, load_model
-from beatgan_daemon.pipeline import segment
-from beatgan_daemon.playback.offline import score_recordings
 
 CALLS = ("push", "settle", "close")
 

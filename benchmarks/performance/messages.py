@@ -19,16 +19,16 @@ import typer
 import zmq
 
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.pipeline import batcher
+from beatgan.pipeline.message_builder import beat_message
+from beatgan.pipeline.outgoing import Outgoing
+from beatgan.playback.offline import score_recordings
 from beatgan.protocol.messages import BeatMessage
 from beatgan.protocol.names import BEAT_BATCH, BEATS
 from beatgan.protocol.subscriptions import BeatSubscriptions, WantedBeats
 from beatgan.records import SAMPLE, read_recording
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.model_loading import load_model
-from beatgan_daemon.pipeline import batcher
-from beatgan_daemon.pipeline.message_builder import beat_message
-from beatgan_daemon.pipeline.outgoing import Outgoing
-from beatgan_daemon.playback.offline import score_recordings
 from beatgan_daemon.publishing.publisher import Publisher, Retention
 from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket

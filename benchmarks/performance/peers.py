@@ -28,15 +28,15 @@ from rich.table import Table
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.model.torch_modules.networks import Generator
+from beatgan.pipeline.engine import Engine, EngineSettings
+from beatgan.playback.chunks import cut
+from beatgan.playback.offline import score_recordings
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.frames import encode_frame
 from beatgan.protocol.messages import BeatMessage, Message, encode_json, encode_message
 from beatgan.records import SAMPLE, Recording, only, read_recording
 from beatgan.types import Doubles, Floats, Ints
 from beatgan_daemon.model_loading import Loaded, load_model
-from beatgan_daemon.pipeline.engine import Engine, EngineSettings
-from beatgan_daemon.playback.chunks import cut
-from beatgan_daemon.playback.offline import score_recordings
 from benchmarks.clinical.beats import Detector, signal, sleepecg, xqrs
 
 Frame = list[bytes]

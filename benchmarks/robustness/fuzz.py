@@ -21,11 +21,11 @@ import typer
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import StreamError
+from beatgan.pipeline.engine import Engine, EngineSettings
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.messages import encode_message
 from beatgan.records import SAMPLE, read_recording
 from beatgan_daemon.model_loading import load_model
-from beatgan_daemon.pipeline.engine import Engine, EngineSettings
 from benchmarks.robustness.extremes import Extremes
 from benchmarks.robustness.fuzzer import Fuzzer
 

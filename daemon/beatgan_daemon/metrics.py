@@ -26,7 +26,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from beatgan_daemon.pipeline.observer import Observer
+from beatgan.pipeline.observer import Observer
 
 # From a batch of one on an idle machine to an unusable delay, laid round the promise of 50-250 ms.
 LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

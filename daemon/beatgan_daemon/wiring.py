@@ -13,6 +13,10 @@ from time import time_ns
 import msgspec
 import zmq
 
+from beatgan.pipeline.active_alarms import ActiveAlarms
+from beatgan.pipeline.checkpointing import Checkpointer, restore_streams
+from beatgan.pipeline.engine import Engine, EngineSettings
+from beatgan.pipeline.outgoing import Outgoing
 from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.control_answers import StreamActions
 from beatgan.protocol.messages import AlertMessage, decode_alert
@@ -32,10 +36,6 @@ from beatgan_daemon.liveness import Liveness
 from beatgan_daemon.log_writer import lost_lines
 from beatgan_daemon.metrics import AlarmCollector, Metrics
 from beatgan_daemon.model_loading import Loaded
-from beatgan_daemon.pipeline.active_alarms import ActiveAlarms
-from beatgan_daemon.pipeline.checkpointing import Checkpointer, restore_streams
-from beatgan_daemon.pipeline.engine import Engine, EngineSettings
-from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.publishing.delivery import Delivery
 from beatgan_daemon.publishing.publisher import Publisher, Retention
 from beatgan_daemon.publishing.stream_actions import StreamActionQueue

@@ -11,11 +11,11 @@ import wfdb
 import zmq
 from msgspec.structs import replace
 
+from beatgan.pipeline import engine, source_selection, stream
 from beatgan.protocol import frame_decoder, frames
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.messages import Message, encode_json
 from beatgan_daemon.ingest import load_shedding, sender_guard
-from beatgan_daemon.pipeline import engine, source_selection, stream
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
 from tests.support.messages import alert_message, beat_message
 

@@ -17,12 +17,12 @@ import zmq
 
 from beatgan.model.scorer import Scorer
 from beatgan.model.synthetic_ecg import synthetic_ecg
+from beatgan.pipeline.outgoing import Outgoing
 from beatgan.protocol.frames import encode_frame
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Chunk
 from beatgan_daemon.exit_codes import Exit, StartError
 from beatgan_daemon.model_loading import Loaded
-from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.security.curve import as_client, keygen, load_key
 from beatgan_daemon.service import Service, run, start
 from beatgan_daemon.settings import Settings

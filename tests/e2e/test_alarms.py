@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.errors import BeatganError, UsageError
-from beatgan.records import SAMPLE, Recording, read_recording
-from beatgan_train.ec57.episodes import (
+from beatgan.ec57.episodes import (
     EpisodeComparison,
     RhythmReference,
     Span,
@@ -26,6 +24,8 @@ from beatgan_train.ec57.episodes import (
     vf_detections,
     vf_is_true,
 )
+from beatgan.errors import BeatganError, UsageError
+from beatgan.records import SAMPLE, Recording, read_recording
 from benchmarks.clinical.alarms import (
     alarm_rates,
     annotated_fibrillation,

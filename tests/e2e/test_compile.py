@@ -25,8 +25,8 @@ from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.records import SAMPLE, Recording, only, read_recording
 from beatgan_daemon.compilation import compilations
 from beatgan_daemon.model_loading import load_model
-from beatgan_daemon.pipeline.engine import Engine, EngineSettings
-from beatgan_daemon.playback.offline import score_recordings
+from beatgan.pipeline.engine import Engine, EngineSettings
+from beatgan.playback.offline import score_recordings
 from benchmarks.robustness.extremes import Extremes
 
 with compilations(lambda name: print("compiles", name)):

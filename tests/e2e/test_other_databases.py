@@ -17,13 +17,13 @@ from edfio import Edf, EdfSignal
 from scipy.signal import resample_poly
 
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.ec57.annotations import read_reference
+from beatgan.ec57.beat_matching import match
+from beatgan.playback.offline import score_recordings
 from beatgan.protocol.messages import BeatMessage
 from beatgan.records import Recording, read_recording
 from beatgan.types import Doubles
 from beatgan_daemon.model_loading import load_model
-from beatgan_daemon.playback.offline import score_recordings
-from beatgan_train.ec57.annotations import read_reference
-from beatgan_train.ec57.beat_matching import match
 from beatgan_train.evaluation.ranking import auc
 
 SECONDS, FS = 100, 360

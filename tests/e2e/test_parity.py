@@ -7,13 +7,13 @@ import numpy as np
 from msgspec.structs import astuple, replace
 
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.pipeline.engine import Engine, EngineSettings
+from beatgan.playback.chunks import cut
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.frames import encode_frame
 from beatgan.records import read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Score
-from beatgan_daemon.pipeline.engine import Engine, EngineSettings
-from beatgan_daemon.playback.chunks import cut
 from beatgan_train.data.beat_set import load
 from beatgan_train.training.coefficients import coefficients_of
 from tests.support.scorers import SaysAllAtOnce

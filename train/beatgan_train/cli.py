@@ -11,6 +11,8 @@ import torch
 import typer
 from rich.console import Console
 
+from beatgan.ec57.annotations import ANNOTATOR
+from beatgan.ec57.beat_matching import WINDOW_S
 from beatgan.errors import ArtifactError, BeatganError, UsageError
 from beatgan.model.shipped import SHIPPED
 from beatgan_train.commands import bxb as comparison
@@ -22,8 +24,6 @@ from beatgan_train.commands.teacher import TrainingPaths, make_teacher
 from beatgan_train.data import physionet as fetching
 from beatgan_train.data.evaluation_set import Database
 from beatgan_train.data.source import Mode, Protocol
-from beatgan_train.ec57.annotations import ANNOTATOR
-from beatgan_train.ec57.beat_matching import WINDOW_S
 from beatgan_train.progress import TerminalProgress
 from beatgan_train.report.model_card import fill_in
 from beatgan_train.training.calibrate import FLAGGED

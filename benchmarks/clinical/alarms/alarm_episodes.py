@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import msgspec
 
 from beatgan.alarms.codes import PRESENT, AlarmCode
+from beatgan.ec57.episodes import Span
 from beatgan.protocol.messages import Delay
-from beatgan_train.ec57.episodes import Span
 
 RUN, VF, ASYSTOLE = (
     AlarmCode.VENTRICULAR_RUN,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from beatgan.alarms.limits import AlarmLimits
-from beatgan_train.ec57.episodes import RhythmReference
+from beatgan.ec57.episodes import RhythmReference
 from benchmarks.clinical.alarms.alarm_episodes import PRIORITIES, AlarmEpisode, of_patient
 from benchmarks.clinical.alarms.record_set import RecordSet
 from benchmarks.clinical.alarms.report import Figure, clock, columns, rate, share, tally

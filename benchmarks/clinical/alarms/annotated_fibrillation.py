@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from beatgan_train.ec57.episodes import EpisodeComparison, Span, compare, false_episodes, union
+from beatgan.ec57.episodes import EpisodeComparison, Span, compare, false_episodes, union
 from benchmarks.clinical.alarms.alarm_episodes import AF, AlarmEpisode, of
 from benchmarks.clinical.alarms.atrial_fibrillation import LEAST_S, WITHIN_S
 from benchmarks.clinical.alarms.record_set import RecordSet

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from beatgan.ec57.episodes import RhythmReference
 from beatgan.frontend import choose_leads
 from beatgan.records import Recording, only
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats
-from beatgan_train.ec57.episodes import RhythmReference
 from benchmarks.clinical.alarms.alarm_episodes import ASYSTOLE, AlarmEpisode
 from benchmarks.clinical.alarms.copies import written
 from benchmarks.clinical.alarms.daemon_command import Source

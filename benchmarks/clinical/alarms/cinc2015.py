@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from beatgan.ec57.episodes import Span
 from beatgan.errors import UsageError
 from beatgan.records import read_recording
 from beatgan.types import Ints
-from beatgan_train.ec57.episodes import Span
 from beatgan_train.evaluation.bootstrap import draw, interval
 from benchmarks.clinical.alarms.alarm_episodes import (
     ASYSTOLE,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import NamedTuple
 
-from beatgan_train.ec57.episodes import RhythmReference, Span
+from beatgan.ec57.episodes import RhythmReference, Span
 
 
 class Definition(NamedTuple):

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from beatgan_train.ec57.episodes import RhythmReference, Span, common, length, union
+from beatgan.ec57.episodes import RhythmReference, Span, common, length, union
 from beatgan_train.training.coefficients.noise_stress import CLEAN_S, STRETCH_S
 from benchmarks.clinical.alarms.alarm_episodes import PHYSIOLOGICAL, AlarmEpisode
 from benchmarks.clinical.alarms.record_set import RecordSet

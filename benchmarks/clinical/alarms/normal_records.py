@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from beatgan_train.ec57.episodes import RhythmReference
+from beatgan.ec57.episodes import RhythmReference
 from benchmarks.clinical.alarms.alarm_episodes import AlarmEpisode
 from benchmarks.clinical.alarms.record_set import RecordSet
 from benchmarks.clinical.alarms.report import Figure, clock, columns, per_hour

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.ec57.episodes import RhythmReference, read_rhythm
 from beatgan.frontend import choose_leads
 from beatgan.records import Recording, read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan_train.data.beat_set import locate
 from beatgan_train.data.mitdb import DS1, DS2
-from beatgan_train.ec57.episodes import RhythmReference, read_rhythm
 from benchmarks.clinical.alarms.alarm_episodes import AlarmEpisode
 from benchmarks.clinical.alarms.copies import one_lead
 from benchmarks.clinical.alarms.daemon_command import DaemonCommand, Source

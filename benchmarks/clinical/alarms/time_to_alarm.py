@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from beatgan_train.ec57.episodes import RhythmReference
+from beatgan.ec57.episodes import RhythmReference
 from benchmarks.clinical.alarms.alarm_episodes import (
     ASYSTOLE,
     BRADYCARDIA,

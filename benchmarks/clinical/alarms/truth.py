@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import inf
 
 from beatgan.alarms.limits import AlarmLimits
-from beatgan_train.ec57.episodes import RUN_TOLERANCE_S, RhythmReference, Span, false_episodes
+from beatgan.ec57.episodes import RUN_TOLERANCE_S, RhythmReference, Span, false_episodes
 from benchmarks.clinical.alarms.alarm_episodes import (
     ASYSTOLE,
     BRADYCARDIA,

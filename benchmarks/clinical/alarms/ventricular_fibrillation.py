@@ -1,14 +1,13 @@
 """Ventricular fibrillation and flutter: how soon it is alarmed, and how often falsely.
 
-What counts as detected, late or false: `beatgan_train.ec57.episodes.VfDetection` and `vf_is_true`.
+What counts as detected, late or false: `beatgan.ec57.episodes.VfDetection` and `vf_is_true`.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from beatgan_train.data.beat_set import locate
-from beatgan_train.ec57.episodes import (
+from beatgan.ec57.episodes import (
     VF_LIMIT_S,
     EpisodeComparison,
     VfDetection,
@@ -17,6 +16,7 @@ from beatgan_train.ec57.episodes import (
     vf_detections,
     vf_is_true,
 )
+from beatgan_train.data.beat_set import locate
 from benchmarks.clinical.alarms.alarm_episodes import ASYSTOLE, RUN, VF, AlarmEpisode, of
 from benchmarks.clinical.alarms.record_set import RecordSet
 from benchmarks.clinical.alarms.report import (

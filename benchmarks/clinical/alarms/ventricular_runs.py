@@ -2,7 +2,7 @@
 
 A run is three or more consecutive beats annotated V. It is found by a ventricular-run or
 fibrillation alarm of any priority (a short run is of medium priority) that touches it:
-`beatgan_train.ec57.episodes.run_detection`. A high alarm is
+`beatgan.ec57.episodes.run_detection`. A high alarm is
 false where it touches, within the same tolerance, nothing that it could mean
 (`benchmarks.clinical.alarms.truth`).
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from beatgan.alarms.limits import AlarmLimits
-from beatgan_train.ec57.episodes import (
+from beatgan.ec57.episodes import (
     RUN_TOLERANCE_S,
     EpisodeComparison,
     RhythmReference,

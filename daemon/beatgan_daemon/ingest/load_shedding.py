@@ -6,6 +6,7 @@ queue and reports it to streams, metrics, health and the log. Knows no socket, a
 
 from structlog.typing import FilteringBoundLogger
 
+from beatgan.pipeline.engine import Engine
 from beatgan.protocol.names import stream_of_topic, topic_of
 from beatgan_daemon.ingest import rate_limit
 from beatgan_daemon.ingest.fair_queue import Frame
@@ -16,7 +17,6 @@ from beatgan_daemon.ingest.rejected_streams import RejectedStreams
 from beatgan_daemon.liveness import Liveness
 from beatgan_daemon.log import Overloaded
 from beatgan_daemon.metrics import Metrics
-from beatgan_daemon.pipeline.engine import Engine
 
 CHECK_S = 0.1  # at least, between two checks of who fills the queue
 REASON = "flood"  # of a frame that is rejected because its stream sends too many

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from beatgan.alarms.codes import AlarmCode
+from beatgan.pipeline.engine import OTHER_SENDER
+from beatgan.pipeline.message_builder import own_alert
 from beatgan.protocol.messages import AlertMessage
 from beatgan_daemon.ingest.sender_guard import NOT_ALLOWED
-from beatgan_daemon.pipeline.engine import OTHER_SENDER
-from beatgan_daemon.pipeline.message_builder import own_alert
 
 LASTS_S = 5.0  # that frames of a stream are refused, and none is used, before it is told
 ENDS_S = 10.0  # without a refused frame: it is over

@@ -7,8 +7,8 @@ it: nobody else is heard under its name while that one's frames come. Decodes no
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from beatgan.pipeline.engine import OTHER_SENDER, Engine
 from beatgan.protocol.names import ECG, stream_of_topic
-from beatgan_daemon.pipeline.engine import OTHER_SENDER, Engine
 from beatgan_daemon.security.allow_list import Client, Role, Server
 
 NOT_ALLOWED: Final = "not_allowed"  # reason of a frame whose sender may not send its stream

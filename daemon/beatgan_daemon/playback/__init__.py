@@ -1,1 +1,1 @@
-"""Recordings instead of live ECG: through the engine without a socket, or sent as a source."""
+"""Recordings sent as live ECG; synthetic ones that compile what a daemon runs; output files."""

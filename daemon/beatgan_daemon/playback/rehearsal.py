@@ -14,15 +14,15 @@ from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import ArtifactError
 from beatgan.jit import cache_folders
 from beatgan.model.synthetic_ecg import synthetic_ecg
+from beatgan.pipeline.checkpointing import Checkpointer, restore_streams
+from beatgan.pipeline.engine import Engine, EngineSettings
+from beatgan.playback.chunks import cut
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.frames import encode_frame
 from beatgan.records import Recording
 from beatgan_daemon.compilation import Compilations, compilations
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.model_loading import Loaded, load_model
-from beatgan_daemon.pipeline.checkpointing import Checkpointer, restore_streams
-from beatgan_daemon.pipeline.engine import Engine, EngineSettings
-from beatgan_daemon.playback.chunks import cut
 
 SECONDS = 40  # of each stream, in frames of a second
 LEADS = ("MLII", "V5", "V1")  # one, two, and two with one unused

@@ -13,12 +13,12 @@ from typing import Literal, Self
 import zmq
 
 from beatgan.errors import BeatganError, UsageError
+from beatgan.playback.chunks import cut, stream_name
 from beatgan.protocol.frames import MAX_SAMPLES, encode_frame
 from beatgan.protocol.names import ECG, topic_of
 from beatgan.records import Recording
 from beatgan.types import Chunk
 from beatgan_daemon import zmq_endpoints
-from beatgan_daemon.playback.chunks import cut, stream_name
 from beatgan_daemon.security.curve import ConfigureSocket
 
 STALLED_S = 30.0  # a subscriber that takes nothing for so long is given up

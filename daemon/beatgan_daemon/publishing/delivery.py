@@ -5,10 +5,10 @@ Runs in the pipeline's thread.
 
 from collections.abc import Callable
 
+from beatgan.pipeline.checkpointing import Checkpointer, PendingWrites
+from beatgan.pipeline.outgoing import Outgoing
 from beatgan.protocol.messages import BeatMessage, StatusMessage
 from beatgan_daemon import log
-from beatgan_daemon.pipeline.checkpointing import Checkpointer, PendingWrites
-from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.publishing.publisher import Publisher
 
 NOTHING = PendingWrites({}, [])

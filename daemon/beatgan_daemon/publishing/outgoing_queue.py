@@ -9,8 +9,8 @@ from contextlib import suppress
 from threading import Lock
 from typing import NamedTuple
 
+from beatgan.pipeline.outgoing import Outgoing
 from beatgan.protocol.messages import AlertMessage, Message
-from beatgan_daemon.pipeline.outgoing import Outgoing
 
 DROPPABLE = 100_000  # beats and status messages that may wait
 States = Mapping[str, bytes | None]  # by stream; None: forget it

@@ -16,11 +16,11 @@ from typing import NamedTuple, Protocol
 
 import zmq
 
+from beatgan.pipeline.outgoing import Outgoing
 from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.messages import AlertMessage, BeatMessage, Message, encode_json
 from beatgan.protocol.names import topic_of
 from beatgan_daemon import log
-from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.publishing import checkpoint_writer
 from beatgan_daemon.publishing.beat_messages import send_beats
 from beatgan_daemon.publishing.checkpoint_writer import CheckpointStore, CheckpointWriter

@@ -6,8 +6,8 @@ from queue import Empty, SimpleQueue
 from time import time_ns
 from typing import NamedTuple
 
+from beatgan.pipeline.engine import Engine
 from beatgan.protocol.control import StreamEntry
-from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.security.allow_list import Client, Server
 
 

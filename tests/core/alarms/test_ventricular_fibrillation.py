@@ -16,12 +16,12 @@ from beatgan.alarms.ventricular_fibrillation import (
     VentricularFibrillationDetector,
 )
 from beatgan.alarms.watch import Watch
+from beatgan.ec57.annotations import read_reference
 from beatgan.errors import RecordError
 from beatgan.frontend import Frontend
 from beatgan.records import read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Floats, Phase, Priority, Quality, RhythmStatus, Score
-from beatgan_train.ec57.annotations import read_reference
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")

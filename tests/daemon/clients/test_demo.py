@@ -11,6 +11,7 @@ from rich.console import Console
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import RecordError, UsageError
+from beatgan.playback.offline import score_recordings
 from beatgan.protocol.messages import AlertMessage
 from beatgan.records import excerpt, read_recording
 from beatgan.records.excerpt import EXCERPTS
@@ -19,7 +20,6 @@ from beatgan_daemon.clients.demo import demo, quantile, summary, told, ward
 from beatgan_daemon.clients.page_process import open_browser
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.model_loading import load_model
-from beatgan_daemon.playback.offline import score_recordings
 from tests.support.messages import alert_message
 
 MODEL = Path(__file__).parents[3] / "models" / "student.pt"

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import UsageError
+from beatgan.playback.offline import score_recordings
 from beatgan.protocol.messages import (
     AlertMessage,
     Delay,
@@ -28,7 +29,6 @@ from beatgan_daemon.clients import explain_picture, explain_text
 from beatgan_daemon.clients.cli import app
 from beatgan_daemon.clients.episode import Episode, episode, lines_of
 from beatgan_daemon.clients.strip import EcgStrip, message_strip, read_strip
-from beatgan_daemon.playback.offline import score_recordings
 from beatgan_train.training.coefficients import coefficients_of
 
 ID = "bed/1/0/beat.anomalous/0"

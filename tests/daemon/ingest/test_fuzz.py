@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beatgan.errors import StreamError
+from beatgan.pipeline.engine import Engine
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.messages import BeatMessage, Message
 from beatgan.types import Floats
-from beatgan_daemon.pipeline.engine import Engine
 from benchmarks.robustness.fuzzer import KEYS, SIZE, UNEXPECTED, Fuzzer
 
 FRAMES = 100_000

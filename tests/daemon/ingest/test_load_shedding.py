@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from beatgan.model.scorer import Scorer
+from beatgan.pipeline.outgoing import Outgoing
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.frames import encode_frame
 from beatgan.protocol.messages import AlertMessage, Message, StatusMessage
@@ -18,7 +19,6 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Chunk
 from beatgan_daemon.ingest.overload import PROBATION_S
 from beatgan_daemon.model_loading import Loaded
-from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.service import Service, start
 from beatgan_daemon.systemd import Notifier
 from beatgan_train.training.coefficients import coefficients_of

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import zmq
 
+from beatgan.pipeline.engine import Engine
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk
 from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.ingest.frame_queue import FrameQueue
 from beatgan_daemon.ingest.sender_guard import SenderGuard
-from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.security import curve
 from beatgan_daemon.security.allow_list import AllowList, Client, Role, Server, StreamPatterns
 from beatgan_daemon.security.curve import KeyPair

@@ -14,6 +14,7 @@ import pytest
 import zmq
 
 from beatgan.errors import UsageError
+from beatgan.pipeline.outgoing import Outgoing
 from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.messages import (
     AlertMessage,
@@ -25,7 +26,6 @@ from beatgan.protocol.messages import (
 )
 from beatgan.protocol.names import BEAT_BATCH
 from beatgan_daemon.clients.client import Client, fetch_alerts
-from beatgan_daemon.pipeline.outgoing import Outgoing
 from beatgan_daemon.publishing import beat_messages
 from beatgan_daemon.publishing.late_joiners import EVERY_S, MAX_TOPICS, LateJoiners
 from beatgan_daemon.publishing.outgoing_queue import Batch, OutgoingQueue

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from beatgan.errors import StreamError
+from beatgan.pipeline.engine import Engine
 from beatgan.protocol.messages import (
     AlertMessage,
     Message,
@@ -17,7 +18,6 @@ from beatgan.protocol.messages import (
 )
 from beatgan.types import Floats
 from beatgan_daemon.ingest.overload import OverloadPolicy
-from beatgan_daemon.pipeline.engine import Engine
 from beatgan_daemon.publishing.stream_actions import (
     Acknowledgement,
     Discharge,

@@ -11,10 +11,10 @@ import pytest
 import wfdb
 from rich.console import Console
 
+from beatgan.ec57.annotations import read_reference
 from beatgan.errors import RecordError, UsageError
 from beatgan.protocol.names import stream_of_record
 from beatgan_train.commands.bxb import Comparison, run
-from beatgan_train.ec57.annotations import read_reference
 
 FS = 360.0
 BEATS = np.arange(1, 20) * 360

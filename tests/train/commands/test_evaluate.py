@@ -16,6 +16,7 @@ import torch
 import wfdb
 from rich.console import Console
 
+from beatgan.ec57.annotations import NO_BEATS
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.model import artifact
 from beatgan.model.calibration import Calibration
@@ -30,7 +31,6 @@ from beatgan_train.data.evaluation_set import Database, EvaluationSet, of_databa
 from beatgan_train.data.mitdb import DS1, DS2
 from beatgan_train.data.source import Protocol
 from beatgan_train.data.splits import RECORDS_OF
-from beatgan_train.ec57.annotations import NO_BEATS
 from beatgan_train.evaluation import timing
 from beatgan_train.evaluation.metrics import measure
 from beatgan_train.evaluation.result import as_json

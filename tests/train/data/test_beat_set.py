@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import astuple, replace
 from rich.progress import Progress
 
+from beatgan.ec57.annotations import Reference
 from beatgan.errors import RecordError, UsageError
 from beatgan.frontend import Frontend
 from beatgan.records import read_recording
@@ -16,7 +17,6 @@ from beatgan.types import RHYTHM_SIZE, Beat, Floats, Ints, Quality
 from beatgan_train.data.beat_set import BeatSet, Missed, beat_set, beats_of, join, load, locate
 from beatgan_train.data.mitdb import DS1, DS2
 from beatgan_train.data.splits import patient_folds, split
-from beatgan_train.ec57.annotations import Reference
 from beatgan_train.training.coefficients import coefficients_of
 
 COEFFICIENTS = coefficients_of("full")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from beatgan_train.ec57.class_matching import COLUMNS, MISSED, NO_BEAT, ROWS, ClassCounts
+from beatgan.ec57.class_matching import COLUMNS, MISSED, NO_BEAT, ROWS, ClassCounts
 from beatgan_train.evaluation.classification import Classification, EctopicFigures, classification
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from beatgan.alarms.irregularity import Features, Irregularity
 from beatgan.coefficients import AtrialFibrillationCoefficients
+from beatgan.ec57.annotations import Reference
+from beatgan.ec57.episodes import RhythmReference, Span
 from beatgan.errors import ArtifactError, UsageError
 from beatgan.model.artifact import VERSION, build
 from beatgan.model.calibration import Calibration
@@ -18,8 +20,6 @@ from beatgan.model.torch_modules.networks import Student
 from beatgan.records import Recording
 from beatgan.spec import PreprocessSpec
 from beatgan_train.data.beat_set import beats_of
-from beatgan_train.ec57.annotations import Reference
-from beatgan_train.ec57.episodes import RhythmReference, Span
 from beatgan_train.training.coefficients import (
     atrial_fibrillation,
     coefficients_of,

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from beatgan.alarms.ventricular_classifier import Features
+from beatgan.ec57.episodes import RhythmReference, Span
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.records import Recording
-from beatgan_train.ec57.episodes import RhythmReference, Span
 from beatgan_train.training.coefficients import coefficients_of, ventricular_run
 from beatgan_train.training.coefficients.noise_stress import NOISY_S, with_noise
 from beatgan_train.training.coefficients.ventricular_run import (

@@ -14,14 +14,14 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table
 
+from beatgan.ec57.annotations import ANNOTATOR, Reference, read_reference
+from beatgan.ec57.beat_matching import NARROW_S, WINDOW_S, BeatFigures, compare_record
+from beatgan.ec57.class_matching import compare_classes
+from beatgan.ec57.detections import Detections, read_annotations, read_streams
 from beatgan.errors import UsageError
 from beatgan.protocol.names import stream_of_record
 from beatgan.records.recording import faults_of
 from beatgan_train.atomic_write import write_text
-from beatgan_train.ec57.annotations import ANNOTATOR, Reference, read_reference
-from beatgan_train.ec57.beat_matching import NARROW_S, WINDOW_S, BeatFigures, compare_record
-from beatgan_train.ec57.class_matching import compare_classes
-from beatgan_train.ec57.detections import Detections, read_annotations, read_streams
 from beatgan_train.evaluation.classification import Classification, classification
 from beatgan_train.evaluation.result import plain
 from beatgan_train.report import tables

@@ -13,6 +13,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from beatgan.ec57 import beat_matching
+from beatgan.ec57.class_matching import compare_classes
 from beatgan.errors import UsageError
 from beatgan.model.artifact import self_test, without_labels
 from beatgan.model.model import Model
@@ -27,8 +29,6 @@ from beatgan_train.data.evaluation_set import (
 )
 from beatgan_train.data.mitdb import DS2, HARD
 from beatgan_train.data.source import Protocol
-from beatgan_train.ec57 import beat_matching
-from beatgan_train.ec57.class_matching import compare_classes
 from beatgan_train.evaluation import examples, result, timing
 from beatgan_train.evaluation.baselines import BASELINES, LEAST_FITTED
 from beatgan_train.evaluation.beat_scores import BeatScores, scores_of_model

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
+from beatgan.ec57.annotations import ANNOTATOR
 from beatgan.errors import UsageError
 from beatgan.model.artifact import Artifact, build
 from beatgan.model.networks import Networks
 from beatgan.model.torch_modules.conversion import network_of
 from beatgan_train.data.source import Mode, Protocol, spec_of
 from beatgan_train.data.training_set import TrainingSet, amplitude, load_beats, make_training_set
-from beatgan_train.ec57.annotations import ANNOTATOR
 from beatgan_train.progress import TerminalProgress
 from beatgan_train.report.training_plots import draw_examples, draw_history
 from beatgan_train.training.calibrate import calibrate, components, normal_sq_diff

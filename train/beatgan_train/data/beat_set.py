@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from beatgan.coefficients import AlarmCoefficients
+from beatgan.ec57.annotations import Labels, Reference, read_reference
+from beatgan.ec57.beat_matching import WINDOW_S, match
 from beatgan.errors import RecordError, UsageError
 from beatgan.frontend import Frontend
 from beatgan.records import Recording, read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import EMPTY, RHYTHM_SIZE, Beat, Doubles, Floats, Ints, Quality
-from beatgan_train.ec57.annotations import Labels, Reference, read_reference
-from beatgan_train.ec57.beat_matching import WINDOW_S, match
 
 CHUNK_S = 60  # seconds pushed at a time; any other cut gives the same beats
 

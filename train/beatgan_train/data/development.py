@@ -14,13 +14,13 @@ import numpy as np
 from rich.progress import Progress
 
 from beatgan.coefficients import AlarmCoefficients
+from beatgan.ec57.annotations import NO_BEATS, read_reference
 from beatgan.errors import RecordError, UsageError
 from beatgan.records import read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Bools, Ints
 from beatgan_train.data.beat_set import BeatSet, beat_set, beats_of, join
 from beatgan_train.data.mitdb import DS1
-from beatgan_train.ec57.annotations import NO_BEATS, read_reference
 
 MITDB, SVDB, CINC2017 = "mitdb", "svdb", "cinc2017"
 DATABASES = (MITDB, SVDB, CINC2017)

@@ -11,6 +11,7 @@ import numpy as np
 from rich.progress import Progress
 
 from beatgan.coefficients import AlarmCoefficients
+from beatgan.ec57.annotations import ANNOTATOR, Reference, read_reference
 from beatgan.errors import UsageError
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Bools, Ints
@@ -20,7 +21,6 @@ from beatgan_train.data.labelled_recordings import is_annotated, open_all
 from beatgan_train.data.mitdb import DS2
 from beatgan_train.data.recordings import find, patient_in_database
 from beatgan_train.data.source import Protocol
-from beatgan_train.ec57.annotations import ANNOTATOR, Reference, read_reference
 
 TESTED: dict[Protocol, tuple[str, ...]] = {
     "beatgan": splits.RECORDS_OF["beatgan"],

@@ -7,12 +7,12 @@ from pathlib import Path
 from rich.progress import Progress
 
 from beatgan.coefficients import AlarmCoefficients
+from beatgan.ec57.annotations import NO_BEATS, Reference, read_reference
 from beatgan.errors import BeatganError, RecordError
 from beatgan.records import Recording, read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat
 from beatgan_train.data.beat_set import BeatSet, beat_set, beats_of
-from beatgan_train.ec57.annotations import NO_BEATS, Reference, read_reference
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from beatgan.coefficients import AlarmCoefficients
+from beatgan.ec57.annotations import ANNOTATOR
 from beatgan.errors import UsageError
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Ints, Quality
@@ -19,7 +20,6 @@ from beatgan_train.data.beat_set import BeatSet, join
 from beatgan_train.data.labelled_recordings import open_all
 from beatgan_train.data.recordings import find, patient_of
 from beatgan_train.data.splits import FOLDS
-from beatgan_train.ec57.annotations import ANNOTATOR
 
 # Robust standard deviations above the median distance, over all beats that nobody annotated. On DS1
 # (benchmarks/ablations/own_recordings_limit.py) the share of abnormal beats falls from 10 % to 3 %

@@ -10,6 +10,7 @@ import numpy as np
 from rich.progress import Progress
 
 from beatgan.coefficients import AlarmCoefficients
+from beatgan.ec57.annotations import ANNOTATOR
 from beatgan.errors import UsageError
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Ints
@@ -17,7 +18,6 @@ from beatgan_train.data import beat_set, own_recordings, splits
 from beatgan_train.data.beat_set import BeatSet, join
 from beatgan_train.data.mitdb import DS1
 from beatgan_train.data.source import Mode, Protocol, Source, spec_of
-from beatgan_train.ec57.annotations import ANNOTATOR
 
 SPLIT_SEED = 0  # the division into folds is the same whatever the training's own seed
 

@@ -6,11 +6,11 @@ from typing import Self
 
 import numpy as np
 
+from beatgan.ec57.annotations import Labels
 from beatgan.model.model import Model
 from beatgan.model.revision import REVISE_WITHIN_S, revisions
 from beatgan.types import Beat, Doubles, Ints, Score
 from beatgan_train.data.beat_set import BeatSet
-from beatgan_train.ec57.annotations import Labels
 
 BLOCK = 4096  # beats scored at a time: a score carries its pictures, which take memory
 

@@ -11,10 +11,10 @@ from statistics import fmean
 
 import numpy as np
 
+from beatgan.ec57.beat_matching import BeatCounts
+from beatgan.ec57.class_matching import COLUMNS, ECTOPICS, ROWS, ClassCounts
 from beatgan.types import Doubles
 from beatgan_train.data.recordings import patient_in_database
-from beatgan_train.ec57.beat_matching import BeatCounts
-from beatgan_train.ec57.class_matching import COLUMNS, ECTOPICS, ROWS, ClassCounts
 from beatgan_train.evaluation.bootstrap import draw, interval, ratios
 from beatgan_train.evaluation.metrics import Measured
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beatgan.beat_classes import ABNORMAL, CLASSES
+from beatgan.ec57.annotations import Labels
 from beatgan.types import Doubles, Ints
 from beatgan_train.data.recordings import patient_in_database
-from beatgan_train.ec57.annotations import Labels
 from beatgan_train.evaluation.bootstrap import (
     Interval,
     aucs,

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, is_dataclass
 from math import isfinite
 from typing import Any
 
-from beatgan_train.ec57.beat_matching import BeatCounts
+from beatgan.ec57.beat_matching import BeatCounts
 from beatgan_train.evaluation.classification import Classification
 from beatgan_train.evaluation.examples import WorstRecord
 from beatgan_train.evaluation.metrics import Gain, RecordRow, Row

@@ -8,13 +8,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from msgspec import UNSET
 
+from beatgan.ec57.detections import class_of
 from beatgan.errors import UsageError
 from beatgan.protocol.messages import BeatLine, decode_line
 from beatgan.protocol.names import stream_of_record
 from beatgan.types import Quality
 from beatgan_train.data.beat_set import BeatSet
 from beatgan_train.data.recordings import SUFFIXES
-from beatgan_train.ec57.detections import class_of
 from beatgan_train.evaluation.beat_scores import BeatScores
 
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from beatgan.ec57.class_matching import ECTOPICS, MISSED, NO_BEAT
 from beatgan_train.data.mitdb import HARD
-from beatgan_train.ec57.class_matching import ECTOPICS, MISSED, NO_BEAT
 from beatgan_train.evaluation.bootstrap import DRAWS, LEVEL, Interval
 from beatgan_train.evaluation.classification import RATES, Classification, EctopicFigures
 from beatgan_train.evaluation.databases import NOTHING, DatabaseRow

@@ -9,6 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from beatgan.ec57.annotations import Labels
 from beatgan.errors import UsageError
 from beatgan.model.calibration import LABELLED, Calibration
 from beatgan.model.model import Look
@@ -17,7 +18,6 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Doubles
 from beatgan_train.data.beat_set import BeatSet
 from beatgan_train.data.source import Mode
-from beatgan_train.ec57.annotations import Labels
 
 UNCAPPED = 1e3  # of standard deviations: never reached
 # Weight and cap of each component: on DS1 and svdb, each without what learnt from it; where one

@@ -24,6 +24,7 @@ from beatgan.alarms.irregularity import EVERY, Features, Irregularity
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.watch import Watch
 from beatgan.coefficients import AtrialFibrillationCoefficients
+from beatgan.ec57.episodes import Span
 from beatgan.errors import RecordError
 from beatgan.frontend import Frontend
 from beatgan.model.artifact import Artifact
@@ -33,7 +34,6 @@ from beatgan.types import Beat, Bools, Doubles, Floats, Phase, Score
 from beatgan_train.data.cinc2017 import labels
 from beatgan_train.data.development import CINC2017, MITDB, SVDB
 from beatgan_train.data.mitdb import DS1
-from beatgan_train.ec57.episodes import Span
 from beatgan_train.training.coefficients.regression import (
     FOLDS,
     Fit,

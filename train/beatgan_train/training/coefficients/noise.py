@@ -15,6 +15,7 @@ from beatgan.beats import beat_quality, emit, lead_pipeline, stream
 from beatgan.beats.beat_quality import REPEATS
 from beatgan.beats.lead_pipeline import Lead, Plan
 from beatgan.coefficients import AlarmCoefficients, NoiseCoefficients, NoiseWeights
+from beatgan.ec57.annotations import Reference, read_reference
 from beatgan.frontend import choose_leads
 from beatgan.jit import compiled
 from beatgan.records import Recording, read_recording
@@ -24,7 +25,6 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Bools, Doubles, Ints
 from beatgan_train.data.beat_set import beats_of, label_beats, locate
 from beatgan_train.data.mitdb import DS1
-from beatgan_train.ec57.annotations import Reference, read_reference
 from beatgan_train.training.coefficients.noise_stress import (
     SHIFT,
     STRESSED,

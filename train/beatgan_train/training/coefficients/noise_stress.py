@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from beatgan.ec57.annotations import Reference
 from beatgan.records import Recording
 from beatgan.types import Bools, Doubles, Floats, Ints
 from beatgan_train.data.beat_set import locate
-from beatgan_train.ec57.annotations import Reference
 
 CLEAN_S = 300  # at the beginning
 STRETCH_S = 120  # of noise, and as long without

@@ -20,6 +20,7 @@ from beatgan.alarms.ventricular_classifier import Features, Row, VentricularClas
 from beatgan.alarms.ventricular_run import VentricularRunDetector
 from beatgan.alarms.watch import Watch
 from beatgan.coefficients import VentricularRunCoefficients
+from beatgan.ec57.episodes import RhythmReference, Span, read_rhythm, union
 from beatgan.model.artifact import Artifact
 from beatgan.model.model import Model
 from beatgan.records import Recording, read_recording
@@ -27,7 +28,6 @@ from beatgan.types import Bools, Doubles, Ints, Score
 from beatgan_train.data.beat_set import beats_of
 from beatgan_train.data.cinc2017 import labels
 from beatgan_train.data.mitdb import DS1
-from beatgan_train.ec57.episodes import RhythmReference, Span, read_rhythm, union
 from beatgan_train.training.coefficients.noise_stress import STRESSED, noises, with_noise
 from beatgan_train.training.coefficients.regression import (
     FOLDS,

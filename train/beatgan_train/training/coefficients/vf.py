@@ -18,16 +18,8 @@ from beatgan.alarms.ventricular_fibrillation import (
 )
 from beatgan.alarms.watch import Watch
 from beatgan.coefficients import AlarmCoefficients, VfCoefficients
-from beatgan.frontend import Frontend, choose_leads
-from beatgan.jit import compiled
-from beatgan.records import Recording, read_recording
-from beatgan.signal import filters, resample, signal_quality, vf_features
-from beatgan.spec import PreprocessSpec
-from beatgan.types import Bools, Doubles, Floats, Phase, RhythmStatus
-from beatgan_train.data.beat_set import locate
-from beatgan_train.data.mitdb import DS1
-from beatgan_train.ec57.annotations import Reference, read_reference
-from beatgan_train.ec57.episodes import (
+from beatgan.ec57.annotations import Reference, read_reference
+from beatgan.ec57.episodes import (
     VF_LIMIT_S,
     DetectedEpisode,
     RhythmReference,
@@ -36,6 +28,14 @@ from beatgan_train.ec57.episodes import (
     vf_detections,
     vf_is_true,
 )
+from beatgan.frontend import Frontend, choose_leads
+from beatgan.jit import compiled
+from beatgan.records import Recording, read_recording
+from beatgan.signal import filters, resample, signal_quality, vf_features
+from beatgan.spec import PreprocessSpec
+from beatgan.types import Bools, Doubles, Floats, Phase, RhythmStatus
+from beatgan_train.data.beat_set import locate
+from beatgan_train.data.mitdb import DS1
 from beatgan_train.training.coefficients.noise_stress import SHIFT, gain, noises
 from beatgan_train.training.coefficients.regression import (
     FOLDS,
