@@ -26,7 +26,7 @@ def test_the_header_s_checksums_fit_the_samples() -> None:
     for name in EXCERPTS:
         found = excerpt.read(name).recording
         units = np.rint(found.samples * 200 + 1024).astype(int)
-        lines = (FOLDER / f"{name}.hea").read_text().splitlines()[1:3]
+        lines = (FOLDER / f"{name}.hea").read_text().splitlines()[1:-2]
         for column, line in zip(units.T, lines, strict=True):
             first, checksum = map(int, line.split()[5:7])
             assert column[0] == first
