@@ -39,6 +39,16 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     clear_caches()
 
 
+def test_what_is_compiled_has_no_share_in_the_rooms_that_do_not_count() -> None:
+    rooms = [jit.PACKAGE / room for room in jit.NOT_COMPILED]
+    for file in sorted(jit.PACKAGE.rglob("*.py")):
+        text = file.read_text()
+        if any(room in file.parents for room in rooms):
+            assert "@compiled" not in text, file
+        elif "@compiled" in text:
+            assert not [r for r in jit.NOT_COMPILED if f"beatgan.{r}" in text], file
+
+
 SOURCE = """# A comment.
 '''A docstring.'''
 def f(x):
