@@ -14,8 +14,8 @@ UNWRITABLE: Final = {EPIPE, ENOSPC, EIO, EFBIG, EDQUOT}  # of a stdout where not
 
 
 @contextmanager
-def told_errors() -> Iterator[None]:
-    """Run a command, the block; see above. A bug shows Python's own traceback."""
+def told_errors(program: str = "beatgan-daemon") -> Iterator[None]:
+    """Run a command of ``program``, the block; see above. A bug shows Python's own traceback."""
     for stream in (sys.stdout, sys.stderr):
         standard_streams.show_anything(stream)
     try:
@@ -24,7 +24,7 @@ def told_errors() -> Iterator[None]:
         finally:
             sys.stdout.flush()  # here, where it can be told
     except BeatganError as error:
-        text = f"beatgan-daemon: {one_line(error)}"
+        text = f"{program}: {one_line(error)}"
         _say(log.prioritised(text, "error") if log.is_journal(sys.stderr) else text)
         sys.exit(exit_code(error))
     except OSError as error:
@@ -32,7 +32,7 @@ def told_errors() -> Iterator[None]:
             raise
         standard_streams.forget_output()
         if error.errno != EPIPE:  # `| head -1` is no error
-            _say(f"beatgan-daemon: cannot write the output: {error.strerror}")
+            _say(f"{program}: cannot write the output: {error.strerror}")
         sys.exit(Exit.USAGE)
 
 

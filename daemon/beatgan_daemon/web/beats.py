@@ -7,9 +7,9 @@ import msgspec
 
 from beatgan.protocol.messages import BeatMessage
 from beatgan.protocol.names import topic_of
+from beatgan_daemon.clients.subscriber import Subscriber
 from beatgan_daemon.web.heart_rate import HeartRate
 from beatgan_daemon.web.recent import Recent
-from beatgan_daemon.web.subscriber import Subscriber
 
 RECENT: Final = 400  # beats of a stream that are kept: a minute of any heart, revisions included
 SHOWN: Final = (

@@ -4,9 +4,9 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from beatgan.protocol.names import topic_of
+from beatgan_daemon.clients.subscriber import Subscriber
 from beatgan_daemon.web.attention import MOST
 from beatgan_daemon.web.ring import Ring
-from beatgan_daemon.web.subscriber import Subscriber
 from beatgan_daemon.web.units import read_frame
 
 OTHER_EPOCH_S: Final = 1.0  # a new epoch is believed when the old one was silent for as long

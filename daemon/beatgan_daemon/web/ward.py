@@ -11,6 +11,7 @@ import zmq
 from beatgan.errors import UsageError
 from beatgan.protocol.names import ALERTS, BEAT_BATCH, BEATS, ECG, STATUS, stream_of_topic
 from beatgan_daemon import log
+from beatgan_daemon.clients.subscriber import Subscriber
 from beatgan_daemon.exit_codes import one_line
 from beatgan_daemon.security.curve import ConfigureSocket
 from beatgan_daemon.web.alarms import Alarms, catch_up_or_go_on
@@ -19,7 +20,6 @@ from beatgan_daemon.web.beats import Beats
 from beatgan_daemon.web.control import Control
 from beatgan_daemon.web.scribe import Scribe
 from beatgan_daemon.web.streams import Streams
-from beatgan_daemon.web.subscriber import Subscriber
 from beatgan_daemon.web.traces import Traces
 
 TICK_S: Final = 1 / 15

@@ -1,4 +1,4 @@
-"""A SUB socket that is read when asked, never waited for; it knows when its peer is away."""
+"""A SUB socket that is read when asked; it knows when its peer is away."""
 
 from collections.abc import Iterator
 
@@ -55,6 +55,10 @@ class Subscriber:
                 yield self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
+
+    def wait(self, seconds: float) -> None:
+        """Until something has come, at most so long."""
+        zmq.select([self._socket, self._monitor], [], [], seconds)
 
     def close(self) -> None:
         """End the connection."""

@@ -1,0 +1,1 @@
+"""Bridges between a daemon and what speaks another protocol; each a process of its own."""

@@ -1,0 +1,119 @@
+"""ECG on its way in: every sample that a source counted goes out or is counted as lost.
+
+Knows the sample counts of the streams; whence chunks come and where frames go is said by others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from beatgan.errors import StreamError
+from beatgan.protocol.frames import MAX_SAMPLES, encode_frame
+from beatgan.types import Chunk, Floats
+from beatgan_daemon import log
+from beatgan_daemon.bridges.counts import SignalCount
+from beatgan_daemon.bridges.frame_output import FrameOutput
+
+MAX_STREAMS: Final = 10_000  # names are the senders' to choose
+
+
+@dataclass(slots=True)
+class _Heard:
+    epoch: int
+    next: int  # the first sample that has not come
+
+
+class SignalIn:
+    """Sends chunks as frames, and counts; used by one thread."""
+
+    def __init__(self, output: FrameOutput) -> None:
+        """``output`` is closed by `close`."""
+        self.count = SignalCount()
+        self._output = output
+        self._streams: dict[str, _Heard] = {}
+        self._while_away = 0  # samples queued for a daemon that is not connected
+        self._refusals = log.Rejections(log.get(), event="messages refused")
+
+    def forward(self, chunk: Chunk, parts: Sequence[bytes] | None = None) -> None:
+        """Send a chunk; ``parts``: the frame that it came in, if it did.
+
+        A ``first`` beyond what was expected is a gap; another ``epoch`` begins anew. Raises
+        StreamError where its stream is one too many.
+        """
+        new = self._count(chunk)
+        sent = self._output.send(encode_frame(chunk) if parts is None else parts)
+        if sent:
+            self.count.frames += 1
+            self.count.sent += new
+        else:
+            self.count.unsent += new
+        self._while_away = 0 if self._output.connected else self._while_away + new * sent
+        self.count.daemon_reconnects = self._output.reconnects
+
+    def _count(self, chunk: Chunk) -> int:
+        """How many samples of the chunk were not there before."""
+        size, known = len(chunk.samples), self._streams.get(chunk.stream)
+        if known is None and len(self._streams) >= MAX_STREAMS:
+            raise StreamError("streams", f"{MAX_STREAMS} streams are known; no further one")
+        if known is None or known.epoch != chunk.epoch:
+            known = self._streams[chunk.stream] = _Heard(chunk.epoch, chunk.first)
+            self.count.streams = len(self._streams)
+        before = known.next
+        known.next = max(before, chunk.first + size)
+        self.count.counted += known.next - before
+        self.count.missing += max(0, chunk.first - before)
+        new = known.next - max(before, chunk.first) if known.next > before else 0
+        self.count.repeated += size - new
+        return new
+
+    def refuse(self, error: StreamError, now: float) -> None:
+        """A message is no ECG: count it, and log why, at a bounded rate; ``now``: monotonic s."""
+        self.count.refused += 1
+        self._refusals.add(error.reason, str(error), now)
+
+    def close(self) -> None:
+        """Send what waits. What no daemon is there to take counts as unsent."""
+        self._output.close()
+        if not self._output.connected:
+            self.count.sent -= self._while_away
+            self.count.unsent += self._while_away
+        self._while_away = 0
+
+
+class CountedStream:
+    """A stream whose samples are counted here, because its source does not count them."""
+
+    def __init__(self, name: str, fs: float, leads: tuple[str, ...], epoch: int) -> None:
+        """Sample 0 is the next; ``epoch``: UNIX time in ns, say, another one for each start."""
+        self.first = 0
+        self._name, self._fs, self._leads, self._epoch = name, fs, leads, epoch
+        self._seq = 0
+
+    def skip(self, samples: int) -> None:
+        """So many never came."""
+        self.first += samples
+
+    def chunks(self, millivolt: Floats, t_ns: int) -> list[Chunk]:
+        """The next samples, (n, leads), the first of them of the time ``t_ns``; as many chunks
+        as frames are needed."""
+        made = []
+        for start in range(0, len(millivolt), MAX_SAMPLES):
+            samples = np.ascontiguousarray(millivolt[start : start + MAX_SAMPLES], np.float32)
+            time = t_ns + round(start * 1e9 / self._fs)
+            made.append(
+                Chunk(
+                    self._name,
+                    self._epoch,
+                    self._seq,
+                    self.first,
+                    time,
+                    self._fs,
+                    self._leads,
+                    samples,
+                )
+            )
+            self.first += len(samples)
+            self._seq += 1
+        return made
