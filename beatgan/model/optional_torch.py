@@ -37,5 +37,5 @@ def forward(network: Network, width: int, device: str) -> ForwardPass:
 
 def _why(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name == "torch":
-        return "torch is not installed (pip install torch)"
+        return "torch is not installed (pip install 'beatgan[cuda]')"
     return f"torch cannot be imported: {error}"

@@ -2,13 +2,13 @@
 
     python -m benchmarks.performance.footprint
     python -m benchmarks.performance.footprint --against ../release
-Makes two environments with beatgan and what it asks for, at the versions in constraints.txt, the
-second without torch, or takes two that are there (--with-torch, --without-torch). `packages`: the
-environment's but pip and setuptools, and `disk`: what they take, in MiB. torch is that of the index
-which pip asks; one without CUDA is several times smaller than the ordinary one. `memory`: resident
-when ready, in MiB. `imports`, `ready` and `CPU`: seconds as in `benchmarks.performance.start`, the
-median of warm starts, in turn; `cold` is `ready` of the one start that compiles all. Another
-checkout runs with torch alone.
+Makes two environments with beatgan and what it asks for, at the versions in constraints.txt, one of
+them with torch (extra `cuda`), or takes two that are there (--with-torch, --without-torch).
+`packages`: the environment's but pip and setuptools, and `disk`: what they take, in MiB. torch is
+that of the index which pip asks; one without CUDA is several times smaller than the ordinary one.
+`memory`: resident when ready, in MiB. `imports`, `ready` and `CPU`: seconds as in
+`benchmarks.performance.start`, the median of warm starts, in turn; `cold` is `ready` of the one
+start that compiles all. Another checkout runs with torch alone.
 """
 
 import json
@@ -73,7 +73,7 @@ class Installation:
 def make(folder: Path, torch: bool) -> Path:
     """An environment with the daemon's dependencies; its interpreter."""
     project = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]
-    wanted = [each for each in project["dependencies"] if torch or not each.startswith("torch")]
+    wanted = project["dependencies"] + (project["optional-dependencies"]["cuda"] if torch else [])
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
     quiet = ("--quiet", "--disable-pip-version-check")

@@ -85,5 +85,6 @@ def test_a_gpu_that_is_asked_for_is_refused_without_torch(tmp_path: Path) -> Non
     done = run(tmp_path, FORBID, "check", "--model", MODEL, "--device", "cuda")
     assert done.returncode == 3
     assert (
-        "model.device = 'cuda': torch is not installed (pip install torch); use cpu" in done.stderr
+        "model.device = 'cuda': torch is not installed (pip install 'beatgan[cuda]'); use cpu"
+        in done.stderr
     )
