@@ -29,7 +29,7 @@ R = TypeVar("R")
 
 PACKAGE = Path(__file__).parent
 # Nothing there is compiled, nor called by what is: a change there leaves the machine code valid.
-NOT_COMPILED = ("ec57", "library", "pipeline", "playback", "records")
+NOT_COMPILED = ("ec57", "explain", "library", "pipeline", "playback", "records")
 STATE_CODE = ("signal", "beats", "frontend.py")  # decides what a saved front end's bytes mean
 
 

@@ -1,7 +1,7 @@
 """The commands of those who talk to a daemon: parse, call. What they do is written elsewhere."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -10,14 +10,15 @@ import typer
 from rich.console import Console
 
 from beatgan.errors import UsageError
+from beatgan.explain import episode as episodes
+from beatgan.explain import picture as explain_picture
+from beatgan.explain import text as explain_text
+from beatgan.explain.strip import EcgStrip
 from beatgan.records import Recording, read_recording
 from beatgan_daemon.clients import (
     client,
-    explain_picture,
-    explain_text,
     ward_screen,
 )
-from beatgan_daemon.clients import episode as episodes
 from beatgan_daemon.clients import watch as watching
 from beatgan_daemon.clients.address import Daemon
 from beatgan_daemon.clients.options import (
@@ -27,7 +28,6 @@ from beatgan_daemon.clients.options import (
     Key,
     ServerKey,
 )
-from beatgan_daemon.clients.strip import EcgStrip
 from beatgan_daemon.clients.strip_frames import read_stored_strip
 from beatgan_daemon.playback import output_file
 from beatgan_daemon.playback import replay as replaying
@@ -147,7 +147,7 @@ def explain(
             connect, episode, configure=curve.configuration(key, server_key)
         )
     else:
-        found = episodes.lines_of(file)
+        found = lines_of(file)
     told = episodes.episode(found, episode, connect if file is None else str(file))
     if strips is not None:
         told = dataclasses.replace(told, strip=_kept(strips, episode))
@@ -158,6 +158,15 @@ def explain(
     console = Console()
     for line in explain_text.lines(told, console.width, console.encoding):
         typer.echo(line)
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """Of a file of JSON Lines. Raises UsageError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            yield from file
+    except OSError as error:
+        raise UsageError(f"--from {path}: {error.strerror}") from None
 
 
 def _kept(directory: Path, episode: str) -> EcgStrip:

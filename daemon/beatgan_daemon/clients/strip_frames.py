@@ -6,9 +6,9 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from beatgan.explain.strip import EcgStrip, in_millivolt
 from beatgan.protocol.frames import Header
 from beatgan.types import Doubles
-from beatgan_daemon.clients.strip import EcgStrip, in_millivolt
 from beatgan_daemon.storage.strip_store import StoredStrip
 
 MOST_MV = 1e6  # beyond it nothing is a voltage (docs/protocol.md)

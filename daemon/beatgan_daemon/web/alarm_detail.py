@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 
 from beatgan.errors import UsageError
+from beatgan.explain.strip import read_strip
 from beatgan.protocol.messages import AlertMessage, RhythmStrip, decode_alert
-from beatgan_daemon.clients.strip import read_strip
 from beatgan_daemon.web.json_text import for_browser, text
 from beatgan_daemon.web.kept_strip import Beat, KeptStrip
 

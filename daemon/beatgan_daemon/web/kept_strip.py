@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from beatgan_daemon.clients.strip import EcgStrip
+from beatgan.explain.strip import EcgStrip
 
 Beat = dict[str, Any]  # as a beat message has it
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from beatgan.errors import UsageError
-from beatgan_daemon.clients.strip import EcgStrip, message_strip
+from beatgan.explain.strip import EcgStrip, message_strip
 
 LONGEST_S: Final = 30.0
 

@@ -14,8 +14,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
+from beatgan.explain.strip import EcgStrip
 from beatgan.protocol.messages import AlertMessage
-from beatgan_daemon.clients.strip import EcgStrip
 from beatgan_daemon.web.kept_strip import Beat, KeptStrip
 
 CODES: Final[Mapping[str, int]] = {"N": 1, "S": 9, "V": 5, "F": 6, "Q": 13}

@@ -13,6 +13,11 @@ from typer.testing import CliRunner
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import UsageError
+from beatgan.explain import ecg_paper
+from beatgan.explain import picture as explain_picture
+from beatgan.explain import text as explain_text
+from beatgan.explain.episode import Episode, episode
+from beatgan.explain.strip import EcgStrip, message_strip, read_strip
 from beatgan.playback.offline import score_recordings
 from beatgan.protocol.messages import (
     AlertMessage,
@@ -25,10 +30,7 @@ from beatgan.protocol.messages import (
 from beatgan.records import Recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats
-from beatgan_daemon.clients import explain_picture, explain_text
-from beatgan_daemon.clients.cli import app
-from beatgan_daemon.clients.episode import Episode, episode, lines_of
-from beatgan_daemon.clients.strip import EcgStrip, message_strip, read_strip
+from beatgan_daemon.clients.cli import app, lines_of
 from beatgan_train.training.coefficients import coefficients_of
 
 ID = "bed/1/0/beat.anomalous/0"
@@ -204,11 +206,11 @@ def test_the_paper_has_25_mm_a_second_and_10_a_millivolt() -> None:
     samples = np.full((3600, 1), np.nan, np.float32)
     samples[360:363], samples[2160:2163] = -0.5, 1.0  # 1 s and 6 s after the beginning
     image = picture(episode([encode_json(message(strip=strip_of(samples), beats=()))], ID, "x"))
-    top, mm = round(explain_picture.TOP * explain_picture.DPI / 25.4), explain_picture.DPI / 25.4
+    top, mm = round(explain_picture.TOP * ecg_paper.DPI / 25.4), ecg_paper.DPI / 25.4
     dark = image[top : top + round(30 * mm), :, :3].max(axis=2) < 0.35
     rows, columns = np.nonzero(dark)
     first, second = columns < image.shape[1] / 2 - 1, columns > image.shape[1] / 2
-    left = explain_picture.LEFT * mm
+    left = ecg_paper.LEFT * mm
     lead = columns < left + 15 * mm  # its name is written there
     first &= ~lead
     assert columns[second].mean() - columns[first].mean() == pytest.approx(125 * mm, abs=3)

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from beatgan.errors import UsageError
+from beatgan.explain.strip import EcgStrip, message_strip
 from beatgan.protocol.messages import Explanation
-from beatgan_daemon.clients.strip import EcgStrip, message_strip
 from beatgan_daemon.http_server import HttpServer
 from beatgan_daemon.settings_schema import Address
 from beatgan_daemon.web.cli import app

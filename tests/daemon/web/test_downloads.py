@@ -12,8 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from beatgan.errors import UsageError
+from beatgan.explain.strip import EcgStrip
 from beatgan.protocol.messages import encode_lines
-from beatgan_daemon.clients.strip import EcgStrip
 from beatgan_daemon.storage.strip_store import read_stored
 from beatgan_daemon.web import picture
 from beatgan_daemon.web.kept_strip import KeptStrip

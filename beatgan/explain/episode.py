@@ -3,17 +3,16 @@
 Knows the wire alone: alerts come from a daemon's control socket or from a file of JSON Lines.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import msgspec
 from msgspec import UNSET
 
 from beatgan.errors import UsageError
+from beatgan.explain.strip import EcgStrip, read_strip
 from beatgan.protocol.messages import AlertMessage, Explanation, RhythmStrip, decode_alert
-from beatgan_daemon.clients.strip import EcgStrip, read_strip
 
 NO_DATE_S = 365 * 86_400  # times of recordings without a date begin with 0
 COMPONENTS: Mapping[str, str] = {
@@ -95,15 +94,6 @@ def episode(bodies: Iterable[bytes], wanted: str, source: str) -> Episode:
     beats = tuple(sorted({beat for message in messages for beat in message.beats}))
     strip = read_strip(strips[0]) if strips else None
     return Episode(messages[-1], begun, worst[-1] if worst else None, strip, beats)
-
-
-def lines_of(path: Path) -> Iterator[bytes]:
-    """The lines of a file of JSON Lines. Raises UsageError where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            yield from file
-    except OSError as error:
-        raise UsageError(f"--from {path}: {error.strerror}") from None
 
 
 def _fault(message: AlertMessage) -> str | None:

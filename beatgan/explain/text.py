@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from msgspec import UNSET
 
+from beatgan.explain.episode import COMPONENTS, Beat, Episode
 from beatgan.types import Doubles
-from beatgan_daemon.clients.episode import COMPONENTS, Beat, Episode
 
 BAR = 30  # characters of the longest bar
 STRIP_ROWS, BEAT_ROWS = 4, 6  # characters high
