@@ -3,9 +3,7 @@
 It is tried by a handshake with itself, so that what a browser would refuse is said at the start.
 """
 
-import os
 import ssl
-import stat
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any, NamedTuple
 
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.regular_file import open_regular
-from beatgan_daemon.security.credentials_directory import is_credential
+from beatgan_daemon.security.private_file import refuse_readable
 
 
 class Certificate(NamedTuple):
@@ -30,7 +28,7 @@ def certificate(cert: Path, key: Path) -> Certificate:
     Raises StartError where one cannot be read, others may read the key, they do not belong
     together, or the certificate is for no name or not of today.
     """
-    _refuse_readable(key)
+    refuse_readable(key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -49,18 +47,6 @@ def certificate(cert: Path, key: Path) -> Certificate:
         raise StartError(f"{cert}: is for no name: no DNS name or address in its subjectAltName")
     ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(told["notAfter"]), UTC)
     return Certificate(context, names, ends)
-
-
-def _refuse_readable(key: Path) -> None:
-    try:
-        with open_regular(key) as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-    except OSError as error:
-        raise StartError(f"{key}: cannot be read: {error.strerror}") from None
-    if mode & (stat.S_IRWXG | stat.S_IRWXO) and not is_credential(key):
-        raise StartError(
-            f"{key}: others may read this key (mode {mode:04o}); run `chmod 600 {key}`"
-        )
 
 
 def _told(server: ssl.SSLContext, cert: Path) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The ECG strip of an alarm as an HL7 FHIR Observation."""

@@ -1,0 +1,1 @@
+"""ECG from Kafka topics; alerts and beats to them."""
