@@ -79,6 +79,11 @@ class MllpReceiver:
         assert self._ready.wait(PATIENCE_S)
         return self
 
+    def stop(self) -> None:
+        """Close its connections, and listen no longer."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._over.set)
+            self._thread.join()
+
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join()
+        self.stop()

@@ -94,13 +94,15 @@ class AlertFeed:
             self._ask()
         return self._due[0] if self._due else None
 
-    def done(self) -> None:
-        """The alert at the head is delivered: keep that, and go on to the next.
+    def done(self, *, refused: bool = False) -> None:
+        """The alert at the head is delivered, or ``refused`` for good: keep that, and go on to the
+        next.
 
         Raises StartError where it cannot be kept.
         """
         alert = self._due.popleft()
-        self.count.delivered += 1
+        self.count.delivered += not refused
+        self.count.refused += refused
         self.count.waiting = len(self._due)
         self._file.write(Position(alert.n + 1, digest_of(alert.body)))
 

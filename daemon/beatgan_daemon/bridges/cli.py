@@ -14,7 +14,9 @@ from beatgan_daemon.command_errors import told_errors
 from beatgan_daemon.import_pause import without_collection
 
 # The module whose `app` has its commands, `in` and `out`.
-BRIDGES: Final[dict[str, str]] = {}
+BRIDGES: Final[dict[str, str]] = {
+    "hl7": "hl7.cli",
+}
 
 
 class Bridges(TyperGroup):

@@ -58,16 +58,17 @@ class SignalCount:
 
 @dataclass(slots=True)
 class AlertCount:
-    """Alerts and beats on their way from a daemon: ``journaled`` = ``delivered`` + ``missed`` +
-    ``waiting``.
+    """Alerts and beats on their way from a daemon: ``journaled`` = ``delivered`` + ``refused`` +
+    ``missed`` + ``waiting``.
 
     ``journaled``: the daemon's alerts by its own numbers, from the first to the last heard of;
-    ``missed``: deleted from its journal before they could be read. ``beats_missed``: by the
-    numbers of the beats, which are in no journal.
+    ``refused``: the peer will never take them; ``missed``: deleted from its journal before they
+    could be read. ``beats_missed``: by the numbers of the beats, which are in no journal.
     """
 
     journaled: int = 0
     delivered: int = 0
+    refused: int = 0
     missed: int = 0
     waiting: int = 0
     journals: int = 0  # that were begun anew
@@ -79,7 +80,8 @@ class AlertCount:
     @property
     def exact(self) -> bool:
         """Whether nothing was lost without being counted."""
-        return self.journaled == self.delivered + self.missed + self.waiting
+        told = self.delivered + self.refused + self.missed
+        return self.journaled == told + self.waiting
 
     def fields(self) -> dict[str, Any]:
         """See `Count`."""
@@ -89,7 +91,8 @@ class AlertCount:
         """See `Count`."""
         return (
             f"{self.journaled} alerts {'=' if self.exact else 'IS NOT'} {self.delivered} delivered "
-            f"+ {self.missed} missed + {self.waiting} waiting; {self.beats} beats, "
-            f"{self.beats_missed} missed; {self.peer_reconnects} reconnect(s) of the peer, "
+            f"+ {self.refused} refused + {self.missed} missed + {self.waiting} waiting; "
+            f"{self.beats} beats, {self.beats_missed} missed; "
+            f"{self.peer_reconnects} reconnect(s) of the peer, "
             f"{self.daemon_reconnects} of the daemon"
         )

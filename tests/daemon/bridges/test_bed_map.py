@@ -55,7 +55,7 @@ def test_what_is_wrong_is_said(tmp_path: Path, text: str, word: str) -> None:
 
 
 def test_one_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="nobody.toml"):
+    with pytest.raises(UsageError, match=r"nobody\.toml"):
         BedMap(tmp_path / "nobody.toml")
 
 

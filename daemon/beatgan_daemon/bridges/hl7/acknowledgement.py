@@ -1,4 +1,4 @@
-"""What a receiver answers to an HL7 v2 message: accepted, try again, refused; or no answer to it."""
+"""What a receiver answers to an HL7 v2 message: accepted, try again, refused, or no answer."""
 
 from enum import StrEnum
 from typing import Final, NamedTuple

@@ -1,5 +1,6 @@
 """`beatgan-bridge hl7`: a daemon's alerts to an HL7 v2 receiver over MLLP."""
 
+import re
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
@@ -143,15 +144,12 @@ def _receiver(to: str | None, tls: ssl.SSLContext | None, *, in_the_clear: bool)
 
 def _split(to: str) -> tuple[str, int]:
     """HOST, HOST:PORT, [IPv6] or [IPv6]:PORT."""
-    bracketed = to.startswith("[")
-    host, colon, port = to[1:].partition("]") if bracketed else (to, "", "")
-    if bracketed:
-        colon, port = port[:1], port[1:]
-    elif to.count(":") == 1:
-        host, colon, port = to.partition(":")
-    if not host or (colon and not (port.isdigit() and 0 < int(port) < 65_536)):
+    if to.count(":") > 1 and not to.startswith("["):
+        return to, PORT  # an IPv6 address by itself
+    match = re.fullmatch(r"(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::(\d{1,5}))?", to)
+    if match is None or not 0 < int(match[3] or PORT) < 65_536:
         raise UsageError(f"--to {to}: expected HOST, HOST:PORT or [IPv6]:PORT")
-    return host, int(port) if port else PORT
+    return match[1] or match[2], int(match[3] or PORT)
 
 
 def _is_local(host: str) -> bool:

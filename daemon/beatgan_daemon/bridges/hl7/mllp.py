@@ -31,8 +31,8 @@ class Receiver(NamedTuple):
 class NoAnswerError(Exception):
     """The message was not answered; whether it arrived is not known. In words for people.
 
-    ``idle``: the connection had been used before and was found closed at once, as by a receiver that
-    closes idle ones.
+    ``idle``: the connection had been used before and was found closed at once, as by a receiver
+    that closes idle ones.
     """
 
     def __init__(self, text: str, *, idle: bool = False) -> None:

@@ -18,7 +18,9 @@ from beatgan_daemon.bridges.nomenclature import Term, alarm_name, lead_term, ter
 MDC: Final = "MDC"  # table 0396: ISO/IEEE 11073-10101
 LOCAL: Final = "99BGN"  # the local coding system: beatgan's own codes
 SUBJECT: Final = "1.0.0.0"  # the alert's place in the device; its facets are .1, .2 and so on
-HEART_RATE: Final = "1.1.1.1"  # the place of the heart rate, where it is not what the alert is about
+HEART_RATE: Final = (
+    "1.1.1.1"  # the place of the heart rate, where it is not what the alert is about
+)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ESCAPES = str.maketrans(

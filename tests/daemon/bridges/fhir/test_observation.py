@@ -1,4 +1,4 @@
-"""The strip of an alarm as a FHIR Observation: accepted by a validator, and the samples as they were."""
+"""An alarm's strip as a FHIR Observation: valid, and with the samples as they were."""
 
 import json
 from pathlib import Path

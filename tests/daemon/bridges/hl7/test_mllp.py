@@ -101,22 +101,24 @@ def test_nobody_there() -> None:
 
 
 def test_one_that_closes_idle_connections_is_told_from_one_that_is_broken() -> None:
-    with MllpReceiver(sending(block(ACCEPTED), close=True)) as receiver:
-        with client_of(receiver) as client:
+    closing = sending(block(ACCEPTED), close=True)
+    with MllpReceiver(closing) as receiver, client_of(receiver) as client:
+        client.ask(MESSAGE, read)
+        with pytest.raises(NoAnswerError) as raised:
             client.ask(MESSAGE, read)
-            with pytest.raises(NoAnswerError) as raised:
-                client.ask(MESSAGE, read)
-            assert raised.value.idle
-            receiver.serve = sending(close=True)
-            with pytest.raises(NoAnswerError) as raised:
-                client.ask(MESSAGE, read)
-            assert not raised.value.idle
+        assert raised.value.idle
+        receiver.serve = sending(close=True)
+        with pytest.raises(NoAnswerError) as raised:
+            client.ask(MESSAGE, read)
+        assert not raised.value.idle
 
 
 def test_a_signal_to_stop_ends_the_wait() -> None:
     begin = monotonic()
-    with MllpReceiver(sending()) as receiver:
-        with client_of(receiver, 60.0, lambda: monotonic() > begin + 0.2) as client:
-            with pytest.raises(NoAnswerError, match="stopped"):
-                client.ask(MESSAGE, read)
+    with (
+        MllpReceiver(sending()) as receiver,
+        client_of(receiver, 60.0, lambda: monotonic() > begin + 0.2) as client,
+        pytest.raises(NoAnswerError, match="stopped"),
+    ):
+        client.ask(MESSAGE, read)
     assert monotonic() < begin + 5.0
