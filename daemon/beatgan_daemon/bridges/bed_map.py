@@ -61,7 +61,9 @@ def read_beds(path: Path) -> Beds:
     """Raises UsageError, which names the file and the key, where it cannot be read."""
     try:
         return msgspec.toml.decode(read_text(path), type=Beds)
-    except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, msgspec.MsgspecError) as error:
         raise UsageError(f"{path}: {error}") from None
 
 

@@ -15,6 +15,7 @@ from beatgan_daemon.import_pause import without_collection
 
 # The module whose `app` has its commands, `in` and `out`.
 BRIDGES: Final[dict[str, str]] = {
+    "fhir": "fhir.cli",
     "hl7": "hl7.cli",
 }
 
@@ -33,7 +34,9 @@ class Bridges(TyperGroup):
             return None
         with without_collection():
             found = import_module(f"beatgan_daemon.bridges.{module}")
-        return typer.main.get_group(found.app)
+        group = typer.main.get_group(found.app)
+        group.name = cmd_name
+        return group
 
 
 app = typer.Typer(

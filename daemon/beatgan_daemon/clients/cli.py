@@ -1,7 +1,6 @@
 """The commands of those who talk to a daemon: parse, call. What they do is written elsewhere."""
 
-import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -10,25 +9,22 @@ import typer
 from rich.console import Console
 
 from beatgan.errors import UsageError
-from beatgan.explain import episode as episodes
 from beatgan.explain import picture as explain_picture
 from beatgan.explain import text as explain_text
-from beatgan.explain.strip import EcgStrip
 from beatgan.records import Recording, read_recording
-from beatgan_daemon.clients import (
-    client,
-    ward_screen,
-)
+from beatgan_daemon.clients import ward_screen
 from beatgan_daemon.clients import watch as watching
 from beatgan_daemon.clients.address import Daemon
+from beatgan_daemon.clients.find_episode import find_episode
 from beatgan_daemon.clients.options import (
     CONTROL,
     PUBLISH,
+    AlertsFile,
     ControlEndpoint,
     Key,
     ServerKey,
+    Strips,
 )
-from beatgan_daemon.clients.strip_frames import read_stored_strip
 from beatgan_daemon.playback import output_file
 from beatgan_daemon.playback import replay as replaying
 from beatgan_daemon.security import curve
@@ -128,29 +124,14 @@ def explain(
     png: Annotated[
         Path | None, typer.Option("--png", metavar="FILE", help="draw it here, with matplotlib")
     ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="FILE", help="JSON Lines of `score`, instead of a daemon"),
-    ] = None,
-    strips: Annotated[
-        Path | None,
-        typer.Option("--strips", metavar="DIR", help="the ECG that `web --strips` keeps here"),
-    ] = None,
+    file: AlertsFile = None,
+    strips: Strips = None,
     connect: ControlEndpoint = CONTROL,
     key: Key = None,
     server_key: ServerKey = None,
 ) -> None:
     """Show why there is an alarm: the ECG, the worst beat, what its score is made of."""
-    found: Iterable[bytes]
-    if file is None:
-        found = client.fetch_episode(
-            connect, episode, configure=curve.configuration(key, server_key)
-        )
-    else:
-        found = lines_of(file)
-    told = episodes.episode(found, episode, connect if file is None else str(file))
-    if strips is not None:
-        told = dataclasses.replace(told, strip=_kept(strips, episode))
+    told = find_episode(episode, connect, file, strips, key, server_key)
     if png is not None:
         with output_file.writing(png, option="--png") as target:
             explain_picture.draw(told, target)
@@ -158,26 +139,6 @@ def explain(
     console = Console()
     for line in explain_text.lines(told, console.width, console.encoding):
         typer.echo(line)
-
-
-def lines_of(path: Path) -> Iterator[bytes]:
-    """Of a file of JSON Lines. Raises UsageError where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            yield from file
-    except OSError as error:
-        raise UsageError(f"--from {path}: {error.strerror}") from None
-
-
-def _kept(directory: Path, episode: str) -> EcgStrip:
-    from beatgan_daemon.storage.strip_store import read_stored
-
-    stored = read_stored(directory, episode)
-    strip = None if stored is None else read_stored_strip(stored)
-    if strip is None:
-        why = "it has none of this alarm" if stored is None else stored.note
-        raise UsageError(f"--strips {directory}: {why}")
-    return strip
 
 
 def opened(name: str) -> Recording:

@@ -7,7 +7,15 @@ import typer
 
 from beatgan_daemon.defaults import CONTROL, PUBLISH
 
-__all__ = ["CONTROL", "PUBLISH", "ControlEndpoint", "Key", "ServerKey"]
+__all__ = [
+    "CONTROL",
+    "PUBLISH",
+    "AlertsFile",
+    "ControlEndpoint",
+    "Key",
+    "ServerKey",
+    "Strips",
+]
 
 Key = Annotated[
     Path | None, typer.Option("--key", metavar="FILE", help="your own secret key, of keygen")
@@ -18,4 +26,12 @@ ServerKey = Annotated[
 ]
 ControlEndpoint = Annotated[
     str, typer.Option("--connect", metavar="EP", help="the daemon's control endpoint")
+]
+AlertsFile = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="FILE", help="JSON Lines of `score`, instead of a daemon"),
+]
+Strips = Annotated[
+    Path | None,
+    typer.Option("--strips", metavar="DIR", help="the ECG that `web --strips` keeps here"),
 ]

@@ -1,15 +1,17 @@
 """Frames, as the tap sends them, become a strip: exact, and what did not come is lost."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
+from beatgan.errors import UsageError
 from beatgan.explain.strip import EcgStrip, in_millivolt
 from beatgan.protocol.frames import Header
 from beatgan.types import Doubles
-from beatgan_daemon.storage.strip_store import StoredStrip
+from beatgan_daemon.storage.strip_store import StoredStrip, read_stored
 
 MOST_MV = 1e6  # beyond it nothing is a voltage (docs/protocol.md)
 
@@ -87,3 +89,16 @@ def read_stored_strip(stored: StoredStrip) -> EcgStrip | None:
         return None
     frames = _read_frames(stored.frames)
     return join(frames, stored.epoch, stored.begin, stored.end, stored.onset)
+
+
+def read_kept_strip(directory: Path, episode: str) -> EcgStrip:
+    """The strip of an alarm that `web --strips` keeps in ``directory``.
+
+    Raises UsageError where it has none.
+    """
+    stored = read_stored(directory, episode)
+    strip = None if stored is None else read_stored_strip(stored)
+    if strip is None:
+        why = "it has none of this alarm" if stored is None else stored.note
+        raise UsageError(f"--strips {directory}: {why}")
+    return strip

@@ -30,7 +30,8 @@ from beatgan.protocol.messages import (
 from beatgan.records import Recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats
-from beatgan_daemon.clients.cli import app, lines_of
+from beatgan_daemon.clients.cli import app
+from beatgan_daemon.clients.find_episode import lines_of
 from beatgan_train.training.coefficients import coefficients_of
 
 ID = "bed/1/0/beat.anomalous/0"

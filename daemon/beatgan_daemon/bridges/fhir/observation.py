@@ -12,11 +12,12 @@ from typing import Any, Final
 import numpy as np
 from msgspec import UNSET
 
+from beatgan.explain.episode import NO_DATE_S
+from beatgan.explain.strip import FINEST_MV, STEPS, EcgStrip
 from beatgan.protocol.messages import AlertMessage
 from beatgan.types import Doubles
 from beatgan_daemon.bridges.bed_map import Bed
 from beatgan_daemon.bridges.nomenclature import Term, alarm_name, lead_term, term
-from beatgan_daemon.clients.strip import FINEST_MV, STEPS, EcgStrip
 
 MDC: Final = "urn:iso:std:iso:11073:10101"
 UCUM: Final = "http://unitsofmeasure.org"
@@ -37,10 +38,12 @@ class Release(StrEnum):
 def observation(alert: AlertMessage, strip: EcgStrip, bed: Bed, release: Release) -> Json:
     """The Observation of an alarm's strip, as JSON values.
 
-    The patient is in it only where ``bed`` says who. Its times are the source's.
+    The patient is in it only where ``bed`` says who. Its times are the source's; a recording
+    without a date has none.
     """
     first_ns = alert.onset_ns + round((strip.first - alert.onset_sample) / strip.fs * 1e9)
     last_ns = first_ns + round((len(strip.millivolt) - 1) / strip.fs * 1e9)
+    period = {"start": _time(first_ns), "end": _time(last_ns)}
     name = alarm_name(alert.code)
     resource: Json = {
         "resourceType": "Observation",
@@ -49,7 +52,7 @@ def observation(alert: AlertMessage, strip: EcgStrip, bed: Bed, release: Release
         "category": [{"coding": [{"system": CATEGORY, "code": "procedure"}]}],
         "code": _concept(term("ecg"), "ECG strip of an alarm"),
         "subject": _subject(bed),
-        "effectivePeriod": {"start": _time(first_ns), "end": _time(last_ns)},
+        "effectivePeriod": None if 0 <= alert.onset_ns < NO_DATE_S * 10**9 else period,
         "device": {"identifier": {"value": alert.stream}, "display": f"beatgan: {alert.stream}"},
         "note": [{"text": name.text if alert.text is UNSET else alert.text}],
         "component": [

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from msgspec.structs import replace
 
+from beatgan.explain.strip import EcgStrip
 from beatgan.protocol.messages import decode_alert
 from beatgan_daemon.bridges.bed_map import Bed
 from beatgan_daemon.bridges.fhir.observation import Release, observation
-from beatgan_daemon.clients.strip import EcgStrip
 from tests.support.messages import alert_message
 
 GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "observation.json"

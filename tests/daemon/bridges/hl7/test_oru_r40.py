@@ -101,3 +101,8 @@ def test_no_text_can_make_a_field_or_a_segment(sentence: str, lead: str, patient
     told = str(event(9)) if len(event) == 9 else ""
     clean = "".join(" " if ord(c) < 32 or ord(c) == 127 else c for c in sentence)
     assert message.unescape(told) == clean
+
+
+def test_the_pages_message_is_the_first_vector() -> None:
+    page = (GOLDEN.parents[2] / "docs" / "bridges.md").read_text(encoding="utf-8")
+    assert "\n".join(["```", *VECTORS[0]["segments"], "```"]) in page
