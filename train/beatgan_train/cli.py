@@ -42,7 +42,6 @@ WIDTH = 140  # columns of a table that is written to a file
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 Data = Annotated[

@@ -41,7 +41,6 @@ class Bridges(TyperGroup):
 
 app = typer.Typer(
     cls=Bridges,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # a bug shows Python's own traceback
     help="Other protocols to and from a beatgan daemon. Not a medical device.",
