@@ -85,6 +85,7 @@ def _table(title: str, rows: Iterable[tuple[str, str]]) -> Iterator[str]:
     for count, (term, meaning) in enumerate(rows):
         if not count:
             yield f".SH {title}"
+        term = re.sub(r" <list\[\w+\]>$", " ...", term)
         yield from (".TP", f".B {_text(term)}", _prose(meaning) or "\\&")
 
 
