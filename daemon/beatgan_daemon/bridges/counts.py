@@ -63,7 +63,8 @@ class AlertCount:
 
     ``journaled``: the daemon's alerts by its own numbers, from the first to the last heard of;
     ``refused``: the peer will never take them; ``missed``: deleted from its journal before they
-    could be read. ``beats_missed``: by the numbers of the beats, which are in no journal.
+    could be read. ``unheard``: of those delivered, where the peer says that nobody was there to
+    hear. ``beats_missed``: by the numbers of the beats, which are in no journal.
     """
 
     journaled: int = 0
@@ -71,6 +72,7 @@ class AlertCount:
     refused: int = 0
     missed: int = 0
     waiting: int = 0
+    unheard: int = 0
     journals: int = 0  # that were begun anew
     beats: int = 0
     beats_missed: int = 0
@@ -92,7 +94,7 @@ class AlertCount:
         return (
             f"{self.journaled} alerts {'=' if self.exact else 'IS NOT'} {self.delivered} delivered "
             f"+ {self.refused} refused + {self.missed} missed + {self.waiting} waiting; "
-            f"{self.beats} beats, {self.beats_missed} missed; "
+            f"{self.unheard} heard by nobody; {self.beats} beats, {self.beats_missed} missed; "
             f"{self.peer_reconnects} reconnect(s) of the peer, "
             f"{self.daemon_reconnects} of the daemon"
         )
