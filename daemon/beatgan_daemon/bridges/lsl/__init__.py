@@ -1,0 +1,1 @@
+"""Lab Streaming Layer: ECG streams in, beats and alerts out as markers."""
