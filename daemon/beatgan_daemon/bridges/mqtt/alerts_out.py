@@ -89,8 +89,9 @@ class StateOut:
 
     def seen(self, message: "MQTTMessage") -> None:
         """The broker has this retained; what others have there is left alone."""
-        if message.retain and self._is_ours(message.topic, message.payload):
-            self._retained.seen(message.topic, message.payload)
+        body = bytes(message.payload)
+        if message.retain and self._is_ours(message.topic, body):
+            self._retained.seen(message.topic, body)
 
     def _is_ours(self, topic: str, body: bytes) -> bool:
         states = self._topics.of("active", "")

@@ -77,6 +77,7 @@ class Broker:
         each. Nobody need be there yet. Raises UsageError where the library lacks."""
         with needing("mqtt"):
             from paho.mqtt import client as mqtt
+            from paho.mqtt.enums import CallbackAPIVersion
         self.connected = False
         self.connections = 0  # made so far
         self._address, self._subscribe, self._will = address, subscribe, will
@@ -84,7 +85,7 @@ class Broker:
         self._fault: Exception | None = None
         self._reasons: dict[int, int | None] = {}  # of each message to be acknowledged
         self._client = client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, address.client_id, protocol=mqtt.MQTTv5
+            CallbackAPIVersion.VERSION2, address.client_id, protocol=mqtt.MQTTv5
         )
         client.connect_timeout = CONNECT_S
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
@@ -199,7 +200,7 @@ def _connect_properties() -> "Properties":
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.properties import Properties
 
-    properties = Properties(PacketTypes.CONNECT)
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = SESSION_S
     properties.MaximumPacketSize = MAX_BODY
     return properties

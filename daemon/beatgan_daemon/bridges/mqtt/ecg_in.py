@@ -25,7 +25,7 @@ class EcgIn:
     def take(self, message: "MQTTMessage") -> None:
         """Send on what is ECG, count what is not."""
         try:
-            self._forward(message.topic, message.payload, retained=message.retain)
+            self._forward(message.topic, bytes(message.payload), retained=message.retain)
         except StreamError as error:
             told = StreamError(error.reason, f"{message.topic[:160]}: {error}")
             self._signal.refuse(told, monotonic())
