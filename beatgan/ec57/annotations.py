@@ -3,7 +3,7 @@
 Knows annotation files; knows no detector and no model.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +18,9 @@ from beatgan.types import Ints
 Labels = NDArray[np.str_]
 
 PACED = ("/", "f")  # symbols of a paced beat, and of one fused with a normal one
+OTHER_SYMBOLS = tuple(
+    ' ~|sT*D"=p^t+u![]@x()'
+)  # PhysioNet's other symbols: rhythms, waves, noise, notes
 ANNOTATOR = "atr"  # the usual suffix of WFDB annotation files
 
 
@@ -27,7 +30,9 @@ class Reference:
 
     ``sample`` and ``label`` (an AAMI class each) are the beats in order, flutter left out, as EC57
     asks. ``flutter`` are the spans of ventricular flutter or fibrillation, [first, last).
-    ``paced``: whether any beat is paced; EC57 reports no such record.
+    ``paced``: whether any beat is paced; EC57 reports no such record. ``outside``: how many beats
+    were left out since they lie outside the signal. ``unknown``: how many annotations have a symbol
+    that is in no table of PhysioNet's, and are taken for no beats therefore.
     """
 
     fs: float
@@ -35,6 +40,8 @@ class Reference:
     label: Labels
     flutter: tuple[tuple[int, int], ...]
     paced: bool = False
+    outside: int = 0
+    unknown: int = 0
 
     def at(self, fs: float) -> Self:
         """The same beats counted in samples at ``fs`` Hz."""
@@ -46,7 +53,17 @@ class Reference:
             for first, last in self.flutter
         )
         sample = np.round(self.sample * ratio).astype(np.int64)
-        return type(self)(fs, sample, self.label, flutter, self.paced)
+        return replace(self, fs=fs, sample=sample, flutter=flutter)
+
+    def within(self, length: int) -> Self:
+        """Only the beats inside a signal of so many samples."""
+        inside = (self.sample >= 0) & (self.sample < length)
+        return replace(
+            self,
+            sample=self.sample[inside],
+            label=self.label[inside],
+            outside=self.outside + int(np.count_nonzero(~inside)),
+        )
 
     def in_flutter(self, sample: Ints) -> NDArray[np.bool_]:
         """Which of ``sample`` lie in a flutter span."""
@@ -82,7 +99,8 @@ def read_reference(
     whole = Reference(rate, sample, label, flutter_spans(sample, symbol))
     beats = (label != "") & ~whole.in_flutter(sample)
     paced = bool(np.isin(symbol, PACED).any())
-    return Reference(rate, sample[beats], label[beats], whole.flutter, paced)
+    unknown = int(np.count_nonzero((label == "") & ~np.isin(symbol, OTHER_SYMBOLS)))
+    return Reference(rate, sample[beats], label[beats], whole.flutter, paced, unknown=unknown)
 
 
 def flutter_spans(sample: Ints, symbol: Labels) -> tuple[tuple[int, int], ...]:

@@ -23,7 +23,9 @@ from beatgan_train.commands.student import make_student
 from beatgan_train.commands.teacher import TrainingPaths, make_teacher
 from beatgan_train.data import physionet as fetching
 from beatgan_train.data.evaluation_set import Database
+from beatgan_train.data.patients import BY_PLACE, patient_rule
 from beatgan_train.data.source import Mode, Protocol
+from beatgan_train.data.splits import FOLDS
 from beatgan_train.progress import TerminalProgress
 from beatgan_train.report.model_card import fill_in
 from beatgan_train.training.calibrate import FLAGGED
@@ -62,6 +64,29 @@ Run = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="all")]
 Annotator = Annotated[str, typer.Option(help="Suffix of the WFDB annotations, for --protocol own.")]
+Patients = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV file with the columns record,patient: whose each of your own recordings is. "
+        "Without it a folder is a patient, and a file in none is one.",
+        dir_okay=False,
+    ),
+]
+PatientPattern = Annotated[
+    str | None,
+    typer.Option(
+        help="Instead: a regular expression whose one group finds the patient in a recording's "
+        "name, such as '^([^_]+)_'."
+    ),
+]
+TestFold = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=FOLDS - 1,
+        help="For --protocol own: learn nothing from this fifth of the patients, to test on it.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda[:N].")]
 
 
@@ -131,6 +156,9 @@ def teacher(
         ),
     ] = "interpatient",
     annotator: Annotator = ANNOTATOR,
+    patients: Patients = None,
+    patient_pattern: PatientPattern = None,
+    test_fold: TestFold = None,
     fold: Annotated[int, typer.Option(min=0, help="Which fifth is held out.")] = 0,
     device: Device = "auto",
     threads: Threads = None,
@@ -138,7 +166,9 @@ def teacher(
     resume: Resume = False,
 ) -> None:
     """Train a BeatGAN teacher on normal beats."""
-    paths = TrainingPaths(data, out, run or Path("runs") / out.stem, resume, annotator)
+    rule = patient_rule(patients, patient_pattern)
+    folder = run or Path("runs") / out.stem
+    paths = TrainingPaths(data, out, folder, resume, annotator, rule, test_fold)
     _use(threads)
     with process_group(), progress() as terminal:
         artifact = make_teacher(
@@ -163,13 +193,18 @@ def distill(
         float, typer.Option(min=0, max=0.5, help="Share of normal beats above the threshold.")
     ] = FLAGGED,
     annotator: Annotator = ANNOTATOR,
+    patients: Patients = None,
+    patient_pattern: PatientPattern = None,
+    test_fold: TestFold = None,
     threads: Threads = None,
     run: Run = None,
     resume: Resume = False,
 ) -> None:
     """Distil a student from one or several teachers, calibrate and export it with its card."""
     options = replace(options, held_out_families=tuple(hold_out_family or ()))
-    paths = TrainingPaths(data, out, run or Path("runs") / out.stem, resume, annotator)
+    rule = patient_rule(patients, patient_pattern)
+    folder = run or Path("runs") / out.stem
+    paths = TrainingPaths(data, out, folder, resume, annotator, rule, test_fold)
     _use(threads)
     with process_group(), progress() as terminal:
         artifact = make_student(paths, teacher, options, flagged, terminal)
@@ -180,10 +215,18 @@ def distill(
 def evaluate(
     data: Data,
     model: Annotated[
-        Path, typer.Option(help="The model file.", show_default="the shipped student")
-    ] = SHIPPED,
+        list[Path] | None,
+        typer.Option(
+            help="The model file; of several each scores whom it has not seen.",
+            show_default="the shipped student",
+        ),
+    ] = None,
     protocol: Annotated[
-        Protocol | None, typer.Option(help="What to test on.", show_default="interpatient")
+        Protocol | None,
+        typer.Option(
+            help="What to test on; own: every annotated recording under DATA.",
+            show_default="interpatient",
+        ),
     ] = None,
     database: Annotated[
         Path | None,
@@ -193,12 +236,15 @@ def evaluate(
         ),
     ] = None,
     annotator: Annotated[
-        str, typer.Option(help="Suffix of the WFDB annotations, for --database.")
+        str, typer.Option(help="Suffix of the WFDB annotations, for --database and own.")
     ] = ANNOTATOR,
+    patients: Patients = None,
+    patient_pattern: PatientPattern = None,
     include_seen: Annotated[
         bool,
         typer.Option(
-            "--include-seen", help="With --database: also patients that the model has seen."
+            "--include-seen",
+            help="With --database or own: also patients that the model has seen.",
         ),
     ] = False,
     beside: Annotated[
@@ -221,18 +267,27 @@ def evaluate(
     threads: Threads = None,
 ) -> None:
     """Measure a model on beats of patients it never saw, the trivial baselines beside it."""
-    if database is None and (include_seen or annotator != ANNOTATOR):
-        raise UsageError("--include-seen and --annotator go with --database")
-    if database is not None and (protocol or card):
-        raise UsageError("--database goes without --protocol and --card, which are of mitdb's sets")
+    rule = patient_rule(patients, patient_pattern)
+    folder = data if protocol == "own" else None
+    if database is not None:
+        if protocol or card:
+            raise UsageError(
+                "--database goes without --protocol and --card, which are of mitdb's sets"
+            )
+        folder = _folder(data, database)
+    if folder is None and (include_seen or annotator != ANNOTATOR or rule != BY_PLACE):
+        raise UsageError(
+            "--include-seen, --annotator, --patients and --patient-pattern go with --database or "
+            "--protocol own"
+        )
+    if folder is not None and card:
+        raise UsageError("--protocol own goes without --card, which is of mitdb's sets")
     _use(threads)
     found = evaluation.run(
-        model,
+        model or SHIPPED,
         data,
         protocol or "interpatient",
-        database=None
-        if database is None
-        else Database(_folder(data, database), annotator, include_seen),
+        database=None if folder is None else Database(folder, annotator, include_seen, rule),
         beside=beside or (),
         json_file=json,
         report_dir=report,

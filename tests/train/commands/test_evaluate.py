@@ -29,10 +29,14 @@ from beatgan_train.commands.evaluate import refuse_leak, score_test_beats
 from beatgan_train.data.beat_set import BeatSet, Missed, load
 from beatgan_train.data.evaluation_set import Database, EvaluationSet, of_database
 from beatgan_train.data.mitdb import DS1, DS2
+from beatgan_train.data.patients import patient_rule
 from beatgan_train.data.source import Protocol
 from beatgan_train.data.splits import RECORDS_OF
 from beatgan_train.evaluation import timing
-from beatgan_train.evaluation.metrics import measure
+from beatgan_train.evaluation.baselines import TEMPLATE_AND_RR, UNFITTED
+from beatgan_train.evaluation.bootstrap import Interval
+from beatgan_train.evaluation.caveats import no_advantage
+from beatgan_train.evaluation.metrics import Gain, Measured, measure
 from beatgan_train.evaluation.result import as_json
 from beatgan_train.evaluation.score_file import read_scores
 from beatgan_train.report.model_card import fill_in, write_card
@@ -292,7 +296,7 @@ def small_set(test: list[int], *, whole: bool = True) -> EvaluationSet:
     )
     names = ("100",) if whole else ("100", "101")
     references = dict.fromkeys(names, NO_BEATS)
-    return EvaluationSet(beats, references, np.array(test), np.empty(0, np.int64), whole=whole)
+    return EvaluationSet(beats, references, np.array(test), whole=whole)
 
 
 def test_missed_and_unusable_beats_count_as_the_lowest_score() -> None:
@@ -427,6 +431,151 @@ def test_a_database_of_one_class_is_no_crash(model: Path, tmp_path: Path, label:
     page = (tmp_path / "r" / "index.html").read_text()
     assert_whole(page)
     assert "<b>none</b>AUC, all abnormal beats" in page
+
+
+def test_what_is_not_measured_is_said_with_the_reason(model: Path, tmp_path: Path) -> None:
+    """In words on the terminal, on the page and in the JSON; nan nowhere."""
+    write_patient(tmp_path, "only", 3)
+    mark(tmp_path, "only", "N")
+    console = silent_console()
+    found = evaluate.run(
+        model, tmp_path, "own", report_dir=tmp_path / "r", console=console
+    )  # fmt: skip
+    shown = console.file.getvalue() if isinstance(console.file, io.StringIO) else ""
+    page = (tmp_path / "r" / "index.html").read_text()
+    for text in (shown, page):
+        assert "AUC, AP and best F1: no tested beat is abnormal" in text
+        assert "intervals: they are over patients, and there is one" in text
+        assert not re.search(r"\bnan\b", text)
+    stored = json.loads((tmp_path / "r" / "evaluation.json").read_text())
+    assert "no tested beat is abnormal" in stored["not_measured"].values()
+    assert stored["rows"][0]["ap_interval"] == {"low": None, "high": None}
+    assert found.warnings == []
+    assert {row.name for row in found.rows[1:]} == {*UNFITTED}
+
+
+def test_abnormal_beats_alone_have_no_average_precision(model: Path, tmp_path: Path) -> None:
+    write_patient(tmp_path, "only", 3)
+    mark(tmp_path, "only", "V")
+    found = evaluate.run(model, tmp_path, "own", console=silent_console())
+    assert np.isnan([found.rows[0].ap, found.rows[0].best_f1]).all()
+    assert found.rows[0].classes[0].flagged is not None
+    assert "no tested beat is normal" in found.not_measured.values()
+
+
+def test_a_network_that_adds_nothing_is_warned_of(model: Path, tmp_path: Path) -> None:
+    """This one is untrained; beside it stands what it would have to beat, with its interval."""
+    for seed in range(6):
+        write_patient(tmp_path, f"x{seed}", seed)
+    console = silent_console()
+    found = evaluate.run(model, tmp_path, "own", report_dir=tmp_path / "r", console=console)
+    assert [gain.baseline for gain in found.over_template_and_rr] == [TEMPLATE_AND_RR] * 2
+    for gain in found.over_template_and_rr:
+        warned = any(line.startswith(f"{gain.figure}:") for line in found.warnings)
+        assert warned == (gain.difference.interval.low <= 0)
+    assert found.warnings
+    shown = console.file.getvalue() if isinstance(console.file, io.StringIO) else ""
+    assert "WARNING: AUC: the network" in shown
+    assert '<p class="warning">AUC: the network' in (tmp_path / "r" / "index.html").read_text()
+    stored = json.loads((tmp_path / "r" / "evaluation.json").read_text())
+    assert stored["warnings"] == found.warnings
+
+
+def test_a_gain_above_chance_is_not_warned_of() -> None:
+    def gain(low: float, high: float) -> Gain:
+        one = Measured(0.9, Interval(0.8, 1.0))
+        return Gain("all", "AUC", one, "b", one, Measured(0.01, Interval(low, high)))
+
+    assert no_advantage([gain(0.001, 0.02)], 9) == []
+    assert "includes 0" in no_advantage([gain(-0.001, 0.02)], 9)[0]
+    assert "lies below 0" in no_advantage([gain(-0.02, -0.001)], 9)[0]
+    assert no_advantage([gain(np.nan, np.nan)], 1) == []
+
+
+def test_annotations_that_are_no_beats_of_the_signal_are_counted(
+    model: Path, tmp_path: Path
+) -> None:
+    for seed in range(4):
+        write_patient(tmp_path, f"x{seed}", seed)
+    beats = wfdb.rdann(str(tmp_path / "x1"), "atr")
+    late = [*beats.sample, 30_000, 90_000]
+    wfdb.wrann(
+        "x1", "atr", np.array(late), symbol=[*beats.symbol, "N", "V"], write_dir=str(tmp_path)
+    )
+    own = [*beats.symbol[:3], "z", *beats.symbol[4:]]
+    wfdb.wrann(
+        "x2", "atr", wfdb.rdann(str(tmp_path / "x2"), "atr").sample[: len(own)], symbol=own,
+        custom_labels=[("z", "somebody's own")], write_dir=str(tmp_path),
+    )  # fmt: skip
+    (tmp_path / "x3.atr").write_bytes(b"\0\0")
+    found = evaluate.run(model, tmp_path, "own", console=silent_console())
+    assert (found.outside, found.unknown_symbols) == ({"x1": 2}, {"x2": 1})
+    assert found.without_beats == ("x3",)
+    assert found.records[1].unscored <= 2
+    said = " ".join(remarks(found))
+    assert "x1: 2 annotated beats lie outside its signal" in said
+    assert "x2: 1 annotations have unknown symbols" in said
+    assert "no annotation in their signal is a beat's: x3" in said
+
+
+def test_a_folder_whose_annotations_have_no_beat_is_refused(model: Path, tmp_path: Path) -> None:
+    write_patient(tmp_path, "only", 0)
+    (tmp_path / "only.atr").write_bytes(b"\0\0")
+    with pytest.raises(UsageError, match=r"no annotation \.atr is a beat's"):
+        evaluate.run(model, tmp_path, "own", console=silent_console())
+
+
+def test_a_part_of_the_test_set_is_tested_and_called_a_part(model: Path, tmp_path: Path) -> None:
+    for seed, name in enumerate(("232", "100", "103")):
+        write_patient(tmp_path, name, seed)
+    found = evaluate.run(model, tmp_path, "interpatient", console=silent_console())
+    assert {row.record for row in found.records} == {"100", "103", "232"}
+    assert len(found.missing) == 41
+    assert found.groups == 3
+    said = " ".join(remarks(found))
+    assert "A PART of the test set: 3 of DS2's 22 records" in said
+    assert "0 of 22 records are there" in said
+    card = tmp_path / "card.md"
+    card.write_text("")
+    with pytest.raises(UsageError, match="41 are not there"):
+        fill_in(card, found)
+
+
+def test_the_hard_record_alone(model: Path, tmp_path: Path) -> None:
+    write_patient(tmp_path, "232", 0)
+    found = evaluate.run(model, tmp_path, "own", console=silent_console())
+    assert not found.has_hard
+    assert found.records[0].record == "232"
+
+
+def test_patients_of_several_recordings_are_drawn_as_one(model: Path, tmp_path: Path) -> None:
+    for seed in range(4):
+        write_patient(tmp_path, f"p{seed // 2}_night{seed % 2}", seed)
+    rule = patient_rule(None, "^(p.)_")
+    found = evaluate.run(
+        model, tmp_path, database=Database(tmp_path, patients=rule), console=silent_console()
+    )
+    assert (found.patients, len(found.records)) == (2, 4)
+    assert "2 patients in 4 recordings; told by --patient-pattern" in " ".join(remarks(found))
+
+
+def test_models_of_a_cross_validation_each_score_whom_they_have_not_seen(tmp_path: Path) -> None:
+    for seed in range(3):
+        write_patient(tmp_path, f"x{seed}", seed)
+    models = [
+        write_model(tmp_path / f"{k}.pt", {"records": [f"x{(k + 1) % 2}"]}, seed=k)
+        for k in range(2)
+    ]  # the first has seen x1, the second x0; x2 goes to the first
+    both = evaluate.run(models, tmp_path, "own", console=silent_console())
+    each = [evaluate.run(file, tmp_path, "own", console=silent_console()) for file in models]
+    assert both.left_out == ()
+    by_name = [{row.record: row for row in found.records} for found in (both, *each)]
+    assert by_name[0]["x0"] == replace(by_name[1]["x0"], baseline_auc=by_name[0]["x0"].baseline_auc)
+    assert by_name[0]["x1"] == replace(by_name[2]["x1"], baseline_auc=by_name[0]["x1"].baseline_auc)
+    assert "x1" not in by_name[1]
+    assert "x0" not in by_name[2]
+    with pytest.raises(UsageError, match="several --model go with --database"):
+        evaluate.run(models, tmp_path, "interpatient", console=silent_console())
 
 
 def test_a_folder_without_annotations_is_refused(

@@ -36,13 +36,11 @@ def test_a_draw_is_what_repeated_beats_give(
     precision = average_precisions(score, positive, patient, drawn)[0]
     if kinds == {True, False}:
         assert area == pytest.approx(metrics.roc_auc_score(positive[repeated], score[repeated]))
-    else:
-        assert np.isnan(area)
-    if True in kinds:
         assert precision == pytest.approx(
             metrics.average_precision_score(positive[repeated], score[repeated])
         )
     else:
+        assert np.isnan(area)
         assert np.isnan(precision)
     share = shares(positive, patient, drawn)[0]
     assert share == pytest.approx(positive[repeated].mean()) if kinds else np.isnan(share)
@@ -57,6 +55,14 @@ def test_beats_without_a_score_are_the_lowest() -> None:
     assert average_precisions(score, positive, whose, once) == average_precisions(
         low, positive, whose, once
     )
+
+
+def test_of_one_patient_there_is_no_interval() -> None:
+    assert draw(1).shape == (0, 1)
+    score, positive, whose = np.array([0.0, 1.0]), np.array([False, True]), np.array([0, 0])
+    for figures in (aucs, average_precisions):
+        ends = interval(figures(score, positive, whose, draw(1)))
+        assert np.isnan([ends.low, ends.high]).all()
 
 
 def test_draws_are_of_as_many_patients_and_the_same_each_time() -> None:

@@ -13,6 +13,7 @@ from beatgan.types import RHYTHM_SIZE
 from beatgan_train.data.beat_set import BeatSet, Missed
 from beatgan_train.evaluation.examples import RankedBeats, galleries, spread_out, worst_records
 from beatgan_train.evaluation.metrics import Scored
+from beatgan_train.evaluation.model_set import ModelSet
 
 THRESHOLD = 5.0
 
@@ -72,7 +73,7 @@ def test_at_most_three_records_a_kind() -> None:
 
 def test_the_galleries_follow_their_rules(model: Model) -> None:
     choice = chosen()
-    found = galleries(model, choice, worst_records(scored(choice), THRESHOLD))
+    found = galleries(ModelSet([model], {}), choice, worst_records(scored(choice), THRESHOLD))
     assert set(found) == {"typical", "alarms", "missed V", "worst N", "worst V"}
     alarms = found["alarms"].examples
     assert [e.record for e in alarms] == ["100"] * 3  # three of its four: no more of one record
@@ -88,7 +89,7 @@ def test_the_galleries_follow_their_rules(model: Model) -> None:
 
 def test_an_example_holds_what_the_model_says_of_the_very_beat(model: Model) -> None:
     choice = chosen()
-    example = galleries(model, choice, [])["alarms"].examples[0]
+    example = galleries(ModelSet([model], {}), choice, [])["alarms"].examples[0]
     assert example.score.beat.sample == example.sample == 7
     assert example.value == choice.values[7]
     assert (example.distance, example.prematurity) == (0.0, 0.5)

@@ -4,7 +4,7 @@ Brings the rooms together: beats from the dataset, scores from the model or from
 output, measures, pictures. It refuses what the model has seen; it computes no figure itself.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -16,26 +16,41 @@ from rich.progress import Progress
 from beatgan.ec57 import beat_matching
 from beatgan.ec57.class_matching import compare_classes
 from beatgan.errors import UsageError
-from beatgan.model.artifact import self_test, without_labels
+from beatgan.model.artifact import Artifact, self_test, without_labels
 from beatgan.model.model import Model
 from beatgan.types import Doubles
 from beatgan_train.atomic_write import write_text
 from beatgan_train.data.evaluation_set import (
-    TESTED,
     Database,
     EvaluationSet,
+    annotated,
     of_database,
     of_protocol,
 )
 from beatgan_train.data.mitdb import DS2, HARD
+from beatgan_train.data.patients import seen_among
 from beatgan_train.data.source import Protocol
 from beatgan_train.evaluation import examples, result, timing
-from beatgan_train.evaluation.baselines import BASELINES, LEAST_FITTED
-from beatgan_train.evaluation.beat_scores import BeatScores, scores_of_model
+from beatgan_train.evaluation.baselines import (
+    BASELINES,
+    LEAST_FITTED,
+    TEMPLATE_AND_RR,
+    UNFITTED,
+)
+from beatgan_train.evaluation.beat_scores import BeatScores
+from beatgan_train.evaluation.caveats import no_advantage, not_measured
 from beatgan_train.evaluation.classification import Classification, classification
 from beatgan_train.evaluation.databases import read_rows, row_of
 from beatgan_train.evaluation.examples import RankedBeats
-from beatgan_train.evaluation.metrics import Row, Scored, by_record, gains, measure
+from beatgan_train.evaluation.metrics import (
+    Row,
+    Scored,
+    by_record,
+    gains,
+    gains_over,
+    measure,
+)
+from beatgan_train.evaluation.model_set import ModelSet
 from beatgan_train.evaluation.ranking import flagged
 from beatgan_train.evaluation.result import DetectionRow, Evaluation, FalseDetections, as_json
 from beatgan_train.evaluation.score_file import read_scores
@@ -47,7 +62,7 @@ UNSAID = "the model does not say what it was trained on: it cannot be tested"
 
 
 def run(
-    model: Path,
+    model: Path | Sequence[Path],
     data: Path,
     protocol: Protocol = "interpatient",
     *,
@@ -63,7 +78,9 @@ def run(
     """Evaluate the model file ``model`` on the databases under ``data`` and show the figures.
 
     With ``database`` all its annotated recordings are tested, and ``data`` and ``protocol`` are not
-    looked at. With ``scores``, the JSON Lines of ``beatgan-daemon score``, the scores are the
+    looked at; protocol ``own`` is the database ``data``. Several models of a cross-validation are
+    tested on a database as one: each recording is scored by the first that has not seen its
+    patient. With ``scores``, the JSON Lines of ``beatgan-daemon score``, the scores are the
     daemon's and the model file only says what it was trained on. ``json_file`` receives all
     figures, ``report_dir`` an ``index.html`` with pictures and the same JSON. ``beside`` are such
     JSON files of other databases, for one table of all. With ``one_lead`` the second lead of a
@@ -77,43 +94,53 @@ def run(
         raise UsageError("--label-free: the --scores of a file are with all that the model knows")
     console = console or Console()
     others = read_rows(beside)
-    artifact = read(model)
+    artifacts = [read(file) for file in ([model] if isinstance(model, Path) else model)]
+    artifact = artifacts[0]
+    if protocol == "own":
+        database = database or Database(data)
+    _refuse_unlike(artifacts, database, scores)
     spec = replace(artifact.spec, second_lead=0.0) if one_lead else artifact.spec
     with Progress(console=console, transient=True) as progress:
         if database:
-            seen = seen_records(artifact.provenance)
+            seen, of_record = _division([seen_records(a.provenance) for a in artifacts], database)
             tested = of_database(database, seen, spec, artifact.coefficients, progress)
-        elif protocol not in TESTED:
-            raise UsageError(f"protocol {protocol}: nothing to test on, only to learn from")
         else:
             fold, seed = refuse_leak(artifact.provenance, protocol)
+            of_record = {}
             tested = of_protocol(data, protocol, fold, seed, spec, artifact.coefficients, progress)
     beats, rows = tested.beats, np.flatnonzero(tested.rows)
-    scorer = self_test(artifact)
-    if label_free:
-        artifact = without_labels(artifact)
-        scorer = Model(artifact.spec, artifact.networks, artifact.calibration)
+    models = ModelSet([_scorer(each, label_free) for each in artifacts], of_record)
     said = BeatScores.empty(len(beats))
-    said.put(
-        rows,
-        read_scores(scores, beats.take(rows)) if scores else scores_of_model(scorer, beats, rows),
-    )
-    source = f"{artifact.kind} {artifact.digest}" + (" as the daemon scored it" if scores else "")
+    said.put(rows, read_scores(scores, beats.take(rows)) if scores else models.scores(beats, rows))
+    source = ", ".join(f"{each.kind} {each.digest}" for each in artifacts)
+    source += " as the daemon scored it" if scores else ""
     source += ", one lead" if one_lead else ""
     source += ", no labels" if label_free else ""
     everything = {source: said.value, **_baselines(tested)}
     scored = {name: score_test_beats(tested, x) for name, x in everything.items()}
     easier = {name: x.without(HARD) for name, x in scored.items()}
+    if not easier[source].patients:  # nothing but HARD was tested
+        easier = scored
     threshold = artifact.calibration.threshold
     measured = _measured(scored, source, threshold)
     best_baseline = _best_baseline(measured)
+    over = gains_over(TEMPLATE_AND_RR, scored) if TEMPLATE_AND_RR in scored else []
+    fewest = min((len(fold.fit) for fold in tested.folds), default=0)
     found = Evaluation(
         model=source,
         tested_on=database.name if database else f"{protocol} protocol",
         protocol=None if database else protocol,
+        warnings=no_advantage(over, scored[source].patients),
+        not_measured=not_measured(scored, over, fewest),
+        patients_told_by=tested.patients.words,
         left_out=tested.left_out,
         seen=tested.seen,
         paced=tested.paced,
+        without_beats=tested.without_beats,
+        missing=tested.missing,
+        outside={n: r.outside for n, r in tested.references.items() if r.outside},
+        unknown_symbols={n: r.unknown for n, r in tested.references.items() if r.unknown},
+        groups=len(tested.folds) if tested.by_patient else None,
         one_lead=one_lead,
         threshold=threshold,
         provenance=artifact.provenance,
@@ -121,6 +148,7 @@ def run(
         detection=detection(tested),
         rows=measured,
         rows_without_hard=_measured(easier, source, threshold),
+        over_template_and_rr=over,
         gains=gains(scored),
         gains_without_hard=gains(easier),
         records=by_record(scored[source], threshold, scored[best_baseline]),
@@ -138,7 +166,7 @@ def run(
         write_text(json_file, as_json(found))
     if report_dir:
         choice = RankedBeats(beats, tested.test, said.value, threshold)
-        galleries = examples.galleries(scorer, choice, found.worst)
+        galleries = examples.galleries(models, choice, found.worst)
         content = PageContent(found, scored, galleries, artifact.spec, databases)
         write_text(report_dir / "index.html", page(content))
         write_text(report_dir / "evaluation.json", as_json(found))
@@ -201,6 +229,7 @@ def score_test_beats(tested: EvaluationSet, values: Doubles) -> Scored:
         np.concatenate([beats.record[rows], record[counted]]),
         np.concatenate([beats.label[rows], label[counted]]),
         np.concatenate([values[rows], np.full(int(counted.sum()), -np.inf)]),
+        tuple(tested.patients.of(name) for name in beats.records),
     )
 
 
@@ -214,6 +243,44 @@ def detection(tested: EvaluationSet) -> list[DetectionRow]:
             total += beat_matching.compare(reference, found, window_s)
         rows.append(result.detection_row(total, window_s))
     return rows
+
+
+def _refuse_unlike(
+    artifacts: Sequence[Artifact], database: Database | None, scores: Path | None
+) -> None:
+    """Raise UsageError unless several models can be tested as one."""
+    first, *others = artifacts
+    if others and (database is None or scores):
+        raise UsageError("several --model go with --database or --protocol own, without --scores")
+    for other in others:
+        if (other.kind, other.spec, other.coefficients) != (
+            first.kind, first.spec, first.coefficients
+        ):  # fmt: skip
+            raise UsageError(f"{other.kind} {other.digest} is no model of {first.digest}'s kind")
+
+
+def _division(
+    seen: Sequence[set[str]], database: Database
+) -> tuple[Collection[str], dict[str, int]]:
+    """Records that every model has seen, and for each recording the first that has not."""
+    if len(seen) == 1:
+        return seen[0], {}
+    names = annotated(database)
+    known = [{*seen_among(names, each, database.patients)} for each in seen]
+    scored_by = {
+        name: next(k for k, each in enumerate(known) if name not in each)
+        for name in names
+        if any(name not in each for each in known)
+    }
+    return set.intersection(*known), scored_by
+
+
+def _scorer(artifact: Artifact, label_free: bool) -> Model:
+    whole = self_test(artifact)
+    if not label_free:
+        return whole
+    bare = without_labels(artifact)
+    return Model(bare.spec, bare.networks, bare.calibration)
 
 
 def _trainings(provenance: object) -> Iterator[Mapping[str, Any]]:
@@ -243,17 +310,21 @@ def _classification(tested: EvaluationSet, said: BeatScores) -> Classification:
     for name, reference in tested.references.items():
         rows = tested.beats.of([name])
         counts[name] = compare_classes(reference, tested.beats.sample[rows], said.called[rows])
-    return classification(counts)
+    return classification(counts, tested.patients.of)
 
 
 def _baselines(tested: EvaluationSet) -> dict[str, Doubles]:
     """Each baseline's scores of the tested rows; none of one that has too few beats to fit to."""
-    train, test = tested.beats.take(tested.fit), tested.beats.take(tested.test)
-    scores: dict[str, Doubles] = {}
-    for name, baseline in BASELINES.items():
-        if len(train) >= LEAST_FITTED:
-            scores[name] = np.full(len(tested.beats), -np.inf)
-            scores[name][tested.test] = baseline(train, test)
+    enough = all(len(fold.fit) >= LEAST_FITTED for fold in tested.folds)
+    scores = {
+        name: np.full(len(tested.beats), -np.inf)
+        for name in BASELINES
+        if enough or name in UNFITTED
+    }
+    for fold in tested.folds:
+        train, test = tested.beats.take(fold.fit), tested.beats.take(fold.test)
+        for name, values in scores.items():
+            values[fold.test] = BASELINES[name](train, test)
     return scores
 
 

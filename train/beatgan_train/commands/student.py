@@ -98,6 +98,8 @@ def make_student(
         coefficients_of(source.mode),
         terminal.bars,
         paths.annotator,
+        paths.patients,
+        paths.test_fold,
     )
     refuse_other_data(
         source, make_training_set(loaded, source.mode, source.protocol, source.fold).source

@@ -12,6 +12,7 @@ from beatgan.errors import UsageError
 from beatgan.model.artifact import Artifact, build
 from beatgan.model.networks import Networks
 from beatgan.model.torch_modules.conversion import network_of
+from beatgan_train.data.patients import BY_PLACE, PatientRule
 from beatgan_train.data.source import Mode, Protocol, spec_of
 from beatgan_train.data.training_set import TrainingSet, amplitude, load_beats, make_training_set
 from beatgan_train.progress import TerminalProgress
@@ -33,6 +34,8 @@ class TrainingPaths:
     run: Path  # checkpoints, history and pictures
     resume: bool
     annotator: str = ANNOTATOR  # the suffix of the data's annotations
+    patients: PatientRule = BY_PLACE  # whose each of one's own recordings is
+    test_fold: int | None = None  # the fifth of those patients that nothing is learnt from
 
     def prepare(self) -> None:
         """Make the folders now, not after an hour's training; UsageError where one cannot be."""
@@ -60,7 +63,14 @@ def make_teacher(
     """
     on_first(paths.prepare)
     loaded = load_beats(
-        paths.data, mode, protocol, coefficients_of(mode), terminal.bars, paths.annotator
+        paths.data,
+        mode,
+        protocol,
+        coefficients_of(mode),
+        terminal.bars,
+        paths.annotator,
+        paths.patients,
+        paths.test_fold,
     )
     training_set, spec = make_training_set(loaded, mode, protocol, fold), spec_of(mode)
     windows = training_set.train.window, training_set.held_out.window

@@ -153,6 +153,11 @@ def locate(data: Path, name: str) -> Path:
     return found[0]
 
 
+def is_there(data: Path, name: str) -> bool:
+    """Whether a WFDB record ``name`` lies in ``data`` or in one of its folders."""
+    return (data / f"{name}.hea").is_file() or any(data.glob(f"*/{name}.hea"))
+
+
 def load(
     data: Path,
     names: Sequence[str],

@@ -69,9 +69,10 @@ def _open(
 
 
 def _reference(file: Path, recording: Recording, annotator: str) -> Reference | None:
-    """The annotation beside ``file``, in the recording's samples; None if it has no beats."""
+    """The annotation beside ``file``, in the recording's samples; None if it has no beat there."""
     if not is_annotated(file, annotator):
         return None
     base = file.with_suffix("")
     found = read_reference(base, annotator, None if file.suffix == ".hea" else recording.fs)
-    return found.at(recording.fs) if len(found.sample) else None
+    inside = found.at(recording.fs).within(len(recording.samples))
+    return inside if len(inside.sample) else None

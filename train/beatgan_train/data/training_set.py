@@ -17,6 +17,7 @@ from beatgan.types import Ints
 from beatgan_train.data import beat_set, own_recordings, splits
 from beatgan_train.data.beat_set import BeatSet, join
 from beatgan_train.data.mitdb import DS1
+from beatgan_train.data.patients import BY_PLACE, PatientRule
 from beatgan_train.data.source import Mode, Protocol, Source, spec_of
 
 SPLIT_SEED = 0  # the division into folds is the same whatever the training's own seed
@@ -27,11 +28,13 @@ class LoadedBeats:
     """The beats of all patients in the lead that a daemon would choose, and in the other one.
 
     What the other lead shows is learnt from like a further patient's, but never chosen by and never
-    calibrated on. It is None where a protocol or a mode has no use for it.
+    calibrated on. It is None where a protocol or a mode has no use for it. ``patients`` says whose
+    a recording is, where the protocol does not.
     """
 
     beats: BeatSet
     other: BeatSet | None = None
+    patients: PatientRule = BY_PLACE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,14 +57,23 @@ def load_beats(
     coefficients: AlarmCoefficients,
     bars: Progress,
     annotator: str = ANNOTATOR,
+    patients: PatientRule = BY_PLACE,
+    test_fold: int | None = None,
 ) -> LoadedBeats:
     """The beats that trainings under ``protocol`` draw on, through the mode's front end.
 
-    ``annotator`` is the suffix of the annotation files, where the protocol does not fix it.
+    Under ``own`` alone ``annotator`` is the suffix of the annotation files, ``patients`` whose the
+    recordings are, and ``test_fold`` the fifth of the patients that is not looked at. Raises
+    UsageError where a patient or a fold is asked for under another protocol, which fixes them.
     """
     spec = spec_of(mode)
     if protocol == "own":
-        return LoadedBeats(own_recordings.load(data, spec, coefficients, annotator, bars))
+        beats = own_recordings.load(
+            data, spec, coefficients, annotator, bars, patients=patients, test_fold=test_fold
+        )
+        return LoadedBeats(beats, patients=patients)
+    if patients != BY_PLACE or test_fold is not None:
+        raise UsageError("--patients, --patient-pattern and --test-fold go with --protocol own")
     if protocol == "beatgan":
         return LoadedBeats(
             beat_set.load(data, splits.RECORDS_OF[protocol], spec, coefficients, bars)
@@ -78,7 +90,7 @@ def make_training_set(
 ) -> TrainingSet:
     """The division of the beats with ``fold`` held out."""
     beats = loaded.beats
-    train, held_out = _rows(beats, protocol, fold)
+    train, held_out = _rows(loaded, protocol, fold)
     fitted, chosen_by = _records(beats, train), _records(beats, held_out)
     fitted_to = beats.take(train)
     if (other := loaded.other) is not None:
@@ -93,7 +105,8 @@ def make_training_set(
         split_seed=SPLIT_SEED,
     )
     if protocol == "own":
-        source = replace(source, database=own_recordings.describe_patients(beats))
+        described = own_recordings.describe_patients(beats, loaded.patients)
+        source = replace(source, database=described)
     return TrainingSet(source, fitted_to, beats.take(held_out))
 
 
@@ -120,10 +133,11 @@ def amplitude(spec: PreprocessSpec) -> float:
     return 1.0 if spec.scale == "beat" else 10.0
 
 
-def _rows(beats: BeatSet, protocol: Protocol, fold: int) -> tuple[Ints, Ints]:
+def _rows(loaded: LoadedBeats, protocol: Protocol, fold: int) -> tuple[Ints, Ints]:
     """Normal beats to fit to, and to choose by."""
+    beats = loaded.beats
     if protocol == "own":
-        return own_recordings.split(beats, fold, SPLIT_SEED)
+        return own_recordings.split(beats, fold, SPLIT_SEED, loaded.patients)
     rows = splits.split(protocol, beats, fold, SPLIT_SEED)
     return rows.train, rows.validation[beats.normal[rows.validation]]
 

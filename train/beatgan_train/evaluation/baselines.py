@@ -16,6 +16,7 @@ from beatgan.types import Doubles, Floats
 from beatgan_train.data.beat_set import BeatSet
 
 LEAST_FITTED = 31  # training beats that each of BASELINES can be fitted to
+TEMPLATE_AND_RR = "template + RR"  # what a network has to beat
 
 Baseline = Callable[[BeatSet, BeatSet], Doubles]
 
@@ -42,7 +43,8 @@ def template_and_rr(train: BeatSet, test: BeatSet) -> Doubles:
 
 def _distance(beats: BeatSet) -> Doubles:
     """The distance of each beat; where there is none (a patient's first beat), the usual one."""
-    return np.nan_to_num(beats.distance, nan=float(np.nanmedian(beats.distance)))
+    known = beats.distance[~np.isnan(beats.distance)]
+    return np.nan_to_num(beats.distance, nan=float(np.median(known)) if len(known) else 0.0)
 
 
 def pca(components: int, train: BeatSet, test: BeatSet) -> Doubles:
@@ -70,5 +72,6 @@ BASELINES: dict[str, Baseline] = {
     "PCA-30 reconstruction": partial(pca, 30),
     "RR only (prematurity)": rr_only,
     "template only (distance)": template_only,
-    "template + RR": template_and_rr,
+    TEMPLATE_AND_RR: template_and_rr,
 }
+UNFITTED = ("RR only (prematurity)", "template only (distance)")  # those that need no fitting

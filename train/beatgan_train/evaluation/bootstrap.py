@@ -29,7 +29,10 @@ def draw(patients: int, draws: int = DRAWS, seed: int = SEED) -> Ints:
     """How often each of ``patients`` is drawn in each of ``draws``: (draws, patients).
 
     The same numbers give the same draws, so figures of several scores can be compared draw by draw.
+    Of fewer than two patients there is nothing to draw: no draw, and so no interval.
     """
+    if patients < 2:
+        return np.zeros((0, patients), np.int64)
     even = np.full(patients, 1 / patients)
     return np.random.default_rng(seed).multinomial(patients, even, size=draws)
 
@@ -61,12 +64,14 @@ def aucs(score: Doubles, positive: Mask, patient: Ints, times: Ints) -> Doubles:
 
 
 def average_precisions(score: Doubles, positive: Mask, patient: Ints, times: Ints) -> Doubles:
-    """`ranking.average_precision` of each draw of ``times``; nan where it has no positive."""
+    """`ranking.average_precision` of each draw of ``times``; nan where it lacks a class."""
     value = np.unique(score[positive])[::-1]  # the thresholds at which a positive is gained
     tp = _reached(score, value, positive, patient, times.shape[1])
     fp = _reached(score, value, ~positive, patient, times.shape[1])
     blocks = [times[first : first + BLOCK].T for first in range(0, len(times), BLOCK)]
-    return np.concatenate([_averages(tp, fp, block.astype(np.float64)) for block in blocks])
+    found = [_averages(tp, fp, block.astype(np.float64)) for block in blocks]
+    against = _count(times, patient[~positive])
+    return np.where(against > 0, np.concatenate([*found, np.empty(0)]), np.nan)
 
 
 def shares(chosen: Mask, patient: Ints, times: Ints) -> Doubles:

@@ -64,22 +64,26 @@ class Classification:
     records: tuple[RecordEctopics, ...]
 
 
-def classification(records: Mapping[str, ClassCounts]) -> Classification:
-    """The figures of the counts of some records, by name: whose they are is told by it."""
+def classification(
+    records: Mapping[str, ClassCounts], patient_of: Callable[[str], str] = patient_in_database
+) -> Classification:
+    """The figures of the counts of some records, by name; ``patient_of`` a name is whose it is."""
     total = sum(records.values(), ClassCounts())
     return Classification(
         rows=ROWS,
         columns=COLUMNS,
         matrix=tuple(tuple(row) for row in total.matrix.tolist()),
-        ectopics=tuple(_ectopics(name, records) for name in ECTOPICS),
+        ectopics=tuple(_ectopics(name, records, patient_of) for name in ECTOPICS),
         records=tuple(_one_record(name, counts) for name, counts in records.items()),
     )
 
 
-def _ectopics(name: str, records: Mapping[str, ClassCounts]) -> EctopicFigures:
+def _ectopics(
+    name: str, records: Mapping[str, ClassCounts], patient_of: Callable[[str], str]
+) -> EctopicFigures:
     of = {record: counts.of(ECTOPICS[name]) for record, counts in records.items()}
     gross = sum(of.values(), BeatCounts())
-    tp, fp, fn = (_by_patient({r: getattr(c, part) for r, c in of.items()})
+    tp, fp, fn = (_by_patient({r: getattr(c, part) for r, c in of.items()}, patient_of)
                   for part in ("tp", "fp", "fn"))  # fmt: skip
     wholes = {"sensitivity": (tp, tp + fn), "ppv": (tp, tp + fp), "f1": (2 * tp, 2 * tp + fp + fn)}
     times = draw(len(tp))
@@ -102,9 +106,9 @@ def _ectopics(name: str, records: Mapping[str, ClassCounts]) -> EctopicFigures:
     )
 
 
-def _by_patient(counts: Mapping[str, int]) -> Doubles:
+def _by_patient(counts: Mapping[str, int], patient_of: Callable[[str], str]) -> Doubles:
     """The sum of each patient's ``counts``, which are by record."""
-    _, owner = np.unique([patient_in_database(record) for record in counts], return_inverse=True)
+    _, owner = np.unique([patient_of(record) for record in counts], return_inverse=True)
     return np.bincount(owner, np.array([*counts.values()], np.float64)).astype(np.float64)
 
 

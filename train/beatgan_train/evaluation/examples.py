@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from beatgan.model.model import Model
 from beatgan.types import Doubles, Ints, Score
 from beatgan_train.data.beat_set import BeatSet
-from beatgan_train.evaluation.beat_scores import scores_of_rows
 from beatgan_train.evaluation.metrics import Scored
+from beatgan_train.evaluation.model_set import ModelSet
 
 OF_A_RECORD = 3  # that one record may fill of a gallery of the worst
 ALARMS, MISSES, TYPICAL = 12, 6, 4  # beats in a gallery
@@ -104,7 +103,7 @@ def worst_records(scored: Scored, threshold: float) -> list[WorstRecord]:
 
 
 def galleries(
-    model: Model, choice: RankedBeats, worst: Sequence[WorstRecord]
+    models: ModelSet, choice: RankedBeats, worst: Sequence[WorstRecord]
 ) -> dict[str, Gallery]:
     """All galleries by name; one without beats is left out."""
     chosen = {"typical": _typical(choice), "alarms": _alarms(choice)}
@@ -112,7 +111,7 @@ def galleries(
     chosen |= {f"worst {label}": _cases(choice, label, worst) for label in ("N", *SHOWN)}
     return {
         name: Gallery(
-            title, note, 3 if name.startswith("worst") else 4, _examples(model, choice, rows)
+            title, note, 3 if name.startswith("worst") else 4, _examples(models, choice, rows)
         )
         for name, (title, note, rows) in chosen.items()
         if len(rows)
@@ -172,9 +171,9 @@ def _cases(choice: RankedBeats, label: str, worst: Sequence[WorstRecord]) -> Cho
     return title, note, rows
 
 
-def _examples(model: Model, choice: RankedBeats, rows: Sequence[int]) -> list[Example]:
+def _examples(models: ModelSet, choice: RankedBeats, rows: Sequence[int]) -> list[Example]:
     beats = choice.beats
-    scores = scores_of_rows(model, beats, rows)
+    scores = models.scores_of_rows(beats, rows)
     return [
         Example(
             label=str(beats.label[row]),

@@ -5,7 +5,8 @@ shown. Every figure is nan where there is nothing to measure. Intervals are over
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import nan
 from typing import Literal, Self
 
 import numpy as np
@@ -35,13 +36,15 @@ DRAWN = {"AUC": aucs, "AP": average_precisions}
 class Scored:
     """Reference beats with a score each, -inf for a beat that was not detected or not scored.
 
-    ``record`` indexes ``records``; ``label`` is an AAMI class.
+    ``record`` indexes ``records``; ``label`` is an AAMI class. ``owners`` says whose each of
+    ``records`` is; without it their names do.
     """
 
     records: tuple[str, ...]
     record: Ints
     label: Labels
     score: Doubles
+    owners: tuple[str, ...] = ()
 
     @property
     def abnormal(self) -> NDArray[np.bool_]:
@@ -51,8 +54,8 @@ class Scored:
     @property
     def patient(self) -> Ints:
         """Whose beat each is: a number from 0 for each patient that has beats."""
-        names = np.array([patient_in_database(name) for name in self.records])
-        return np.unique(names[self.record], return_inverse=True)[1].astype(np.int64)
+        owners = self.owners or [patient_in_database(name) for name in self.records]
+        return np.unique(np.array(owners)[self.record], return_inverse=True)[1].astype(np.int64)
 
     @property
     def patients(self) -> int:
@@ -61,7 +64,9 @@ class Scored:
 
     def where(self, mask: NDArray[np.bool_]) -> Self:
         """Only some of the beats."""
-        return type(self)(self.records, self.record[mask], self.label[mask], self.score[mask])
+        return replace(
+            self, record=self.record[mask], label=self.label[mask], score=self.score[mask]
+        )
 
     def without(self, name: str) -> Self:
         """The beats of all records but ``name``."""
@@ -151,7 +156,7 @@ class RecordRow:
 def measure(name: str, beats: Scored, threshold: float | None = None) -> Row:
     """All figures of one score; those at a threshold only where one is given."""
     abnormal, times = beats.abnormal, _times(beats)
-    best, best_threshold = best_f1(beats.score, abnormal)
+    best, best_threshold = best_f1(beats.score, abnormal) if not abnormal.all() else (nan, nan)
     area, precision = (ranked(figure, beats, times) for figure in FIGURES)
     share, share_interval = _flagged(~abnormal, beats, threshold, times)
     return Row(
@@ -192,6 +197,13 @@ def gains(scored: Mapping[str, Scored]) -> list[Gain]:
     ]
 
 
+def gains_over(baseline: str, scored: Mapping[str, Scored]) -> list[Gain]:
+    """What the first of ``scored`` has before ``baseline``, over all abnormal beats."""
+    model = next(iter(scored))
+    times = _times(scored[model])
+    return [_gain(figure, "all", model, [baseline], scored, times) for figure in FIGURES]
+
+
 def by_record(beats: Scored, threshold: float, beside: Scored | None = None) -> list[RecordRow]:
     """The figures of each record that has beats, in the order of ``beats.records``.
 
@@ -224,7 +236,8 @@ def _over_draws(figure: Figure, beats: Scored, times: Ints, label: str) -> Doubl
 
 def _value(figure: Figure, beats: Scored, label: str) -> float:
     members = beats.against_normal(label)
-    return POINT[figure](beats.score[members], beats.abnormal[members])
+    positive = beats.abnormal[members]
+    return nan if positive.all() else POINT[figure](beats.score[members], positive)
 
 
 def _gain(
@@ -236,7 +249,7 @@ def _gain(
     times: Ints,
 ) -> Gain:
     values = {name: _value(figure, scored[name], label) for name in (model, *others)}
-    best = max(others, key=lambda name: values[name])
+    best = max(others, key=lambda name: np.nan_to_num(values[name], nan=-1.0))
     mine, theirs = (_over_draws(figure, scored[name], times, label) for name in (model, best))
     return Gain(
         label=label,

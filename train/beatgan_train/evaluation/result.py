@@ -45,16 +45,28 @@ class Evaluation:
     What is named ``without_hard`` leaves record HARD out. Intervals are over ``patients``.
     ``protocol`` is None where a whole database was tested on. Of its records, ``left_out`` are of
     patients that the model has seen; ``seen`` are such that were tested all the same; ``paced``
-    were not tested, as EC57 asks.
+    were not tested, as EC57 asks, nor those ``without_beats`` in their annotation. ``missing`` are
+    records of the protocol that were not there. Annotated beats that lie ``outside`` the signal and
+    annotations with ``unknown_symbols`` were not compared: how many, by record. The baselines were
+    fitted to so many ``groups`` of patients, each without one; None: to the protocol's own.
+    ``warnings`` and what is ``not_measured``, with the reason, are in words.
     ``classification`` is None for a model that gives no classes.
     """
 
     model: str
     tested_on: str
     protocol: str | None
+    warnings: Sequence[str]
+    not_measured: Mapping[str, str]
+    patients_told_by: str
     left_out: Sequence[str]
     seen: Sequence[str]
     paced: Sequence[str]
+    without_beats: Sequence[str]
+    missing: Sequence[str]
+    outside: Mapping[str, int]
+    unknown_symbols: Mapping[str, int]
+    groups: int | None
     one_lead: bool  # though the recordings may have more
     threshold: float
     provenance: Mapping[str, Any]
@@ -62,6 +74,7 @@ class Evaluation:
     detection: Sequence[DetectionRow]
     rows: Sequence[Row]
     rows_without_hard: Sequence[Row]
+    over_template_and_rr: Sequence[Gain]
     gains: Sequence[Gain]
     gains_without_hard: Sequence[Gain]
     records: Sequence[RecordRow]

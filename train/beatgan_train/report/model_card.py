@@ -82,6 +82,11 @@ def fill_in(path: Path, found: Evaluation) -> None:
     """
     if found.protocol is None:
         raise UsageError(f"{path}: a card has the figures of a protocol, not of {found.tested_on}")
+    if found.missing:
+        raise UsageError(
+            f"{path}: a card has the figures of all records; {len(found.missing)} are not there: "
+            f"{', '.join(found.missing)}"
+        )
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     before, heading, rest = text.partition(f"## {FIGURES[found.one_lead]}\n\n")
     _, following, after = rest.partition("\n## ")

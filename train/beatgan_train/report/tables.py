@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from beatgan.ec57.class_matching import ECTOPICS, MISSED, NO_BEAT
-from beatgan_train.data.mitdb import HARD
+from beatgan_train.data.mitdb import DS1, DS2, HARD
 from beatgan_train.evaluation.bootstrap import DRAWS, LEVEL, Interval
 from beatgan_train.evaluation.classification import RATES, Classification, EctopicFigures
 from beatgan_train.evaluation.databases import NOTHING, DatabaseRow
@@ -41,6 +41,8 @@ class Grid:
 def show(found: Evaluation, databases: Sequence[DatabaseRow], console: Console) -> None:
     """Print the tables; that of ``databases`` last, if there are any."""
     console.print(f"[bold]{found.model}[/bold], {escape(found.tested_on)}")
+    for line in found.warnings:
+        console.print(f"WARNING: {line}.", style="bold", markup=False, soft_wrap=True)
     for line in (*remarks(found), f"Square brackets: {intervals_are(found)}"):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for grid in [*grids(found), *beside(databases)]:
@@ -82,20 +84,58 @@ def remarks(found: Evaluation) -> list[str]:
         lines.append(f"Not tested, the model has seen their patients: {', '.join(found.left_out)}.")
     if found.paced:
         lines.append(f"Not tested, for they have paced beats: {', '.join(found.paced)}.")
+    if found.without_beats:
+        lines.append(
+            "Not tested, no annotation in their signal is a beat's: "
+            f"{', '.join(found.without_beats)}."
+        )
+    if found.missing:
+        lines.append(_missing(found))
+    for name, count in found.outside.items():
+        lines.append(f"{name}: {count} annotated beats lie outside its signal; not compared.")
+    for name, count in found.unknown_symbols.items():
+        lines.append(f"{name}: {count} annotations have unknown symbols; taken for no beats.")
     if found.seen:
         lines.append(f"Patients that the model has SEEN, not new ones: {', '.join(found.seen)}.")
     if found.protocol is None:
         lines.append(
-            "The baselines are fitted to this database's own normal beats, which favours them."
+            f"{found.patients} patients in {len(found.records)} recordings; "
+            f"{found.patients_told_by}."
         )
+    if found.groups is not None and found.groups > 1:
+        lines.append(
+            "The baselines are cross-validated by patient: fitted to the normal beats of all but "
+            f"one of {found.groups} groups of patients, they score that one."
+        )
+    for figures, reason in found.not_measured.items():
+        lines.append(f"Not measured: {figures}: {reason}.")
     present = [each.label for each in found.rows[0].classes]
     if lacking := [label for label in "SVFQ" if label not in present]:
         lines.append(f"Beats of class {', '.join(lacking)}: {NONE}.")
     return lines
 
 
+def _missing(found: Evaluation) -> str:
+    tested = [name for name in found.missing if name in DS2]
+    only_fitted = [name for name in found.missing if name not in DS2]
+    words = []
+    if tested:
+        words.append(
+            f"A PART of the test set: {len(DS2) - len(tested)} of DS2's {len(DS2)} records; not "
+            f"there: {', '.join(tested)}."
+        )
+    if only_fitted:
+        words.append(
+            f"Of DS1, which baselines are fitted to, {len(DS1) - len(only_fitted)} of {len(DS1)} "
+            "records are there."
+        )
+    return " ".join(words)
+
+
 def intervals_are(found: Evaluation) -> str:
     """What the intervals mean."""
+    if found.patients < 2:
+        return "none: intervals are over patients, and there is one."
     return (
         f"{100 * LEVEL:g} % interval over patients ({found.patients} patients drawn with "
         f"replacement, {DRAWS} times; draws without a beat of a class say nothing of it)."
@@ -264,13 +304,14 @@ def percent(value: float | None, digits: int = 1, around: Interval | None = None
 def _gain_cells(gain: Gain, suffix: str) -> tuple[str, ...]:
     what = "all abnormal beats" if gain.label == "all" else gain.label
     ends = gain.difference.interval
+    difference = NONE if isnan(gain.difference.value) else _signed(gain.difference.value)
+    if not isnan(ends.low):
+        difference += f" [{_signed(ends.low)}, {_signed(ends.high)}]"
     return (
         f"{gain.figure}, {what}{suffix}",
         figure(gain.model.value, gain.model.interval),
         figure(gain.best.value, gain.best.interval),
-        NONE
-        if isnan(gain.difference.value)
-        else f"{_signed(gain.difference.value)} [{_signed(ends.low)}, {_signed(ends.high)}]",
+        difference,
         gain.baseline,
     )
 
