@@ -1,4 +1,8 @@
-"""The pure core of beatgan: samples in, beats, scores and alerts out. No socket and no clock.
+"""ECG in, beats, scores and alerts out.
+
+    import beatgan
+    ecg, fs = beatgan.sample()
+    print(beatgan.score(ecg, fs))
 
 The names below are the public ones. Each is imported when it is first used, so that
 ``import beatgan`` costs nothing.
@@ -8,46 +12,47 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from beatgan.alarms.irregularity import Irregularity
     from beatgan.alarms.limits import AlarmLimits
-    from beatgan.alarms.policy import EpisodePolicy
-    from beatgan.alarms.ventricular_classifier import VentricularClassifier
     from beatgan.errors import BeatganError
-    from beatgan.frontend import Frontend
-    from beatgan.records import read_recording
-    from beatgan.spec import PreprocessSpec
-    from beatgan.types import Alert, Beat, RhythmStatus, Score, SignalChange
+    from beatgan.library.comparison import Comparison, compare
+    from beatgan.library.episodes import Episode
+    from beatgan.library.recordings import read, sample
+    from beatgan.library.result import Result
+    from beatgan.library.scoring import score
+    from beatgan.library.stream import Stream
+    from beatgan.protocol.messages import AlertMessage, BeatMessage
+    from beatgan.records.recording import Recording
 
 __all__ = [
     "AlarmLimits",
-    "Alert",
-    "Beat",
+    "AlertMessage",
+    "BeatMessage",
     "BeatganError",
-    "EpisodePolicy",
-    "Frontend",
-    "Irregularity",
-    "PreprocessSpec",
-    "RhythmStatus",
-    "Score",
-    "SignalChange",
-    "VentricularClassifier",
-    "read_recording",
+    "Comparison",
+    "Episode",
+    "Recording",
+    "Result",
+    "Stream",
+    "compare",
+    "read",
+    "sample",
+    "score",
 ]
 
 _MODULES = {
     "AlarmLimits": "beatgan.alarms.limits",
-    "Alert": "beatgan.types",
-    "Beat": "beatgan.types",
+    "AlertMessage": "beatgan.protocol.messages",
+    "BeatMessage": "beatgan.protocol.messages",
     "BeatganError": "beatgan.errors",
-    "EpisodePolicy": "beatgan.alarms.policy",
-    "Frontend": "beatgan.frontend",
-    "Irregularity": "beatgan.alarms.irregularity",
-    "PreprocessSpec": "beatgan.spec",
-    "RhythmStatus": "beatgan.types",
-    "Score": "beatgan.types",
-    "SignalChange": "beatgan.types",
-    "VentricularClassifier": "beatgan.alarms.ventricular_classifier",
-    "read_recording": "beatgan.records",
+    "Comparison": "beatgan.library.comparison",
+    "Episode": "beatgan.library.episodes",
+    "Recording": "beatgan.records.recording",
+    "Result": "beatgan.library.result",
+    "Stream": "beatgan.library.stream",
+    "compare": "beatgan.library.comparison",
+    "read": "beatgan.library.recordings",
+    "sample": "beatgan.library.recordings",
+    "score": "beatgan.library.scoring",
 }
 
 

@@ -3,7 +3,7 @@
 Knows the public fields of the beat and alert messages (docs/protocol.md); knows no reference.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,15 @@ from msgspec import UNSET
 from beatgan.beat_classes import ABNORMAL, CLASSES
 from beatgan.ec57.annotations import Labels, read_reference
 from beatgan.errors import UsageError
-from beatgan.protocol.messages import AlertLine, BeatLine, Line, decode_line
+from beatgan.protocol.messages import (
+    AlertLine,
+    AlertMessage,
+    BeatLine,
+    BeatMessage,
+    Line,
+    decode_line,
+    encode_json,
+)
 from beatgan.types import Ints
 
 END = int(np.iinfo(np.int64).max)  # of a shutdown that nobody ended
@@ -97,6 +105,16 @@ class _Stream:
         sample = np.array([beat.sample for beat in self.beats], dtype=np.int64)
         label = np.array(self.labels, "<U1")
         return Detections(_rate(self.beats), sample, label, tuple(self.shutdowns + still))
+
+
+def shutdowns_of(messages: Iterable[AlertMessage | BeatMessage]) -> tuple[tuple[int, int], ...]:
+    """The declared shutdowns of one stream, of which these are all messages: see `Detections`."""
+    stream: _Stream | None = None
+    for message in messages:
+        if isinstance(message, AlertMessage):
+            stream = stream or _Stream(message.epoch)
+            stream.push(decode_line(encode_json(message)))
+    return () if stream is None else stream.whole().shutdowns
 
 
 def read_streams(file: Path) -> dict[str, Detections]:

@@ -90,7 +90,7 @@ def episode(bodies: Iterable[bytes], wanted: str, source: str) -> Episode:
         raise UsageError(f"{source}: no alert has the id {wanted}")
     begun = next((message for message in messages if message.phase == "start"), None)
     strips = [m.strip for m in messages if isinstance(m.strip, RhythmStrip)]
-    worst = [beat for beat in map(_beat, messages) if beat is not None]
+    worst = [beat for beat in map(explained_beat, messages) if beat is not None]
     beats = tuple(sorted({beat for message in messages for beat in message.beats}))
     strip = read_strip(strips[0]) if strips else None
     return Episode(messages[-1], begun, worst[-1] if worst else None, strip, beats)
@@ -119,7 +119,8 @@ def _began(onset_ns: int) -> str:
     return f"began {datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M:%S}"
 
 
-def _beat(message: AlertMessage) -> Beat | None:
+def explained_beat(message: AlertMessage) -> Beat | None:
+    """The beat that the alert explains; None where it explains none."""
     explanation, score, threshold = message.explanation, message.score, message.threshold
     if explanation is None or score is None or threshold is None:
         return None

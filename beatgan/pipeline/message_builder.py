@@ -54,6 +54,7 @@ def beat_message(
         quality=beat.quality.value,
         beat_class=_class(score),
         probabilities=_probabilities(score),
+        components=_components(score),
         revised=revised or UNSET,
     )
 
@@ -67,6 +68,12 @@ def _probabilities(score: Score | None) -> Probabilities | UnsetType:
     if score is None or score.probabilities is None:
         return UNSET
     return rounded(score.probabilities)
+
+
+def _components(score: Score) -> dict[str, float] | UnsetType:
+    """To four decimals, as an explanation's values."""
+    parts = shares(score)
+    return {name: round(part, DECIMALS) for name, part in parts.items()} if parts else UNSET
 
 
 def rounded(probabilities: PerClass) -> Probabilities:

@@ -60,10 +60,11 @@ def score_recordings(
         start = recording.start_ns
         for chunk in cut(recording, name, sizes, epoch=start, start_ns=start):
             engine.receive(chunk, 0.0)
-            yield from _beats_and_alerts(engine.poll(0.0))
+            yield from beats_and_alerts(engine.poll(0.0))
         engine.end(name, 0.0)
-        yield from _beats_and_alerts(engine.drain(0.0))
+        yield from beats_and_alerts(engine.drain(0.0))
 
 
-def _beats_and_alerts(outgoing: Outgoing) -> Iterator[BeatMessage | AlertMessage]:
+def beats_and_alerts(outgoing: Outgoing) -> Iterator[BeatMessage | AlertMessage]:
+    """The messages without those about the stream itself."""
     return (m for m in outgoing.messages if not isinstance(m, StatusMessage))

@@ -28,8 +28,9 @@ class Probabilities(msgspec.Struct, frozen=True, gc=False):
 class BeatMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One beat: where it is, its score and its class.
 
-    ``beat_class``, ``class`` in the JSON: the most probable. ``revised``: it replaces the message
-    before of the same ``n``. A field that is UNSET is not in the JSON.
+    ``beat_class``, ``class`` in the JSON: the most probable. ``components``: what each part of the
+    model adds to ``score``. ``revised``: it replaces the message before of the same ``n``. A field
+    that is UNSET is not in the JSON.
     """
 
     v: int = VERSION
@@ -47,6 +48,7 @@ class BeatMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     quality: str
     beat_class: str | UnsetType = msgspec.field(default=UNSET, name="class")
     probabilities: Probabilities | UnsetType = UNSET
+    components: dict[str, float] | UnsetType = UNSET
     revised: bool | UnsetType = UNSET
 
 

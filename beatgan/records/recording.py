@@ -45,6 +45,10 @@ class Recording:
     left_out: tuple[str, ...] = ()
     scaled: tuple[str, ...] = ()
 
+    def __iter__(self) -> Iterator[Any]:
+        """Its samples and its rate: ``ecg, fs = recording``."""
+        return iter((self.samples, self.fs))
+
 
 def only(recording: Recording, lead: str) -> Recording:
     """``recording`` with one of its leads, by name whatever its case.
@@ -181,12 +185,13 @@ def _millivolt(column: Floats, unit: str, fs: float) -> Floats:
     """``column`` in millivolt; without a voltage as its unit, as large as an ECG usually is."""
     if _is_voltage(unit):
         return column * np.float32(MILLIVOLT[unit.strip().casefold().removesuffix("s")])
-    swing = _swing(column, max(1, round(SWING_S * fs)))
+    swing = median_swing(column, fs)
     return column * np.float32(SWING_MV / swing if swing else 1.0)
 
 
-def _swing(column: Floats, length: int) -> float:
-    """The median difference between the extremes of each ``length`` samples; 0 where unknown."""
+def median_swing(column: Floats, fs: float) -> float:
+    """The median difference between the extremes of each SWING_S seconds; 0 where unknown."""
+    length = max(1, round(SWING_S * fs))
     blocks = (column[k : k + length] for k in range(0, len(column), length))
     swings = [np.nanmax(b) - np.nanmin(b) for b in blocks if not np.isnan(b).all()]
     return float(np.median(swings)) if swings else 0.0

@@ -14,10 +14,11 @@ import typer
 from numpy.typing import NDArray
 
 from beatgan.ec57.annotations import Labels, Reference, read_reference
+from beatgan.model.loading import Loaded
 from beatgan.model.revision import final_scores
 from beatgan.records import Recording, read_recording
 from beatgan.types import Doubles, Quality
-from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_daemon.model_loading import load_model
 from beatgan_train.data.beat_set import beats_of, label_beats, locate
 from beatgan_train.data.mitdb import DS1, DS2
 from beatgan_train.evaluation.ranking import auc

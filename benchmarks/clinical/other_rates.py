@@ -20,11 +20,12 @@ from scipy.signal import resample_poly
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.ec57 import beat_matching
 from beatgan.ec57.annotations import Reference, read_reference
+from beatgan.model.loading import Loaded
 from beatgan.playback.offline import score_recordings
 from beatgan.protocol.messages import BeatMessage
 from beatgan.records import Recording, read_recording
 from beatgan.types import Doubles
-from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_daemon.model_loading import load_model
 from beatgan_train.data.beat_set import locate
 from beatgan_train.evaluation.ranking import auc, flagged
 

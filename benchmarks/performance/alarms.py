@@ -22,11 +22,12 @@ import typer
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.alarms.policy import EpisodePolicy
 from beatgan.frontend import choose_leads
+from beatgan.model.loading import Loaded
 from beatgan.pipeline import segment
 from beatgan.playback.offline import score_recordings
 from beatgan.records import SAMPLE, Recording, only, read_recording
 from beatgan.types import Score
-from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_daemon.model_loading import load_model
 
 CALLS = ("push", "settle", "close")
 

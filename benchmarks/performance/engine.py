@@ -17,13 +17,14 @@ import typer
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.frontend import Frontend
+from beatgan.model.loading import Loaded
 from beatgan.pipeline.engine import Engine, EngineSettings
 from beatgan.playback.chunks import cut
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.frames import encode_frame
 from beatgan.protocol.messages import encode_message
 from beatgan.records import SAMPLE, Recording, read_recording
-from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_daemon.model_loading import load_model
 
 Frame = list[bytes]
 

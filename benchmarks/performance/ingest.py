@@ -25,11 +25,12 @@ import zmq
 
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.frontend import Frontend
+from beatgan.model.loading import Loaded
 from beatgan.pipeline.engine import Engine, EngineSettings
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan_daemon.ingest.frame_queue import FrameQueue
 from beatgan_daemon.ingest.work_clock import WorkClock
-from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_daemon.model_loading import load_model
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
 from benchmarks.performance.load import schedule
 from benchmarks.performance.load.__main__ import FS, recordings

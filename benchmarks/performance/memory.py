@@ -21,12 +21,13 @@ import numpy as np
 import typer
 
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.model.loading import Loaded
 from beatgan.pipeline.engine import Engine, EngineSettings
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.frames import encode_frame
 from beatgan.records import SAMPLE, Recording, read_recording
 from beatgan.types import Chunk
-from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_daemon.model_loading import load_model
 from benchmarks.performance.load import schedule
 from benchmarks.performance.load.generator import SPACING
 

@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.model.loading import Loaded
 from beatgan.model.torch_modules.networks import Generator
 from beatgan.pipeline.engine import Engine, EngineSettings
 from beatgan.playback.chunks import cut
@@ -36,7 +37,7 @@ from beatgan.protocol.frames import encode_frame
 from beatgan.protocol.messages import BeatMessage, Message, encode_json, encode_message
 from beatgan.records import SAMPLE, Recording, only, read_recording
 from beatgan.types import Doubles, Floats, Ints
-from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_daemon.model_loading import load_model
 from benchmarks.clinical.beats import Detector, signal, sleepecg, xqrs
 
 Frame = list[bytes]

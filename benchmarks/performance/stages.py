@@ -24,9 +24,10 @@ import numpy as np
 import typer
 
 from beatgan import frontend
+from beatgan.model.loading import Loaded
 from beatgan.records import SAMPLE, Recording, read_recording
 from beatgan.types import Floats
-from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_daemon.model_loading import load_model
 from benchmarks.performance.clocked import Clocks
 
 HERE = Path(__file__).parents[2]

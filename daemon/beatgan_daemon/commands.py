@@ -166,9 +166,9 @@ def score(
     """Score recordings with the daemon's own engine: beats and alerts as JSON Lines."""
     settings = _settings(config, set_, {"model.path": model, "model.device": device})
     with without_collection():
+        from beatgan.library.output_file import writing
         from beatgan.playback.offline import score_recordings
         from beatgan_daemon.model_loading import load_model
-        from beatgan_daemon.playback.output_file import writing
 
     loaded = load_model(settings.model.path, settings.model.device, _print_warning)
     recordings = map(opened, records)

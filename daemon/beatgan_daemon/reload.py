@@ -17,10 +17,11 @@ from time import monotonic
 from typing import Any
 
 from beatgan.errors import BeatganError
+from beatgan.model.loading import Loaded
 from beatgan_daemon import log
 from beatgan_daemon.exit_codes import StartError, one_line
 from beatgan_daemon.metrics import Metrics
-from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_daemon.model_loading import load_model
 from beatgan_daemon.reload_socket import Answer
 from beatgan_daemon.security.allow_list import AllowList, read_clients
 from beatgan_daemon.settings import Settings, keys

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from time import monotonic, time_ns
 
 from beatgan.errors import StreamError
+from beatgan.model.loading import Loaded
 from beatgan.pipeline.message_builder import journal_alert
 from beatgan.pipeline.outgoing import Outgoing
 from beatgan.protocol.frame_decoder import decode_frame, warm_up
@@ -22,7 +23,7 @@ from beatgan_daemon.compilation import CompilationLog
 from beatgan_daemon.exit_codes import Exit
 from beatgan_daemon.ingest.fair_queue import Frame
 from beatgan_daemon.liveness import Watchdog
-from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_daemon.model_loading import load_model
 from beatgan_daemon.preflight import cache_warnings, connection_warnings
 from beatgan_daemon.publishing.stream_actions import Acknowledgement, Discharge
 from beatgan_daemon.reload import Prepared, Reload

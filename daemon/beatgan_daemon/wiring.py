@@ -13,6 +13,7 @@ from time import time_ns
 import msgspec
 import zmq
 
+from beatgan.model.loading import Loaded
 from beatgan.pipeline.active_alarms import ActiveAlarms
 from beatgan.pipeline.checkpointing import Checkpointer, restore_streams
 from beatgan.pipeline.engine import Engine, EngineSettings
@@ -35,7 +36,6 @@ from beatgan_daemon.ingest.work_clock import WorkClock
 from beatgan_daemon.liveness import Liveness
 from beatgan_daemon.log_writer import lost_lines
 from beatgan_daemon.metrics import AlarmCollector, Metrics
-from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.publishing.delivery import Delivery
 from beatgan_daemon.publishing.publisher import Publisher, Retention
 from beatgan_daemon.publishing.stream_actions import StreamActionQueue

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from beatgan.model.loading import Loaded
 from beatgan.model.scorer import Scorer
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.records import SAMPLE
 from beatgan.spec import PreprocessSpec
 from beatgan_daemon import cli
 from beatgan_daemon.exit_codes import Exit
-from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.settings import Settings
 from beatgan_train.training.coefficients import coefficients_of
 

@@ -6,8 +6,9 @@ import numba
 import pytest
 from structlog.testing import capture_logs
 
+from beatgan.compilations import compilations
 from beatgan_daemon import systemd
-from beatgan_daemon.compilation import CompilationLog, compilations
+from beatgan_daemon.compilation import CompilationLog
 
 
 def fresh() -> tuple[Any, Any]:

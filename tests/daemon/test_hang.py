@@ -13,9 +13,9 @@ from urllib.request import urlopen
 
 import pytest
 
+from beatgan.model.loading import Loaded
 from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
-from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.service import start
 from beatgan_daemon.storage.journal import Journal
 from beatgan_daemon.systemd import Notifier

@@ -6,18 +6,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import pytest
-import wfdb
 import zmq
-from msgspec.structs import replace
 
 from beatgan.pipeline import engine, source_selection, stream
 from beatgan.protocol import frame_decoder, frames
 from beatgan.protocol.frame_decoder import decode_frame
-from beatgan.protocol.messages import Message, encode_json
 from beatgan_daemon.ingest import load_shedding, sender_guard
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
-from tests.support.messages import alert_message, beat_message
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -55,20 +50,3 @@ def test_the_pages_publisher_works() -> None:
     assert len(chunks) >= 5
     assert chunks[-1].first == 450
     assert {chunk.stream for chunk in chunks} == {"bed-7"}
-
-
-def test_the_pages_annotations_are_the_beats_with_their_classes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    messages: list[Message] = [alert_message(0)]
-    beats = [replace(beat_message(n), sample=100 + n * 300) for n in range(4)]
-    beats[1] = replace(beats[1], beat_class="V")
-    beats.append(replace(beats[2], beat_class="S", revised=True))
-    lines = [encode_json(message) for message in [*messages, *beats]]
-    (tmp_path / "100.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
-    monkeypatch.chdir(tmp_path)
-    exec(PROGRAMS[-1], {})
-    found = wfdb.rdann("100", "bgn")
-    assert found.sample.tolist() == [100, 400, 700, 1000]
-    assert found.symbol == ["N", "V", "S", "N"]
-    assert found.fs == 360

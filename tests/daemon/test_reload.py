@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from beatgan.errors import ArtifactError
+from beatgan.model.loading import Loaded
 from beatgan.model.scorer import Scorer
 from beatgan.spec import PreprocessSpec
 from beatgan_daemon.metrics import Metrics
-from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_daemon.model_loading import load_model
 from beatgan_daemon.reload import HANGING, LIVE, LONGEST_S, Prepared, Reload, changes
 from beatgan_daemon.reload_socket import Answer
 from beatgan_daemon.security.allow_list import AllowList

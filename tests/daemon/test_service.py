@@ -15,6 +15,7 @@ from urllib.request import urlopen
 import pytest
 import zmq
 
+from beatgan.model.loading import Loaded
 from beatgan.model.scorer import Scorer
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.pipeline.outgoing import Outgoing
@@ -22,7 +23,6 @@ from beatgan.protocol.frames import encode_frame
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Chunk
 from beatgan_daemon.exit_codes import Exit, StartError
-from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.security.curve import as_client, keygen, load_key
 from beatgan_daemon.service import Service, run, start
 from beatgan_daemon.settings import Settings

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from beatgan.library.output_file import writing
 from beatgan_daemon.exit_codes import Exit
-from beatgan_daemon.playback.output_file import writing
 from beatgan_daemon.signals import tidy_end
 
 PROGRAM = """

@@ -23,7 +23,7 @@ from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import StreamError
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.records import SAMPLE, Recording, only, read_recording
-from beatgan_daemon.compilation import compilations
+from beatgan.compilations import compilations
 from beatgan_daemon.model_loading import load_model
 from beatgan.pipeline.engine import Engine, EngineSettings
 from beatgan.playback.offline import score_recordings

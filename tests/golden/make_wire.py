@@ -124,7 +124,8 @@ def messages() -> list[dict[str, str]]:
     beat |= {"lead": "MLII", "rr_ms": 527.5, "score": 3.25, "threshold": 2.5, "anomalous": True}
     beat |= {"quality": "good"}
     chances = {"N": 0.0213, "S": 0.0102, "V": 0.9512, "F": 0.0169, "Q": 0.0004}
-    classified = beat | {"class": "V", "probabilities": chances}
+    parts = {"error": 1.5, "distance": 2.0, "prematurity": -0.25}
+    classified = beat | {"class": "V", "probabilities": chances, "components": parts}
     revised = classified | {"score": 3.5, "revised": True}
     alert: dict[str, Any] = {"v": 1, "type": "alert", "id": f"bed-7/{EPOCH}/0/beat.anomalous/0"}
     alert |= {"n": 0, **head, "kind": "physiological", "code": "beat.anomalous"}
@@ -141,8 +142,7 @@ def messages() -> list[dict[str, str]]:
     strip = {"first": 4874, "fs": 360.0, "leads": ["MLII", "V5"], "dtype": "<i2", "scale": 0.001}
     strip |= {"offset": 0.0, "samples": base64.b64encode(shorts(5, -120, 1, -32768)).decode()}
     told = alert | {"explanation": {**alert["explanation"], **spread, **reference}, "class": "V"}
-    told |= {"probabilities": chances, "components": {"error": 1.5, "distance": 2.0}}
-    told["components"]["prematurity"] = -0.25
+    told |= {"probabilities": chances, "components": parts}
     told |= {"heart_rate": 78.4, "strip": strip}
     told |= {"text": "3 anomalous beats, the worst ventricular (95%), heart rate 78/min"}
     worst = alert | {"phase": "update", "explanation": None, "class": "V"}

@@ -11,6 +11,7 @@ from rich.console import Console
 from beatgan.errors import UsageError
 from beatgan.explain import picture as explain_picture
 from beatgan.explain import text as explain_text
+from beatgan.library import output_file
 from beatgan.records import Recording, read_recording
 from beatgan_daemon.clients import ward_screen
 from beatgan_daemon.clients import watch as watching
@@ -25,7 +26,6 @@ from beatgan_daemon.clients.options import (
     ServerKey,
     Strips,
 )
-from beatgan_daemon.playback import output_file
 from beatgan_daemon.playback import replay as replaying
 from beatgan_daemon.security import curve
 from beatgan_daemon.signals import stop_signals

@@ -1,1 +1,1 @@
-"""Recordings sent as live ECG; synthetic ones that compile what a daemon runs; output files."""
+"""Recordings sent as live ECG; synthetic ones that compile what a daemon runs."""

@@ -11,8 +11,10 @@ import numpy as np
 
 from beatgan import compiled_cache
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.compilations import Compilations, compilations
 from beatgan.errors import ArtifactError
 from beatgan.jit import cache_folders
+from beatgan.model.loading import Loaded
 from beatgan.model.synthetic_ecg import synthetic_ecg
 from beatgan.pipeline.checkpointing import Checkpointer, restore_streams
 from beatgan.pipeline.engine import Engine, EngineSettings
@@ -20,9 +22,8 @@ from beatgan.playback.chunks import cut
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.frames import encode_frame
 from beatgan.records import Recording
-from beatgan_daemon.compilation import Compilations, compilations
 from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.model_loading import Loaded, load_model
+from beatgan_daemon.model_loading import load_model
 
 SECONDS = 40  # of each stream, in frames of a second
 LEADS = ("MLII", "V5", "V1")  # one, two, and two with one unused

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from beatgan.errors import UsageError
-from beatgan_daemon.playback.output_file import writing
+from beatgan.library.output_file import writing
 from beatgan_daemon.web.passwords import hashed
 from beatgan_daemon.web.users import Role, User, line_of, read_users
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from beatgan.model.loading import Loaded
 from beatgan.model.scorer import Scorer
 from beatgan.pipeline.outgoing import Outgoing
 from beatgan.protocol.frame_decoder import decode_frame
@@ -18,7 +19,6 @@ from beatgan.protocol.messages import AlertMessage, Message, StatusMessage
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Chunk
 from beatgan_daemon.ingest.overload import PROBATION_S
-from beatgan_daemon.model_loading import Loaded
 from beatgan_daemon.service import Service, start
 from beatgan_daemon.systemd import Notifier
 from beatgan_train.training.coefficients import coefficients_of

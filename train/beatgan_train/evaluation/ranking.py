@@ -1,4 +1,4 @@
-"""How well a score ranks anomalous above normal: scikit-learn's AUC, average precision, best F1.
+"""How well a score ranks anomalous above normal: AUC, scikit-learn's average precision, best F1.
 
 Works on numbers alone; it knows no beats. A score may be -inf (a beat that was never scored), which
 scikit-learn does not take: it is given each score's rank among the distinct ones instead. Raises
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import (
     average_precision_score,
     precision_recall_curve,
-    roc_auc_score,
     roc_curve,
 )
 
+from beatgan.ec57.roc import auc as area_under_curve
 from beatgan.errors import UsageError
 from beatgan.types import Doubles, Ints
 
@@ -24,10 +24,8 @@ Mask = NDArray[np.bool_]
 
 def auc(score: Doubles, positive: Mask) -> float:
     """Area under the ROC curve, a tie counting half; nan without positives or without negatives."""
-    _, rank = _ranked(score, positive)
-    if positive.all() or not positive.any():
-        return nan
-    return float(roc_auc_score(positive, rank))
+    _ranked(score, positive)
+    return area_under_curve(score, positive)
 
 
 def average_precision(score: Doubles, positive: Mask) -> float:

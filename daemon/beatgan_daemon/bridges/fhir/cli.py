@@ -7,12 +7,12 @@ import msgspec
 import typer
 
 from beatgan.errors import UsageError
+from beatgan.library import output_file
 from beatgan_daemon.bridges import options
 from beatgan_daemon.bridges.bed_map import BedMap
 from beatgan_daemon.bridges.fhir.observation import Release, observation
 from beatgan_daemon.clients.find_episode import find_episode
 from beatgan_daemon.clients.options import AlertsFile, Strips
-from beatgan_daemon.playback import output_file
 
 app = typer.Typer(help="An alarm's ECG as a FHIR Observation.")
 
