@@ -17,6 +17,7 @@ from beatgan_daemon.import_pause import without_collection
 BRIDGES: Final[dict[str, str]] = {
     "fhir": "fhir.cli",
     "hl7": "hl7.cli",
+    "kafka": "kafka.cli",
     "lsl": "lsl.cli",
     "mqtt": "mqtt.cli",
 }

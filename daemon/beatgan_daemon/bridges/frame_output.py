@@ -22,8 +22,13 @@ _EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
 class FrameOutput(Protocol):
     """Takes frames, three parts each."""
 
-    connected: bool  # whether somebody is there to take what is sent
-    reconnects: int
+    @property
+    def connected(self) -> bool:
+        """Whether somebody is there to take what is sent."""
+
+    @property
+    def reconnects(self) -> int:
+        """How often somebody was there again."""
 
     def send(self, parts: Sequence[bytes]) -> bool:
         """Whether the frame was taken. Never waits."""

@@ -7,7 +7,7 @@ import typer
 
 from beatgan.errors import UsageError
 from beatgan_daemon.bridges.alert_feed import AlertFeed
-from beatgan_daemon.bridges.frame_output import DaemonOutput, PrintedFrames
+from beatgan_daemon.bridges.frame_output import DaemonOutput, FrameOutput, PrintedFrames
 from beatgan_daemon.bridges.position_file import PositionFile
 from beatgan_daemon.bridges.signal_in import SignalIn
 from beatgan_daemon.clients.options import CONTROL, PUBLISH, Key, ServerKey
@@ -63,15 +63,27 @@ def signal_in(
     dry_run: bool,
 ) -> SignalIn:
     """Where the ECG of a bridge goes. Raises UsageError or StartError where options do not fit."""
+    return SignalIn(frame_output(bind, connect, key, server_key, dry_run=dry_run))
+
+
+def frame_output(
+    bind: str | None,
+    connect: str | None,
+    key: Path | None,
+    server_key: str | None,
+    *,
+    dry_run: bool,
+) -> FrameOutput:
+    """The same, without its counts."""
     if dry_run:
-        return SignalIn(PrintedFrames())
+        return PrintedFrames()
     if bind is not None and connect is not None:
         raise UsageError("--bind, --connect: give one of them")
     configure = curve.configuration(key, server_key)
     if bind is not None and configure is not None:
         raise UsageError("--key: with --connect only; a daemon that connects is not let in here")
     target = None if bind is not None else connect or INGEST
-    return SignalIn(DaemonOutput(bind=bind, connect=target, configure=configure))
+    return DaemonOutput(bind=bind, connect=target, configure=configure)
 
 
 def alert_feed(

@@ -13,8 +13,9 @@ from beatgan.errors import UsageError
 from beatgan.protocol.messages import decode_alert
 from beatgan_daemon import log
 from beatgan_daemon.bridges import options
-from beatgan_daemon.bridges.alert_feed import Alert, AlertFeed
+from beatgan_daemon.bridges.alert_feed import AlertFeed
 from beatgan_daemon.bridges.bed_map import BedMap
+from beatgan_daemon.bridges.dry_run import print_alerts
 from beatgan_daemon.bridges.extras import needing
 from beatgan_daemon.bridges.hl7.delivery import Delivery, Outcome
 from beatgan_daemon.bridges.hl7.mllp import MllpClient, Receiver
@@ -80,11 +81,11 @@ def out(
     receiver = _receiver(to, context, in_the_clear=in_the_clear) if not dry_run else None
     bed_map = BedMap(beds, lambda text: log.get().error("no places and patients", why=text))
     feed = options.alert_feed(publish, control, state, since, key, server_key, dry_run=dry_run)
+    if receiver is None:
+        print_alerts("hl7 out", feed, lambda body: _lines(body, bed_map))
+        return
     with running("hl7 out", feed.count, feed.close) as bridge:
-        if receiver is None:
-            _print(bridge, feed, bed_map)
-        else:
-            _send(bridge, feed, receiver, bed_map, Refusals(state), answer_s, fault_s)
+        _send(bridge, feed, receiver, bed_map, Refusals(state), answer_s, fault_s)
 
 
 def _send(
@@ -119,15 +120,8 @@ def _send(
                 feed.done(refused=outcome is Outcome.REFUSED)
 
 
-def _print(bridge: BridgeProcess, feed: AlertFeed, beds: BedMap) -> None:
-    bridge.ready("printing")
-    while not bridge.stopping():
-        bridge.turn("printing")
-        alert: Alert | None = feed.wait(TURN_S)
-        if alert is not None:
-            message = oru_r40(decode_alert(alert.body), beds.beds(), time_ns())
-            typer.echo(message.replace("\r", "\n"))
-            feed.done()
+def _lines(body: bytes, beds: BedMap) -> str:
+    return oru_r40(decode_alert(body), beds.beds(), time_ns()).replace("\r", "\n")
 
 
 def _receiver(to: str | None, tls: ssl.SSLContext | None, *, in_the_clear: bool) -> Receiver:

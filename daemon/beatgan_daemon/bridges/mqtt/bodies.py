@@ -1,7 +1,6 @@
 """ECG as the body of one MQTT message: a frame of the protocol in binary, or JSON for makers.
 
-A frame: the length of its header (4 bytes, big-endian), the header (MessagePack), the samples, all
-as docs/protocol.md says; its first byte is 0, that of JSON is `{`.
+A frame is what frame_body.py says; its first byte is 0, that of JSON is `{`.
 """
 
 from math import isfinite, nan
@@ -12,12 +11,10 @@ import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
 from beatgan.errors import StreamError
-from beatgan.protocol.frames import MAX_HEADER, MAX_SAMPLES, check_leads
-from beatgan.protocol.names import topic_of
+from beatgan.protocol.frames import MAX_SAMPLES, check_leads
 from beatgan.types import MAX_FIRST, MAX_FS, MAX_TIME_NS, MIN_FS, MIN_TIME_NS, Floats
 from beatgan_daemon.bridges.units import millivolt_of
 
-LENGTH: Final = 4  # bytes
 MAX_BODY: Final = 2**20  # bytes; a second of sixteen leads at the highest rate is 128 KiB
 LEAD: Final = "ECG"  # of JSON that names none
 
@@ -78,23 +75,6 @@ class JsonEcg(msgspec.Struct, frozen=True, kw_only=True):
 def is_binary(body: bytes) -> bool:
     """Whether it is a frame; else it is to be JSON."""
     return body[:1] == b"\0"
-
-
-def frame_parts(stream: str, body: bytes) -> list[bytes]:
-    """The three parts of the frame in a binary body. Raises StreamError where there are none."""
-    length = int.from_bytes(body[:LENGTH], "big")
-    if len(body) < LENGTH + length or length > MAX_HEADER:
-        raise StreamError(
-            "header", f"a header of {length} bytes does not fit into a body of {len(body)}"
-        )
-    end = LENGTH + length
-    return [topic_of("ecg", stream), body[LENGTH:end], body[end:]]
-
-
-def binary_body(parts: list[bytes]) -> bytes:
-    """The body of a frame's three ``parts``, without its topic."""
-    _, header, payload = parts
-    return len(header).to_bytes(LENGTH, "big") + header + payload
 
 
 def json_ecg(body: bytes) -> JsonEcg:

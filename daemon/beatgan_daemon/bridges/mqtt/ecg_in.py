@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from beatgan.errors import StreamError
 from beatgan.protocol.frame_decoder import decode_frame
-from beatgan_daemon.bridges.mqtt.bodies import frame_parts, is_binary, json_ecg
+from beatgan_daemon.bridges.frame_body import frame_parts
+from beatgan_daemon.bridges.mqtt.bodies import is_binary, json_ecg
 from beatgan_daemon.bridges.mqtt.broker import Address, Broker
 from beatgan_daemon.bridges.mqtt.makers import Makers
 from beatgan_daemon.bridges.mqtt.topics import Topics

@@ -1,0 +1,87 @@
+"""The commands `beatgan-bridge kafka in` and `kafka out`: parse, call."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from beatgan_daemon.bridges import options
+from beatgan_daemon.bridges.beat_feed import BeatFeed
+from beatgan_daemon.bridges.dry_run import print_alerts
+from beatgan_daemon.bridges.kafka import alerts_out, ecg_in
+from beatgan_daemon.bridges.kafka.client_settings import CONSUMER, PRODUCER, client_settings
+from beatgan_daemon.bridges.kafka.consumer import KafkaConsumer
+from beatgan_daemon.bridges.kafka.producer import KafkaProducer
+from beatgan_daemon.bridges.kafka.topics import PREFIX, topics
+from beatgan_daemon.bridges.signal_in import SignalIn
+from beatgan_daemon.security import curve
+
+app = typer.Typer(help="Kafka: ECG from a topic, alerts and beats to topics.")
+
+Brokers = Annotated[
+    str, typer.Option("--brokers", metavar="HOST:PORT,...", help="some of the brokers")
+]
+Topic = Annotated[str, typer.Option("--topic", metavar="PREFIX", help="what all topics begin with")]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="librdkafka's properties, name=value; chmod 600"),
+]
+
+
+@app.command("in")
+def in_(
+    brokers: Brokers = "localhost:9092",
+    topic: Topic = PREFIX,
+    group: Annotated[
+        str, typer.Option("--group", metavar="NAME", help="bridges of one group share the streams")
+    ] = "beatgan",
+    from_beginning: Annotated[
+        bool,
+        typer.Option("--from-beginning", help="what is there already, too, where the group is new"),
+    ] = False,
+    config: Config = None,
+    connect: options.Connect = None,
+    bind: options.Bind = None,
+    dry_run: options.DryRun = False,
+    key: options.Key = None,
+    server_key: options.ServerKey = None,
+) -> None:
+    """ECG from the topic PREFIX.ecg to a daemon."""
+    settings = {
+        **client_settings(brokers, config),
+        **CONSUMER,
+        "group.id": f"{group}-dry-run" if dry_run else group,  # takes nobody's partitions
+        "auto.offset.reset": "earliest" if from_beginning else "latest",
+    }
+    consumer = KafkaConsumer(settings, topics(topic).ecg)
+    output = options.frame_output(bind, connect, key, server_key, dry_run=dry_run)
+    patient = ecg_in.PatientOutput(output)
+    ecg_in.run(consumer, SignalIn(patient), patient)
+
+
+@app.command("out")
+def out(
+    brokers: Brokers = "localhost:9092",
+    topic: Topic = PREFIX,
+    config: Config = None,
+    beats: Annotated[
+        bool, typer.Option("--beats", help="each beat to PREFIX.beat as well")
+    ] = False,
+    publish: options.Publish = options.PUBLISH,
+    control: options.Control = options.CONTROL,
+    state: options.State = None,
+    since: options.Since = None,
+    dry_run: options.DryRun = False,
+    key: options.Key = None,
+    server_key: options.ServerKey = None,
+) -> None:
+    """Each alert to the topic PREFIX.alert, in order."""
+    named = topics(topic)
+    feed = options.alert_feed(publish, control, state, since, key, server_key, dry_run=dry_run)
+    if dry_run:
+        print_alerts("kafka out", feed, lambda body: f"{named.alert} {body.decode()}")
+        return
+    producer = KafkaProducer({**client_settings(brokers, config), **PRODUCER})
+    configure = curve.configuration(key, server_key)
+    heard = BeatFeed(publish, feed.count, configure) if beats else None
+    alerts_out.run(feed, heard, producer, named)

@@ -1,0 +1,142 @@
+"""ECG from a Kafka topic to a daemon: as fast as the daemon takes it, and no message in vain.
+
+Kafka keeps what no daemon is there to take. So nothing is dropped here: the consumer waits, and
+what was sent just before the daemon's connection broke is sent again.
+"""
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from beatgan.errors import StreamError
+from beatgan.protocol.frame_decoder import decode_frame
+from beatgan.protocol.names import ECG, stream_of_topic
+from beatgan_daemon.bridges.frame_body import frame_parts
+from beatgan_daemon.bridges.frame_output import FrameOutput
+from beatgan_daemon.bridges.kafka.consumer import KafkaConsumer
+from beatgan_daemon.bridges.process import TURN_S, BridgeProcess, running
+from beatgan_daemon.bridges.signal_in import SignalIn
+
+if TYPE_CHECKING:
+    from confluent_kafka import Message
+
+HOLD_S: Final = 0.05  # between attempts at a daemon that takes nothing
+
+
+class PatientOutput:
+    """A `FrameOutput` that waits while a daemon is there and its queue is full."""
+
+    def __init__(self, output: FrameOutput) -> None:
+        self._output = output
+        self.hold: Callable[[], bool] = lambda: False  # what is done meanwhile; False: give up
+
+    @property
+    def connected(self) -> bool:
+        """See `FrameOutput`."""
+        return self._output.connected
+
+    @property
+    def reconnects(self) -> int:
+        """See `FrameOutput`."""
+        return self._output.reconnects
+
+    def send(self, parts: Sequence[bytes]) -> bool:
+        """See `FrameOutput`; False only where ``hold`` says to give up."""
+        while not (taken := self._output.send(parts)) and self.hold():
+            pass
+        return taken
+
+    def wait(self, seconds: float) -> bool:
+        """See `FrameOutput`."""
+        return self._output.wait(seconds)
+
+    def close(self) -> None:
+        """See `FrameOutput`."""
+        self._output.close()
+
+
+class EcgIn:
+    """Takes messages one at a time."""
+
+    def __init__(self, consumer: KafkaConsumer, signal: SignalIn, output: PatientOutput) -> None:
+        self._consumer, self._signal, self._output = consumer, signal, output
+        self._reconnects = output.reconnects
+
+    def take(self, message: "Message") -> None:
+        """Send on what is ECG, count what is not."""
+        try:
+            parts = _parts(message)
+            chunk = decode_frame(parts)
+            if not self._somebody_is_there() or self._is_another_connection(message):
+                return
+            unsent = self._signal.count.unsent
+            self._signal.forward(chunk, parts)
+            if self._signal.count.unsent != unsent:
+                return
+        except StreamError as error:
+            self._signal.refuse(error, monotonic())
+        self._consumer.handed(message)
+
+    def _somebody_is_there(self) -> bool:
+        """Wait for a daemon; False: it was given up."""
+        while not (self._output.wait(0.0) and self._output.connected):
+            if not self._output.hold():
+                return False
+        return True
+
+    def _is_another_connection(self, message: "Message | None" = None) -> bool:
+        """Whether the one before broke: what it was given last, and ``message``, comes again."""
+        if self._output.reconnects == self._reconnects:
+            return False
+        self._reconnects = self._output.reconnects
+        self._consumer.again(message)
+        return True
+
+    def turn(self) -> None:
+        """What was sent long enough ago has arrived, unless the connection broke since."""
+        self._output.wait(0.0)
+        if not self._is_another_connection() and self._output.connected:
+            self._consumer.settle()
+
+    def close(self) -> None:
+        """Send what waits, and leave."""
+        self.turn()
+        self._signal.close()
+        if self._output.connected:
+            self._consumer.settle(now=True)
+        self._consumer.close()
+
+
+def _parts(message: "Message") -> list[bytes]:
+    key, value = message.key(), message.value()
+    if not isinstance(key, bytes) or (stream := stream_of_topic(ECG + key)) is None:
+        raise StreamError("topic", "its key is no stream's name: A-Z a-z 0-9 _ - :")
+    if not isinstance(value, bytes):
+        raise StreamError("parts", f"{stream}: it has no value")
+    try:
+        return frame_parts(stream, value)
+    except StreamError as error:
+        raise StreamError(error.reason, f"{stream}: {error}") from None
+
+
+def run(consumer: KafkaConsumer, signal: SignalIn, output: PatientOutput) -> None:
+    """Until a signal to stop."""
+    taker = EcgIn(consumer, signal, output)
+    with running("kafka in", signal.count, taker.close) as bridge:
+        output.hold = lambda: _hold(consumer, output, bridge)
+        bridge.ready("waiting for partitions")
+        while not bridge.stopping():
+            taker.turn()
+            message = consumer.next(TURN_S)
+            if message is not None:
+                taker.take(message)
+            signal.count.source_reconnects = consumer.reconnects
+            where = "the brokers are away" if consumer.away else "connected"
+            bridge.turn(f"{where}, {consumer.partitions} partition(s)")
+
+
+def _hold(consumer: KafkaConsumer, output: FrameOutput, bridge: BridgeProcess) -> bool:
+    consumer.hold()
+    output.wait(HOLD_S)
+    bridge.turn("the daemon takes nothing")
+    return not bridge.stopping()
