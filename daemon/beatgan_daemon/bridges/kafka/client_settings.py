@@ -43,7 +43,7 @@ def client_settings(brokers: str, file: Path | None) -> dict[str, Any]:
     Raises StartError where others may read the file, and UsageError where a line is none.
     """
     settings: dict[str, Any] = {} if file is None else _read(file)
-    return {**settings, "bootstrap.servers": brokers}
+    return {"reconnect.backoff.max.ms": 2_000, **settings, "bootstrap.servers": brokers}
 
 
 def _read(path: Path) -> dict[str, Any]:
