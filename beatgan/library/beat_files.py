@@ -50,14 +50,13 @@ class BeatFile(Protocol):
 
 
 @contextmanager
-def beat_file(out: Path | None, inputs: Sequence[str] = ()) -> Iterator[BeatFile]:
+def beat_file(out: Path, inputs: Sequence[str] = ()) -> Iterator[BeatFile]:
     """To be filled in the block; it appears whole, or not at all where that fails.
 
-    Its kind is that of its suffix, one of SUFFIXES; None is JSON Lines on standard output. Raises
-    UsageError where it is another, cannot be written, is one of the ``inputs``, or where pyarrow is
-    not installed for Parquet.
+    Its kind is that of its suffix, one of SUFFIXES. Raises UsageError where it is another, cannot
+    be written, is one of the ``inputs``, or where pyarrow is not installed for Parquet.
     """
-    suffix = ".jsonl" if out is None else out.suffix.lower()
+    suffix = out.suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(f"{out}: expected a file of {', '.join(SUFFIXES)}")
     if suffix == ".parquet":
@@ -129,7 +128,7 @@ def _text(file: IO[bytes]) -> Iterator[IO[str]]:
     text.detach()  # the file is closed by who opened it
 
 
-def _require_pyarrow(out: Path | None) -> None:
+def _require_pyarrow(out: Path) -> None:
     try:
         import pyarrow  # noqa: F401
     except ImportError:

@@ -14,13 +14,14 @@ def touch(folder: Path, *names: str) -> None:
         (folder / name).write_text("x 1 250\n")
 
 
-def test_recordings_of_three_formats_are_found_one_folder_deep(tmp_path: Path) -> None:
+def test_recordings_of_three_formats_are_found_in_all_folders(tmp_path: Path) -> None:
     touch(tmp_path, "b.hea", "b.dat", "b.atr", "a.EDF", "c.csv", "p1/night.edf", "p1/x.y.hea")
     touch(tmp_path, "notes.txt", "p1/c.csv")
     (tmp_path / "p1" / "deeper").mkdir()
-    touch(tmp_path / "p1" / "deeper", "no.csv")
+    touch(tmp_path / "p1" / "deeper", "more.csv")
     found = find(tmp_path)
-    assert list(found) == ["a.EDF", "b", "c.csv", "p1/c.csv", "p1/night.edf", "p1/x.y"]
+    expected = ["a.EDF", "b", "c.csv", "p1/c.csv", "p1/deeper/more.csv", "p1/night.edf", "p1/x.y"]
+    assert list(found) == expected
     assert found["p1/x.y"] == tmp_path / "p1" / "x.y.hea"
 
 
