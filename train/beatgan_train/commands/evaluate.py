@@ -142,6 +142,7 @@ def run(
         unknown_symbols={n: r.unknown for n, r in tested.references.items() if r.unknown},
         groups=len(tested.folds) if tested.by_patient else None,
         one_lead=one_lead,
+        of_scores=scores is not None,
         threshold=threshold,
         provenance=artifact.provenance,
         patients=scored[source].patients,

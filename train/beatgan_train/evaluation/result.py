@@ -68,6 +68,7 @@ class Evaluation:
     unknown_symbols: Mapping[str, int]
     groups: int | None
     one_lead: bool  # though the recordings may have more
+    of_scores: bool  # of a file of the daemon's scores, not scored anew
     threshold: float
     provenance: Mapping[str, Any]
     patients: int

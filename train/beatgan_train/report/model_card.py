@@ -104,10 +104,12 @@ def figures(found: Evaluation) -> str:
     ]
     classes = [each.label for each in found.rows[0].classes]
     head = ("score", "AUC", "AP", *classes, f"AUC without {HARD}", f"AP without {HARD}")
+    lead = " --one-lead" if found.one_lead else ""
+    scores = " --scores FILE`, FILE by `beatgan-daemon score" if found.of_scores else ""
     return (
-        f"`beatgan-train evaluate --protocol {found.protocol}`; AUC of each class against N. A "
-        "reference beat that was not found, or where the signal was unusable, counts as the lowest "
-        f"score. Square brackets: {tables.intervals_are(found)}\n\n{_table(head, rows)}\n\n"
+        f"`beatgan-train evaluate --protocol {found.protocol}{lead}{scores}`; AUC of each class "
+        "against N. A reference beat that was not found, or where the signal was unusable, counts "
+        f"as the lowest score. Square brackets: {tables.intervals_are(found)}\n\n{_table(head, rows)}\n\n"
         f"{_grid(tables.headline(found))}\n\n{_grid(tables.at_threshold(found))}\n\n"
         f"{_grid(tables.worst(found))}\n\n{_costs(found)}"
     )
@@ -215,8 +217,8 @@ def _pseudo_anomaly_auc(table: Mapping[str, Mapping[str, float]]) -> str:
         (name, f"{row['student']:.3f}", f"{row['teachers']:.3f}") for name, row in table.items()
     ]
     return (
-        "AUC of the reconstruction error alone between altered and normal beats of the held-out "
-        "patients.\n\n" + _table(("alteration", *COLUMNS), rows)
+        "By `beatgan-train distill`: AUC of the reconstruction error alone between altered and "
+        "normal beats of the held-out patients.\n\n" + _table(("alteration", *COLUMNS), rows)
     )
 
 
