@@ -109,7 +109,8 @@ def figures(found: Evaluation) -> str:
     return (
         f"`beatgan-train evaluate --protocol {found.protocol}{lead}{scores}`; AUC of each class "
         "against N. A reference beat that was not found, or where the signal was unusable, counts "
-        f"as the lowest score. Square brackets: {tables.intervals_are(found)}\n\n{_table(head, rows)}\n\n"
+        f"as the lowest score. Square brackets: {tables.intervals_are(found)}\n\n"
+        f"{_table(head, rows)}\n\n"
         f"{_grid(tables.headline(found))}\n\n{_grid(tables.at_threshold(found))}\n\n"
         f"{_grid(tables.worst(found))}\n\n{_costs(found)}"
     )
