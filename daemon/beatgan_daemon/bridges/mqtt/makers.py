@@ -21,7 +21,8 @@ class _Device:
     told: bool  # whether the epoch is the device's own
     fs: float
     leads: tuple[str, ...]
-    begin: SlewedOffset  # UNIX time of sample 0, in s
+    origin_ns: int  # UNIX time at which it was first heard
+    begin: SlewedOffset  # of sample 0, in s behind that
     next: int = 0
     seq: int = 0
 
@@ -42,18 +43,21 @@ class Makers:
         device = self._devices.get(stream)
         if device is None and len(self._devices) >= MAX_DEVICES:
             raise StreamError("streams", f"{MAX_DEVICES} devices are known; no further one")
-        begun = arrived_ns / 1e9 - (ecg.first + len(samples)) / ecg.fs
+        length = (ecg.first + len(samples)) / ecg.fs
         if device is None or _began_anew(device, ecg, leads):
             told = ecg.epoch is not UNSET
             epoch = ecg.epoch if ecg.epoch is not UNSET else arrived_ns
-            begin = SlewedOffset(begun, arrived_ns / 1e9)
-            device = self._devices[stream] = _Device(epoch, told, ecg.fs, leads, begin)
+            begin = SlewedOffset(-length, 0.0)
+            device = _Device(epoch, told, ecg.fs, leads, arrived_ns, begin)
+            self._devices[stream] = device
         if ecg.fs != device.fs:
             raise StreamError("rate", f"fs was {device.fs:g} in this epoch, not {ecg.fs:g}")
-        device.begin.measure(begun, arrived_ns / 1e9)
+        arrived = (arrived_ns - device.origin_ns) / 1e9
+        device.begin.measure(arrived - length, arrived)
         t_ns = ecg.t_ns
         if t_ns is UNSET:
-            t_ns = round(1e9 * (device.begin.at(arrived_ns / 1e9) + ecg.first / ecg.fs))
+            begin_s = device.begin.at(arrived) + ecg.first / ecg.fs
+            t_ns = device.origin_ns + round(1e9 * begin_s)
         device.next = max(device.next, ecg.first + len(samples))
         device.seq += 1
         return Chunk(stream, device.epoch, device.seq - 1, ecg.first, t_ns, ecg.fs, leads, samples)

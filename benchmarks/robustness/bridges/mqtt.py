@@ -1,0 +1,130 @@
+"""mosquitto, killed and started again; two devices and a taker of alerts, by paho-mqtt.
+
+The one device sends makers' JSON at QoS 0 and throws away what it cannot send; the other sends
+frames at QoS 1, which it keeps. mosquitto keeps its sessions on the disk, as one does for whom an
+alert matters.
+"""
+
+import json
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from time import sleep, time_ns
+from typing import Any
+
+import numpy as np
+from paho.mqtt.client import Client, MQTTv5
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from beatgan.errors import UsageError
+from beatgan.protocol.frames import encode_frame
+from beatgan.types import Chunk, Floats
+from beatgan_daemon.bridges.mqtt.bodies import binary_body
+from beatgan_daemon.bridges.mqtt.topics import Topics
+from benchmarks.robustness.bridges.counterpart import FS, LEAD
+
+MAKER, GATEWAY = "maker", "gateway"
+PROGRAM = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/sbin:/bin")
+TOPICS = Topics()
+
+
+class Mosquitto:
+    """A broker on a free port of loopback, which comes back on the same one."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises UsageError where there is no mosquitto."""
+        if PROGRAM is None:
+            raise UsageError("no mosquitto: apt-get install mosquitto")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self._file, self._log = folder / "mosquitto.conf", folder / "mosquitto.log"
+        self._file.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\n"
+            f"persistence true\npersistence_location {folder.resolve()}/\n"
+            "autosave_on_changes true\nautosave_interval 1\nmax_queued_messages 0\n"
+        )
+
+    def start(self) -> None:
+        """Until it takes connections."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([PROGRAM or "", "-c", self._file], stderr=log)
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1.0).close()
+            except OSError:
+                sleep(0.05)
+            else:
+                return
+
+    def kill(self) -> None:
+        """Without a word."""
+        self._process.kill()
+        self._process.wait()
+
+
+def _client(name: str) -> Client:
+    client = Client(CallbackAPIVersion.VERSION2, name, protocol=MQTTv5)
+    client.reconnect_delay_set(1, 1)
+    return client
+
+
+class Peer:
+    """See `counterpart.Counterpart`."""
+
+    streams = (MAKER, GATEWAY)
+    cuts_bridge_out = False
+
+    def __init__(self, folder: Path) -> None:
+        self._broker = Mosquitto(folder)
+        self.bridge_in = ("mqtt", "in", "--broker", f"127.0.0.1:{self._broker.port}")
+        self.bridge_out = ("mqtt", "out", "--broker", f"127.0.0.1:{self._broker.port}")
+        self._maker, self._gateway, self._taker = map(_client, ("maker", "gateway", "taker"))
+        self._epoch = time_ns()
+        self._alerts: list[bytes] = []
+
+    def start(self) -> None:
+        """See `counterpart.Counterpart`."""
+        self._broker.start()
+        self._taker.on_message = lambda _, __, message: self._alerts.append(bytes(message.payload))
+        self._taker.on_connect = lambda client, *_: client.subscribe(TOPICS.all("alert"), qos=1)
+        session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        session.SessionExpiryInterval = 3_600
+        for client in (self._maker, self._gateway, self._taker):
+            client.connect("127.0.0.1", self._broker.port, 5, clean_start=False, properties=session)
+            client.loop_start()
+
+    def send(self, stream: str, first: int, samples: Floats) -> None:
+        """See `counterpart.Counterpart`."""
+        if stream == GATEWAY:
+            time = self._epoch + round(first / FS * 1e9)
+            chunk = Chunk("_", self._epoch, 0, first, time, FS, (LEAD,), samples[:, None])
+            self._gateway.publish(TOPICS.of("ecg", stream), binary_body(encode_frame(chunk)), 1)
+        elif self._maker.is_connected():
+            body: dict[str, Any] = {"fs": FS, "unit": "mV", "leads": [LEAD], "first": first}
+            body["samples"] = [None if np.isnan(each) else float(each) for each in samples]
+            self._maker.publish(TOPICS.of("ecg", stream), json.dumps(body), 0)
+
+    def cut(self) -> None:
+        """See `counterpart.Counterpart`."""
+        self._broker.kill()
+
+    def back(self) -> None:
+        """See `counterpart.Counterpart`."""
+        self._broker.start()
+
+    def alerts(self) -> list[bytes]:
+        """See `counterpart.Counterpart`."""
+        return list(self._alerts)
+
+    def form(self, alert: bytes) -> bytes:
+        """See `counterpart.Counterpart`."""
+        return alert
+
+    def close(self) -> None:
+        """See `counterpart.Counterpart`."""
+        for client in (self._maker, self._gateway, self._taker):
+            client.loop_stop()
+        self._broker.kill()
