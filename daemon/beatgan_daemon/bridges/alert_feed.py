@@ -66,7 +66,7 @@ class AlertFeed:
         self._digest = ""  # of the one before
         if position.position is not None:
             self._next, self._digest = position.position.next, position.position.digest
-        self._ask_at, self._connected = monotonic(), False
+        self._ask_at, self._connected, self._was_connected = monotonic(), False, False
         self._context = zmq.Context[zmq.Socket[bytes]]()
         self._client = Client(control, configure=configure, timeout=TIMEOUT_S)
         try:
@@ -110,7 +110,8 @@ class AlertFeed:
         for _, body in self._subscriber.messages():
             self._hear(body)
         if self._subscriber.connected and not self._connected:
-            self.count.daemon_reconnects += self.count.journaled > 0 or self._next is not None
+            self.count.daemon_reconnects += self._was_connected
+            self._was_connected = True
             self._ask_at = monotonic()  # what was missed meanwhile
         self._connected = self._subscriber.connected
 
