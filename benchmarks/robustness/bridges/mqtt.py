@@ -6,11 +6,8 @@ alert matters.
 """
 
 import json
-import shutil
-import socket
-import subprocess
 from pathlib import Path
-from time import sleep, time_ns
+from time import time_ns
 from typing import Any
 
 import numpy as np
@@ -19,50 +16,15 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from beatgan.errors import UsageError
 from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk, Floats
 from beatgan_daemon.bridges.mqtt.bodies import binary_body
 from beatgan_daemon.bridges.mqtt.topics import Topics
 from benchmarks.robustness.bridges.counterpart import FS, LEAD
+from benchmarks.robustness.bridges.mosquitto import Mosquitto
 
 MAKER, GATEWAY = "maker", "gateway"
-PROGRAM = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/sbin:/bin")
 TOPICS = Topics()
-
-
-class Mosquitto:
-    """A broker on a free port of loopback, which comes back on the same one."""
-
-    def __init__(self, folder: Path) -> None:
-        """Raises UsageError where there is no mosquitto."""
-        if PROGRAM is None:
-            raise UsageError("no mosquitto: apt-get install mosquitto")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self._file, self._log = folder / "mosquitto.conf", folder / "mosquitto.log"
-        self._file.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\n"
-            f"persistence true\npersistence_location {folder.resolve()}/\n"
-            "autosave_on_changes true\nautosave_interval 1\nmax_queued_messages 0\n"
-        )
-
-    def start(self) -> None:
-        """Until it takes connections."""
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen([PROGRAM or "", "-c", self._file], stderr=log)
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1.0).close()
-            except OSError:
-                sleep(0.05)
-            else:
-                return
-
-    def kill(self) -> None:
-        """Without a word."""
-        self._process.kill()
-        self._process.wait()
 
 
 def _client(name: str) -> Client:

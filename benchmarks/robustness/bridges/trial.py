@@ -1,7 +1,7 @@
 """One trial: a daemon, a bridge in, a bridge out, a counterpart that is cut off twice."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,8 @@ FRAME_S = 0.2
 CUTS = (0.3, 0.6)  # shares of the trial at which the counterpart goes
 AWAY = 0.05  # share for which it is away; MOST_AWAY_S at most
 MOST_AWAY_S = 30.0
-SETTLE_S = 20.0  # for all to arrive at the end
+SETTLE_S = 60.0  # for all to arrive at the end
+QUIET_S = 8.0  # in which no alert comes any more: longer than what tells of a stream's silence
 ALARMS = ("alarms.refractory_s=0", "alarms.burst=1000000", "alarms.max_per_hour=1000000")
 
 
@@ -145,15 +146,16 @@ def _settle(
 ) -> list[bytes]:
     """Let what is on its way arrive; the journal, as who takes alerts should have it."""
     say("the signal has ended")
-    end = monotonic() + SETTLE_S
+    end, quiet_since, before = monotonic() + SETTLE_S, monotonic(), -1
     journal: list[bytes] = []
     while monotonic() < end:
-        sleep(1.0)
-        try:
+        sleep(0.5)
+        with suppress(UsageError):
             journal = [counterpart.form(body) for body in fetch_alerts(endpoints.control)]
-        except UsageError:
-            continue
-        if monotonic() > end - SETTLE_S / 2 and len(counterpart.alerts()) >= len(journal):
+        got = len(counterpart.alerts())
+        if len(journal) + got != before:
+            quiet_since, before = monotonic(), len(journal) + got
+        if monotonic() > quiet_since + QUIET_S and got >= len(journal):
             break
     return journal
 
