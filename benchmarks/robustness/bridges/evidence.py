@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from beatgan.alarms.limits import AlarmLimits
+from beatgan.model.loading import Loaded
 from beatgan.playback.offline import score_recordings
 from beatgan.protocol.messages import BeatMessage, encode_json
 from beatgan.records import Recording
 from beatgan.types import Chunk, Floats
-from beatgan_daemon.model_loading import Loaded
 from benchmarks.robustness.bridges.counterpart import FS, LEAD
 from benchmarks.robustness.bridges.ecg import place_of
 

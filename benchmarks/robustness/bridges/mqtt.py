@@ -18,7 +18,7 @@ from paho.mqtt.properties import Properties
 
 from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk, Floats
-from beatgan_daemon.bridges.mqtt.bodies import binary_body
+from beatgan_daemon.bridges.frame_body import frame_body
 from beatgan_daemon.bridges.mqtt.topics import Topics
 from benchmarks.robustness.bridges.counterpart import FS, LEAD
 from benchmarks.robustness.bridges.mosquitto import Mosquitto
@@ -63,7 +63,7 @@ class Peer:
         if stream == GATEWAY:
             time = self._epoch + round(first / FS * 1e9)
             chunk = Chunk("_", self._epoch, 0, first, time, FS, (LEAD,), samples[:, None])
-            self._gateway.publish(TOPICS.of("ecg", stream), binary_body(encode_frame(chunk)), 1)
+            self._gateway.publish(TOPICS.of("ecg", stream), frame_body(encode_frame(chunk)), 1)
         elif self._maker.is_connected():
             body: dict[str, Any] = {"fs": FS, "unit": "mV", "leads": [LEAD], "first": first}
             body["samples"] = [None if np.isnan(each) else float(each) for each in samples]

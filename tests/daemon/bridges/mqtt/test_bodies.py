@@ -9,7 +9,8 @@ import pytest
 
 from beatgan.errors import StreamError, UsageError
 from beatgan.protocol.frame_decoder import decode_frame
-from beatgan_daemon.bridges.mqtt.bodies import binary_body, frame_parts, is_binary, json_ecg
+from beatgan_daemon.bridges.frame_body import frame_body, frame_parts
+from beatgan_daemon.bridges.mqtt.bodies import is_binary, json_ecg
 from beatgan_daemon.bridges.mqtt.makers import Makers
 from beatgan_daemon.bridges.mqtt.topics import Topics
 
@@ -24,7 +25,7 @@ def test_a_frame_in_binary_to_the_byte() -> None:
     assert is_binary(body)
     parts = frame_parts("bed-7", body)
     assert [part.hex() for part in parts] == vector["frame"]
-    assert binary_body(parts) == body
+    assert frame_body(parts) == body
     assert decode_frame(parts).stream == "bed-7"
 
 

@@ -22,8 +22,8 @@ from beatgan.protocol.frames import encode_frame
 from beatgan.protocol.messages import encode_json
 from beatgan.types import Chunk
 from beatgan_daemon.bridges.alert_feed import AlertFeed
+from beatgan_daemon.bridges.frame_body import frame_body
 from beatgan_daemon.bridges.mqtt.alerts_out import NO_DAEMON, OFFLINE, ONLINE, AlertsOut, StateOut
-from beatgan_daemon.bridges.mqtt.bodies import binary_body
 from beatgan_daemon.bridges.mqtt.broker import Address, Broker, Will, tls_context
 from beatgan_daemon.bridges.mqtt.credentials import Credentials, read_credentials
 from beatgan_daemon.bridges.mqtt.ecg_in import EcgIn
@@ -144,7 +144,7 @@ def ecg_in(broker: Mosquitto) -> Iterator[tuple[Broker, SignalIn, Kept]]:
 def test_frames_and_json_become_frames(mosquitto: Mosquitto) -> None:
     with ecg_in(mosquitto) as (bridge, signal, kept), peer(mosquitto) as device:
         parts = encode_frame(chunk(0))
-        device.publish(TOPICS.of("ecg", "gateway"), binary_body(parts))
+        device.publish(TOPICS.of("ecg", "gateway"), frame_body(parts))
         device.publish(
             TOPICS.of("ecg", "maker"), '{"fs":130,"unit":"uV","first":0,"samples":[1000,null]}'
         )
@@ -162,7 +162,7 @@ def test_what_is_no_ecg_is_refused_and_the_rest_goes_on(mosquitto: Mosquitto) ->
             (TOPICS.of("ecg", "x"), b"\0\0\0\1", False),
             (TOPICS.of("ecg", "x"), b"{}", False),
             (TOPICS.of("ecg", "a.b"), b"{}", False),
-            (TOPICS.of("ecg", "x"), binary_body(encode_frame(chunk(0))), False),
+            (TOPICS.of("ecg", "x"), frame_body(encode_frame(chunk(0))), False),
         ):
             device.publish(topic, body, retain=retain)
         until(lambda: len(kept.frames) == 1, lambda: bridge.turn(0.05))
@@ -171,7 +171,7 @@ def test_what_is_no_ecg_is_refused_and_the_rest_goes_on(mosquitto: Mosquitto) ->
 
 def test_ecg_of_the_past_is_refused(mosquitto: Mosquitto) -> None:
     with peer(mosquitto) as device:
-        device.publish(TOPICS.of("ecg", "x"), binary_body(encode_frame(chunk(0))), retain=True)
+        device.publish(TOPICS.of("ecg", "x"), frame_body(encode_frame(chunk(0))), retain=True)
         with ecg_in(mosquitto) as (bridge, signal, kept):
             until(lambda: signal.count.refused, lambda: bridge.turn(0.05))
             assert not kept.frames
@@ -179,7 +179,7 @@ def test_ecg_of_the_past_is_refused(mosquitto: Mosquitto) -> None:
 
 def test_a_broker_that_is_killed_is_found_again(mosquitto: Mosquitto) -> None:
     with ecg_in(mosquitto) as (bridge, signal, kept), peer(mosquitto) as device:
-        device.publish(TOPICS.of("ecg", "x"), binary_body(encode_frame(chunk(0))))
+        device.publish(TOPICS.of("ecg", "x"), frame_body(encode_frame(chunk(0))))
         until(lambda: len(kept.frames) == 1, lambda: bridge.turn(0.05))
         mosquitto.kill()
         until(lambda: not bridge.connected, lambda: bridge.turn(0.05))
@@ -187,7 +187,7 @@ def test_a_broker_that_is_killed_is_found_again(mosquitto: Mosquitto) -> None:
         until(lambda: bridge.connected, lambda: bridge.turn(0.05))
         for _ in range(5):
             bridge.turn(0.05)
-        device.publish(TOPICS.of("ecg", "x"), binary_body(encode_frame(chunk(150))))
+        device.publish(TOPICS.of("ecg", "x"), frame_body(encode_frame(chunk(150))))
         until(lambda: len(kept.frames) == 2, lambda: bridge.turn(0.05))
         assert bridge.reconnects == 1
         assert (signal.count.sent, signal.count.missing) == (100, 100)
