@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from beatgan.library.stream import Stream
     from beatgan.protocol.messages import AlertMessage, BeatMessage
     from beatgan.records.recording import Recording
+    from beatgan_daemon.clients.library import Client
 
 __all__ = [
     "AlarmLimits",
     "AlertMessage",
     "BeatMessage",
     "BeatganError",
+    "Client",
     "Comparison",
     "Episode",
     "Recording",
@@ -44,6 +46,7 @@ _MODULES = {
     "AlertMessage": "beatgan.protocol.messages",
     "BeatMessage": "beatgan.protocol.messages",
     "BeatganError": "beatgan.errors",
+    "Client": "beatgan_daemon.clients.library",
     "Comparison": "beatgan.library.comparison",
     "Episode": "beatgan.library.episodes",
     "Recording": "beatgan.records.recording",

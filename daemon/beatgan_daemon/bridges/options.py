@@ -7,9 +7,9 @@ import typer
 
 from beatgan.errors import UsageError
 from beatgan_daemon.bridges.alert_feed import AlertFeed
-from beatgan_daemon.bridges.frame_output import DaemonOutput, FrameOutput, PrintedFrames
 from beatgan_daemon.bridges.position_file import PositionFile
 from beatgan_daemon.bridges.signal_in import SignalIn
+from beatgan_daemon.clients.frame_output import DaemonOutput, FrameOutput, PrintedFrames
 from beatgan_daemon.clients.options import CONTROL, PUBLISH, Key, ServerKey
 from beatgan_daemon.defaults import INGEST
 from beatgan_daemon.security import curve

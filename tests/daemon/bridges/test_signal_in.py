@@ -15,9 +15,11 @@ from beatgan.errors import StreamError, UsageError
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk
-from beatgan_daemon.bridges import frame_output, signal_in
-from beatgan_daemon.bridges.frame_output import DaemonOutput, PrintedFrames
-from beatgan_daemon.bridges.signal_in import CountedStream, SignalIn
+from beatgan_daemon.bridges import signal_in
+from beatgan_daemon.bridges.signal_in import SignalIn
+from beatgan_daemon.clients import frame_output
+from beatgan_daemon.clients.counted_stream import CountedStream
+from beatgan_daemon.clients.frame_output import DaemonOutput, PrintedFrames
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
 
 FS = 250.0

@@ -12,10 +12,10 @@ from beatgan.errors import StreamError
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.names import ECG, stream_of_topic
 from beatgan_daemon.bridges.frame_body import frame_parts
-from beatgan_daemon.bridges.frame_output import FrameOutput
 from beatgan_daemon.bridges.kafka.consumer import KafkaConsumer
 from beatgan_daemon.bridges.process import TURN_S, BridgeProcess, running
 from beatgan_daemon.bridges.signal_in import SignalIn
+from beatgan_daemon.clients.frame_output import FrameOutput
 
 if TYPE_CHECKING:
     from confluent_kafka import Message

@@ -12,7 +12,7 @@ from beatgan_daemon.bridges.lsl.clock import StreamClock
 from beatgan_daemon.bridges.lsl.description import Description
 from beatgan_daemon.bridges.lsl.library import pylsl
 from beatgan_daemon.bridges.lsl.stamps import GapFinder, Piece
-from beatgan_daemon.bridges.signal_in import CountedStream
+from beatgan_daemon.clients.counted_stream import CountedStream
 
 BUFFER_S: Final = 10  # in the inlet; what a bridge that stalls for longer misses is a gap
 AT_ONCE: Final = 4_096  # samples pulled in one call

@@ -16,12 +16,12 @@ from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk
 from beatgan_daemon.bridges.frame_body import frame_body, frame_parts
-from beatgan_daemon.bridges.frame_output import DaemonOutput, FrameOutput
 from beatgan_daemon.bridges.kafka import consumer as consumers
 from beatgan_daemon.bridges.kafka.client_settings import CONSUMER
 from beatgan_daemon.bridges.kafka.consumer import KafkaConsumer
 from beatgan_daemon.bridges.kafka.ecg_in import HOLD_S, EcgIn, PatientOutput
 from beatgan_daemon.bridges.signal_in import SignalIn
+from beatgan_daemon.clients.frame_output import DaemonOutput, FrameOutput
 from tests.support.kafka_brokers import KafkaBrokers
 from tests.support.listening_daemon import ListeningDaemon
 

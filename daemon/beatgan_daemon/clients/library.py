@@ -1,0 +1,194 @@
+"""A daemon in a program of one's own: `beatgan.Client`."""
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+import msgspec
+import zmq
+
+from beatgan.errors import UsageError
+from beatgan.library.array_input import samples_of
+from beatgan.playback.chunks import check
+from beatgan.protocol.frames import encode_frame
+from beatgan.protocol.messages import (
+    AlertMessage,
+    BeatMessage,
+    Message,
+    StatusMessage,
+    decode_alert,
+)
+from beatgan.protocol.names import stream_of_record, topic_of
+from beatgan.records.recording import Recording, nanoseconds
+from beatgan_daemon.clients import client as control
+from beatgan_daemon.clients.counted_stream import CountedStream
+from beatgan_daemon.clients.frame_output import DaemonOutput
+from beatgan_daemon.clients.subscriber import Subscriber
+from beatgan_daemon.defaults import CONTROL, INGEST, PUBLISH
+from beatgan_daemon.security import curve
+
+Kind = Literal["alert", "beat", "status"]
+TURN_S: Final = 0.2  # how soon the end of the time is seen
+FULL_S: Final = 0.01  # before a full queue is tried again
+TIMEOUT_S: Final = 10.0
+
+_decoders: Final[dict[bytes, msgspec.json.Decoder[Message]]] = {
+    b"alert": msgspec.json.Decoder(AlertMessage),
+    b"beat": msgspec.json.Decoder(BeatMessage),
+    b"status": msgspec.json.Decoder(StatusMessage),
+}
+
+
+class Client:
+    """A daemon that runs somewhere: its alerts and beats, acknowledging, sending it a signal.
+
+    One thread uses it. Nobody need be there yet: what is asked says so where nobody answers. With
+    ``with`` it is closed at the end.
+    """
+
+    def __init__(
+        self,
+        publish: str = PUBLISH,
+        control: str = CONTROL,
+        ingest: str = INGEST,
+        *,
+        key: str | Path | None = None,
+        server_key: str | Path | None = None,
+    ) -> None:
+        """The daemon's endpoints, as its settings name them; on this machine if not given.
+
+        ``key``: your own secret key's file, and ``server_key`` the daemon's public key or its file,
+        where it asks for keys. Raises UsageError on an impossible endpoint or a spoilt key.
+        """
+        self._publish, self._control, self._ingest = publish, control, ingest
+        self._configure = curve.configuration(
+            None if key is None else Path(key), None if server_key is None else str(server_key)
+        )
+        self._context = zmq.Context[zmq.Socket[bytes]]()
+        self._signals: list[Signal] = []
+
+    def subscribe(
+        self, *kinds: Kind, stream: str | None = None, seconds: float | None = None
+    ) -> Iterator[AlertMessage | BeatMessage | StatusMessage]:
+        """What the daemon publishes from now on, as it comes.
+
+        ``kinds``: alerts alone if none is given. ``stream``: this one alone. It ends after
+        ``seconds``, or never. What is published while the connection is down is not in it: for
+        alerts `follow` has all of them.
+        """
+        subscriber = Subscriber(self._context, self._publish, "publish", self._configure)
+        for kind in kinds or ("alert",):
+            subscriber.subscribe(topic_of(kind, stream) if stream else f"{kind}.".encode())
+        return _until(subscriber, stream, seconds)
+
+    def alerts(self, since: int = 0) -> Iterator[AlertMessage]:
+        """Every alert in the daemon's journal from number ``since`` on, in order, up to now.
+
+        Raises UsageError where nobody answers, or the journal cannot be read.
+        """
+        bodies = control.fetch_alerts(self._control, since, configure=self._configure)
+        return map(decode_alert, bodies)
+
+    def follow(self, since: int = 0) -> Iterator[AlertMessage]:
+        """As `alerts`, and then those that come: each once, in order, whatever breaks meanwhile."""
+        bodies = control.follow_alerts(
+            self._control, since, lambda: False, configure=self._configure
+        )
+        return map(decode_alert, bodies)
+
+    def active(self) -> list[AlertMessage]:
+        """The last alert of every episode under way. Raises UsageError where nobody answers."""
+        return [*map(decode_alert, control.active(self._control, configure=self._configure))]
+
+    def acknowledge(self, episode: str) -> None:
+        """Say that somebody has seen the episode, an alert's ``id``.
+
+        Raises UsageError where it is not under way, or nobody answers.
+        """
+        control.acknowledge(self._control, episode, configure=self._configure)
+
+    def publish(self, stream: str, fs: float, leads: str | tuple[str, ...] = "ECG") -> "Signal":
+        """A signal that is sent to the daemon as the stream of this name; see `Signal.push`.
+
+        Raises UsageError where no stream may be so.
+        """
+        if stream != stream_of_record(stream):
+            raise UsageError(f"stream {stream!r}: expected letters, digits, _, - and :")
+        names = (leads,) if isinstance(leads, str) else tuple(leads)
+        check(Recording(stream, fs, names, samples_of([[0.0] * len(names)])))
+        output = DaemonOutput(connect=self._ingest, configure=self._configure)
+        signal = Signal(output, CountedStream(stream, fs, names, time.time_ns()), fs, names)
+        self._signals.append(signal)
+        return signal
+
+    def close(self) -> None:
+        """End all connections; what was pushed is sent before."""
+        for signal in self._signals:
+            signal.close()
+        self._context.destroy(linger=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Signal:
+    """One stream on its way to a daemon."""
+
+    def __init__(
+        self, output: DaemonOutput, stream: CountedStream, fs: float, leads: tuple[str, ...]
+    ) -> None:
+        self._output, self._stream, self._fs, self._leads = output, stream, fs, leads
+
+    def push(self, ecg: Any, time_of_first: datetime | None = None) -> None:
+        """Send the samples that follow, in mV, of shape (n,) or (n, leads); NaN is a lost sample.
+
+        ``time_of_first``: when the first of them was taken; if not given, the last of them just
+        now. Send them as they come: a daemon raises an alarm where samples arrive at another rate
+        than ``fs``. Waits for the daemon where it must; raises UsageError where none takes them
+        within TIMEOUT_S.
+        """
+        samples = samples_of(ecg)
+        if samples.shape[1] != len(self._leads):
+            raise UsageError(f"{samples.shape[1]} columns for the leads {', '.join(self._leads)}")
+        now_ns = time.time_ns() - round(len(samples) * 1e9 / self._fs)
+        t_ns = now_ns if time_of_first is None else nanoseconds(time_of_first)
+        for chunk in self._stream.chunks(samples, t_ns):
+            self._send(encode_frame(chunk))
+
+    def skip(self, samples: int) -> None:
+        """So many samples are lost, and their time has passed: the daemon tells of a gap."""
+        self._stream.skip(samples)
+
+    def close(self) -> None:
+        """Send what waits, and end the connection."""
+        self._output.close()
+
+    def _send(self, parts: list[bytes]) -> None:
+        end = time.monotonic() + TIMEOUT_S
+        while not self._output.send(parts):
+            if time.monotonic() > end:
+                raise UsageError(f"{self._output.endpoint}: no daemon takes ECG there")
+            if self._output.wait(TURN_S):
+                time.sleep(FULL_S)
+
+
+def _until(
+    subscriber: Subscriber, stream: str | None, seconds: float | None
+) -> Iterator[AlertMessage | BeatMessage | StatusMessage]:
+    end = None if seconds is None else time.monotonic() + seconds
+    try:
+        while end is None or time.monotonic() < end:
+            for topic, body in subscriber.messages():
+                kind, _, name = topic.partition(b".")
+                if stream in (None, name.decode()):  # a topic is subscribed to by its beginning
+                    yield _decoders[kind].decode(body)
+            subscriber.wait(
+                TURN_S if end is None else max(0.0, min(TURN_S, end - time.monotonic()))
+            )
+    finally:
+        subscriber.close()
