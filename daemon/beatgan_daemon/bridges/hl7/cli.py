@@ -1,8 +1,6 @@
 """`beatgan-bridge hl7`: a daemon's alerts to an HL7 v2 receiver over MLLP."""
 
-import re
 import ssl
-from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic, sleep, time_ns
 from typing import Annotated
@@ -12,7 +10,7 @@ import typer
 from beatgan.errors import UsageError
 from beatgan.protocol.messages import decode_alert
 from beatgan_daemon import log
-from beatgan_daemon.bridges import options
+from beatgan_daemon.bridges import options, peer_address
 from beatgan_daemon.bridges.alert_feed import AlertFeed
 from beatgan_daemon.bridges.bed_map import BedMap
 from beatgan_daemon.bridges.dry_run import print_alerts
@@ -21,9 +19,8 @@ from beatgan_daemon.bridges.hl7.delivery import Delivery, Outcome
 from beatgan_daemon.bridges.hl7.mllp import MllpClient, Receiver
 from beatgan_daemon.bridges.hl7.oru_r40 import oru_r40
 from beatgan_daemon.bridges.hl7.refusals import Refusals
+from beatgan_daemon.bridges.peer_address import host_and_port, require_tls, tls_context
 from beatgan_daemon.bridges.process import TURN_S, BridgeProcess, running
-from beatgan_daemon.exit_codes import StartError
-from beatgan_daemon.security.private_file import refuse_readable
 
 PORT = 2575  # IANA's for MLLP
 
@@ -38,21 +35,11 @@ def out(
             "--to", metavar="HOST[:PORT]", help=f"the receiver, which speaks MLLP; port {PORT}"
         ),
     ] = None,
-    tls: Annotated[bool, typer.Option("--tls", help="MLLP in TLS")] = False,
-    tls_ca: Annotated[
-        Path | None,
-        typer.Option("--tls-ca", metavar="FILE", help="whom to trust, PEM; else the system's"),
-    ] = None,
-    tls_cert: Annotated[
-        Path | None, typer.Option("--tls-cert", metavar="FILE", help="our own certificate, PEM")
-    ] = None,
-    tls_key: Annotated[
-        Path | None, typer.Option("--tls-key", metavar="FILE", help="its key, PEM")
-    ] = None,
-    in_the_clear: Annotated[
-        bool,
-        typer.Option("--in-the-clear", help="without TLS to another machine, all the same"),
-    ] = False,
+    tls: peer_address.Tls = False,
+    tls_ca: peer_address.TlsCa = None,
+    tls_cert: peer_address.TlsCert = None,
+    tls_key: peer_address.TlsKey = None,
+    in_the_clear: peer_address.InTheClear = False,
     beds: Annotated[
         Path | None,
         typer.Option("--map", metavar="FILE", help="streams' places and patients, TOML"),
@@ -75,9 +62,7 @@ def out(
     """Send each alert as ORU^R40, in order, until the receiver accepts it."""
     with needing("hl7"):
         import hl7.mllp  # noqa: F401
-    context = _context(tls_ca, tls_cert, tls_key) if tls else None
-    if context is None and (tls_ca or tls_cert or tls_key):
-        raise UsageError("--tls-ca, --tls-cert, --tls-key: with --tls only")
+    context = tls_context(tls, tls_ca, tls_cert, tls_key)
     receiver = _receiver(to, context, in_the_clear=in_the_clear) if not dry_run else None
     bed_map = BedMap(beds, lambda text: log.get().error("no places and patients", why=text))
     feed = options.alert_feed(publish, control, state, since, key, server_key, dry_run=dry_run)
@@ -127,42 +112,6 @@ def _lines(body: bytes, beds: BedMap) -> str:
 def _receiver(to: str | None, tls: ssl.SSLContext | None, *, in_the_clear: bool) -> Receiver:
     if to is None:
         raise UsageError("--to: give the receiver, HOST or HOST:PORT")
-    host, port = _split(to)
-    if tls is None and not in_the_clear and not _is_local(host):
-        raise UsageError(
-            f"--to {to}: alerts would go to another machine unencrypted; give --tls, or "
-            "--in-the-clear where that network is yours alone"
-        )
+    host, port = host_and_port("--to", to, PORT)
+    require_tls("--to", host, tls, "alerts", in_the_clear=in_the_clear)
     return Receiver(host, port, tls)
-
-
-def _split(to: str) -> tuple[str, int]:
-    """HOST, HOST:PORT, [IPv6] or [IPv6]:PORT."""
-    if to.count(":") > 1 and not to.startswith("["):
-        return to, PORT  # an IPv6 address by itself
-    match = re.fullmatch(r"(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::(\d{1,5}))?", to)
-    if match is None or not 0 < int(match[3] or PORT) < 65_536:
-        raise UsageError(f"--to {to}: expected HOST, HOST:PORT or [IPv6]:PORT")
-    return match[1] or match[2], int(match[3] or PORT)
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext:
-    if (cert is None) != (key is None):
-        raise UsageError("--tls-cert, --tls-key: give both, or neither")
-    try:
-        context = ssl.create_default_context(cafile=ca)
-        if cert is not None and key is not None:
-            refuse_readable(key)
-            context.load_cert_chain(cert, key, password=lambda: "")  # asks nobody at a terminal
-    except OSError as error:  # ssl.SSLError is one
-        files = ", ".join(str(each) for each in (ca, cert, key) if each is not None)
-        raise StartError(f"{files}: {getattr(error, 'reason', None) or error.strerror}") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context

@@ -15,7 +15,7 @@ from beatgan.protocol.frames import MAX_SAMPLES, check_leads
 from beatgan.types import MAX_FIRST, MAX_FS, MAX_TIME_NS, MIN_FS, MIN_TIME_NS, Floats
 from beatgan_daemon.bridges.units import millivolt_of
 
-MAX_BODY: Final = 2**20  # bytes; a second of sixteen leads at the highest rate is 128 KiB
+MAX_BODY: Final = 2**18  # bytes; a second of sixteen leads at the highest rate is 128 KiB
 LEAD: Final = "ECG"  # of JSON that names none
 
 Value = float | None

@@ -6,7 +6,6 @@ Knows MQTT and nothing of ECG or alerts.
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -46,20 +45,6 @@ class Will(NamedTuple):
     topic: str
     gone: bytes
     here: bytes
-
-
-def tls_context(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
-    """Trusts ``ca``, or what the system does; shows a certificate where one is given.
-
-    Raises StartError where a file cannot be used.
-    """
-    try:
-        context = ssl.create_default_context(cafile=ca)
-        if certificate is not None:
-            context.load_cert_chain(certificate, key)
-    except (OSError, ValueError) as error:  # ssl.SSLError among them
-        raise StartError(f"TLS: {ca or certificate}: cannot be used: {error}") from None
-    return context
 
 
 class Broker:

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from beatgan.errors import UsageError
-from beatgan_daemon.bridges import options
+from beatgan_daemon.bridges import options, peer_address
 from beatgan_daemon.bridges.beat_feed import BeatFeed
 from beatgan_daemon.bridges.dry_run import print_alerts
 from beatgan_daemon.bridges.mqtt import alerts_out, ecg_in, home_assistant
-from beatgan_daemon.bridges.mqtt.broker import Address, tls_context
+from beatgan_daemon.bridges.mqtt.broker import Address
 from beatgan_daemon.bridges.mqtt.credentials import read_credentials
 from beatgan_daemon.bridges.mqtt.topics import PREFIX, Topics
+from beatgan_daemon.bridges.peer_address import host_and_port, require_tls, tls_context
 from beatgan_daemon.clients.client import Client
 from beatgan_daemon.security import curve
 
@@ -32,14 +32,6 @@ Login = Annotated[
     Path | None,
     typer.Option("--login", metavar="FILE", help="two lines, user and password; chmod 600"),
 ]
-Tls = Annotated[bool, typer.Option("--tls", help="encrypted; trusts what this system trusts")]
-TlsCa = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="and only this authority, PEM; turns --tls on")
-]
-TlsCert = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="our certificate, PEM; turns --tls on")
-]
-TlsKey = Annotated[Path | None, typer.Option(metavar="FILE", help="its key, PEM")]
 ClientId = Annotated[
     str | None,
     typer.Option(
@@ -57,17 +49,24 @@ def in_(
     connect: options.Connect = None,
     bind: options.Bind = None,
     login: Login = None,
-    tls: Tls = False,
-    tls_ca: TlsCa = None,
-    tls_cert: TlsCert = None,
-    tls_key: TlsKey = None,
+    tls: peer_address.Tls = False,
+    tls_ca: peer_address.TlsCa = None,
+    tls_cert: peer_address.TlsCert = None,
+    tls_key: peer_address.TlsKey = None,
+    in_the_clear: peer_address.InTheClear = False,
     client_id: ClientId = None,
     dry_run: options.DryRun = False,
     key: options.Key = None,
     server_key: options.ServerKey = None,
 ) -> None:
     """ECG from PREFIX/ecg/STREAM to a daemon: frames in binary, or JSON."""
-    address = _address(broker, client_id, "in", login, _tls(tls, tls_ca, tls_cert, tls_key))
+    address = _address(
+        broker,
+        client_id or f"beatgan-in-{gethostname()}",
+        login,
+        tls_context(tls, tls_ca, tls_cert, tls_key),
+        in_the_clear=in_the_clear,
+    )
     signal = options.signal_in(bind, connect, key, server_key, dry_run=dry_run)
     ecg_in.run(address, Topics(topic), signal)
 
@@ -90,17 +89,24 @@ def out(
         str, typer.Option("--home-assistant-prefix", metavar="PREFIX", help="its discovery prefix")
     ] = home_assistant.PREFIX,
     login: Login = None,
-    tls: Tls = False,
-    tls_ca: TlsCa = None,
-    tls_cert: TlsCert = None,
-    tls_key: TlsKey = None,
+    tls: peer_address.Tls = False,
+    tls_ca: peer_address.TlsCa = None,
+    tls_cert: peer_address.TlsCert = None,
+    tls_key: peer_address.TlsKey = None,
+    in_the_clear: peer_address.InTheClear = False,
     client_id: ClientId = None,
     dry_run: options.DryRun = False,
     key: options.Key = None,
     server_key: options.ServerKey = None,
 ) -> None:
     """Alerts to PREFIX/alert/STREAM, how they stand to PREFIX/active/STREAM, retained."""
-    address = _address(broker, client_id, "out", login, _tls(tls, tls_ca, tls_cert, tls_key))
+    address = _address(
+        broker,
+        client_id or f"beatgan-out-{gethostname()}",
+        login,
+        tls_context(tls, tls_ca, tls_cert, tls_key),
+        in_the_clear=in_the_clear,
+    )
     topics = Topics(topic)
     feed = options.alert_feed(publish, control, state, since, key, server_key, dry_run=dry_run)
     if dry_run:
@@ -119,31 +125,13 @@ def out(
 
 def _address(
     broker: str,
-    client_id: str | None,
-    direction: str,
+    client_id: str,
     login: Path | None,
     tls: ssl.SSLContext | None,
+    *,
+    in_the_clear: bool,
 ) -> Address:
-    host, port = _host_and_port(broker, PLAIN_PORT if tls is None else TLS_PORT)
+    host, port = host_and_port("--broker", broker, PLAIN_PORT if tls is None else TLS_PORT)
+    require_tls("--broker", host, tls, "ECG and alerts", in_the_clear=in_the_clear)
     credentials = None if login is None else read_credentials(login)
-    name = client_id or f"beatgan-{direction}-{gethostname()}"
-    return Address(host, port, name, credentials, tls)
-
-
-def _host_and_port(text: str, default: int) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or text.endswith("]") or (":" in host and not host.endswith("]")):
-        host, port = text, str(default)
-    if not host or not port.isdecimal() or not 0 < int(port) <= 65_535:
-        raise UsageError(f"--broker {text}: expected HOST or HOST:PORT")
-    return host.strip("[]"), int(port)
-
-
-def _tls(
-    wanted: bool, ca: Path | None, certificate: Path | None, key: Path | None
-) -> ssl.SSLContext | None:
-    if key is not None and certificate is None:
-        raise UsageError("--tls-key: give --tls-cert as well")
-    if not wanted and ca is None and certificate is None:
-        return None
-    return tls_context(ca, certificate, key)
+    return Address(host, port, client_id, credentials, tls)

@@ -1,15 +1,13 @@
 """Who the bridge is to the broker: a user and a password from a file, never from the command line,
 which every process of the machine can read."""
 
-import os
-import stat
 from pathlib import Path
 from typing import NamedTuple
 
 from beatgan.errors import UsageError
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.regular_file import read_text
-from beatgan_daemon.security.credentials_directory import is_credential
+from beatgan_daemon.security.private_file import refuse_readable
 
 
 class Credentials(NamedTuple):
@@ -28,14 +26,11 @@ def read_credentials(path: Path) -> Credentials:
     Raises StartError where it cannot be read or others may read it, UsageError where it has not
     two lines.
     """
+    refuse_readable(path)
     try:
-        mode = path.stat().st_mode
         lines = read_text(path).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise StartError(f"--login {path}: cannot be read: {why}") from None
-    if mode & (stat.S_IRWXG | stat.S_IRWXO) and not is_credential(path, os.environ):
-        raise StartError(f"--login {path}: others may read it; run `chmod 600 {path}`")
+    except (OSError, UnicodeDecodeError):
+        raise StartError(f"--login {path}: it is no text in UTF-8") from None
     if len(lines) != 2 or not lines[0]:
         raise UsageError(f"--login {path}: expected two lines, the user and the password")
     return Credentials(*lines)

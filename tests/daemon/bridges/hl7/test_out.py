@@ -21,6 +21,7 @@ from beatgan_daemon.bridges.hl7 import cli
 from beatgan_daemon.bridges.hl7.delivery import Delivery, Outcome
 from beatgan_daemon.bridges.hl7.mllp import MllpClient, Receiver
 from beatgan_daemon.bridges.hl7.refusals import NAME, Refusals
+from beatgan_daemon.bridges.peer_address import tls_context
 from beatgan_daemon.bridges.position_file import PositionFile
 from beatgan_daemon.exit_codes import StartError
 from tests.support.alerting_daemon import AlertingDaemon, alerts
@@ -219,7 +220,7 @@ def serving(certificate: tuple[Path, Path], *, ask: bool = False) -> ssl.SSLCont
 
 
 def test_over_tls_with_a_certificate_of_our_own(certificate: tuple[Path, Path]) -> None:
-    tls = cli._context(certificate[0], *certificate)
+    tls = tls_context(True, certificate[0], *certificate)
     with (
         AlertingDaemon(alerts(2)) as daemon,
         MllpReceiver(tls=serving(certificate, ask=True)) as receiver,
@@ -233,7 +234,7 @@ def test_over_tls_with_a_certificate_of_our_own(certificate: tuple[Path, Path]) 
 def test_a_receiver_that_is_not_trusted_gets_nothing(
     certificate: tuple[Path, Path], host: str, trusted: bool
 ) -> None:
-    tls = cli._context(certificate[0] if trusted else None, None, None)
+    tls = tls_context(True, certificate[0] if trusted else None, None, None)
     with (
         AlertingDaemon(alerts(1)) as daemon,
         MllpReceiver(tls=serving(certificate)) as receiver,
@@ -249,7 +250,7 @@ def test_a_key_that_others_may_read(certificate: tuple[Path, Path], tmp_path: Pa
     key.write_bytes(certificate[1].read_bytes())
     key.chmod(0o644)
     with pytest.raises(StartError, match="chmod 600"):
-        cli._context(None, certificate[0], key)
+        tls_context(True, None, certificate[0], key)
 
 
 # --- the command --------------------------------------------------------------------------------

@@ -24,10 +24,11 @@ from beatgan.types import Chunk
 from beatgan_daemon.bridges.alert_feed import AlertFeed
 from beatgan_daemon.bridges.frame_body import frame_body
 from beatgan_daemon.bridges.mqtt.alerts_out import NO_DAEMON, OFFLINE, ONLINE, AlertsOut, StateOut
-from beatgan_daemon.bridges.mqtt.broker import Address, Broker, Will, tls_context
+from beatgan_daemon.bridges.mqtt.broker import Address, Broker, Will
 from beatgan_daemon.bridges.mqtt.credentials import Credentials, read_credentials
 from beatgan_daemon.bridges.mqtt.ecg_in import EcgIn
 from beatgan_daemon.bridges.mqtt.topics import Topics
+from beatgan_daemon.bridges.peer_address import tls_context
 from beatgan_daemon.bridges.position_file import PositionFile
 from beatgan_daemon.bridges.signal_in import SignalIn
 from beatgan_daemon.clients.client import Client as DaemonClient
@@ -313,14 +314,14 @@ def test_with_tls_and_a_password_it_is_let_in(guarded: Mosquitto, tmp_path: Path
     login = tmp_path / "login"
     login.write_text("bed\ns3cret\n")
     login.chmod(0o600)
-    tls = tls_context(tmp_path / "cert.pem", None, None)
+    tls = tls_context(True, tmp_path / "cert.pem", None, None)
     bridge = Broker(address(guarded, credentials=read_credentials(login), tls=tls))
     until(lambda: bridge.connected, lambda: bridge.turn(0.05))
     bridge.close()
 
 
 def test_with_a_wrong_password_it_ends(guarded: Mosquitto, tmp_path: Path) -> None:
-    tls = tls_context(tmp_path / "cert.pem", None, None)
+    tls = tls_context(True, tmp_path / "cert.pem", None, None)
     bridge = Broker(address(guarded, credentials=Credentials("bed", "guess"), tls=tls))
     with pytest.raises(StartError, match=r"refuses us: (Not authorized|Bad user name)"):
         until(lambda: bridge.connected, lambda: bridge.turn(0.05))
@@ -330,7 +331,7 @@ def test_with_a_wrong_password_it_ends(guarded: Mosquitto, tmp_path: Path) -> No
 def test_a_broker_that_proves_nothing_is_not_spoken_to(
     guarded: Mosquitto, logged: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    bridge = Broker(address(guarded, tls=tls_context(None, None, None)))
+    bridge = Broker(address(guarded, tls=tls_context(True, None, None, None)))
     until(
         lambda: any("CERTIFICATE" in line.get("why", "") for line in logged()),
         lambda: bridge.turn(0.05),
