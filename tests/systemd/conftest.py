@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -34,8 +35,8 @@ class Booted:
         """``enter``: what to put before a command for it to run inside."""
         self._enter = enter
         self._since = monotonic()
-        number = enter[enter.index("--target") + 1]
-        self.root = Path(f"/proc/{number}/root")
+        self.number = enter[enter.index("--target") + 1]  # of its systemd, outside
+        self.root = Path(f"/proc/{self.number}/root")
 
     def note(self, text: str) -> None:
         """One line for who looks on."""
@@ -142,9 +143,9 @@ class Unit:
         return int(json.loads(last)["__MONOTONIC_TIMESTAMP"])
 
 
-@pytest.fixture(scope="session")
-def booted() -> Iterator[Booted]:
-    """Booted once; what is compiled already need not be so again, but for one function."""
+@contextmanager
+def booted_by(*tree: str) -> Iterator[Booted]:
+    """A systemd on the tree that ``boot`` makes of these arguments; skips where none can be."""
     if os.geteuid() != 0:
         pytest.skip("to boot systemd needs root")
     for program in ("/lib/systemd/systemd", "nsenter", "pgrep"):
@@ -153,7 +154,7 @@ def booted() -> Iterator[Booted]:
     if " - cgroup2 " not in Path("/proc/self/mountinfo").read_text():
         pytest.skip("no cgroup v2 is mounted")
     with subprocess.Popen(
-        [str(HERE / "boot"), sys.executable, "cat"],
+        [str(HERE / "boot"), *tree, "cat"],
         stdin=subprocess.PIPE,  # at its end, all ends
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -162,10 +163,17 @@ def booted() -> Iterator[Booted]:
         try:
             booted = Booted(_where(process))
             booted.note(booted.run("systemctl", "--version").splitlines()[0])
-            _compile(booted)
             yield booted
         finally:
             process.communicate(timeout=BOOT_S)
+
+
+@pytest.fixture(scope="session")
+def booted() -> Iterator[Booted]:
+    """Booted once; what is compiled already need not be so again, but for one function."""
+    with booted_by(sys.executable) as booted:
+        _compile(booted)
+        yield booted
 
 
 def _where(process: subprocess.Popen[str]) -> list[str]:
