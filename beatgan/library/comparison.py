@@ -51,10 +51,11 @@ class Comparison:
         """In a few lines, for people."""
         wide = self.beats.wide
         abnormal, normal = self.anomalous
+        area = "- (one class alone)" if np.isnan(self.auc) else f"{self.auc:.4f}"
         lines = [
             f"beats: {wide.tp} found, {wide.fn} missed, {wide.fp} false; "
             f"Se {_percent(self.sensitivity)}, PPV {_percent(self.ppv)}",
-            f"score: AUC {self.auc:.4f}; called anomalous: {_percent(abnormal)} of the abnormal, "
+            f"score: AUC {area}; called anomalous: {_percent(abnormal)} of the abnormal, "
             f"{_percent(normal)} of the normal beats",
         ]
         for name, label in (("VEB", "V"), ("SVEB", "S")):
@@ -69,14 +70,15 @@ def compare(
     """``result`` beside the annotations of the same recording.
 
     ``reference``: a WFDB record, whose annotations have the suffix ``annotator``, or what
-    `read_reference` gave. Ventricular flutter is left out, as EC57 asks. Raises RecordError naming
+    `read_reference` gave. Ventricular flutter is left out, as EC57 asks, and what lies outside the
+    signal. Raises RecordError naming
     the file where it is missing or unreadable.
     """
     if not isinstance(reference, Reference):
         base = Path(reference)
         base = base.with_suffix("") if base.suffix in (".hea", f".{annotator}") else base
         reference = read_reference(base, annotator, result.fs)
-    reference = reference.at(result.fs)
+    reference = reference.at(result.fs).within(len(result.ecg))
     found = result.beats
     sample, called = found["sample"], found["class"].astype(np.str_)
     seconds = len(result.ecg) / result.fs

@@ -43,7 +43,17 @@ def test_one_class_alone_has_no_auc(tmp_path: Path, result: beatgan.Result) -> N
     found = beatgan.compare(result, tmp_path / "r")
     assert isnan(found.auc)
     assert isnan(found.anomalous[0])
-    assert "nan" not in str(found).replace("AUC nan", "")
+    assert "AUC - (one class alone)" in str(found)
+    assert "nan" not in str(found)
+
+
+def test_what_is_annotated_beyond_the_signal_is_not_missed(
+    tmp_path: Path, result: beatgan.Result
+) -> None:
+    sample = result.beats["sample"]
+    beyond = np.append(sample, [len(result.ecg), len(result.ecg) + 9999])
+    wfdb.wrann("r", "atr", beyond, ["N"] * len(beyond), fs=360, write_dir=str(tmp_path))
+    assert beatgan.compare(result, tmp_path / "r").beats.wide.fn == 0
 
 
 def test_missing_annotations_are_named(tmp_path: Path, result: beatgan.Result) -> None:
