@@ -20,7 +20,8 @@ def no_advantage(over: Sequence[Gain], patients: int) -> list[str]:
         if isnan(low) or low > 0:
             continue
         if high >= 0:
-            what, where = "adds nothing to template and timing", "includes 0"
+            what = "adds nothing to template and timing that could be told from chance"
+            where = "includes 0"
         else:
             what, where = "ranks worse than template and timing without it", "lies below 0"
         words.append(

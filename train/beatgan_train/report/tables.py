@@ -20,6 +20,7 @@ from beatgan_train.evaluation.metrics import ClassFigures, Gain, Measured, Recor
 from beatgan_train.evaluation.result import Evaluation
 
 NAME_WIDTH = 8  # at least, of a row's name, however narrow the terminal
+FEW = 5  # patients, of whom an interval says little
 NONE = "none"  # where there is nothing to measure
 
 
@@ -136,9 +137,10 @@ def intervals_are(found: Evaluation) -> str:
     """What the intervals mean."""
     if found.patients < 2:
         return "none: intervals are over patients, and there is one."
+    few = f" {found.patients} patients are too few to rely on it." if found.patients < FEW else ""
     return (
         f"{100 * LEVEL:g} % interval over patients ({found.patients} patients drawn with "
-        f"replacement, {DRAWS} times; draws without a beat of a class say nothing of it)."
+        f"replacement, {DRAWS} times; draws without a beat of a class say nothing of it).{few}"
     )
 
 
