@@ -1,4 +1,4 @@
-"""EDF and EDF+ files. Knows nothing of the other formats."""
+"""EDF, EDF+ and BDF files. Knows nothing of the other formats."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -8,73 +8,82 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from beatgan.errors import RecordError
-from beatgan.records.recording import Recording, Signal, assemble, faults_of, nanoseconds
-from beatgan.types import Floats
+from beatgan.records import edf_header
+from beatgan.records.edf_header import Layout
+from beatgan.records.recording import (
+    Recording,
+    Signal,
+    assemble,
+    check_lost,
+    faults_of,
+    nanoseconds,
+)
+from beatgan.types import Doubles, Floats
 
 if TYPE_CHECKING:
-    from edfio import Edf
+    from edfio import Bdf, Edf
 
 
 def read(path: Path) -> Recording:
-    """The EDF file at ``path``; a discontinuous EDF+ (EDF+D) is refused, not joined up."""
-    if not path.is_file():
-        raise RecordError(f"{path}: no such file")
-    surplus = _surplus(path)
+    """The EDF or BDF file at ``path``; the pauses of an interrupted one are lost samples."""
     with faults_of(path, "edfio"):
-        from edfio import read_edf
-
-        # Without what is too much, which edfio takes for data records.
-        edf = read_edf(BytesIO(path.read_bytes()[:-surplus]) if surplus else path)
+        layout = edf_header.read(path)
+        surplus = edf_header.surplus(path, layout)
+        onsets = edf_header.onsets(path, layout)
+        edf = _opened(path, layout, surplus)
         signals = [Signal(s.label, s.physical_dimension, s.sampling_frequency) for s in edf.signals]
-        if not edf.is_continuous:
-            raise RecordError(f"{path}: discontinuous EDF+ (EDF+D) is not supported")
         start = _start(edf)
 
     def samples(chosen: list[int]) -> list[Floats]:
         with faults_of(path, "edfio"):
-            return [edf.signals[i].data.astype(np.float32) for i in chosen]
+            columns = [edf.signals[i].data.astype(np.float32) for i in chosen]
+            if onsets is None:
+                return columns
+            rates = [signals[i].fs for i in chosen]
+            _check_pauses(path, layout, onsets, rates)
+            return [_spread(*each, onsets) for each in zip(columns, rates, strict=True)]
 
-    recording = assemble(path, signals, samples, nanoseconds(start) if start else 0)
+    start_ns = nanoseconds(start) if start else 0
+    kind = ("EDF" if layout.sample == 2 else "BDF") + _variant(layout)
+    recording = assemble(path, signals, samples, start_ns, format=kind)
     if not surplus:
         return recording
     junk = f"{surplus} bytes behind the last data record"
     return replace(recording, left_out=(*recording.left_out, junk))
 
 
-def _surplus(path: Path) -> int:
-    """Bytes behind the last data record that the header promises.
+def _opened(path: Path, layout: Layout, surplus: int) -> "Edf | Bdf":
+    from edfio import read_bdf, read_edf
 
-    Raises RecordError where the file ends before that one's last sample: edfio reads what there is,
-    which would pass for the whole recording. A header that makes no sense is left to it.
-    """
-    try:
-        with path.open("rb") as file:
-            size, header = path.stat().st_size, file.read(256)
-            records, signals = int(header[236:244]), int(header[252:256])
-            file.seek(256 + 216 * signals)
-            counts = [int(file.read(8)) for _ in range(signals)]  # samples of each in a record
-    except (ValueError, OSError):
-        return 0
-    if (length := 2 * sum(counts)) <= 0:
-        return 0
-    whole, rest = divmod(max(0, size - 256 * (1 + signals)), length)
-    if records >= 0 and whole < records:
-        missing = (records - whole) * max(counts) - rest * max(counts) // length
-        raise RecordError(
-            f"{path}: cut short: {whole} of {records} data records are there, "
-            f"{missing} of {records * max(counts)} samples of a lead are missing"
-        )
-    if records < 0 and rest:  # one that was never finished does not say how long it is
-        raise RecordError(
-            f"{path}: cut short within data record {whole + 1}: {length - rest} bytes are missing"
-        )
-    if records < 0:
-        return 0
-    return (whole - records) * length + rest
+    # Without what is too much, which edfio takes for data records. The sign for micro is no ASCII.
+    whole = BytesIO(path.read_bytes()[:-surplus]) if surplus else path
+    if layout.sample == 3:
+        return read_bdf(whole)
+    return read_edf(whole)
 
 
-def _start(edf: "Edf") -> datetime | None:
+def _variant(layout: Layout) -> str:
+    if layout.onsets is None:
+        return ""
+    return "+D" if layout.interrupted else "+"
+
+
+def _check_pauses(path: Path, layout: Layout, onsets: Doubles, rates: list[float]) -> None:
+    paused_s = onsets[-1] - (len(onsets) - 1) * layout.duration_s
+    check_lost(path, paused_s * max(rates), len(rates), max(rates))
+
+
+def _spread(column: Floats, fs: float, onsets: Doubles) -> Floats:
+    """``column``, one data record after another, laid out in time; NaN between them."""
+    records = column.reshape(len(onsets), -1)
+    first = np.rint(onsets * fs).astype(np.int64)
+    spread = np.full(int(first[-1]) + records.shape[1], np.nan, np.float32)
+    for start, record in zip(first, records, strict=True):
+        spread[start : start + len(record)] = record
+    return spread
+
+
+def _start(edf: "Edf | Bdf") -> datetime | None:
     """When the recording began; None where the date was removed or is EDF's stand-in for none."""
     from edfio import AnonymizedDateError
 

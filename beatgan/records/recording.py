@@ -1,5 +1,6 @@
 """What a recording is, and which of a file's signals are ECG leads. Knows no file format."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,20 +22,28 @@ MILLIVOLT = {
     **dict.fromkeys(("mv", "millivolt"), 1.0),
     **dict.fromkeys(("v", "volt"), 1e3),
 }
-UNCALIBRATED = ("", "nu", "adu", "au", "a.u.", "counts", "raw", "n/a", "none")  # casefolded
+UNCALIBRATED = (  # casefolded
+    *("", "nu", "adu", "au", "a.u.", "n/a", "none"),
+    *("adc", "count", "counts", "digit", "digits", "lsb", "raw"),
+)
 SWING_MV = 2.0  # within SWING_S: a usual one in DS1, whose records have 1.3 to 4.2
 SWING_S = 2.0
 YEAR_NS = 365.2425 * 86_400e9
+LOST_LIMIT = 100_000_000  # values that stand for lost samples: 400 MB, a day of 4 leads at 290 Hz
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recording:
     """A whole recording: ``samples`` has shape (n, len(leads)), millivolt, NaN where lost.
 
-    ``fs`` is in Hz. ``start_ns`` is the UNIX time of the first sample in ns, 0 where unknown; the
-    file formats carry no time zone, so their clock is read as UTC. ``left_out`` says which signals
-    of the file are not among the leads, and why. ``scaled`` are leads that came without a voltage
-    and were given a usual size.
+    ``fs`` is in Hz. ``start_ns`` is the UNIX time of the first sample in ns, 0 where unknown; a
+    clock without a time zone is read as UTC. ``left_out`` says which signals of the file are not
+    among the leads, and why. ``scaled`` are leads that came without a voltage and were given a
+    usual size.
+
+    The rest says how the file was understood, for a person: its ``format``, where the rate is from,
+    the unit each lead had in the file, and what else there is to know. It is empty where the
+    samples come from no file. None of it, and no field, bears anything of the patient.
     """
 
     name: str
@@ -44,6 +53,10 @@ class Recording:
     start_ns: int = 0
     left_out: tuple[str, ...] = ()
     scaled: tuple[str, ...] = ()
+    format: str = ""
+    rate_from: str = ""
+    units: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Any]:
         """Its samples and its rate: ``ecg, fs = recording``."""
@@ -61,7 +74,24 @@ def only(recording: Recording, lead: str) -> Recording:
         raise RecordError(f"{recording.name}: there is no lead {lead!r}; it has {found}")
     column = names.index(lead.upper())
     samples = recording.samples[:, column : column + 1]
-    return replace(recording, leads=(recording.leads[column],), samples=samples)
+    units = recording.units[column : column + 1]
+    return replace(recording, leads=(recording.leads[column],), samples=samples, units=units)
+
+
+def gaps(samples: Floats) -> list[tuple[int, int]]:
+    """The stretches in which no lead has a sample: (first, length), both in samples."""
+    lost = np.isnan(samples).all(axis=1)
+    edges = np.flatnonzero(np.diff(lost, prepend=False, append=False))
+    return [(int(a), int(b - a)) for a, b in edges.reshape(-1, 2)]
+
+
+def check_lost(path: Path, lost: float, leads: int, fs: float) -> None:
+    """Raise RecordError where ``lost`` samples of each lead would fill the memory."""
+    if lost * leads > LOST_LIMIT:
+        raise RecordError(
+            f"{path}: {lost / fs / 3600:.0f} hours without samples, more than can be filled; "
+            "cut it there into several recordings"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +108,16 @@ def assemble(
     signals: Sequence[Signal],
     read: Callable[[list[int]], Sequence[NDArray[Any]]],
     start_ns: int = 0,
+    *,
+    format: str,
+    rate_from: str = "header",
+    notes: Sequence[str] = (),
 ) -> Recording:
     """The recording made of those ``signals`` that are ECG leads.
 
     ``read`` is given their indices and returns one array for each, in the signal's own unit.
-    Raises RecordError where no lead is usable.
+    ``format``, ``rate_from`` and ``notes`` become the recording's. Raises RecordError where no lead
+    is usable.
     """
     chosen, left_out = choose(signals)
     raw = dict(zip(chosen, map(_finite, read(chosen) if chosen else []), strict=True))
@@ -102,7 +137,19 @@ def assemble(
             "a recording lies within the years 1678 to 2261"
         )
     scaled = [n for n, i in zip(names, raw, strict=True) if not _is_voltage(signals[i].unit)]
-    return Recording(path.stem, fs, names, samples, start_ns, tuple(left_out), tuple(scaled))
+    return Recording(
+        path.stem,
+        fs,
+        names,
+        samples,
+        start_ns,
+        tuple(left_out),
+        tuple(scaled),
+        format,
+        rate_from,
+        tuple(signals[i].unit.strip() or "none" for i in raw),
+        tuple(notes),
+    )
 
 
 def choose(signals: Sequence[Signal]) -> tuple[list[int], list[str]]:
@@ -143,27 +190,37 @@ def nanoseconds(start: datetime) -> int:
 
 @contextmanager
 def faults_of(path: Path, reader: str) -> Iterator[None]:
-    """Whatever a foreign ``reader`` raises over the file ``path`` becomes a RecordError."""
+    """Whatever a foreign ``reader`` raises over the file ``path`` becomes a RecordError.
+
+    What it says, and warns of, is not passed on: it may quote what the file tells of a patient.
+    """
     try:
-        yield
+        with warnings.catch_warnings(action="ignore"):
+            yield
     except RecordError:
         raise
-    except ImportError as error:
+    except ImportError:
         raise RecordError(
             f"{path}: {reader} is not installed; pip install 'beatgan[records]'"
-        ) from error
-    # wfdb raises whatever its parsing trips over, plain Exception included. Nothing is swallowed:
-    # the cause stays attached.
-    except Exception as error:
-        raise RecordError(f"{path}: unreadable ({type(error).__name__}: {error})") from error
+        ) from None
+    except OSError as error:
+        raise RecordError(f"{path}: {error.strerror or 'unreadable'}") from None
+    # The readers raise whatever their parsing trips over, plain Exception included.
+    except Exception as error:  # noqa: BLE001
+        raise RecordError(f"{path}: unreadable, {reader} fails ({type(error).__name__})") from None
 
 
 def _unit(signal: Signal) -> str:
     return signal.unit.strip().casefold()
 
 
+def in_millivolt(unit: str) -> float | None:
+    """How many millivolt the unit is; None where it is no voltage."""
+    return MILLIVOLT.get(unit.strip().casefold().removesuffix("s"))
+
+
 def _is_voltage(unit: str) -> bool:
-    return unit.strip().casefold().removesuffix("s") in MILLIVOLT
+    return in_millivolt(unit) is not None
 
 
 def _finite(raw: NDArray[Any]) -> Floats:
@@ -183,14 +240,14 @@ def _faults(raw: Mapping[int, Floats]) -> dict[int, str]:
 
 def _millivolt(column: Floats, unit: str, fs: float) -> Floats:
     """``column`` in millivolt; without a voltage as its unit, as large as an ECG usually is."""
-    if _is_voltage(unit):
-        return column * np.float32(MILLIVOLT[unit.strip().casefold().removesuffix("s")])
+    if (factor := in_millivolt(unit)) is not None:
+        return column * np.float32(factor)
     swing = median_swing(column, fs)
     return column * np.float32(SWING_MV / swing if swing else 1.0)
 
 
 def median_swing(column: Floats, fs: float) -> float:
-    """The median difference between the extremes of each SWING_S seconds; 0 where unknown."""
+    """The median difference between the extremes of each `SWING_S` seconds; 0 where unknown."""
     length = max(1, round(SWING_S * fs))
     blocks = (column[k : k + length] for k in range(0, len(column), length))
     swings = [np.nanmax(b) - np.nanmin(b) for b in blocks if not np.isnan(b).all()]

@@ -7,32 +7,51 @@ from typing import Any
 import numpy as np
 
 from beatgan.errors import RecordError
-from beatgan.records.recording import Recording, Signal, assemble, faults_of, nanoseconds
+from beatgan.records import wfdb_header
+from beatgan.records.recording import (
+    Recording,
+    Signal,
+    assemble,
+    check_lost,
+    faults_of,
+    in_millivolt,
+    nanoseconds,
+)
+from beatgan.records.wfdb_header import FORMATS, Header
 from beatgan.types import Floats
 
-# Bytes a sample takes in the formats of fixed size (WFDB Applications Guide, signal(5)).
-BYTES = {"8": 1, "80": 1, "16": 2, "61": 2, "160": 2, "24": 3, "32": 4, "212": 1.5}
+FLAC_RATIO = 1000  # samples a byte of a compressed file stands for at the most
 
 
 def read(path: Path) -> Recording:
     """The record at ``path``, with or without ``.hea``.
 
-    A gain of 0 or none means, by WFDB's convention, 200 steps a millivolt.
+    A gain of 0 or none means, by WFDB's convention, 200 steps a millivolt. Segments in another unit
+    of voltage are converted; segments of another rate are refused.
     """
     base, header_file = _place(path)
     if not header_file.is_file():
         raise RecordError(f"{base}: no such record (there is no {header_file.name} beside it)")
+    said = wfdb_header.read(header_file)
     with faults_of(header_file, "wfdb"):
         header = _header(base)
+        _take_units(header_file, header, said)
         signals = _signals(header)
         _check_files(base.parent, header)
+        _check_lengths(header_file, header, said)
         start = header.base_datetime
 
     def samples(chosen: list[int]) -> list[Floats]:
         with faults_of(header_file, "wfdb"):
-            return _samples(base, header, chosen)
+            return _samples(header_file, header, chosen)
 
-    return assemble(header_file, signals, samples, nanoseconds(start) if start else 0)
+    start_ns = nanoseconds(start) if start else 0
+    return assemble(header_file, signals, samples, start_ns, format="WFDB")
+
+
+def is_record(path: Path) -> bool:
+    """Whether ``path``, with or without ``.hea``, names a record."""
+    return _place(path)[1].is_file()
 
 
 def files_of(path: Path) -> list[Path]:
@@ -71,48 +90,85 @@ def _segments(header: Any) -> list[Any]:
     return [s for s in getattr(header, "segments", [header]) if s is not None]
 
 
+def _take_units(header_file: Path, header: Any, said: Header) -> None:
+    """Put the units as the headers spell them in place of wfdb's, and compare the rates."""
+    if not said.segments:
+        header.units = [unit or "mV" for unit in said.units]
+        return
+    for (name, _), segment in zip(said.segments, header.segments, strict=True):
+        if segment is None:
+            continue
+        its = wfdb_header.read(header_file.with_name(f"{name}.hea"))
+        if its.segments:
+            raise RecordError(f"{header_file}: segment {name} has segments itself")
+        if its.fs != said.fs:
+            raise RecordError(
+                f"{header_file}: segment {name} has {its.fs:g} Hz, the record {said.fs:g} Hz"
+            )
+        segment.units = [unit or "mV" for unit in its.units]
+
+
 def _signals(header: Any) -> list[Signal]:
     """A variable-layout record lists all its signals in its first, empty segment."""
     first = _segments(header)[0]
     names, units = first.sig_name or [], first.units or []
     per_frame = first.samps_per_frame or []
     return [
-        Signal(name or f"signal {i}", unit or "mV", float(header.fs) * (count or 1))
+        Signal(name or f"signal {i}", unit, float(header.fs) * (count or 1))
         for i, (name, unit, count) in enumerate(zip(names, units, per_frame, strict=True))
     ]
 
 
-def _samples(base: Path, header: Any, chosen: list[int]) -> list[Floats]:
-    """The chosen signals, in their own units; NaN where a segment lacks one."""
+def _samples(header_file: Path, header: Any, chosen: list[int]) -> list[Floats]:
+    """The chosen signals, in the first segment's units; NaN where a segment lacks one."""
     if not hasattr(header, "segments"):
-        return _read(base, chosen)
+        return _read(header_file.with_suffix(""), chosen)
     first = _segments(header)[0]
-    columns = [
-        np.full(header.sig_len * first.samps_per_frame[i], np.nan, np.float32) for i in chosen
-    ]
+    length = sum(header.seg_len)
+    columns = [np.full(length * first.samps_per_frame[i], np.nan, np.float32) for i in chosen]
     at = 0
-    for name, length, segment in zip(header.seg_name, header.seg_len, header.segments, strict=True):
-        if segment is not None and length:
-            there = _present(first, segment, chosen)
-            found = _read(base.with_name(name), list(there.values())) if there else []
-            for k, column in zip(there, found, strict=True):
+    for name, frames, segment in zip(header.seg_name, header.seg_len, header.segments, strict=True):
+        if segment is not None and frames:
+            there = _present(header_file, first, segment, chosen)
+            base = header_file.with_name(name)
+            found = _read(base, [index for index, _ in there.values()]) if there else []
+            for (k, (_, factor)), column in zip(there.items(), found, strict=True):
                 start = at * first.samps_per_frame[chosen[k]]
-                columns[k][start : start + len(column)] = column
-        at += length
+                columns[k][start : start + len(column)] = column * np.float32(factor)
+        at += frames
     return columns
 
 
-def _present(first: Any, segment: Any, chosen: list[int]) -> dict[int, int]:
-    """Which of the ``chosen`` signals a segment has: position among the chosen -> index there."""
-    if segment.sig_name == first.sig_name:
-        return dict(enumerate(chosen))
+def _present(
+    header_file: Path, first: Any, segment: Any, chosen: list[int]
+) -> dict[int, tuple[int, float]]:
+    """Which of the ``chosen`` signals a segment has, and what turns its unit into the record's.
+
+    Position among the chosen -> index in the segment, factor.
+    """
     there = {}
+    same = segment.sig_name == first.sig_name
     for k, i in enumerate(chosen):
-        if first.sig_name[i] in segment.sig_name:
-            there[k] = j = segment.sig_name.index(first.sig_name[i])
-            if segment.units[j] != first.units[i]:
-                raise ValueError(f"{first.sig_name[i]} changes its unit in {segment.record_name}")
+        name = first.sig_name[i]
+        if not (same or name in segment.sig_name):
+            continue
+        j = i if same else segment.sig_name.index(name)
+        if segment.samps_per_frame[j] != first.samps_per_frame[i]:
+            raise RecordError(f"{header_file}: {name} changes its rate in {segment.record_name}")
+        there[k] = j, _factor(header_file, name, segment, segment.units[j], first.units[i])
     return there
+
+
+def _factor(header_file: Path, name: str, segment: Any, unit: str, wanted: str) -> float:
+    if unit == wanted:
+        return 1.0
+    found, expected = in_millivolt(unit), in_millivolt(wanted)
+    if found is None or expected is None:
+        raise RecordError(
+            f"{header_file}: {name} changes its unit in {segment.record_name}, "
+            f"from {wanted} to {unit}"
+        )
+    return found / expected
 
 
 def _read(base: Path, channels: list[int]) -> list[Floats]:
@@ -124,6 +180,28 @@ def _read(base: Path, channels: list[int]) -> list[Floats]:
     return columns
 
 
+def _check_lengths(header_file: Path, header: Any, said: Header) -> None:
+    """Say plainly where lengths do not fit together, or would fill the memory with nothing."""
+    if said.length == 0:
+        raise RecordError(f"{header_file}: the header says that the record is 0 samples long")
+    if not said.segments:
+        return
+    total = sum(length for _, length in said.segments)
+    if said.length not in (None, total):
+        raise RecordError(
+            f"{header_file}: the record is {said.length} samples long, its segments {total}"
+        )
+    for (name, length), segment in zip(said.segments, header.segments, strict=True):
+        if segment is not None and length and segment.sig_len not in (None, length):
+            raise RecordError(
+                f"{header_file}: segment {name} is said to be {length} samples long, "
+                f"its own header says {segment.sig_len}"
+            )
+    per_frame = sum(count or 1 for count in _segments(header)[0].samps_per_frame or [])
+    lost = sum(n for (_, n), s in zip(said.segments, header.segments, strict=True) if s is None)
+    check_lost(header_file, lost, per_frame, said.fs)
+
+
 def _check_files(folder: Path, header: Any) -> None:
     """Say plainly what wfdb would say in terms of array shapes: a signal file missing or short."""
     for segment in _segments(header):
@@ -133,13 +211,22 @@ def _check_files(folder: Path, header: Any) -> None:
             segment.fmt or [],
             segment.samps_per_frame or [],
             segment.byte_offset or [],
+            segment.skew or [],
             strict=True,
         )
-        for name, fmt, per_frame, offset in layout:
-            bytes_ = (segment.sig_len or 0) * (per_frame or 1) * BYTES.get(fmt, 0)
+        for name, fmt, per_frame, offset, skew in layout:
+            length = segment.sig_len or 0
+            if (skew or 0) > length > 0:
+                raise RecordError(f"{folder / name}: a skew of {skew} in {length} samples")
+            if name == "~" and length:
+                raise RecordError(
+                    f"{folder / segment.record_name}: a signal of {length} samples without a file"
+                )
+            size = FORMATS[fmt]
+            bytes_ = length * (per_frame or 1) * (1 / FLAC_RATIO if size is None else size)
             expected[name] = expected.get(name, offset or 0) + bytes_
-        for name, size in expected.items():
-            _check_file(folder / name, ceil(size))
+        for name, total in expected.items():
+            _check_file(folder / name, ceil(total))
 
 
 def _check_file(file: Path, expected: int) -> None:

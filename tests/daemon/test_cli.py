@@ -291,6 +291,7 @@ def test_what_of_a_recording_is_not_used_is_told(
     assert outcome(monkeypatch, "score", "--model", "m.pt", str(file), "--out", "/dev/null") == 0
     told = capsys.readouterr().err.splitlines()
     assert [line.partition("x.csv: ")[2] for line in told] == [
+        "CSV, 250 Hz (column 'time'), II in adu, 10 s, start not known, no gap",
         "not used: Resp (not an ECG, by its name)",
         "II has no voltage, scaled to a usual one",
     ]

@@ -12,7 +12,7 @@ from beatgan.errors import UsageError
 from beatgan.explain import picture as explain_picture
 from beatgan.explain import text as explain_text
 from beatgan.library import output_file
-from beatgan.records import Recording, read_recording
+from beatgan.records import Recording, read_recording, summary
 from beatgan_daemon.clients import ward_screen
 from beatgan_daemon.clients import watch as watching
 from beatgan_daemon.clients.address import Daemon
@@ -142,8 +142,10 @@ def explain(
 
 
 def opened(name: str) -> Recording:
-    """The recording, what of its file is not used or not as it was being named on stderr."""
+    """The recording; what was understood of its file, and what is not used, is said on stderr."""
     recording = read_recording(name)
+    if recording.format:
+        typer.echo(f"beatgan-daemon: {name}: {summary(recording)}", err=True)
     for fact in recording.left_out:
         typer.echo(f"beatgan-daemon: {name}: not used: {fact}", err=True)
     for lead in recording.scaled:

@@ -1,4 +1,4 @@
-"""Recordings in three formats: what is read, in which units, and what is said when it cannot be."""
+"""WFDB and EDF, and what all formats have in common: units, leads, what is said when it fails."""
 
 import sys
 import warnings
@@ -320,85 +320,10 @@ def test_what_follows_an_edfs_last_record_is_not_taken_for_ecg(
     assert again.left_out == (f"{junk} bytes behind the last data record",)
 
 
-def test_missing_edf_and_csv(tmp_path: Path) -> None:
-    for name in ("no.edf", "no.csv"):
+def test_missing_files(tmp_path: Path) -> None:
+    for name in ("no.edf", "no.csv", "no.dcm"):
         with pytest.raises(RecordError, match=rf"{name}: no such file"):
             read_recording(tmp_path / name)
-
-
-# --- CSV
-
-
-def write_csv(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "ward.csv"
-    path.write_text(text)
-    return path
-
-
-def test_csv_with_rate_units_and_holes(tmp_path: Path) -> None:
-    text = (
-        "# fs=360 start=2026-01-31T12:00:00+00:00\n# some remark\n"
-        "MLII, V5 (uV),Pleth [V]\n1,2000,5\n,nan,5\n3,4000,5\n"
-    )
-    found = read_recording(write_csv(tmp_path, text))
-    assert (found.name, found.fs, found.leads) == ("ward", 360, ("MLII", "V5"))
-    np.testing.assert_array_equal(found.samples, np.array([[1, 2], [np.nan] * 2, [3, 4]], "f4"))
-    assert found.start_ns == 1_769_860_800 * 10**9
-
-
-def test_csv_as_spreadsheets_and_rdsamp_write_it(tmp_path: Path) -> None:
-    text = """# fs=360\n'sample #','MLII',"V5 (uV)"\n0,1,2000\n1,2,3000\n"""
-    found = read_recording(write_csv(tmp_path, text))
-    assert found.leads == ("MLII", "V5")
-    np.testing.assert_allclose(found.samples, [[1, 2], [2, 3]], 1e-6)
-    assert found.left_out == ("sample # (not an ECG, by its name)",)
-
-
-def test_csv_with_times(tmp_path: Path) -> None:
-    rows = "".join(f"{t:.6f},{x:.6f}\n" for t, x in zip(TIME, WAVE, strict=True))
-    found = read_recording(write_csv(tmp_path, "time (s),II\n" + rows))
-    assert (found.fs, found.leads) == (250, ("II",))
-    np.testing.assert_allclose(found.samples[:, 0], WAVE, atol=1e-5)
-
-
-def test_csv_with_times_in_milliseconds(tmp_path: Path) -> None:
-    found = read_recording(write_csv(tmp_path, "Time (ms),II\n0,1\n4,2\n8,3\n"))
-    assert (found.fs, found.leads) == (250, ("II",))
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("", "empty"),
-        ("# fs=360\n", "empty"),
-        ("# fs=360\nII\n", "no samples"),
-        ("II\n1\n2\n", "no sampling rate"),
-        ("# fs=fast\nII\n1\n", "fs=fast"),
-        ("# fs=0\nII\n1\n", "0 Hz"),
-        ("# fs=360 start=noon\nII\n1\n", "start=noon"),
-        ("# fs=360\nII,V1\n1,2\n3\n", "line 4 has 1 cells; expected 2"),
-        ("# fs=360\nII\n1\nx\n", "line 4 is not all numbers: 'x'"),
-        ("# fs=360\nII\nnan\n\n", "no valid sample"),
-        ("# fs=360\nRESP (ohm)\n1\n", "unit ohm"),
-        ("time,II\n0,1\n0.1,1\n0.3,1\n0.4,1\n", "not evenly spaced"),
-        ("time,II\n0,1\n0,1\n", "not evenly spaced"),
-        ("time,II\n,1\n1,1\n", "not evenly spaced"),
-        ("time (min),II\n0,1\n1,1\n", "in s or ms, not in 'min'"),
-        ("# fs=360\n0.1,-1e3\n0.2,1\n", "line 2 has no names of leads"),
-    ],
-)
-def test_bad_csv_says_what_is_wrong(tmp_path: Path, text: str, reason: str) -> None:
-    with pytest.raises(RecordError) as caught:
-        read_recording(write_csv(tmp_path, text))
-    assert "ward.csv" in str(caught.value)
-    assert reason in str(caught.value)
-
-
-def test_csv_that_is_no_text(tmp_path: Path) -> None:
-    path = tmp_path / "ward.csv"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RecordError, match=r"ward\.csv"):
-        read_recording(path)
 
 
 # --- what all have in common
@@ -495,9 +420,12 @@ def test_unknown_voltages_are_taken_where_nothing_is_named_ecg() -> None:
 def test_a_reader_not_installed_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, suffix: str, extra: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
     path = tmp_path / f"x{suffix}"
-    path.touch()
+    if suffix == ".hea":
+        path = write_wfdb(tmp_path, ["II"], ["mV"], [WAVE])
+    elif suffix == ".edf":
+        write_edf(path, [EdfSignal(WAVE, 250, label="ECG", physical_dimension="mV")])
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(RecordError, match=rf"pip install 'beatgan\[{extra}\]'"):
         read_recording(path)
 

@@ -1,0 +1,182 @@
+"""From the times of samples to a rate and to which samples are lost. Knows no file.
+
+Times as files have them are rounded, jitter, and stand still within a packet; their clock may be
+set back a little. A sample is lost where the times behind a long step stay late, not where one of
+them comes late.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beatgan.errors import RecordError
+from beatgan.types import MAX_FS, MIN_FS, Doubles
+
+NEAR = 32  # rows on either side of a long step whose median tells whether time stays late
+SLOPE = 1024  # rows over which a first guess of the rate is made
+SMALLEST_PACKET = 3  # rows
+CERTAIN = 8.0  # robust deviations by which a step is no jitter
+RESOLVED = 20_000  # long steps that may be jitter are looked at one by one up to so many
+SET_BACK_S = 1.0  # a clock that is corrected; more is another recording
+CONTRADICTION = 0.005  # by which a rate that is stated may differ from the times'
+STEADY_S = 1e-6  # jitter not worth a word
+CRYSTAL = 2e-5  # a whole number of Hz as near as this is the rate
+
+
+class Axis(NamedTuple):
+    """The rate in Hz, each row's place among the samples, and what else was seen."""
+
+    fs: float
+    place: NDArray[np.int64]
+    notes: tuple[str, ...]
+
+
+def plausible_units(times: Doubles) -> list[float]:
+    """The units in s, of s, ms, µs and ns, by which the rate is one that a stream can have."""
+    step = _first_guess(times)
+    return [u for u in (1.0, 1e-3, 1e-6, 1e-9) if MIN_FS <= 1 / (step * u or np.inf) <= MAX_FS]
+
+
+def jitter(times: Doubles) -> float:
+    """How unsteady the steps are, as a share of a step; infinite where time stands still."""
+    steps = np.diff(times)
+    typical = _first_guess(times)
+    if not typical > 0:
+        return float(np.inf)
+    ordinary = np.sort(np.abs(steps - typical))[: max(1, len(steps) * 98 // 100)]
+    return float(ordinary.mean() / typical)
+
+
+def measure(path: Path, name: str, times: Doubles, lines: NDArray[np.int64]) -> Axis:
+    """The axis of rows with these ``times``, in s, from the column ``name``.
+
+    ``lines`` are the rows' lines in the file. Raises RecordError, which names the line, where the
+    times go back for more than a correction of the clock, or where they do not move on.
+    """
+    if len(times) < 2:
+        raise RecordError(f"{path}: fewer than two times in column '{name}'")
+    step = _first_guess(times)
+    if not step > 0:
+        raise RecordError(f"{path}: the times in column '{name}' do not move on")
+    even, step, packet_s = _spread_packets(times, step)
+    step = _refined(even, step)
+    breaks, shifts = _breaks(even, step, packet_s)
+    moved = np.zeros(len(times))
+    moved[breaks + 1] = shifts
+    step = _slope(even - np.cumsum(moved))
+    deviation = float(np.std(times - np.cumsum(moved) - step * np.arange(len(times))))
+    _check_back(path, name, breaks, shifts, lines)
+    skipped = np.zeros(len(times), np.int64)
+    lost = np.rint(np.cumsum(np.maximum(shifts, 0)) / step)  # together, or rounding would add up
+    skipped[breaks + 1] = np.diff(lost, prepend=0).astype(np.int64)
+    fs = _whole(1 / step, deviation, float(np.ptp(times)))
+    back = np.flatnonzero(shifts < 0)
+    notes = [f"times jitter by {deviation * 1000:.2g} ms"] if deviation > STEADY_S else []
+    notes += [
+        f"the clock was set back by {-shifts[k]:.3g} s at line {lines[breaks[k] + 1]}" for k in back
+    ]
+    return Axis(fs, np.arange(len(times)) + np.cumsum(skipped), tuple(notes))
+
+
+def check_stated(path: Path, stated: float, measured: float, name: str) -> None:
+    """Raise RecordError where a rate that the file states contradicts its times."""
+    if abs(measured - stated) > CONTRADICTION * stated:
+        raise RecordError(
+            f"{path}: says {stated:g} Hz, but column '{name}' has {measured:.6g} samples a second; "
+            "take away what is wrong"
+        )
+
+
+def _first_guess(times: Doubles) -> float:
+    """The time between two samples, whatever the packets and the holes."""
+    reach = min(SLOPE, max(1, (len(times) - 1) // 8))
+    slopes = (times[reach:] - times[:-reach]) / reach
+    wide = float(np.median(slopes)) if len(slopes) else 0.0
+    steps = np.diff(times)
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    alike = np.abs(steps - usual) < 0.02 * usual
+    if alike.mean() > 0.5 and usual < 1.05 * wide:  # holes make ``wide`` longer, never shorter
+        return float(steps[alike].mean())
+    return wide
+
+
+def _spread_packets(times: Doubles, step: float) -> tuple[Doubles, float, float]:
+    """The times, those of a packet, which have one stamp or nearly, spread ahead of its last.
+
+    And the time between two samples, and between two packets; 0 where there is none. Times that are
+    rounded to more than three samples are packets, too.
+    """
+    ends = np.flatnonzero(np.append(np.abs(np.diff(times)) >= 0.5 * step, True))
+    stamps, sizes = times[ends], np.diff(ends, prepend=-1)
+    if len(ends) < 3 or np.median(sizes) < SMALLEST_PACKET:
+        return times, step, 0.0
+    step = float(np.median(np.diff(stamps) / sizes[1:]))
+    of = np.searchsorted(ends, np.arange(len(times)))
+    even = stamps[of] - step * (ends[of] - np.arange(len(times)))
+    return even, step, float(np.median(np.diff(stamps)))
+
+
+def _refined(times: Doubles, step: float) -> float:
+    steps = np.diff(times)
+    usual = np.abs(steps - step) < 0.5 * step
+    return float(steps[usual].mean()) if usual.mean() > 0.8 else step
+
+
+def _breaks(times: Doubles, step: float, packet_s: float) -> tuple[NDArray[np.int64], Doubles]:
+    """The rows behind which time stays late or early, and by how much, in s."""
+    steps = np.diff(times)
+    scale = 1.4826 * float(np.median(np.abs(steps - step)))
+    odd = np.abs(steps - step)
+    certain = odd > max(1.5 * step, CERTAIN * scale, 1.5 * packet_s)
+    candidates = np.flatnonzero((steps > 1.5 * step) | (steps < -0.5 * step))
+    if len(candidates) > RESOLVED:
+        candidates = np.flatnonzero(certain)
+    fences = np.concatenate([[-1], np.flatnonzero(certain), [len(times) - 1]])
+    late = times - step * np.arange(len(times))
+    found = [(k, _shift(late, int(k), fences)) for k in candidates]
+    least = np.where(certain[candidates], 0.5 * step, max(0.75 * step, 1.5 * scale))
+    least = np.maximum(least, 0.75 * packet_s)
+    kept = [each for each, limit in zip(found, least, strict=True) if abs(each[1]) > limit]
+    return np.array([k for k, _ in kept], np.int64), np.array([shift for _, shift in kept])
+
+
+def _shift(late: Doubles, k: int, fences: NDArray[np.int64]) -> float:
+    """By how much the rows behind ``k`` are later than those up to it, up to the next fence."""
+    at = int(np.searchsorted(fences, k))
+    begin = max(int(fences[at - 1]) + 1, k - NEAR + 1)
+    after = int(fences[at + 1]) if fences[at] == k else int(fences[at])
+    end = min(after, k + NEAR)
+    return float(np.median(late[k + 1 : end + 1]) - np.median(late[begin : k + 1]))
+
+
+def _slope(times: Doubles) -> float:
+    """Least squares: seconds a row."""
+    rows = np.arange(len(times)) - (len(times) - 1) / 2
+    return float(rows @ (times - times.mean()) / (rows @ rows))
+
+
+def _whole(fs: float, deviation: float, seconds: float) -> float:
+    """``fs``, or the whole number that it cannot be told from."""
+    whole = max(1.0, float(np.rint(fs)))
+    limit = max(2 * deviation / seconds if seconds else 0.0, CRYSTAL)
+    return whole if abs(fs - whole) <= limit * whole else round(fs, 6)
+
+
+def _check_back(
+    path: Path, name: str, breaks: NDArray[np.int64], shifts: Doubles, lines: NDArray[np.int64]
+) -> None:
+    back = np.flatnonzero(shifts < 0)
+    far = back[shifts[back] < -SET_BACK_S]
+    if len(far):
+        k = far[0]
+        raise RecordError(
+            f"{path}: line {lines[breaks[k] + 1]}: the time in column '{name}' goes back by "
+            f"{-shifts[k]:.6g} s; cut the file there into two recordings"
+        )
+    if len(back) > max(3, len(lines) // 1000):
+        raise RecordError(
+            f"{path}: line {lines[breaks[back[0]] + 1]}: the time in column '{name}' goes back, "
+            f"as at {len(back) - 1} other lines; sort the lines by time"
+        )
