@@ -299,15 +299,16 @@ def _signals(
     """The columns that are signals, each with its index, and what was taken for granted."""
     indices = [k for k, each in enumerate(columns) if each.kind == "signal"]
     signals = [Signal(columns[k].name, columns[k].unit or "mV", fs) for k in indices]
-    notes = []
+    taken: dict[str, list[str]] = {}
     for i in choose(signals)[0]:
         each = columns[indices[i]]
         if each.unit is None:
             unit = _by_size(path, each.name, cells[:, indices[i]], fs)
             signals[i] = Signal(each.name, unit, fs)
-            notes.append(f"{each.name} names no unit: taken as {TAKEN[unit]}")
+            taken.setdefault(TAKEN[unit], []).append(each.name)
         if len(signals) == 1 and signals[i].unit.casefold() in UNCALIBRATED:
             signals[i] = Signal(each.name if is_lead(each.name) else "ECG", signals[i].unit, fs)
+    notes = [f"{', '.join(names)} without a unit taken as {u}" for u, names in taken.items()]
     return signals, indices, notes
 
 
