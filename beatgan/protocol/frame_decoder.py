@@ -3,45 +3,19 @@
 Law: any bytes decode to a Chunk or raise StreamError. Knows no socket, no stream's past, no clock.
 """
 
-from collections.abc import Iterable, Sequence
-from math import isfinite
-from reprlib import repr as brief
-from typing import Any, Final, NoReturn, get_type_hints
+from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 
-from beatgan.errors import StreamError
 from beatgan.protocol import payload
-from beatgan.protocol.frames import MAX_HEADER, MAX_SAMPLES, Header, check_leads
-from beatgan.protocol.messages import VERSION
-from beatgan.protocol.names import MAX_NAME, stream_of_topic
-from beatgan.types import MAX_TIME_NS, MIN_FS, Chunk, Floats
-
-_LATE_NS = MAX_TIME_NS - int(MAX_SAMPLES / MIN_FS * 1e9)  # until then any frame's times fit
-# Checked before; when full, all are forgotten.
-_MAX_TOPICS = 65_536  # 20 MB
-_MAX_LEAD_SETS = 4_096  # 26 MB, of the longest names
-
-_TYPES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
-    **dict.fromkeys(("v", "epoch", "seq", "first", "t_ns"), ((int,), "an integer")),
-    **dict.fromkeys(("fs", "scale", "offset"), ((float, int), "a number")),
-    "leads": ((list,), "a list of strings"),
-    "dtype": ((str,), "a string"),
-}
-_HINTS: Final = get_type_hints(Header, include_extras=True)
-_LIMITS: Final[dict[str, msgspec.Meta]] = {
-    name: _HINTS[name].__metadata__[0] for name in ("epoch", "seq", "first", "t_ns", "fs")
-}
-_topics: Final[dict[bytes, str]] = {}  # stream names of valid topics seen lately
-_leads: Final[dict[tuple[str, ...], tuple[str, ...]]] = {}  # valid, seen lately
-_read_header = msgspec.msgpack.Decoder(Header).decode
+from beatgan.protocol.frame_header import check_times, count_samples, read_header
+from beatgan.types import Chunk
 
 
 def warm_up() -> None:
     """Have compiled what decoding needs: the first frame is not to wait for that."""
-    for each in payload.DECODERS.values():
-        each.decode(b"", 1.0, 0.0, np.empty((0, 1), np.float32))
+    for decode in payload.DECODERS.values():
+        decode(b"", 1.0, 0.0, np.empty((0, 1), np.float32))
 
 
 def decode_frame(parts: Sequence[bytes]) -> Chunk:
@@ -51,22 +25,11 @@ def decode_frame(parts: Sequence[bytes]) -> Chunk:
     no voltage (marked lost, not finite, beyond a kilovolt) comes out as NaN. Raises StreamError,
     with one of the reasons that docs/protocol.md lists, on anything malformed.
     """
-    if len(parts) != 3:
-        raise StreamError(
-            "parts", f"a frame has 3 parts (topic, header, payload), got {len(parts)}"
-        )
-    topic, head, samples = parts
-    stream = _topics.get(topic) or decode_topic(topic)
-    if len(head) > MAX_HEADER:
-        raise StreamError("header", f"a header has at most {MAX_HEADER} bytes, got {len(head)}")
-    try:
-        header = _read_header(head)
-    except (ValueError, RecursionError):
-        _explain(head)
-    leads = _leads.get(header.leads) or _check_leads(header.leads)
-    millivolt = _decode_payload(samples, header)
-    if header.t_ns > _LATE_NS:
-        _check_times(header, len(millivolt))
+    stream, header, leads = read_header(parts)
+    count = count_samples(header, parts[2])
+    check_times(header, count)
+    millivolt = np.empty((count, len(leads)), np.float32)
+    payload.DECODERS[header.dtype](parts[2], header.scale, header.offset, millivolt)
     return Chunk(
         stream,
         header.epoch,
@@ -77,99 +40,3 @@ def decode_frame(parts: Sequence[bytes]) -> Chunk:
         leads,
         millivolt,
     )
-
-
-def decode_topic(part: bytes) -> str:
-    """The stream's name in the first part of a frame. Raises StreamError."""
-    known = _topics.get(part)
-    if known is not None:
-        return known
-    stream = stream_of_topic(part)
-    if stream is None:
-        raise StreamError(
-            "topic",
-            f"the topic is `ecg.` and 1-{MAX_NAME} characters of A-Z a-z 0-9 _ - :, "
-            f"got {brief(part[:80])}",
-        )
-    if len(_topics) >= _MAX_TOPICS:
-        _topics.clear()
-    return _topics.setdefault(part, stream)
-
-
-def _explain(part: bytes) -> NoReturn:
-    """Say what is wrong with a header that is not a Header: version, keys, types, then ranges."""
-    try:
-        found: Any = msgspec.msgpack.decode(part)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise StreamError("header", f"the header is no MessagePack map: {error}") from None
-    if not isinstance(found, dict) or not _all_strings(found):
-        raise StreamError(
-            "header", f"the header is no MessagePack map with string keys but {brief(found)}"
-        )
-    if type(found.get("v")) is int and found["v"] != VERSION:
-        raise StreamError("version", f"this daemon speaks version {VERSION}, got v = {found['v']}")
-    if missing := [name for name in _TYPES if name not in found]:
-        raise StreamError("key", f"the header lacks {', '.join(missing)}")
-    for name, (types, expected) in _TYPES.items():
-        value = found[name]
-        if type(value) not in types or (name == "leads" and not _all_strings(value)):
-            raise StreamError("type", f"header: {name} must be {expected}, got {brief(value)}")
-    for name, allowed in _LIMITS.items():
-        if not allowed.ge <= found[name] <= allowed.le:
-            _out_of_range(name, f"within {allowed.ge:,}..{allowed.le:,}", found[name])
-    if not isfinite(found["scale"]):
-        _refuse_scale(found["scale"])
-    if not isfinite(found["offset"]):
-        _out_of_range("offset", "finite", found["offset"])
-    raise StreamError("header", f"the header cannot be read: {brief(found)}")
-
-
-def _all_strings(values: Iterable[object]) -> bool:
-    return all(isinstance(value, str) for value in values)
-
-
-def _check_leads(leads: tuple[str, ...]) -> tuple[str, ...]:
-    """The ``leads``, which are remembered if they are allowed."""
-    check_leads(leads)
-    if len(_leads) >= _MAX_LEAD_SETS:
-        _leads.clear()
-    return _leads.setdefault(leads, leads)
-
-
-def _decode_payload(part: bytes, header: Header) -> Floats:
-    """Millivolt, (n, leads)."""
-    decoder = payload.DECODERS.get(header.dtype)
-    if decoder is None:
-        raise StreamError("dtype", f"header: dtype must be <i2 or <f4, got {brief(header.dtype)}")
-    if not header.scale:
-        _refuse_scale(header.scale)
-    leads = len(header.leads)
-    count, rest = divmod(len(part), decoder.size * leads)
-    if rest or not 1 <= count <= MAX_SAMPLES:
-        raise StreamError(
-            "payload",
-            f"the payload holds 1-{MAX_SAMPLES} samples of {decoder.size * leads} bytes "
-            f"({leads} leads, {header.dtype}), got {len(part)} bytes",
-        )
-    millivolt = np.empty((count, leads), np.float32)
-    decoder.decode(part, header.scale, header.offset, millivolt)
-    return millivolt
-
-
-def _refuse_scale(scale: float) -> NoReturn:
-    _out_of_range("scale", "finite and not 0", scale)
-
-
-def _check_times(header: Header, count: int) -> None:
-    """Raise StreamError where 64 bits cannot hold the time of the last of ``count`` samples."""
-    end = header.t_ns + round((count - 1) * 1e9 / header.fs)
-    if end > MAX_TIME_NS:
-        raise StreamError(
-            "range",
-            f"header: t_ns must leave room for the times of all {count} samples, "
-            f"at most {MAX_TIME_NS}, got {header.t_ns}",
-        )
-
-
-def _out_of_range(name: str, expected: str, value: float) -> NoReturn:
-    raise StreamError("range", f"header: {name} must be {expected}, got {value}")

@@ -1,7 +1,7 @@
 """The samples of a frame, as bytes, become millivolt: in double precision, in one pass."""
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +33,6 @@ def _decode_f4(payload: bytes, scale: float, offset: float, out: Floats) -> None
     _to_millivolt(np.frombuffer(payload, np.float32), np.nan, scale, offset, out)
 
 
-class Decoder(NamedTuple):
-    """How one dtype is read: ``size`` bytes a value; payload, scale, offset, and where to."""
+Decode = Callable[[bytes, float, float, Floats], None]  # payload, scale, offset, and where to
 
-    size: int
-    decode: Callable[[bytes, float, float, Floats], None]
-
-
-DECODERS: Final = {"<i2": Decoder(2, _decode_i2), "<f4": Decoder(4, _decode_f4)}
+DECODERS: Final[Mapping[str, Decode]] = {"<i2": _decode_i2, "<f4": _decode_f4}  # by dtype

@@ -9,7 +9,7 @@ from typing import Any
 import zmq
 
 from beatgan.pipeline import engine, source_selection, stream
-from beatgan.protocol import frame_decoder, frames
+from beatgan.protocol import frame_header, frames
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan_daemon.ingest import load_shedding, sender_guard
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
@@ -20,7 +20,7 @@ PROGRAMS = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 
 
 def test_the_page_explains_every_reason_that_the_code_can_give() -> None:
-    modules = (frame_decoder, frames, stream, engine, source_selection)
+    modules = (frame_header, frames, stream, engine, source_selection)
     source = "".join(Path(str(module.__file__)).read_text() for module in modules)
     section = PAGE.partition("\n### What is refused\n")[2].partition("\n## ")[0]
     given = set(re.findall(r'StreamError\(\s*"([a-z]+)"', source))

@@ -11,7 +11,7 @@ from time import time_ns
 from typing import Any
 
 import numpy as np
-from paho.mqtt.client import Client, MQTTv5
+from paho.mqtt.client import Client, MQTTMessage, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -50,13 +50,18 @@ class Peer:
     def start(self) -> None:
         """See `counterpart.Counterpart`."""
         self._broker.start()
-        self._taker.on_message = lambda _, __, message: self._alerts.append(bytes(message.payload))
+        self._taker.on_message = lambda _, __, message: self._take(message)
         self._taker.on_connect = lambda client, *_: client.subscribe(TOPICS.all("alert"), qos=1)
         session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         session.SessionExpiryInterval = 3_600
         for client in (self._maker, self._gateway, self._taker):
             client.connect("127.0.0.1", self._broker.port, 5, clean_start=False, properties=session)
             client.loop_start()
+
+    def _take(self, message: MQTTMessage) -> None:
+        """What the broker says it sends again is passed over, as QoS 1 has it."""
+        if not (message.dup and bytes(message.payload) in self._alerts):
+            self._alerts.append(bytes(message.payload))
 
     def send(self, stream: str, first: int, samples: Floats) -> None:
         """See `counterpart.Counterpart`."""

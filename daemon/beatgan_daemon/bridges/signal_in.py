@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from beatgan.errors import StreamError
+from beatgan.protocol.frame_header import FrameExtent, check_frame
 from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk
 from beatgan_daemon import log
@@ -34,14 +35,21 @@ class SignalIn:
         self._while_away = 0  # samples queued for a daemon that is not connected
         self._refusals = log.Rejections(log.get(), event="messages refused")
 
-    def forward(self, chunk: Chunk, parts: Sequence[bytes] | None = None) -> None:
-        """Send a chunk; ``parts``: the frame that it came in, if it did.
+    def forward(self, chunk: Chunk) -> None:
+        """Send a chunk as a frame.
 
         A ``first`` beyond what was expected is a gap; another ``epoch`` begins anew. Raises
         StreamError where its stream is one too many.
         """
-        new = self._count(chunk)
-        sent = self._output.send(encode_frame(chunk) if parts is None else parts)
+        extent = FrameExtent(chunk.stream, chunk.epoch, chunk.first, len(chunk.samples))
+        self._send(encode_frame(chunk), self._count(extent))
+
+    def pass_on(self, parts: Sequence[bytes]) -> None:
+        """Send a frame as it came. Raises StreamError where it is none, and as above."""
+        self._send(parts, self._count(check_frame(parts)))
+
+    def _send(self, parts: Sequence[bytes], new: int) -> None:
+        sent = self._output.send(parts)
         if sent:
             self.count.frames += 1
             self.count.sent += new
@@ -50,19 +58,20 @@ class SignalIn:
         self._while_away = 0 if self._output.connected else self._while_away + new * sent
         self.count.daemon_reconnects = self._output.reconnects
 
-    def _count(self, chunk: Chunk) -> int:
-        """How many samples of the chunk were not there before."""
-        size, known = len(chunk.samples), self._streams.get(chunk.stream)
+    def _count(self, extent: FrameExtent) -> int:
+        """How many of its samples were not there before."""
+        stream, epoch, first, size = extent
+        known = self._streams.get(stream)
         if known is None and len(self._streams) >= MAX_STREAMS:
             raise StreamError("streams", f"{MAX_STREAMS} streams are known; no further one")
-        if known is None or known.epoch != chunk.epoch:
-            known = self._streams[chunk.stream] = _Heard(chunk.epoch, chunk.first)
+        if known is None or known.epoch != epoch:
+            known = self._streams[stream] = _Heard(epoch, first)
             self.count.streams = len(self._streams)
         before = known.next
-        known.next = max(before, chunk.first + size)
+        known.next = max(before, first + size)
         self.count.counted += known.next - before
-        self.count.missing += max(0, chunk.first - before)
-        new = known.next - max(before, chunk.first) if known.next > before else 0
+        self.count.missing += max(0, first - before)
+        new = known.next - max(before, first) if known.next > before else 0
         self.count.repeated += size - new
         return new
 

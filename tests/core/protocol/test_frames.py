@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beatgan.errors import StreamError, UsageError
-from beatgan.protocol import frame_decoder
+from beatgan.protocol import frame_header
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk
@@ -86,13 +86,13 @@ def test_any_bits_become_millivolt_in_double_precision(
 
 
 def test_names_without_end_are_not_all_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_decoder, "_MAX_TOPICS", 10)
-    monkeypatch.setattr(frame_decoder, "_MAX_LEAD_SETS", 10)
+    monkeypatch.setattr(frame_header, "_MAX_TOPICS", 10)
+    monkeypatch.setattr(frame_header, "_MAX_LEAD_SETS", 10)
     for k in range(100):
         chunk = decode_frame(frame(topic=b"ecg.bed-%d" % k, leads=[f"lead {k}", "II"]))
         assert (chunk.stream, chunk.leads) == (f"bed-{k}", (f"lead {k}", "II"))
-    assert len(frame_decoder._topics) <= 10
-    assert len(frame_decoder._leads) <= 10
+    assert len(frame_header._topics) <= 10
+    assert len(frame_header._leads) <= 10
 
 
 def test_a_signalling_nan_is_lost_without_a_word() -> None:
@@ -249,4 +249,4 @@ def test_what_does_not_fit_is_refused_not_clipped(dtype: str, value: float, text
 
 def test_what_is_remembered_of_lead_names_is_little() -> None:
     longest = sys.getsizeof("\N{ANATOMICAL HEART}" * 64) * 16
-    assert longest * frame_decoder._MAX_LEAD_SETS < 30 * 2**20
+    assert longest * frame_header._MAX_LEAD_SETS < 30 * 2**20

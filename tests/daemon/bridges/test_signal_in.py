@@ -102,7 +102,10 @@ def test_a_source_that_begins_anew_is_no_gap() -> None:
 def test_a_frame_that_came_whole_goes_out_whole() -> None:
     bridge = SignalIn(output := FakeOutput())
     parts = encode_frame(chunk(0), "<i2", 0.001)
-    bridge.forward(decode_frame(parts), parts)
+    bridge.pass_on(parts)
+    assert bridge.count.sent == 50
+    with pytest.raises(StreamError, match="3 parts"):
+        bridge.pass_on(parts[:2])
     assert output.frames == [parts]
 
 

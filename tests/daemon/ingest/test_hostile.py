@@ -11,8 +11,9 @@ import pytest
 import zmq
 
 from beatgan.errors import StreamError
-from beatgan.protocol import frame_decoder
-from beatgan.protocol.frame_decoder import decode_frame, decode_topic
+from beatgan.protocol import frame_header
+from beatgan.protocol.frame_decoder import decode_frame
+from beatgan.protocol.frame_header import decode_topic
 from beatgan.protocol.frames import MAX_HEADER, encode_frame
 from beatgan.types import Chunk, Floats
 from beatgan_daemon.sockets.ingest_socket import MAX_PARTS, IngestSocket
@@ -64,8 +65,8 @@ def test_names_without_end_take_no_memory_without_end(
     new_engine: Callable[..., Any], patient: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Topics, leads and streams, each name new."""
-    monkeypatch.setattr(frame_decoder, "_MAX_TOPICS", 500)
-    monkeypatch.setattr(frame_decoder, "_MAX_LEAD_SETS", 500)
+    monkeypatch.setattr(frame_header, "_MAX_TOPICS", 500)
+    monkeypatch.setattr(frame_header, "_MAX_LEAD_SETS", 500)
     engine, _ = new_engine(max_streams=50)
     refused: Counter[str] = Counter()
     for k in range(2000):
@@ -75,8 +76,8 @@ def test_names_without_end_take_no_memory_without_end(
             engine.receive(decode_frame(encode_frame(chunk)), k * 1e-6)
         except StreamError as error:
             refused[error.reason] += 1
-        assert len(frame_decoder._topics) <= 500
-        assert len(frame_decoder._leads) <= 500
+        assert len(frame_header._topics) <= 500
+        assert len(frame_header._leads) <= 500
     assert refused == {"streams": 2000 - 50}
     assert len(engine.streams()) == 50
 

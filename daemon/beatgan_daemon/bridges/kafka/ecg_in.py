@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from beatgan.errors import StreamError
-from beatgan.protocol.frame_decoder import decode_frame
+from beatgan.protocol.frame_header import check_frame
 from beatgan.protocol.names import ECG, stream_of_topic
 from beatgan_daemon.bridges.frame_body import frame_parts
 from beatgan_daemon.bridges.kafka.consumer import KafkaConsumer
@@ -66,11 +66,11 @@ class EcgIn:
         """Send on what is ECG, count what is not."""
         try:
             parts = _parts(message)
-            chunk = decode_frame(parts)
+            check_frame(parts)
             if not self._somebody_is_there() or self._is_another_connection(message):
                 return
             unsent = self._signal.count.unsent
-            self._signal.forward(chunk, parts)
+            self._signal.pass_on(parts)
             if self._signal.count.unsent != unsent:
                 return
         except StreamError as error:

@@ -4,7 +4,6 @@ from time import monotonic, time_ns
 from typing import TYPE_CHECKING
 
 from beatgan.errors import StreamError
-from beatgan.protocol.frame_decoder import decode_frame
 from beatgan_daemon.bridges.frame_body import frame_parts
 from beatgan_daemon.bridges.mqtt.bodies import is_binary, json_ecg
 from beatgan_daemon.bridges.mqtt.broker import Address, Broker
@@ -38,8 +37,7 @@ class EcgIn:
         if retained:
             raise StreamError("retained", "ECG of the past: publish it without retain")
         if is_binary(body):
-            parts = frame_parts(stream, body)
-            self._signal.forward(decode_frame(parts), parts)
+            self._signal.pass_on(frame_parts(stream, body))
         else:
             self._signal.forward(self._makers.chunk(stream, json_ecg(body), time_ns()))
 

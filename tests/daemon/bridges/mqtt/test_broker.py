@@ -228,9 +228,10 @@ def test_alerts_come_once_and_in_order_though_the_broker_is_killed(mosquitto: Mo
         mosquitto.start()
         until(lambda: wanted[-1] in taker.bodies(topic), lambda: bridge.turn(0.01), out.turn)
         got = taker.bodies(topic)
-        # One may come twice: whose acknowledgement was lost with the broker.
+        # At least once is what QoS 1 says: what was not acknowledged when the broker died may
+        # come again, from us or from its disk.
         assert [body for n, body in enumerate(got) if body not in got[:n]] == wanted
-        assert len(got) <= 31
+        assert len(got) < 35
 
 
 def test_whether_the_bridge_is_there_is_retained(mosquitto: Mosquitto) -> None:
