@@ -34,8 +34,8 @@ class Page(NamedTuple):
 def pages(program: str) -> Iterator[Page]:
     """The page of ``program``, one of PROJECT's scripts, and those of its commands."""
     module, _, _ = PROJECT["scripts"][program].partition(":")
-    app = import_module(module.rpartition(".")[0] + ".cli").app
-    command = typer.main.get_command(app)
+    parsing = module.replace(".__main__", ".cli")  # __main__ is what it does before it parses
+    command = typer.main.get_group(import_module(parsing).app)
     yield from _with_commands(Page((program,), command.context_class(command, info_name=program)))
 
 

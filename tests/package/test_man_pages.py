@@ -18,8 +18,10 @@ def test_every_command_has_a_page() -> None:
     from beatgan_daemon.cli import COMMANDS
 
     assert {page.words[1:] for page in PAGES["beatgan-daemon"]} == {(), *((c,) for c in COMMANDS)}
+    assert {page.words[1:] for page in PAGES["beatgan"]} == {(), ("score",)}
     for program, its in PAGES.items():
         assert its[0].words == (program,)
+        assert len(its) > 1
 
 
 @pytest.mark.parametrize("page", ALL, ids=[page.name for page in ALL])
@@ -45,7 +47,7 @@ def test_a_page_is_of_the_form_that_man_knows(page: Page) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-@pytest.mark.parametrize("program", ["beatgan-daemon", "beatgan-bridge"])
+@pytest.mark.parametrize("program", ["beatgan", "beatgan-daemon", "beatgan-bridge"])
 def test_a_program_says_how_a_shell_completes_it(program: str, shell: str) -> None:
     module, _, function = PROJECT["scripts"][program].partition(":")
     assert callable(getattr(import_module(module), function))
