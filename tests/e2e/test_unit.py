@@ -13,10 +13,11 @@ from beatgan_daemon.settings import keys
 UNITS = Path(__file__).resolve().parents[2] / "systemd"
 PLAIN, TEMPLATE = "beatgan-daemon.service", "beatgan-daemon@.service"
 WEB = "beatgan-web.service"
+BRIDGE = "beatgan-bridge@.service"
 MOST_EXPOSED = 1.3
 
 both = pytest.mark.parametrize("name", [PLAIN, TEMPLATE])
-each = pytest.mark.parametrize("name", [PLAIN, TEMPLATE, WEB])
+each = pytest.mark.parametrize("name", [PLAIN, TEMPLATE, WEB, BRIDGE])
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +33,8 @@ def installed(tmp_path: Path) -> Path:
     """The units and their drop-ins, with a program that is there."""
     shutil.copytree(UNITS, tmp_path / "units")
     for unit in (tmp_path / "units").glob("*.service"):
-        text = unit.read_text()
-        unit.write_text(text.replace("/opt/beatgan/bin/beatgan-daemon", sys.executable))
+        text = re.sub("/opt/beatgan/bin/beatgan-(daemon|bridge)", sys.executable, unit.read_text())
+        unit.write_text(text)
     return tmp_path / "units"
 
 

@@ -43,6 +43,8 @@ State = Annotated[
     typer.Option(
         "--state",
         metavar="DIR",
+        envvar="STATE_DIRECTORY",  # systemd's, of a unit
+        show_envvar=False,
         help="keep here how far it has come, so that a restart goes on there",
     ),
 ]

@@ -10,8 +10,8 @@ import numpy as np
 from beatgan.errors import StreamError
 from beatgan.protocol.frames import check_leads
 from beatgan.protocol.names import stream_of_record
+from beatgan.records.recording import in_millivolt
 from beatgan.types import MAX_FS, MIN_FS, Floats
-from beatgan_daemon.bridges.units import millivolt_of
 
 ECG: Final = ("ecg", "ekg")  # types of channels that are leads, casefolded; and those without one
 
@@ -62,10 +62,10 @@ def _channels(info: Any) -> list[dict[str, str]]:
 
 
 def _scale(name: str, channel: dict[str, str], unit: str | None) -> float:
-    told, given = channel["unit"], None if unit is None else millivolt_of(unit)
+    told, given = channel["unit"], None if unit is None else in_millivolt(unit)
     if not told and given is None:
         raise StreamError("unit", f"{name}: it does not say its unit; give --unit uV, say")
-    scale = millivolt_of(told) if told else given
+    scale = in_millivolt(told) if told else given
     if scale is None:
         raise StreamError("unit", f"{name}: its unit {told!r} is no voltage; give --unit")
     if given is not None and not isclose(scale, given):

@@ -4,13 +4,13 @@ from time import monotonic, sleep
 from typing import Any, Final
 
 from beatgan.errors import StreamError, UsageError
+from beatgan.records.recording import in_millivolt
 from beatgan_daemon import log
 from beatgan_daemon.bridges.lsl.description import describe
 from beatgan_daemon.bridges.lsl.library import pylsl
 from beatgan_daemon.bridges.lsl.source import BUFFER_S, LslSource
 from beatgan_daemon.bridges.process import running
 from beatgan_daemon.bridges.signal_in import SignalIn
-from beatgan_daemon.bridges.units import millivolt_of
 
 PULL_S: Final = 0.1  # of signal in each frame, or more
 LOOK_S: Final = 1.0  # between looks at what there is
@@ -32,7 +32,7 @@ class EcgIn:
     ) -> None:
         """``kind``: LSL's type of the streams; ``name``: of the only one wanted. ``unit`` and
         ``fs``: of those that do not say. Raises UsageError."""
-        if unit is not None and millivolt_of(unit) is None:
+        if unit is not None and in_millivolt(unit) is None:
             raise UsageError(f"--unit {unit}: no voltage; expected uV, mV or V")
         if any("'" in each for each in (kind, name or "")):
             raise UsageError("--type, --name: without quotation marks")

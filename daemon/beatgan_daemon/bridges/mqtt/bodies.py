@@ -12,8 +12,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from beatgan.errors import StreamError
 from beatgan.protocol.frames import MAX_SAMPLES, check_leads
+from beatgan.records.recording import in_millivolt
 from beatgan.types import MAX_FIRST, MAX_FS, MAX_TIME_NS, MIN_FS, MIN_TIME_NS, Floats
-from beatgan_daemon.bridges.units import millivolt_of
 
 MAX_BODY: Final = 2**18  # bytes; a second of sixteen leads at the highest rate is 128 KiB
 LEAD: Final = "ECG"  # of JSON that names none
@@ -66,7 +66,7 @@ class JsonEcg(msgspec.Struct, frozen=True, kw_only=True):
                 raise StreamError("range", f"scale must be finite and not 0, got {self.scale}")
             return self.scale
         assert self.unit is not UNSET
-        scale = millivolt_of(self.unit)
+        scale = in_millivolt(self.unit)
         if scale is None:
             raise StreamError("type", f"unit {self.unit[:32]!r} is no voltage: uV, mV or V")
         return scale
