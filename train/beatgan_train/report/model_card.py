@@ -111,7 +111,8 @@ def figures(found: Evaluation) -> str:
         "against N. A reference beat that was not found, or where the signal was unusable, counts "
         f"as the lowest score. Square brackets: {tables.intervals_are(found)}\n\n"
         f"{_table(head, rows)}\n\n"
-        f"{_grid(tables.headline(found))}\n\n{_grid(tables.at_threshold(found))}\n\n"
+        + "".join(f"**Warning.** {line}.\n\n" for line in found.warnings)
+        + f"{_grid(tables.headline(found))}\n\n{_grid(tables.at_threshold(found))}\n\n"
         f"{_grid(tables.worst(found))}\n\n{_costs(found)}"
     )
 
