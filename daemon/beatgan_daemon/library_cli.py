@@ -170,8 +170,9 @@ class _Tally:
 
 
 def _described(result: "Result") -> str:
-    seconds = len(result.ecg) / result.fs
-    return f"{result.name}: {result.fs:g} Hz, {', '.join(result.leads)}, {seconds:g} s: {result}"
+    from beatgan.records import summary
+
+    return f"{result.name}: {summary(result.recording)}\n    {result}"
 
 
 def _show_episodes(result: "Result") -> None:

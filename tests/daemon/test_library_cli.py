@@ -35,8 +35,9 @@ def test_a_recording_is_told_with_its_episodes() -> None:
     code, out, err = run("score", "sample")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert "503 beats" in lines[0]
-    assert len(lines) == 1 + 6
+    assert "360 Hz" in lines[0]
+    assert "503 beats" in lines[1]
+    assert len(lines) == 2 + 6
     assert "rhythm.ventricular-run" in out
     assert "[1/1]" not in out
 
@@ -45,7 +46,7 @@ def test_a_folder_is_scored_whole(folder: Path, tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     code, out, err = run("score", folder, "--out", tmp_path / "b.csv", "--annotations", "bg")
     assert (code, err) == (0, "")
-    assert "[1/3] 100: 360 Hz" in out
+    assert "[1/3] 100: WFDB, 360 Hz" in out
     assert "left out: " in out
     table = pandas.read_csv(tmp_path / "b.csv")
     assert set(table["record"].astype(str)) == {"100", "p8/night"}
@@ -63,7 +64,7 @@ def test_a_recording_that_cannot_be_read_stops_no_other(folder: Path, tmp_path: 
     assert code == 2
     assert "050.dat: the signal file is missing" in err
     assert "1 of 4 failed" in err
-    assert "100: 360 Hz" in out
+    assert "100: WFDB, 360 Hz" in out
     streams = {line.partition('"stream":"')[2].partition('"')[0]
                for line in (tmp_path / "b.jsonl").read_text().splitlines()}  # fmt: skip
     assert streams == {"100", "p8_night"}
