@@ -11,7 +11,7 @@ import pytest
 
 from beatgan_daemon.bridges.hl7.acknowledgement import MAX_BYTES, Verdict, read_acknowledgement
 from beatgan_daemon.bridges.hl7.mllp import MllpClient, NoAnswerError, Receiver
-from tests.support.mllp_receiver import MllpReceiver
+from benchmarks.robustness.bridges.mllp_receiver import MllpReceiver
 
 MESSAGE = "MSH|^~\\&|BEATGAN||||2023||ORU^R40^ORU_R40|7-x|P|2.6\rPID|1\r"
 ACCEPTED = b"MSH|^~\\&|A||||2023||ACK|1|P|2.6\rMSA|AA|7-x\r"

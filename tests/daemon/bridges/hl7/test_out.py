@@ -24,8 +24,8 @@ from beatgan_daemon.bridges.hl7.refusals import NAME, Refusals
 from beatgan_daemon.bridges.peer_address import tls_context
 from beatgan_daemon.bridges.position_file import PositionFile
 from beatgan_daemon.exit_codes import StartError
+from benchmarks.robustness.bridges.mllp_receiver import MllpReceiver
 from tests.support.alerting_daemon import AlertingDaemon, alerts
-from tests.support.mllp_receiver import MllpReceiver
 
 PATIENCE_S = 15.0
 

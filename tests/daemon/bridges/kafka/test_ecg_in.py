@@ -22,7 +22,7 @@ from beatgan_daemon.bridges.kafka.consumer import KafkaConsumer
 from beatgan_daemon.bridges.kafka.ecg_in import HOLD_S, EcgIn, PatientOutput
 from beatgan_daemon.bridges.signal_in import SignalIn
 from beatgan_daemon.clients.frame_output import DaemonOutput, FrameOutput
-from tests.support.kafka_brokers import KafkaBrokers
+from benchmarks.robustness.bridges.kafka_brokers import KafkaBrokers
 from tests.support.listening_daemon import ListeningDaemon
 
 TOPIC = "beatgan.v1.ecg"

@@ -18,8 +18,8 @@ from beatgan_daemon.bridges.kafka.alerts_out import AlertsOut, BeatsOut
 from beatgan_daemon.bridges.kafka.client_settings import PRODUCER
 from beatgan_daemon.bridges.kafka.producer import KafkaProducer
 from beatgan_daemon.bridges.position_file import PositionFile
+from benchmarks.robustness.bridges.kafka_brokers import KafkaBrokers
 from tests.support.alerting_daemon import AlertingDaemon, alerts
-from tests.support.kafka_brokers import KafkaBrokers
 from tests.support.messages import beat_message
 
 ALERTS, BEATS = "beatgan.v1.alert", "beatgan.v1.beat"

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from threading import Event, Thread
+from time import monotonic, sleep
 from typing import Any, Self
 
 from hl7.mllp import start_hl7_server
@@ -78,6 +79,13 @@ class MllpReceiver:
         self._thread.start()
         assert self._ready.wait(PATIENCE_S)
         return self
+
+    def wait_for_one_more(self, seconds: float = PATIENCE_S) -> bool:
+        """Whether another message comes in time."""
+        before, end = len(self.received), monotonic() + seconds
+        while len(self.received) == before and monotonic() < end:
+            sleep(0.01)
+        return len(self.received) > before
 
     def stop(self) -> None:
         """Close its connections, and listen no longer."""
