@@ -14,7 +14,7 @@ import typer
 
 from benchmarks.robustness.bridges.trial import try_bridge
 
-BRIDGES = ("lsl", "mqtt")  # modules of this folder with a class Peer, which is a `Counterpart`
+BRIDGES = ("hl7", "kafka", "lsl", "mqtt")  # modules of this folder, each with a `Counterpart`, Peer
 
 
 def main(

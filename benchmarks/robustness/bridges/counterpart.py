@@ -13,7 +13,8 @@ LEAD = "II"
 class Counterpart(Protocol):
     """Made with a folder for its files; nothing runs before `start`.
 
-    Only what it can do: a bridge without a way in has no ``streams``, and no ``bridge_in``.
+    Only what it can do: where a bridge has no way in, ``bridge_in`` is empty, and the trial sends
+    the ``streams`` to the daemon itself.
     """
 
     streams: Sequence[str]  # that its devices send, as the daemon will call them
