@@ -18,5 +18,5 @@ def refuse_readable(path: Path) -> None:
         raise StartError(f"{path}: cannot be read: {error.strerror}") from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO) and not is_credential(path):
         raise StartError(
-            f"{path}: others may read this key (mode {mode:04o}); run `chmod 600 {path}`"
+            f"{path}: others may read this secret (mode {mode:04o}); run `chmod 600 {path}`"
         )

@@ -291,7 +291,7 @@ def test_what_is_wrong_with_the_files_is_said_at_the_start(folder: Path, tmp_pat
 
     cert, key, users = folder / "cert.pem", folder / "key.pem", folder / "users"
     key.chmod(0o640)
-    expect(f"{key}: others may read this key (mode 0640)")
+    expect(f"{key}: others may read this secret (mode 0640)")
     key.chmod(0o600)
     users.chmod(0o644)
     expect(f"{users}: others may read it (mode 0644)")

@@ -32,7 +32,7 @@ class KafkaConsumer:
         self._fetched: deque[Message] = deque()
         self._handed: deque[tuple[float, str, int, int]] = deque()  # when, and which message
         self._held = False  # nothing is to be fetched
-        self._away, self.reconnects = False, 0
+        self._found, self._away, self.reconnects = False, False, 0
         self.partitions = 0
         self._errors = log.Rejections(log.get(), event="kafka")
         try:
@@ -136,8 +136,8 @@ class KafkaConsumer:
         self._errors.add(error.name(), error.str(), monotonic())
 
     def _back(self) -> None:
-        self.reconnects += self._away
-        self._away = False
+        self.reconnects += self._found and self._away
+        self._found, self._away = True, False
 
     def close(self) -> None:
         """Leave the group. What was handed over and settled is marked as taken."""

@@ -34,7 +34,7 @@ class KafkaProducer:
         with needing("kafka"):
             from confluent_kafka import KafkaException, Producer
         self._failure = KafkaException
-        self._away, self.reconnects = False, 0
+        self._found, self._away, self.reconnects = False, False, 0
         self._errors = log.Rejections(log.get(), event="kafka")
         try:
             self._producer = Producer({**settings, "error_cb": self._failed}, logger=library_log())
@@ -53,8 +53,8 @@ class KafkaProducer:
         def told(error: "KafkaError | None", _: "Message") -> None:
             delivery.over, delivery.error = True, error
             if error is None:
-                self.reconnects += self._away
-                self._away = False
+                self.reconnects += self._found and self._away
+                self._found, self._away = True, False
 
         pairs: list[tuple[str, str | bytes | None]] = [*headers.items()]
         try:

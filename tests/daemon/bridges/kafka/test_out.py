@@ -121,6 +121,16 @@ def test_brokers_that_are_cut_off_twice() -> None:
         assert values(kafka.read(ALERTS, 9)) == [encode_json(each) for each in told]
 
 
+def test_the_first_connection_is_no_reconnect() -> None:
+    with AlertingDaemon(alerts(1)) as daemon, brokers() as kafka:
+        kafka.cut_off()
+        with bridge(daemon, kafka) as made:
+            assert made.until(lambda: made.producer.away)
+            kafka.back()
+            assert made.delivered(1)
+            assert (made.producer.away, made.producer.reconnects) == (False, 0)
+
+
 def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
     told = alerts(5)
     with AlertingDaemon(told) as daemon, brokers() as kafka:
