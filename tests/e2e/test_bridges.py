@@ -15,7 +15,7 @@ MODEL = Path(__file__).parents[2] / "models" / "student.pt"
 SECONDS = 24.0
 
 
-@pytest.mark.parametrize("bridge", ["lsl", "mqtt"])
+@pytest.mark.parametrize("bridge", ["hl7", "kafka", "lsl", "mqtt"])
 def test_nothing_is_lost_uncounted_and_no_alert_comes_twice(bridge: str) -> None:
     if bridge == "mqtt" and PROGRAM is None:
         pytest.skip("no mosquitto")

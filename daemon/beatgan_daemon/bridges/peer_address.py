@@ -67,14 +67,15 @@ def require_tls(
 ) -> None:
     """Raise UsageError where ``what`` would go to another machine unencrypted, unless that is
     what is wanted."""
-    if tls is None and not in_the_clear and not _is_local(host):
+    if tls is None and not in_the_clear and not is_local(host):
         raise UsageError(
             f"{option} {host}: {what} would go to another machine unencrypted; give --tls, or "
             "--in-the-clear where that network is yours alone"
         )
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether it is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

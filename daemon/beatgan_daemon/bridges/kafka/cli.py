@@ -13,6 +13,7 @@ from beatgan_daemon.bridges.kafka.client_settings import CONSUMER, PRODUCER, cli
 from beatgan_daemon.bridges.kafka.consumer import KafkaConsumer
 from beatgan_daemon.bridges.kafka.producer import KafkaProducer
 from beatgan_daemon.bridges.kafka.topics import PREFIX, topics
+from beatgan_daemon.bridges.peer_address import InTheClear
 from beatgan_daemon.bridges.signal_in import SignalIn
 from beatgan_daemon.security import curve
 
@@ -40,6 +41,7 @@ def in_(
         typer.Option("--from-beginning", help="what is there already, too, where the group is new"),
     ] = False,
     config: Config = None,
+    in_the_clear: InTheClear = False,
     connect: options.Connect = None,
     bind: options.Bind = None,
     dry_run: options.DryRun = False,
@@ -48,7 +50,7 @@ def in_(
 ) -> None:
     """ECG from the topic PREFIX.ecg to a daemon."""
     settings = {
-        **client_settings(brokers, config),
+        **client_settings(brokers, config, in_the_clear=in_the_clear),
         **CONSUMER,
         "group.id": f"{group}-dry-run" if dry_run else group,  # takes nobody's partitions
         "auto.offset.reset": "earliest" if from_beginning else "latest",
@@ -64,6 +66,7 @@ def out(
     brokers: Brokers = "localhost:9092",
     topic: Topic = PREFIX,
     config: Config = None,
+    in_the_clear: InTheClear = False,
     beats: Annotated[
         bool, typer.Option("--beats", help="each beat to PREFIX.beat as well")
     ] = False,
@@ -81,7 +84,8 @@ def out(
     if dry_run:
         print_alerts("kafka out", feed, lambda body: f"{named.alert} {body.decode()}")
         return
-    producer = KafkaProducer({**client_settings(brokers, config), **PRODUCER})
+    settings = client_settings(brokers, config, in_the_clear=in_the_clear)
+    producer = KafkaProducer({**settings, **PRODUCER})
     configure = curve.configuration(key, server_key)
     heard = BeatFeed(publish, feed.count, configure) if beats else None
     alerts_out.run(feed, heard, producer, named)

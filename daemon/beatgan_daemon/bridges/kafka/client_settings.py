@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from beatgan.errors import UsageError
+from beatgan_daemon.bridges.peer_address import host_and_port, is_local
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.regular_file import read_text
 from beatgan_daemon.security.private_file import refuse_readable
 
+PORT: Final = 9092
 # What this bridge's promises stand on is not the file's to say.
 CONSUMER: Final[Mapping[str, Any]] = {
     "enable.auto.commit": True,  # of what was stored, which only happens when it was handed over
@@ -37,12 +39,21 @@ _OURS: Final = {
 }
 
 
-def client_settings(brokers: str, file: Path | None) -> dict[str, Any]:
+def client_settings(brokers: str, file: Path | None, *, in_the_clear: bool) -> dict[str, Any]:
     """What both directions have in common.
 
-    Raises StartError where others may read the file, and UsageError where a line is none.
+    Raises StartError where others may read the file, and UsageError where a line is none, or where
+    another machine would be spoken to unencrypted and that is not what is wanted.
     """
     settings: dict[str, Any] = {} if file is None else _read(file)
+    hosts = [host_and_port("--brokers", each.strip(), PORT)[0] for each in brokers.split(",")]
+    plain = str(settings.get("security.protocol", "plaintext")).lower() not in ("ssl", "sasl_ssl")
+    if plain and not in_the_clear and not all(map(is_local, hosts)):
+        raise UsageError(
+            f"--brokers {brokers}: what is sent would go to another machine unencrypted; let "
+            "--config say security.protocol=SSL, or SASL_SSL, or give --in-the-clear where that "
+            "network is yours alone"
+        )
     return {"reconnect.backoff.max.ms": 2_000, **settings, "bootstrap.servers": brokers}
 
 

@@ -1,7 +1,6 @@
 """ECG from a broker to a daemon: each message arrives or is counted, whatever is cut."""
 
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
@@ -296,28 +295,3 @@ def test_two_bridges_of_one_group_share_the_streams() -> None:
         assert until(lambda: heard(daemon) == set(product(streams, range(0, 750, SIZE))))
     assert one.count.exact
     assert two.count.exact
-
-
-def test_a_message_of_the_library_names_no_secret(tmp_path: Path) -> None:
-    from beatgan.errors import UsageError
-    from beatgan_daemon.bridges.kafka.client_settings import client_settings
-    from beatgan_daemon.exit_codes import StartError
-
-    file = tmp_path / "kafka.properties"
-    file.write_text("# ours\nsasl.password = swordfish = 7\n\nno.such.thing=1\n")
-    file.chmod(0o600)
-    settings = client_settings("localhost:1", file)
-    assert settings["sasl.password"] == "swordfish = 7"
-    with pytest.raises(UsageError, match=re.escape("no.such.thing")) as raised:
-        KafkaConsumer({**settings, "group.id": "g"}, TOPIC)
-    assert "swordfish" not in str(raised.value)
-    file.write_text("sasl.password swordfish\n")
-    with pytest.raises(UsageError, match="line 1: expected name=value") as raised:
-        client_settings("localhost:1", file)
-    assert "swordfish" not in str(raised.value)
-    file.write_text("\nenable.auto.commit=false\n")
-    with pytest.raises(UsageError, match=r"line 2: enable\.auto\.commit is not"):
-        client_settings("localhost:1", file)
-    file.chmod(0o644)
-    with pytest.raises(StartError, match="chmod 600"):
-        client_settings("localhost:1", file)
