@@ -107,8 +107,8 @@ def run(feed: AlertFeed, beats: BeatFeed | None, producer: KafkaProducer, topics
             if beats_out is not None:
                 beats_out.turn()
             producer.wait(WAIT_S)
-            feed.count.peer_reconnects = producer.reconnects
-            bridge.turn("the brokers are away" if producer.away else "connected")
+            feed.count.peer_reconnects = producer.connection.reconnects
+            bridge.turn("the brokers are away" if producer.connection.away else "connected")
 
 
 _decode_stream = msgspec.json.Decoder(_Stream).decode

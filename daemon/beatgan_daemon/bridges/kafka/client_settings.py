@@ -34,6 +34,7 @@ _OURS: Final = {
     "metadata.broker.list",
     "group.id",
     "auto.offset.reset",
+    "statistics.interval.ms",
     *CONSUMER,
     *PRODUCER,
 }

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from beatgan.errors import UsageError
 from beatgan_daemon import log
 from beatgan_daemon.bridges.extras import needing
+from beatgan_daemon.bridges.kafka.connection import Connection
 from beatgan_daemon.bridges.kafka.library_log import library_log
 
 if TYPE_CHECKING:
-    from confluent_kafka import KafkaError, Message, TopicPartition
+    from confluent_kafka import Message, TopicPartition
 
 AT_ONCE: Final = 500  # messages fetched at a time
 SETTLE_S: Final = 1.0  # after which what was handed over counts as having arrived
@@ -32,19 +33,16 @@ class KafkaConsumer:
         self._fetched: deque[Message] = deque()
         self._handed: deque[tuple[float, str, int, int]] = deque()  # when, and which message
         self._held = False  # nothing is to be fetched
-        self._found, self._away, self.reconnects = False, False, 0
+        self.connection = Connection()
         self.partitions = 0
         self._errors = log.Rejections(log.get(), event="kafka")
         try:
-            self._consumer = Consumer({**settings, "error_cb": self._failed}, logger=library_log())
+            self._consumer = Consumer(
+                {**settings, **self.connection.settings()}, logger=library_log()
+            )
         except KafkaException as error:
             raise UsageError(f"kafka: {error.args[0].str()}") from None
         self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked)
-
-    @property
-    def away(self) -> bool:
-        """Whether no broker can be reached."""
-        return self._away
 
     def next(self, seconds: float) -> "Message | None":
         """The next message, waited for at most so long. Raises KafkaException on a fatal error."""
@@ -70,9 +68,9 @@ class KafkaConsumer:
             error = message.error()
             if error is None:
                 self._fetched.append(message)
-                self._back()
+                self.connection.found()
             else:
-                self._failed(error)
+                self.connection.failed(error)
 
     def handed(self, message: "Message") -> None:
         """It was handed over; if that holds for SETTLE_S it is not to come again."""
@@ -112,7 +110,6 @@ class KafkaConsumer:
                 self._errors.add("not read again", error.args[0].str(), monotonic())
 
     def _assigned(self, _: Any, partitions: "list[TopicPartition]") -> None:
-        self._back()
         self.partitions += len(partitions)
         log.get().info(
             "kafka partitions assigned", partitions=sorted(p.partition for p in partitions)
@@ -125,19 +122,6 @@ class KafkaConsumer:
         kept = [m for m in self._fetched if _place(m)[:2] not in gone]
         self._fetched = deque(kept)
         self.settle(now=True)
-
-    def _failed(self, error: "KafkaError") -> None:
-        from confluent_kafka import KafkaError
-
-        if error.fatal():
-            raise self._failure(error)
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:
-            self._away = True
-        self._errors.add(error.name(), error.str(), monotonic())
-
-    def _back(self) -> None:
-        self.reconnects += self._found and self._away
-        self._found, self._away = True, False
 
     def close(self) -> None:
         """Leave the group. What was handed over and settled is marked as taken."""

@@ -130,8 +130,8 @@ def run(consumer: KafkaConsumer, signal: SignalIn, output: PatientOutput) -> Non
             message = consumer.next(TURN_S)
             if message is not None:
                 taker.take(message)
-            signal.count.source_reconnects = consumer.reconnects
-            where = "the brokers are away" if consumer.away else "connected"
+            signal.count.source_reconnects = consumer.connection.reconnects
+            where = "the brokers are away" if consumer.connection.away else "connected"
             bridge.turn(f"{where}, {consumer.partitions} partition(s)")
 
 

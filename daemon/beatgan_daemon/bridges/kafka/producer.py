@@ -4,12 +4,11 @@ One thread. Knows Kafka, and nothing of alerts.
 """
 
 from collections.abc import Mapping
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from beatgan.errors import UsageError
-from beatgan_daemon import log
 from beatgan_daemon.bridges.extras import needing
+from beatgan_daemon.bridges.kafka.connection import Connection
 from beatgan_daemon.bridges.kafka.library_log import library_log
 
 if TYPE_CHECKING:
@@ -34,17 +33,13 @@ class KafkaProducer:
         with needing("kafka"):
             from confluent_kafka import KafkaException, Producer
         self._failure = KafkaException
-        self._found, self._away, self.reconnects = False, False, 0
-        self._errors = log.Rejections(log.get(), event="kafka")
+        self.connection = Connection()
         try:
-            self._producer = Producer({**settings, "error_cb": self._failed}, logger=library_log())
+            self._producer = Producer(
+                {**settings, **self.connection.settings()}, logger=library_log()
+            )
         except KafkaException as error:
             raise UsageError(f"kafka: {error.args[0].str()}") from None
-
-    @property
-    def away(self) -> bool:
-        """Whether no broker can be reached."""
-        return self._away
 
     def send(self, topic: str, key: str, body: bytes, headers: Mapping[str, str]) -> Delivery:
         """Begin to deliver a message. Raises BufferError where too many are under way."""
@@ -53,8 +48,7 @@ class KafkaProducer:
         def told(error: "KafkaError | None", _: "Message") -> None:
             delivery.over, delivery.error = True, error
             if error is None:
-                self.reconnects += self._found and self._away
-                self._found, self._away = True, False
+                self.connection.found()
 
         pairs: list[tuple[str, str | bytes | None]] = [*headers.items()]
         try:
@@ -66,15 +60,6 @@ class KafkaProducer:
     def wait(self, seconds: float) -> None:
         """Hear what became of messages, for at most so long."""
         self._producer.poll(seconds)
-
-    def _failed(self, error: "KafkaError") -> None:
-        from confluent_kafka import KafkaError
-
-        if error.fatal():
-            raise self._failure(error)
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:
-            self._away = True
-        self._errors.add(error.name(), error.str(), monotonic())
 
     def close(self) -> None:
         """Wait a little for what is under way."""

@@ -178,11 +178,11 @@ def test_brokers_that_are_cut_off_twice() -> None:
             kafka.put(TOPIC, messages(10, 10 * (cut - 1)))
             assert daemon.wait_for(10 * cut)
             kafka.cut_off()
-            assert until(lambda: bridge.consumer.away)
+            assert until(lambda: bridge.consumer.connection.away)
             kafka.back()
         kafka.put(TOPIC, messages(10, 20))
         assert daemon.wait_for(30)
-        assert until(lambda: bridge.consumer.reconnects == 2)
+        assert until(lambda: bridge.consumer.connection.reconnects == 2)
     assert [c.first for c in daemon.chunks("bed-1")] == list(range(0, 1500, SIZE))
     assert bridge.count.exact
 

@@ -110,14 +110,14 @@ def test_brokers_that_are_cut_off_twice() -> None:
         for cut in (0, 1, 2):
             if cut:
                 kafka.cut_off()
-                assert made.until(lambda: made.producer.away)
+                assert made.until(lambda: made.producer.connection.away)
             for message in told[3 * cut : 3 * cut + 3]:
                 daemon.alert(message)
             if cut:
                 assert made.until(lambda: made.feed.count.waiting == 3)
                 kafka.back()
             assert made.delivered(3 * cut + 3)
-        assert made.producer.reconnects == 2
+        assert made.producer.connection.reconnects == 2
         assert values(kafka.read(ALERTS, 9)) == [encode_json(each) for each in told]
 
 
@@ -125,10 +125,13 @@ def test_the_first_connection_is_no_reconnect() -> None:
     with AlertingDaemon(alerts(1)) as daemon, brokers() as kafka:
         kafka.cut_off()
         with bridge(daemon, kafka) as made:
-            assert made.until(lambda: made.producer.away)
+            assert made.until(lambda: made.producer.connection.away)
             kafka.back()
             assert made.delivered(1)
-            assert (made.producer.away, made.producer.reconnects) == (False, 0)
+            assert (made.producer.connection.away, made.producer.connection.reconnects) == (
+                False,
+                0,
+            )
 
 
 def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
