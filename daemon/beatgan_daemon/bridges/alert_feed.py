@@ -23,6 +23,7 @@ from beatgan_daemon.clients.client import (
     Page,
 )
 from beatgan_daemon.clients.subscriber import Subscriber
+from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.security.curve import ConfigureSocket
 
 ASK_S = 10.0  # between questions to the journal, where nothing says that something is missing
@@ -61,6 +62,7 @@ class AlertFeed:
         """
         self.count = AlertCount()
         self._file, self._since = position, since
+        self._unkept = log.Rejections(log.get(), event="position not kept")
         self._due: deque[Alert] = deque()
         self._next: int | None = None  # the alert behind those that are due; None: to be asked
         self._digest = ""  # of the one before
@@ -98,13 +100,17 @@ class AlertFeed:
         """The alert at the head is delivered, or ``refused`` for good: keep that, and go on to the
         next.
 
-        Raises StartError where it cannot be kept.
+        Where the disk does not take that, it is logged, and alerts go on: a restart begins further
+        back, and some come again.
         """
         alert = self._due.popleft()
         self.count.delivered += not refused
         self.count.refused += refused
         self.count.waiting = len(self._due)
-        self._file.write(Position(alert.n + 1, digest_of(alert.body)))
+        try:
+            self._file.write(Position(alert.n + 1, digest_of(alert.body)))
+        except StartError as error:
+            self._unkept.add("position", str(error), monotonic())
 
     def _listen(self) -> None:
         for _, body in self._subscriber.messages():

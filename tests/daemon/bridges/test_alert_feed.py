@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import ENOSPC
 from pathlib import Path
 from time import monotonic
 
@@ -201,3 +202,21 @@ def test_a_directory_that_cannot_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BeatganError, match="cannot be used"):
         PositionFile(tmp_path / "file" / "state")
+
+
+def test_a_disk_that_takes_no_position_holds_up_no_alert(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with AlertingDaemon(alerts(5)) as daemon:
+        with feed_of(daemon, tmp_path, since=0) as feed:
+            assert len(taken(feed, 2)) == 2
+
+            def full(*_: object) -> None:
+                raise OSError(ENOSPC, "No space left on device")
+
+            monkeypatch.setattr("beatgan_daemon.bridges.position_file.os.fsync", full)
+            assert len(taken(feed, 3)) == 3
+        assert "position not kept" in "".join(capsys.readouterr())
+        monkeypatch.undo()
+        with feed_of(daemon, tmp_path) as again:
+            assert taken(again, 3) == bodies(alerts(3, 2))

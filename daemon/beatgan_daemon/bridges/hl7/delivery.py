@@ -61,10 +61,7 @@ class Delivery:
         self._log = log.Rejections(log.get(), event="alert not accepted")
 
     def attempt(self, body: bytes) -> Outcome:
-        """Send the alert once, its JSON, and read the answer.
-
-        Raises StartError where a refusal cannot be put on record.
-        """
+        """Send the alert once, its JSON, and read the answer."""
         if self._message is None:
             try:
                 self._message = self._made(body)

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon import log
 
 NAME: Final = "refused.jsonl"
 
@@ -29,7 +29,7 @@ class Refusals:
         self._path = None if directory is None else directory / NAME
 
     def add(self, refusal: Refusal) -> None:
-        """Keep it. Raises StartError where the disk does not take it."""
+        """Keep it. Where the disk does not take it, the log alone has it."""
         if self._path is None:
             return
         line = msgspec.json.encode(refusal) + b"\n"
@@ -42,4 +42,4 @@ class Refusals:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise StartError(f"{self._path}: cannot be written: {error.strerror}") from None
+            log.get().error("refusal not on record", n=refusal.n, why=str(error.strerror))

@@ -32,7 +32,7 @@ class AlertsOut:
         self._log = log.Rejections(log.get(), event="alert not taken")
 
     def turn(self) -> None:
-        """One step. Raises StartError where the position cannot be kept."""
+        """One step."""
         alert = self._feed.wait(0.0)
         if alert is None or monotonic() < self._again_at:
             return

@@ -175,16 +175,18 @@ def test_what_it_cannot_process_is_sent_again_then_refused(tmp_path: Path) -> No
     assert sent.count(1) >= 2
 
 
-def test_a_disk_that_takes_no_record_ends_it(tmp_path: Path) -> None:
+def test_a_disk_that_takes_no_record_holds_up_no_alert(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / NAME).mkdir()
     with (
-        AlertingDaemon(alerts(1)) as daemon,
-        MllpReceiver(code=lambda _: "AR") as receiver,
+        AlertingDaemon(alerts(2)) as daemon,
+        MllpReceiver(code=lambda message: "AR" if "|0-" in message else "AA") as receiver,
         bridge(daemon, at(receiver), tmp_path) as (feed, delivery, _),
     ):
-        with pytest.raises(StartError, match=NAME):
-            run(feed, delivery, lambda: False, 3.0)
-        assert feed.count.refused == 0
+        run(feed, delivery, lambda: feed.count.delivered == 1)
+        assert (feed.count.refused, feed.count.exact) == (1, True)
+    assert "refusal not on record" in "".join(capsys.readouterr())
 
 
 def test_a_body_that_is_no_alert_is_on_record(tmp_path: Path) -> None:
