@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from beatgan.errors import UsageError
+from beatgan.lead_names import is_other
 from beatgan.playback.chunks import check
 from beatgan.records.recording import Recording, median_swing, nanoseconds
 from beatgan.types import MAX_LEADS, Floats
@@ -31,6 +33,8 @@ def recording_of(
             raise UsageError("a recording has its fs, leads, name and start: leave them out")
         check(ecg)
         return ecg
+    if isinstance(ecg, str | Path):
+        raise UsageError(f"{ecg}: read it first: score(read({str(ecg)!r}))")
     if fs is None:
         raise UsageError("fs, the samples a second, is missing: score(ecg, fs)")
     samples = samples_of(ecg)
@@ -74,6 +78,8 @@ def _leads(leads: Sequence[str] | str | None, ecg: Any, count: int) -> tuple[str
     if leads is None:
         columns = getattr(ecg, "columns", ())
         names = [str(each) for each in columns if isinstance(each, str)]
+        if others := [name for name in names if is_other(name)]:
+            raise UsageError(f"the column {others[0]!r} is no ECG lead by its name: leave it out")
         if len(names) != count:
             names = ["ECG", *(f"ECG-{k}" for k in range(2, count + 1))]
     else:

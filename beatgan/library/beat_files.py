@@ -11,11 +11,8 @@ from math import isnan
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from beatgan.errors import UsageError
-from beatgan.library.beat_table import BEAT
+from beatgan.library.beat_table import BEAT, Beats
 from beatgan.library.output_file import writing
 from beatgan.protocol.messages import Message, encode_lines
 
@@ -31,7 +28,7 @@ class Found(Protocol):
         ...
 
     @property
-    def beats(self) -> NDArray[np.void]:
+    def beats(self) -> Beats:
         """As `beat_table.beats_of` gives them."""
         ...
 

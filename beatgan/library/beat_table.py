@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import numpy as np
 from msgspec import UNSET, UnsetType
-from numpy.typing import NDArray
 
 from beatgan.beat_classes import CLASSES
 from beatgan.model.calibration import COMPONENTS
@@ -28,16 +27,17 @@ COLUMNS: Final = (
     *((name, "f8") for name in COMPONENTS),
 )
 BEAT: Final = np.dtype([*COLUMNS])
+Beats = np.recarray[tuple[int], np.dtype[np.record]]  # of BEAT
 
 
-def beats_of(messages: Iterable[Any], fs: float) -> NDArray[np.void]:
+def beats_of(messages: Iterable[Any], fs: float) -> Beats:
     """The beats among ``messages``, in order; ``fs`` in Hz. Unknown numbers are NaN, a class ""."""
     latest: dict[int, BeatMessage] = {}
     for message in messages:
         if isinstance(message, BeatMessage):
             latest[message.n] = message
     rows = [_row(beat, fs) for beat in latest.values()]
-    return np.array(rows, BEAT)
+    return np.array(rows, BEAT).view(np.recarray)
 
 
 def _row(beat: BeatMessage, fs: float) -> tuple[Any, ...]:

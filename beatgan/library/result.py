@@ -4,13 +4,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from beatgan.errors import UsageError
 from beatgan.library import wfdb_annotations
 from beatgan.library.beat_files import beat_file
-from beatgan.library.beat_table import beats_of
+from beatgan.library.beat_table import Beats, beats_of
 from beatgan.library.episodes import Episode, episodes_of
 from beatgan.protocol.messages import AlertMessage, BeatMessage
 from beatgan.records.recording import Recording
@@ -55,8 +52,8 @@ class Result:
         return self.recording.samples
 
     @cached_property
-    def beats(self) -> NDArray[np.void]:
-        """A NumPy structured array with a row a beat, its final word; ``beats["score"]`` and so on.
+    def beats(self) -> Beats:
+        """A NumPy record array, a row a beat, its final word: ``beats.score``, ``beats["class"]``.
 
         ``n`` (from 0), ``sample`` (of the R peak), ``time_s``, ``rr_ms``, ``score`` and
         ``threshold`` (NaN where it was not scored), ``anomalous``, ``quality`` (good, poor,

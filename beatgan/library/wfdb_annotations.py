@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from beatgan.alarms.codes import AlarmCode
 from beatgan.errors import UsageError
+from beatgan.library.beat_table import Beats
 from beatgan.library.episodes import Episode
 
 ANNOTATOR: Final = "bg"
@@ -40,7 +40,7 @@ def write(
     record: str | Path,
     annotator: str,
     fs: float,
-    beats: NDArray[np.void],
+    beats: Beats,
     episodes: Sequence[Episode],
     length: int,
 ) -> Path:
@@ -77,7 +77,7 @@ def write(
     return target.with_name(f"{target.name}.{annotator}")
 
 
-def marks_of(beats: NDArray[np.void], episodes: Sequence[Episode], length: int) -> list[Mark]:
+def marks_of(beats: Beats, episodes: Sequence[Episode], length: int) -> list[Mark]:
     """The annotations in order, no two of one kind at one sample."""
     marks = [_beat(beat) for beat in beats]
     for episode in episodes:

@@ -37,6 +37,9 @@ def test_lists_tables_and_one_dimension_are_taken(sample: beatgan.Recording) -> 
         assert beatgan.score(each, fs, "V5", device="cpu").messages == expected
     table = pandas.DataFrame({"V5": ecg[:, 0]})
     assert beatgan.score(table, fs, device="cpu").messages == expected
+    table["time"] = np.arange(len(ecg)) / fs
+    with pytest.raises(UsageError, match="the column 'time' is no ECG lead"):
+        beatgan.score(table, fs, device="cpu")
 
 
 def test_leads_without_names_are_numbered(two_leads: Any) -> None:
@@ -66,6 +69,7 @@ def test_lost_samples_are_a_gap(sample: beatgan.Recording) -> None:
 @pytest.mark.parametrize(
     ("ecg", "options", "message"),
     [
+        ("mitdb/200", {}, r"mitdb/200: read it first: score\(read"),
         (np.zeros(1000), {}, "fs, the samples a second, is missing"),
         (np.zeros(1000), {"fs": 10}, "10 Hz; a stream has 50 to 2000 Hz"),
         (np.zeros((2, 1000)), {"fs": 250}, "is the array to be transposed"),

@@ -7,7 +7,7 @@ import pytest
 
 import beatgan
 from beatgan.errors import UsageError
-from beatgan.library.beat_table import BEAT
+from beatgan.library.beat_table import beats_of
 from beatgan.library.episodes import Episode
 from beatgan.library.wfdb_annotations import Mark, marks_of
 
@@ -42,7 +42,7 @@ def test_rhythms_have_their_standard_labels() -> None:
         episode("signal.gap", "technical", 300, 400),
         episode("rhythm.pause", "physiological", 600, None),
     ]
-    assert marks_of(np.zeros(0, BEAT), episodes, 1000) == [
+    assert marks_of(beats_of([], 360), episodes, 1000) == [
         Mark(100, "+", "(AFIB"),
         Mark(200, "["),
         Mark(300, '"', "signal.gap"),
