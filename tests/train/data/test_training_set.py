@@ -69,6 +69,12 @@ def test_own_material_keeps_patients_apart_and_anomalies_out(own_beats: LoadedBe
     assert sorted(seen) == sorted(own_beats.beats.records)
 
 
+def test_who_is_a_patient_is_the_protocol_s_but_of_own_recordings(tmp_path: Path) -> None:
+    coefficients, bars = coefficients_of("full"), Progress(disable=True)
+    with pytest.raises(UsageError, match="go with --protocol own"):
+        load_beats(tmp_path, "full", "interpatient", coefficients, bars, test_fold=0)
+
+
 def test_only_own_recordings_are_called_so(own_beats: LoadedBeats) -> None:
     mine = make_training_set(own_beats, "full", "own", 0).source
     theirs = make_training_set(own_beats, "full", "interpatient", 0).source

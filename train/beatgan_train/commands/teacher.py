@@ -76,6 +76,10 @@ def make_teacher(
     windows = training_set.train.window, training_set.held_out.window
     task = BeatGan(options, *windows, spec.scored, amplitude(spec), device)
     recorded = {**asdict(options), "mode": mode, "protocol": protocol, "fold": fold}
+    if paths.test_fold is not None:
+        recorded["test_fold"] = paths.test_fold
+    if paths.patients != BY_PLACE:
+        recorded["patients"] = paths.patients.words
     batch, seed = options.batch, options.seed
     checkpoint = fit(task, options.epochs, batch, seed, paths.run, recorded, paths.resume, terminal)
     artifact = _finish(task, checkpoint, training_set, recorded)
