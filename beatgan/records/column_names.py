@@ -30,7 +30,7 @@ SECONDS = {  # casefolded
     **dict.fromkeys(("us", "µs", "μs", "usec", "microsecond", "microseconds", "micros"), 1e-6),
     **dict.fromkeys(("ns", "nsec", "nanosecond", "nanoseconds"), 1e-9),
 }
-NO_UNIT = re.compile(r"formatted|utc|local|iso.*|unix|epoch|[hdmy:/. -]+[sy][s.mfzy]*", re.I)
+NO_UNIT = re.compile(r"formatted|utc|local|iso.*|unix|epoch|[hdmsyfzt:/., -]{5,}", re.I)
 LONGEST = 40  # letters of a name in a message
 
 

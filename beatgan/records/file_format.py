@@ -88,6 +88,8 @@ def of(path: Path) -> str:
             f"format; {READ}"
         )
     if is_text(head):
+        if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+            raise RecordError(f"{path}: looks like JSON, which is not read; {ELSE}; {READ}")
         return "text"
     if _is_signal_file(path):
         raise RecordError(

@@ -28,6 +28,7 @@ UNCALIBRATED = (  # casefolded
 )
 SWING_MV = 2.0  # within SWING_S: a usual one in DS1, whose records have 1.3 to 4.2
 SWING_S = 2.0
+EPOCH = datetime.fromtimestamp(0, UTC)
 YEAR_NS = 365.2425 * 86_400e9
 LOST_LIMIT = 100_000_000  # values that stand for lost samples: 400 MB, a day of 4 leads at 290 Hz
 
@@ -185,7 +186,7 @@ def nanoseconds(start: datetime) -> int:
     """UNIX time in ns, exactly; a time without a zone is read as UTC."""
     if start.tzinfo is None:
         start = start.replace(tzinfo=UTC)
-    return (start - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1) * 1000
+    return (start - EPOCH) // timedelta(microseconds=1) * 1000
 
 
 @contextmanager

@@ -54,6 +54,7 @@ ABOVE = 40  # lines at most that stand above a table, but for comments
 SMALLEST_MV, LARGEST_MV = 0.005, 20.0  # a usual swing of an ECG in millivolt lies between
 LEAST_COUNTS = 10.0  # a usual swing of whole numbers that is no millivolt
 TAKEN = {"mV": "mV", "adu": "counts of a converter"}
+COUNTED = 2.0**32  # where a microcontroller's clock begins again
 EPOCH_S = (1e9, 4.1e9)  # seconds since 1970 of a clock that is set: the years 2001 to 2099
 
 
@@ -82,11 +83,11 @@ def read(path: Path) -> Recording:
 def _facts(path: Path, head: list[str]) -> Facts:
     """What stands above the table, in whichever way a device writes it."""
     comments = [line.strip().lstrip("#%/") for line in head if text_layout.is_comment(line)]
-    above = [line for line in islice(head, ABOVE) if line.strip()]
+    above = _above([line for line in islice(head, ABOVE) if line.strip()])
     return (
         opensignals.facts(path, comments)
-        or apple_watch.facts(path, _above(above))
-        or text_header.facts(path, comments)
+        or apple_watch.facts(path, above)
+        or text_header.facts(path, comments, above)
     )
 
 
@@ -155,12 +156,9 @@ def _times(path: Path, layout: Layout, columns: list[Column], table: Table) -> T
         times = _column_of_times(path, each, table, k)
         if times is not None:
             found.append(times)
-    moving = [t for t in found if time_axis.jitter(t.seconds) < np.inf]
-    if found and not moving:
-        raise RecordError(f"{path}: the times in column '{found[0].name}' do not move on")
-    if not moving:
+    if not found:
         return None
-    best = min(moving, key=lambda t: time_axis.jitter(t.seconds))
+    best = min(found, key=lambda t: time_axis.jitter(t.seconds))
     dated = [t.zero_ns + round(t.seconds[0] * 1e9) for t in found if t.zero_ns is not None]
     if best.zero_ns is not None or not dated:
         return best
@@ -190,6 +188,8 @@ def _column_of_times(path: Path, each: Column, table: Table, k: int) -> Times | 
         if began_ns == 0:  # times of the day, which begin again at midnight
             raw = raw + 86_400 * np.concatenate([[0], np.cumsum(np.diff(raw) < -43_200)])
         return Times(each.name, raw, began_ns or None)
+    if raw.max() < COUNTED and raw.min() >= 0:  # micros() begins again after 71 minutes
+        raw = raw + COUNTED * np.concatenate([[0], np.cumsum(np.diff(raw) < -0.9 * COUNTED)])
     unit, note = _unit(path, each, raw)
     first_s = raw[0] * unit
     sensor = "sensor" in each.name.casefold()  # Polar's count from 2000

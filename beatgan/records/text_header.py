@@ -7,10 +7,12 @@ that are known here are looked at: others may tell of a patient.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from beatgan.errors import RecordError
 from beatgan.records import time_stamps
+from beatgan.records.recording import in_millivolt
 
 PAIR = re.compile(r"([A-Za-z_]\w*)\s*=\s*(.*?)(?=\s+[A-Za-z_]\w*\s*=|$)")
 NAMED = re.compile(r"([A-Za-z][\w ()/-]*?)\s*(?::=|:|=)\s*(.*)")
@@ -48,14 +50,19 @@ class Facts:
     notes: tuple[str, ...] = ()
 
 
-def facts(path: Path, comments: Iterable[str]) -> Facts:
-    """What the comments say that is known here. Raises RecordError on what makes no sense."""
+def facts(path: Path, comments: Iterable[str], above: Iterable[str] = ()) -> Facts:
+    """What the comments say that is known here, and the lines ``above`` the table, "key,value".
+
+    Raises RecordError on a comment that makes no sense, and where two rates are said.
+    """
     comments = [comment.strip() for comment in comments]
     found: dict[str, str] = {}
-    for comment in comments:
-        for key, value in _pairs(comment):
-            found.setdefault(key, value)
+    for key, value in chain(*map(_pairs, comments), *map(_plain_pairs, above)):
+        found.setdefault(key, value)
     rates = [(key, found[key]) for key in RATE_KEYS if key in found]
+    if len(said := {rate(path, *each) for each in rates}) > 1:
+        told = " and ".join(f"{fs:g}" for fs in sorted(said))
+        raise RecordError(f"{path}: says {told} Hz; take away what is wrong")
     starts = [(key, found[key]) for key in START_KEYS if key in found]
     units = [found[key] for key in UNIT_KEYS if key in found]
     labels = [found[key] for key in LABEL_KEYS if key in found]
@@ -85,6 +92,20 @@ def _pairs(comment: str) -> list[tuple[str, str]]:
             return [(key.casefold(), value.strip()) for key, value in several]
     one = NAMED.fullmatch(comment)
     return [(one[1].strip().casefold(), one[2].strip())] if one else []
+
+
+def _plain_pairs(line: str) -> list[tuple[str, str]]:
+    """The key and value of a line that is no comment, where the value is one that the key has."""
+    cells = [cell.strip(" '\"\t") for cell in re.split(r"[,;:=\t]", line, maxsplit=1)]
+    if len(cells) < 2:
+        return []
+    key, value = cells[0].casefold(), cells[1].rstrip(",;").strip(" '\"")
+    known = (
+        (key in RATE_KEYS and RATE.fullmatch(value))
+        or (key in UNIT_KEYS and in_millivolt(value) is not None)
+        or (key in START_KEYS and time_stamps.is_stamp(value))
+    )
+    return [(key, value)] if known else []
 
 
 def _start(path: Path, key: str, value: str) -> int | None:

@@ -165,7 +165,7 @@ def _table(path: Path, rows: Sequence[tuple[int, list[str]]]) -> tuple[str, int]
         if any(set(k) == {"e"} for k in kinds):
             counted = Counter(k for k in kinds if set(k) == {"e"})
         else:
-            raise RecordError(f"{path}: no samples after the line of lead names")
+            raise RecordError(f"{path}: no samples; expected lines of numbers below the lead names")
     # What stands in a column where it is not empty, of the rows with as many cells as most have.
     width = len(counted.most_common(1)[0][0])
     columns = zip(*(k for k in counted.elements() if len(k) == width), strict=True)

@@ -39,7 +39,7 @@ def read(path: Path, lines: Iterable[str], layout: Layout) -> Table:
     stamps_from: dict[int, int] = {}
     blocks = list(_blocks(path, rows, layout, stamps_from))
     if not blocks:
-        raise RecordError(f"{path}: no samples after the line of lead names")
+        raise RecordError(f"{path}: no samples; expected lines of numbers below the lead names")
     cells, numbers, empty = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     return _without_end(Table(cells, numbers, empty, stamps_from))
 
@@ -104,9 +104,9 @@ def _cell(
         stamp = time_stamps.nanoseconds(cell)
     except (ValueError, OverflowError):
         raise RecordError(_no_value(path, number, k, cell, layout)) from None
-    if time_stamps.of_day(cell):
-        return (stamp - stamps_from.setdefault(k, 0)) / 1e9
-    return (stamp - stamps_from.setdefault(k, stamp)) / 1e9
+    if k not in stamps_from:
+        stamps_from[k] = 0 if time_stamps.of_day(cell) else stamp
+    return (stamp - stamps_from[k]) / 1e9
 
 
 def _no_value(path: Path, number: int, k: int, cell: str, layout: Layout) -> str:

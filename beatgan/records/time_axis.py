@@ -59,7 +59,8 @@ def measure(path: Path, name: str, times: Doubles, lines: NDArray[np.int64]) -> 
         raise RecordError(f"{path}: fewer than two times in column '{name}'")
     step = _first_guess(times)
     if not step > 0:
-        raise RecordError(f"{path}: the times in column '{name}' do not move on")
+        way = "go back" if step < 0 else "stand still"
+        raise RecordError(f"{path}: the times in column '{name}' {way} from line to line")
     even, step, packet_s = _spread_packets(times, step)
     step = _refined(even, step)
     breaks, shifts = _breaks(even, step, packet_s)
@@ -68,12 +69,14 @@ def measure(path: Path, name: str, times: Doubles, lines: NDArray[np.int64]) -> 
     step = _slope(even - np.cumsum(moved))
     deviation = float(np.std(times - np.cumsum(moved) - step * np.arange(len(times))))
     _check_back(path, name, breaks, shifts, lines)
+    _check_order(path, times, breaks, shifts, lines)
     skipped = np.zeros(len(times), np.int64)
     lost = np.rint(np.cumsum(np.maximum(shifts, 0)) / step)  # together, or rounding would add up
     skipped[breaks + 1] = np.diff(lost, prepend=0).astype(np.int64)
     fs = _whole(1 / step, deviation, float(np.ptp(times)))
     back = np.flatnonzero(shifts < 0)
-    notes = [f"times jitter by {deviation * 1000:.2g} ms"] if deviation > STEADY_S else []
+    shown = f"times jitter by {float(f'{deviation * 1000:.2g}'):g} ms"
+    notes = [shown] if deviation > STEADY_S else []
     notes += [
         f"the clock was set back by {-shifts[k]:.3g} s at line {lines[breaks[k] + 1]}" for k in back
     ]
@@ -162,6 +165,20 @@ def _whole(fs: float, deviation: float, seconds: float) -> float:
     whole = max(1.0, float(np.rint(fs)))
     limit = max(2 * deviation / seconds if seconds else 0.0, CRYSTAL)
     return whole if abs(fs - whole) <= limit * whole else round(fs, 6)
+
+
+def _check_order(
+    path: Path, times: Doubles, breaks: NDArray[np.int64], shifts: Doubles, lines: NDArray[np.int64]
+) -> None:
+    """Raise RecordError where rows come behind a hole that they belong into."""
+    holes = breaks[shifts > 0]
+    for k in breaks[shifts < 0]:
+        into = holes[(times[holes] < times[k + 1]) & (times[k + 1] < times[holes + 1])]
+        if len(into):
+            raise RecordError(
+                f"{path}: line {lines[k + 1]} belongs behind line {lines[into[0]]}, by its time; "
+                "sort the lines by time"
+            )
 
 
 def _check_back(

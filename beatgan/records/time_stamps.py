@@ -3,19 +3,21 @@
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
-DAY_NS = 86_400 * 10**9
+from beatgan.records import recording
+
 CLOCK = re.compile(r"(?:(\d{1,2}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?")
 FULL = re.compile(
     r"\[?(?P<date>\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}\.\d{1,2}\.\d{4}|\d{8}(?=T))"
     r"(?:[T_ ]+(?P<clock>\d{1,2}:\d{1,2}(?::\d{1,2}(?:[.,]\d{1,9})?)?)"
     r"\s*(?P<zone>Z|UTC|GMT|[+-]\d\d:?\d\d)?)?\]?"
 )
+WFDB = re.compile(r"\[(\d{1,2}:\d\d:\d\d(?:\.\d+)?) (\d\d)/(\d\d)/(\d{4})\]")  # rdsamp: day first
 SLASHES = re.compile(r"\d{1,2}/\d{1,2}/\d{4}\b.*|.*\s\d{1,2}/\d{1,2}/\d{4}")
 
 
 def is_stamp(cell: str) -> bool:
     """Whether the cell is a date or a time of the day."""
-    return bool(FULL.fullmatch(cell) or CLOCK.fullmatch(cell))
+    return bool(FULL.fullmatch(cell) or CLOCK.fullmatch(cell) or WFDB.fullmatch(cell))
 
 
 def is_ambiguous(cell: str) -> bool:
@@ -39,9 +41,14 @@ def nanoseconds(cell: str) -> int:
 
     Raises ValueError where the cell is neither.
     """
+    if cell[4:5] == "-":  # nearly always ISO 8601, which Python reads fast
+        try:
+            return recording.nanoseconds(datetime.fromisoformat(cell))
+        except ValueError:
+            pass
     if found := CLOCK.fullmatch(cell):
         return _clock(*found.groups(default=""))
-    full = FULL.fullmatch(cell)
+    full = FULL.fullmatch(WFDB.sub(r"\4-\3-\2 \1", cell))
     if not full:
         raise ValueError("no time")
     parts = [int(part) for part in re.split(r"[-/.]", full["date"])]
@@ -50,7 +57,7 @@ def nanoseconds(cell: str) -> int:
     else:
         year, month, day = parts if parts[0] > 31 else reversed(parts)
     midnight = datetime(year, month, day, tzinfo=_zone(full["zone"]))
-    at = (midnight - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1) * 1000
+    at = recording.nanoseconds(midnight)
     clock = full["clock"]
     if not clock:
         return at

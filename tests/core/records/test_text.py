@@ -100,7 +100,7 @@ def test_the_same_bits_as_numpy_reads(tmp_path: Path) -> None:
         ("# fs=360\nII\n1\nx\n", "line 4, column 1 (II): not a number"),
         ("# fs=360\nII\nnan\n\n", "no valid sample"),
         ("# fs=360\nRESP (ohm)\n1\n", "unit ohm"),
-        ("time,II\n0,1\n0,1\n", "column 'time' do not move on"),
+        ("time,II\n0,1\n0,1\n", "column 'time' stand still"),
         ("time (s),II\n,1\n1,1\n", "fewer than two times in column 'time'"),
         ("time (min),II\n0,1\n1,1\n", "in s, ms, us or ns, not in 'min'"),
         ("# fs=360\n0.1,-1e3\n0.2,1\n", "line 2 has no names of leads"),
