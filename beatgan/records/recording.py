@@ -28,6 +28,7 @@ UNCALIBRATED = (  # casefolded
 )
 SWING_MV = 2.0  # within SWING_S: a usual one in DS1, whose records have 1.3 to 4.2
 SWING_S = 2.0
+SLOWEST, FASTEST = 1e-3, 1e7  # Hz that any recorder of anything has
 EPOCH = datetime.fromtimestamp(0, UTC)
 YEAR_NS = 365.2425 * 86_400e9
 LOST_LIMIT = 100_000_000  # values that stand for lost samples: 400 MB, a day of 4 leads at 290 Hz
@@ -120,6 +121,19 @@ def assemble(
     ``format``, ``rate_from`` and ``notes`` become the recording's. Raises RecordError where no lead
     is usable.
     """
+    with np.errstate(over="ignore", invalid="ignore"):  # what is beyond a float is lost
+        return _assembled(path, signals, read, start_ns, format, rate_from, notes)
+
+
+def _assembled(
+    path: Path,
+    signals: Sequence[Signal],
+    read: Callable[[list[int]], Sequence[NDArray[Any]]],
+    start_ns: int,
+    format: str,
+    rate_from: str,
+    notes: Sequence[str],
+) -> Recording:
     chosen, left_out = choose(signals)
     raw = dict(zip(chosen, map(_finite, read(chosen) if chosen else []), strict=True))
     for index, fault in _faults(raw).items():
@@ -128,7 +142,7 @@ def assemble(
     if not raw:
         raise RecordError(f"{path}: no usable ECG lead; found {'; '.join(left_out) or 'no signal'}")
     fs = max(signals[index].fs for index in raw)
-    if not (np.isfinite(fs) and fs > 0):
+    if not SLOWEST <= fs <= FASTEST:
         raise RecordError(f"{path}: the sampling rate is {fs:g} Hz")
     names = _distinct(signals[index].name for index in raw)
     samples = np.stack([_millivolt(raw[i], signals[i].unit, fs) for i in raw], axis=1)

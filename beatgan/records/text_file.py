@@ -14,7 +14,7 @@ A column of times is used: its holes are lost samples. What may differ from that
 told, is in docs/formats.md; the parts are `text_layout`, `text_table`, `text_header`, `time_axis`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -32,8 +32,9 @@ from beatgan.records import (
     text_lines,
     text_table,
     time_axis,
+    time_columns,
 )
-from beatgan.records.column_names import SECONDS, Column, column
+from beatgan.records.column_names import Column, column
 from beatgan.records.recording import (
     UNCALIBRATED,
     Recording,
@@ -47,6 +48,7 @@ from beatgan.records.text_header import Facts
 from beatgan.records.text_layout import Layout
 from beatgan.records.text_table import Table
 from beatgan.records.time_axis import Axis
+from beatgan.records.time_columns import Times
 from beatgan.types import Doubles, Floats
 
 HEAD = 4000  # lines from which the layout is told
@@ -54,18 +56,6 @@ ABOVE = 40  # lines at most that stand above a table, but for comments
 SMALLEST_MV, LARGEST_MV = 0.005, 20.0  # a usual swing of an ECG in millivolt lies between
 LEAST_COUNTS = 10.0  # a usual swing of whole numbers that is no millivolt
 TAKEN = {"mV": "mV", "adu": "counts of a converter"}
-COUNTED = 2.0**32  # where a microcontroller's clock begins again
-EPOCH_S = (1e9, 4.1e9)  # seconds since 1970 of a clock that is set: the years 2001 to 2099
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """A column of times: its heading, its times in s, and the UNIX time in ns of 0, if known."""
-
-    name: str
-    seconds: Doubles
-    zero_ns: int | None
-    note: str = ""
 
 
 def read(path: Path) -> Recording:
@@ -76,7 +66,7 @@ def read(path: Path) -> Recording:
         layout = text_layout.find(path, head, facts.single)
         table = text_table.read(path, chain(head, lines), layout)
     columns = _columns(path, layout, facts, table)
-    times = _times(path, layout, columns, table)
+    times = time_columns.find(path, layout, columns, table)
     return _recording(path, layout, facts, columns, table, times)
 
 
@@ -145,72 +135,6 @@ def _unnamed(path: Path, layout: Layout, facts: Facts, table: Table) -> list[Col
         f"{path}: line {layout.first + 1} has no names of leads; expected a line like "
         "'MLII,V5 (uV)' above it"
     )
-
-
-def _times(path: Path, layout: Layout, columns: list[Column], table: Table) -> Times | None:
-    """The steadiest column of times, with the date of another where it has none itself."""
-    found = []
-    for k, each in enumerate(columns):
-        if each.kind != "time" or layout.kinds[k] == "t":
-            continue
-        times = _column_of_times(path, each, table, k)
-        if times is not None:
-            found.append(times)
-    if not found:
-        return None
-    best = min(found, key=lambda t: time_axis.jitter(t.seconds))
-    dated = [t.zero_ns + round(t.seconds[0] * 1e9) for t in found if t.zero_ns is not None]
-    if best.zero_ns is not None or not dated:
-        return best
-    return replace(best, zero_ns=_zero(best, layout, columns, dated[0]))
-
-
-def _zero(times: Times, layout: Layout, columns: list[Column], dated_ns: int) -> int:
-    """When the times' 0 was, from the first row's date in another column."""
-    names = [each.name for each in columns]
-    of_day = layout.kinds[names.index(times.name)] == "d"
-    if of_day:  # a date beside a time of the day
-        return dated_ns
-    return dated_ns - round(float(times.seconds[0]) * 10**9)
-
-
-def _column_of_times(path: Path, each: Column, table: Table, k: int) -> Times | None:
-    """The column's times, of the rows that are not empty; None where it has less than two."""
-    raw = table.cells[~table.empty, k]
-    known = np.flatnonzero(~np.isnan(raw))
-    if len(known) < 2:
-        if each.unit or len(raw) < 2:
-            raise RecordError(f"{path}: fewer than two times in column '{each.name}'")
-        return None
-    raw = np.interp(np.arange(len(raw)), known, raw[known])
-    if k in table.stamps_from:
-        began_ns = table.stamps_from[k]
-        if began_ns == 0:  # times of the day, which begin again at midnight
-            raw = raw + 86_400 * np.concatenate([[0], np.cumsum(np.diff(raw) < -43_200)])
-        return Times(each.name, raw, began_ns or None)
-    if raw.max() < COUNTED and raw.min() >= 0:  # micros() begins again after 71 minutes
-        raw = raw + COUNTED * np.concatenate([[0], np.cumsum(np.diff(raw) < -0.9 * COUNTED)])
-    unit, note = _unit(path, each, raw)
-    first_s = raw[0] * unit
-    sensor = "sensor" in each.name.casefold()  # Polar's count from 2000
-    zero_ns = 0 if EPOCH_S[0] < first_s < EPOCH_S[1] and not sensor else None
-    return Times(each.name, raw * unit, zero_ns, note)
-
-
-def _unit(path: Path, each: Column, raw: Doubles) -> tuple[float, str]:
-    """How many seconds the column counts in, and a word where its heading does not say so."""
-    if each.unit is not None:
-        try:
-            return SECONDS[each.unit.casefold()], ""
-        except KeyError:
-            raise RecordError(
-                f"{path}: times are in s, ms, us or ns, not in {each.unit!r}"
-            ) from None
-    possible = time_axis.plausible_units(raw)
-    if 1.0 in possible or not possible:
-        return 1.0, ""
-    name = next(n for n, u in (("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)) if u == possible[0])
-    return possible[0], f"'{each.name}' counts in {name}, as no ECG has such a rate otherwise"
 
 
 def _recording(

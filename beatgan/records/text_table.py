@@ -16,6 +16,9 @@ from beatgan.types import Doubles
 BLOCK = 65_536  # lines turned into an array at a time: bounds the memory that text takes
 
 
+LARGEST = 1e20  # of a time in ns since 1970, and of a voltage in nV, there is room for
+
+
 class Table(NamedTuple):
     """``cells`` has shape (rows, columns): numbers, times in s, NaN where a cell is lost or text.
 
@@ -41,6 +44,10 @@ def read(path: Path, lines: Iterable[str], layout: Layout) -> Table:
     if not blocks:
         raise RecordError(f"{path}: no samples; expected lines of numbers below the lead names")
     cells, numbers, empty = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    cells[~np.isfinite(cells)] = np.nan
+    large = np.flatnonzero((np.abs(cells) > LARGEST).any(axis=1))
+    if len(large):
+        raise RecordError(f"{path}: line {numbers[large[0]]} has a number beyond any measurement")
     return _without_end(Table(cells, numbers, empty, stamps_from))
 
 

@@ -19,6 +19,7 @@ SLOPE = 1024  # rows over which a first guess of the rate is made
 SMALLEST_PACKET = 3  # rows
 CERTAIN = 8.0  # robust deviations by which a step is no jitter
 RESOLVED = 20_000  # long steps that may be jitter are looked at one by one up to so many
+LONGEST_S = 3.2e9
 SET_BACK_S = 1.0  # a clock that is corrected; more is another recording
 CONTRADICTION = 0.005  # by which a rate that is stated may differ from the times'
 STEADY_S = 1e-6  # jitter not worth a word
@@ -57,6 +58,8 @@ def measure(path: Path, name: str, times: Doubles, lines: NDArray[np.int64]) -> 
     """
     if len(times) < 2:
         raise RecordError(f"{path}: fewer than two times in column '{name}'")
+    if np.ptp(times) > LONGEST_S:
+        raise RecordError(f"{path}: the times in column '{name}' reach over more than a century")
     step = _first_guess(times)
     if not step > 0:
         way = "go back" if step < 0 else "stand still"

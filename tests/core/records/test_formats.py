@@ -132,7 +132,7 @@ def test_a_cut_file_or_a_changed_byte_is_refused_or_read(
     head = min(len(content), 3000)
 
     @settings(
-        max_examples=60, deadline=None, database=None, derandomize=True,
+        max_examples=25, deadline=None, database=None, derandomize=True,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(

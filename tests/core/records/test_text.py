@@ -340,6 +340,31 @@ def test_a_long_step_back_names_its_line(tmp_path: Path) -> None:
         read(tmp_path, "time,II\n" + rows(fixed(times), fixed(WAVE)))
 
 
+def test_lines_out_of_order_are_refused(tmp_path: Path) -> None:
+    order = np.r_[:1000, 1100:1200, 1000:1100, 1200 : len(TIME)]
+    with pytest.raises(RecordError, match="line 1102 belongs behind line 1001"):
+        read(tmp_path, "time,II\n" + rows(fixed(TIME[order]), fixed(WAVE[order])))
+
+
+def test_a_microcontrollers_clock_begins_again(tmp_path: Path) -> None:
+    micros = [(4_294_000_000 + round(t * 1e6)) % 2**32 for t in TIME]
+    found = read(tmp_path, "micros,II\n" + rows(micros, fixed(WAVE)))
+    assert found.fs == 250
+    near(found)
+
+
+def test_rdsamps_dates(tmp_path: Path) -> None:
+    stamps = [f"{START + timedelta(seconds=float(t)):'[%H:%M:%S.%f %d/%m/%Y]'}" for t in TIME]
+    text = "'Time and date','II'\n'[hh:mm:ss.mmm dd/mm/yyyy]','mV'\n"
+    assert read(tmp_path, text + rows(stamps, fixed(WAVE))).start_ns == START_NS
+
+
+def test_rate_and_unit_above_the_table(tmp_path: Path) -> None:
+    near(read(tmp_path, "Sampling Rate,250 Hz\nUnits,uV\n\nECG\n" + rows(fixed(1000 * WAVE))))
+    with pytest.raises(RecordError, match="says 250 and 500 Hz"):
+        read(tmp_path, "# fs=250\n# sampling rate: 500\nECG (mV)\n" + rows(fixed(WAVE)))
+
+
 def test_the_steadiest_clock_is_used(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     phone = TIME + rng.uniform(0, 0.02, len(TIME))
