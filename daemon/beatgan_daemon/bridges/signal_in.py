@@ -36,19 +36,16 @@ class SignalIn:
         self._refusals = log.Rejections(log.get(), event="messages refused")
 
     def forward(self, chunk: Chunk) -> None:
-        """Send a chunk as a frame.
-
-        A ``first`` beyond what was expected is a gap; another ``epoch`` begins anew. Raises
-        StreamError where its stream is one too many.
-        """
-        extent = FrameExtent(chunk.stream, chunk.epoch, chunk.first, len(chunk.samples))
-        self._send(encode_frame(chunk), self._count(extent))
+        """Send a chunk as a frame. Raises StreamError as below."""
+        self.pass_on(encode_frame(chunk))
 
     def pass_on(self, parts: Sequence[bytes]) -> None:
-        """Send a frame as it came. Raises StreamError where it is none, and as above."""
-        self._send(parts, self._count(check_frame(parts)))
+        """Send a frame as it is.
 
-    def _send(self, parts: Sequence[bytes], new: int) -> None:
+        A ``first`` beyond what was expected is a gap; another ``epoch`` begins anew. Raises
+        StreamError where the daemon would refuse the frame, or its stream is one too many.
+        """
+        new = self._count(check_frame(parts))
         sent = self._output.send(parts)
         if sent:
             self.count.frames += 1

@@ -89,6 +89,7 @@ class StateOut:
 
     def seen(self, message: "MQTTMessage") -> None:
         """The broker has this retained; what others have there is left alone."""
+        self._look_at_connection()
         body = bytes(message.payload)
         if message.retain and self._is_ours(message.topic, body):
             self._retained.seen(message.topic, body)
@@ -105,10 +106,7 @@ class StateOut:
         """Publish what is not as it should be, if it is time; ``daemon``: whether it is there."""
         if not self._broker.connected:
             return
-        if self._broker.connections != self._connections:
-            self._connections, self._status = self._broker.connections, ONLINE
-            self._retained = active.Retained()
-            self._due = monotonic() + SETTLE_S
+        self._look_at_connection()
         status = ONLINE if daemon else NO_DAEMON
         if status != self._status:
             self._broker.retain(self._topics.status, status)
@@ -116,6 +114,13 @@ class StateOut:
         if daemon and monotonic() >= self._due:
             self._due = monotonic() + STATE_S
             self._update()
+
+    def _look_at_connection(self) -> None:
+        """After a new one nothing is known of what the broker has."""
+        if self._broker.connections != self._connections:
+            self._connections, self._status = self._broker.connections, ONLINE
+            self._retained = active.Retained()
+            self._due = monotonic() + SETTLE_S
 
     def _update(self) -> None:
         try:

@@ -56,7 +56,8 @@ class JsonEcg(msgspec.Struct, frozen=True, kw_only=True):
         if any(len(row) != leads for row in rows):
             raise StreamError("payload", f"each instant has {leads} value(s), one a lead")
         values = np.array([[nan if v is None else v for v in row] for row in rows], np.float64)
-        return (values * self._scale()).astype(np.float32)
+        with np.errstate(over="ignore"):  # infinite is lost, too
+            return (values * self._scale()).astype(np.float32)
 
     def _scale(self) -> float:
         if (self.unit is UNSET) == (self.scale is UNSET):

@@ -74,7 +74,7 @@ class Broker:
         )
         client.connect_timeout = CONNECT_S
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
-        client.on_publish = self._on_publish
+        client.on_publish, client.on_subscribe = self._on_publish, self._on_subscribe
         if message is not None:
             client.on_message = lambda _, __, each: message(each)
         if address.credentials is not None:
@@ -141,9 +141,18 @@ class Broker:
             log.get().warning("the broker is away", why=str(reason))
         self.connected = False
 
+    def _on_subscribe(self, _: "Client", __: Any, ___: int, reasons: Any, ____: Any) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._fault = StartError(
+                f"the broker does not let us subscribe to {', '.join(self._subscribe)}: "
+                f"{', '.join(sorted({str(reason) for reason in reasons if reason.is_failure}))}"
+            )
+
     def _on_publish(self, _: "Client", __: Any, mid: int, reason: Any, ___: Any) -> None:
         if mid in self._reasons:
             self._reasons[mid] = reason.value
+        elif reason.is_failure:
+            log.get().warning("the broker did not take a message", why=str(reason))
 
     def retain(self, topic: str, body: bytes) -> None:
         """At QoS 1, for who subscribes later, too; b"" for there to be none."""

@@ -78,6 +78,11 @@ def test_any_bytes_are_ecg_or_refused(body: bytes) -> None:
         decode_frame(frame_parts("bed", body)) if is_binary(body) else json_ecg(body)
 
 
+def test_what_is_no_voltage_is_lost() -> None:
+    body = json.dumps(MAKER | {"samples": [1e300], "unit": "V"}).encode()
+    assert np.isinf(json_ecg(body).millivolt()).all()
+
+
 # --- devices that know neither when they began nor what time it is --------------------------------
 
 

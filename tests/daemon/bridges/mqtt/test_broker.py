@@ -15,6 +15,7 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 from beatgan.errors import UsageError
 from beatgan.protocol.frame_decoder import decode_frame
@@ -326,6 +327,30 @@ def test_with_a_wrong_password_it_ends(guarded: Mosquitto, tmp_path: Path) -> No
     bridge = Broker(address(guarded, credentials=Credentials("bed", "guess"), tls=tls))
     with pytest.raises(StartError, match=r"refuses us: (Not authorized|Bad user name)"):
         until(lambda: bridge.connected, lambda: bridge.turn(0.05))
+
+
+def test_a_broker_that_does_not_let_it_publish_ends_it(tmp_path: Path) -> None:
+    if PROGRAM is None:
+        pytest.skip("no mosquitto")
+    rights = tmp_path / "rights"
+    rights.write_text("topic write beatgan/v1/status\n")
+    rights.chmod(0o600)
+    broker = Mosquitto(tmp_path, "allow_anonymous true", f"acl_file {rights}")
+    broker.start()
+    with AlertingDaemon(alerts(1)) as daemon, alerts_out(broker, daemon) as (bridge, out):
+        with pytest.raises(StartError, match="does not let us publish alerts"):
+            until(lambda: False, lambda: bridge.turn(0.05), out.turn)
+        assert out._feed.count.delivered == 0
+    broker.kill()
+
+
+def test_a_broker_that_does_not_let_it_subscribe_ends_it(mosquitto: Mosquitto) -> None:
+    """mosquitto's own rights let everybody subscribe; other brokers say so."""
+    bridge = Broker(address(mosquitto), subscribe=(TOPICS.all("ecg"),))
+    reason = ReasonCode(PacketTypes.SUBACK, "Not authorized")
+    bridge._on_subscribe(bridge._client, None, 1, [reason], None)
+    with pytest.raises(StartError, match=r"subscribe to beatgan/v1/ecg/\+: Not authorized"):
+        bridge.turn(0.0)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # a socket that paho leaves
