@@ -148,6 +148,8 @@ def test_its_root_runs_read_only_as_nobody(image: Image, capfd: pytest.CaptureFi
             str(USER),
         )
         subprocess.run([*enter, *check], check=True, timeout=5)
+        reload = (*enter, "--pid", "/opt/beatgan/bin/beatgan-daemon", "reload", "1")
+        assert b"applied" in subprocess.run(reload, check=True, stdout=subprocess.PIPE).stdout
         status = Path(f"/proc/{daemon}/status").read_text()
         assert f"Uid:\t{USER}\t{USER}" in status
         assert status.split("NSpid:")[1].split("\n")[0].split()[-1] == "1"

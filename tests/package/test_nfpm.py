@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "scripts" / "package" / "nfpm.yaml"
 NFPM = Path(sysconfig.get_path("scripts")) / "nfpm"
 VARIABLES = {"VERSION": "1.2.3", "RELEASE": "4", "ARCH": "amd64", "PYTHON_PACKAGE": "python3.11"}
+VARIABLES["MAINTAINER"] = "Somebody <somebody@example.org>"
 
 
 @pytest.fixture(scope="module")
