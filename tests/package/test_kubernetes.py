@@ -5,6 +5,7 @@ The schema of PodMonitor, a custom resource of the Prometheus operator, is not t
 
 import os
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,12 @@ def test_ports_are_those_of_the_settings(pod: Any) -> None:
     assert {port["port"] for rule in rules for port in rule["ports"]} == {*expected.values()}
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert container[probe]["httpGet"]["port"] == "metrics"
+
+
+def test_the_image_is_of_this_version(pod: Any) -> None:
+    project = tomllib.loads((FOLDER.parents[1] / "pyproject.toml").read_text())["project"]
+    (container,) = pod["containers"]
+    assert container["image"].rpartition(":")[2] == project["version"]
 
 
 def test_labels_select_the_pod() -> None:
