@@ -58,7 +58,7 @@ def _dataset(path: Path) -> "Dataset":
 
     # Its warnings would quote what the file says, of the patient too.
     with config.disable_value_validation():
-        return dcmread(path)
+        return dcmread(path, force=True)  # also without a preamble
 
 
 def _seconds(group: "Dataset") -> float:

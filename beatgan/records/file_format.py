@@ -39,8 +39,11 @@ BINARY = (  # how many bytes precede the mark, the mark, the format
     (0, b"RIFF", "WAV"),
     (0, b"\xd0\xcf\x11\xe0", "an old office document (XLS)"),
     (0, b"MFR ", "MFER"),
+    (0, b"ALIVE\x00", "AliveCor ATC"),
     (0, b"MSH|", "HL7 version 2"),
 )
+# Without the preamble that DICOM's files have: its first element, of group 2 or 8.
+BARE_DICOM = re.compile(rb"[\x02\x08]\x00.\x00(?:[A-Z]{2}|[^\x00]\x00\x00\x00)", re.S)
 XML = {  # the outermost element, without its namespace
     "AnnotatedECG": "HL7 aECG",
     "restingecgdata": "Philips Sierra",
@@ -100,7 +103,7 @@ def of(path: Path) -> str:
 
 
 def encoding(head: bytes) -> str:
-    """How a text that begins with these bytes is written: its mark, else UTF-8, else Latin-1."""
+    """How a text that begins with these bytes is written: its mark, else UTF-8, else Windows'."""
     for name, mark in MARKS.items():
         if head.startswith(mark):
             return name
@@ -108,7 +111,7 @@ def encoding(head: bytes) -> str:
         # A letter of several bytes may be cut off at the end.
         head.decode("utf-8") if len(head) < HEAD else head[:-3].decode("utf-8", "strict")
     except UnicodeDecodeError as error:
-        return "utf-8" if error.start > len(head) - 8 else "latin-1"
+        return "utf-8" if error.start > len(head) - 8 else "cp1252"
     return "utf-8"
 
 
@@ -134,7 +137,7 @@ def _binary(head: bytes) -> str | None:
     for before, mark, name in BINARY:
         if head[before : before + len(mark)] == mark:
             return name
-    return None
+    return "DICOM" if BARE_DICOM.match(head) else None
 
 
 def _xml(head: bytes) -> str | None:

@@ -17,6 +17,7 @@ from beatgan.records.text_lines import COMMENT
 BLANK = ""  # stands for any run of blanks between cells
 ARROW = " -> "  # between the time and the value in the Arduino program's window
 NAMES = {",": "comma", ";": "semicolon", "\t": "tab", BLANK: "blanks", ARROW: "'->'", "|": "bar"}
+MOST_COLUMNS = 200
 LOST = frozenset(("", "nan", "na", "n/a", "null", "none", "-", "!", "inf", "-inf", "+inf", "nat"))
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?", re.I)
 COMMA_NUMBER = re.compile(r"[-+]?\d*,\d+(?:e[-+]?\d+)?", re.I)
@@ -67,6 +68,11 @@ def find(path: Path, lines: Sequence[str], single: bool = False) -> Layout:
     split = [(n, cells(line, delimiter, decimal)) for n, line in rows]
     kinds, at = _table(path, split)
     first = split[at][0]
+    if len(kinds) > MOST_COLUMNS:
+        raise RecordError(
+            f"{path}: line {first + 1} has {len(kinds)} cells; where a line holds the samples of "
+            "one lead, turn lines into columns"
+        )
     headings = [(n, _headings(lines[n], delimiter, len(kinds))) for n, _ in split[:at]]
     names, units = ([], []) if single else _named(headings, len(kinds))
     if headings and not names and not single and 1 < len(headings[-1][1]) != len(kinds):

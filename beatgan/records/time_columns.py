@@ -12,6 +12,7 @@ from beatgan.records.text_layout import Layout
 from beatgan.records.text_table import Table
 from beatgan.types import Doubles
 
+UNLIKE = 2.0  # ratio of two clocks' spans; a packet at either end is no contradiction
 COUNTED = 2.0**32  # where a microcontroller's clock begins again
 EPOCH_S = (1e9, 4.1e9)  # seconds since 1970 of a clock that is set: the years 2001 to 2099
 
@@ -38,10 +39,23 @@ def find(path: Path, layout: Layout, columns: list[Column], table: Table) -> Tim
     if not found:
         return None
     best = min(found, key=lambda t: time_axis.jitter(t.seconds))
+    for other in found:
+        _check_alike(path, best, other)
     dated = [t.zero_ns + round(t.seconds[0] * 1e9) for t in found if t.zero_ns is not None]
     if best.zero_ns is not None or not dated:
         return best
     return replace(best, zero_ns=_zero(best, layout, columns, dated[0]))
+
+
+def _check_alike(path: Path, best: Times, other: Times) -> None:
+    """Raise RecordError where two clocks do not count alike: a unit is wrong."""
+    if time_axis.jitter(other.seconds) < np.inf:
+        ratio = float(np.ptp(other.seconds) / np.ptp(best.seconds))
+        if not 1 / UNLIKE < ratio < UNLIKE:
+            raise RecordError(
+                f"{path}: the times in columns '{best.name}' and '{other.name}' contradict one "
+                f"another, by a factor of {max(ratio, 1 / ratio):.3g}; take away what is wrong"
+            )
 
 
 def _zero(times: Times, layout: Layout, columns: list[Column], dated_ns: int) -> int:

@@ -33,9 +33,10 @@ def read(path: Path) -> Recording:
     if not header_file.is_file():
         raise RecordError(f"{base}: no such record (there is no {header_file.name} beside it)")
     said = wfdb_header.read(header_file)
+    segments = _segment_headers(header_file, said)
     with faults_of(header_file, "wfdb"):
         header = _header(base)
-        _take_units(header_file, header, said)
+        _take_units(header, said, segments)
         signals = _signals(header)
         _check_files(base.parent, header)
         _check_lengths(header_file, header, said)
@@ -90,22 +91,28 @@ def _segments(header: Any) -> list[Any]:
     return [s for s in getattr(header, "segments", [header]) if s is not None]
 
 
-def _take_units(header_file: Path, header: Any, said: Header) -> None:
-    """Put the units as the headers spell them in place of wfdb's, and compare the rates."""
-    if not said.segments:
-        header.units = [unit or "mV" for unit in said.units]
-        return
-    for (name, _), segment in zip(said.segments, header.segments, strict=True):
-        if segment is None:
-            continue
-        its = wfdb_header.read(header_file.with_name(f"{name}.hea"))
+def _segment_headers(header_file: Path, said: Header) -> dict[str, Header]:
+    """What the segments' headers say, by name. Raises RecordError where it does not fit."""
+    found = {}
+    for name in {name for name, _ in said.segments if name != "~"}:
+        found[name] = its = wfdb_header.read(header_file.with_name(f"{name}.hea"))
         if its.segments:
             raise RecordError(f"{header_file}: segment {name} has segments itself")
         if its.fs != said.fs:
             raise RecordError(
                 f"{header_file}: segment {name} has {its.fs:g} Hz, the record {said.fs:g} Hz"
             )
-        segment.units = [unit or "mV" for unit in its.units]
+    return found
+
+
+def _take_units(header: Any, said: Header, segments: dict[str, Header]) -> None:
+    """Put the units as the headers spell them in place of wfdb's."""
+    if not said.segments:
+        header.units = [unit or "mV" for unit in said.units]
+        return
+    for (name, _), segment in zip(said.segments, header.segments, strict=True):
+        if segment is not None:
+            segment.units = [unit or "mV" for unit in segments[name].units]
 
 
 def _signals(header: Any) -> list[Signal]:

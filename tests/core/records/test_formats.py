@@ -308,6 +308,27 @@ def test_dicom_of_no_ecg(tmp_path: Path) -> None:
         read_recording(path)
 
 
+def test_a_real_dicom_of_twelve_leads() -> None:
+    """The one that pydicom brings, with the preamble that files have and without it."""
+    from pydicom.data import get_testdata_file
+
+    path = get_testdata_file("waveform_ecg.dcm", download=False)
+    if path is None:
+        pytest.skip("this pydicom brings no ECG")
+    found = read_recording(str(path))
+    assert (found.fs, found.leads, len(found.samples)) == (1000, STANDARD, 10_000)
+    assert found.notes == ("not read: 1.2 s of another group",)
+    limbs = dict(zip(found.leads, found.samples.T, strict=True))
+    np.testing.assert_allclose(limbs["III"], limbs["II"] - limbs["I"], atol=0.01)
+    assert 1 < np.ptp(limbs["II"]) < 3
+
+
+def test_dicom_without_a_preamble(tmp_path: Path) -> None:
+    path = devices.write_dicom(tmp_path / "d.dcm", {"II": one(500)}, 500)
+    path.write_bytes(path.read_bytes()[132:])
+    assert read_recording(path).leads == ("II",)
+
+
 def test_dicom_padding_is_lost_and_the_clock_has_its_zone(tmp_path: Path) -> None:
     path = devices.write_dicom(tmp_path / "d.dcm", {"II": one(500)}, 500)
     from pydicom import dcmread

@@ -225,6 +225,80 @@ def test_mit_bih_record(mitdb: Path) -> None:
     np.testing.assert_allclose(found.samples[0], [(1015 - 1024) / 200, (1027 - 1024) / 200], 1e-5)
 
 
+@pytest.mark.parametrize("sign", ["µ", "μ", "u"])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-8-sig"])
+def test_the_sign_of_micro_in_a_header(tmp_path: Path, sign: str, encoding: str) -> None:
+    if sign == "μ" and encoding == "latin-1":
+        pytest.skip("Latin-1 has no such letter")
+    np.rint(1000 * WAVE).astype("<i2").tofile(tmp_path / "u.dat")
+    header = f"u 1 250 {N}\nu.dat 16 1/{sign}V 16 0 0 0 0 II\n"
+    (tmp_path / "u.hea").write_text(header, encoding=encoding)
+    found = read_recording(tmp_path / "u")
+    np.testing.assert_allclose(found.samples[:, 0], WAVE, atol=1e-3)
+    assert found.units == (f"{sign}V",)
+
+
+def write_segments(folder: Path, second: str, layout: str = "a 1000\nb 1000\n") -> Path:
+    """Two segments of one lead, the second one's header as given."""
+    for name in ("a", "b"):
+        np.rint(200 * WAVE).astype("<i2").tofile(folder / f"{name}.dat")
+    (folder / "a.hea").write_text("a 1 250 1000\na.dat 16 200/mV 16 0 0 0 0 II\n")
+    (folder / "b.hea").write_text(second)
+    (folder / "m.hea").write_text(f"m/{layout.count(chr(10))} 1 250 2000\n{layout}")
+    return folder / "m"
+
+
+def test_a_segment_in_another_voltage_is_converted(tmp_path: Path) -> None:
+    path = write_segments(tmp_path, "b 1 250 1000\nb.dat 16 0.2/uV 16 0 0 0 0 II\n")
+    np.testing.assert_allclose(read_recording(path).samples[:, 0], np.tile(WAVE, 2), atol=0.003)
+
+
+@pytest.mark.parametrize(
+    ("second", "reason"),
+    [
+        ("b 1 250 1000\nb.dat 16 200/mmHg 16 0 0 0 0 II\n", "II changes its unit in b, from mV"),
+        ("b 1 500 1000\nb.dat 16 200 16 0 0 0 0 II\n", "segment b has 500 Hz, the record 250 Hz"),
+        ("b 1 250 900\nb.dat 16 200 16 0 0 0 0 II\n", "its own header says 900"),
+        ("b 1 250 500\nb.dat 16x2 200 16 0 0 0 0 II\n", "its own header says 500"),
+        ("b/1 1 250 1000\na 1000\n", "segment b has segments itself"),
+    ],
+)
+def test_segments_that_do_not_fit_are_refused(tmp_path: Path, second: str, reason: str) -> None:
+    with pytest.raises(RecordError, match=reason):
+        read_recording(write_segments(tmp_path, second))
+
+
+def test_a_gap_without_end_fills_no_memory(tmp_path: Path) -> None:
+    path = write_segments(tmp_path, "", "a 1000\n~ 999999999999\n")
+    path.with_suffix(".hea").write_text("m/2 1 250 1000000000999\na 1000\n~ 999999999999\n")
+    with pytest.raises(RecordError, match="hours without samples"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ("", "the header is empty"),
+        ("toy 2 250 1000\ntoy.dat 16 200 16 0 0 0 0 II\n", "promises 2 signals and describes 1"),
+        ("toy 1 250 1000\ntoy.dat 999 200 16 0 0 0 0 II\n", "line 2: format 999 is not known"),
+        ("toy/3 1 250 2000\ntoy 1000\ntoy 1000\n", "3 segments promised, 2 named"),
+        ("toy 1 250 0\ntoy.dat 16 200 16 0 0 0 0 II\n", "the record is 0 samples long"),
+        ("toy one 250\ntoy.dat 16\n", "line 1: expected the record's name"),
+        ("# c\ntoy 1 250 1000\ntoy.dat x 200 16\n", "line 3: expected a signal's file and format"),
+        ("toy 1 250 1000\ntoy.dat 16:9999 200 16\n", "a skew of 9999 in 1000 samples"),
+        ("toy/1 1 250 1000\ntoy x\n", "line 2: expected a segment's name and length"),
+    ],
+)
+def test_what_is_wrong_with_a_header_is_said_in_words(
+    tmp_path: Path, header: str, reason: str
+) -> None:
+    path = write_wfdb(tmp_path, ["II"], ["mV"], [WAVE])
+    path.with_suffix(".hea").write_text(header)
+    with pytest.raises(RecordError, match=reason) as caught:
+        read_recording(path)
+    assert "toy.hea" in str(caught.value) or "toy.dat" in str(caught.value)
+
+
 # --- EDF
 
 

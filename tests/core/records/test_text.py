@@ -106,6 +106,11 @@ def test_the_same_bits_as_numpy_reads(tmp_path: Path) -> None:
         ("# fs=360\n0.1,-1e3\n0.2,1\n", "line 2 has no names of leads"),
         ("# fs=360\nI,II,V1\n1;2\n1;2\n", "line 2 names 3 columns, line 3 has 2 cells"),
         ("# fs=250\n0,12\n0,13\n0,11\n", "a decimal comma; begin the table with a line"),
+        (
+            "# fs=250\nII," + ",".join(["1"] * 300) + "\n",
+            "line 2 has 301 cells; where a line holds",
+        ),
+        ("a (s),time (s),Time (ms),II\n" + rows(TIME, TIME, TIME, WAVE), "contradict one another"),
         ("time,II\n01/02/2026 12:00,1\n01/02/2026 12:01,2\n", "line 2, column 1 (time): day and"),
     ],
 )
