@@ -129,7 +129,8 @@ def _unnamed(path: Path, layout: Layout, facts: Facts, table: Table) -> list[Col
             )
         if counter.counts_rows(first):
             return [Column("sample", None, "counter"), value]
-        if (np.diff(first) >= 0).mean() > 0.99 and time_axis.plausible_units(first):
+        rising = len(first) > 1 and (np.diff(first) >= 0).mean() > 0.99
+        if rising and time_axis.plausible_units(first):
             return [Column("time", None, "time"), value]
     raise RecordError(
         f"{path}: line {layout.first + 1} has no names of leads; expected a line like "
