@@ -39,12 +39,14 @@ _read_header = msgspec.msgpack.Decoder(Header).decode
 
 
 class FrameExtent(NamedTuple):
-    """Whose frame it is, and which samples of its source are in it: ``size`` from ``first`` on."""
+    """Whose frame it is, and which samples of its source are in it: ``size`` from ``first`` on, at
+    ``fs`` Hz."""
 
     stream: str
     epoch: int
     first: int
     size: int
+    fs: float
 
 
 def check_frame(parts: Sequence[bytes]) -> FrameExtent:
@@ -55,7 +57,7 @@ def check_frame(parts: Sequence[bytes]) -> FrameExtent:
     stream, header, _ = read_header(parts)
     size = count_samples(header, parts[2])
     check_times(header, size)
-    return FrameExtent(stream, header.epoch, header.first, size)
+    return FrameExtent(stream, header.epoch, header.first, size, header.fs)
 
 
 def read_header(parts: Sequence[bytes]) -> tuple[str, Header, tuple[str, ...]]:

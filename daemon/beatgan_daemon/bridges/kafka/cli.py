@@ -11,6 +11,7 @@ from beatgan_daemon.bridges.dry_run import print_alerts
 from beatgan_daemon.bridges.kafka import alerts_out, ecg_in
 from beatgan_daemon.bridges.kafka.client_settings import CONSUMER, PRODUCER, client_settings
 from beatgan_daemon.bridges.kafka.consumer import KafkaConsumer
+from beatgan_daemon.bridges.kafka.pace import CATCH_UP
 from beatgan_daemon.bridges.kafka.producer import KafkaProducer
 from beatgan_daemon.bridges.kafka.topics import PREFIX, topics
 from beatgan_daemon.bridges.peer_address import InTheClear
@@ -40,6 +41,12 @@ def in_(
         bool,
         typer.Option("--from-beginning", help="what is there already, too, where the group is new"),
     ] = False,
+    catch_up: Annotated[
+        float,
+        typer.Option(
+            "--catch-up", min=1.0, metavar="X", help="what has piled up: X times real time at most"
+        ),
+    ] = CATCH_UP,
     config: Config = None,
     in_the_clear: InTheClear = False,
     connect: options.Connect = None,
@@ -58,7 +65,7 @@ def in_(
     consumer = KafkaConsumer(settings, topics(topic).ecg)
     output = options.frame_output(bind, connect, key, server_key, dry_run=dry_run)
     patient = ecg_in.PatientOutput(output)
-    ecg_in.run(consumer, SignalIn(patient), patient)
+    ecg_in.run(consumer, SignalIn(patient), patient, catch_up)
 
 
 @app.command("out")

@@ -33,6 +33,7 @@ class KafkaConsumer:
         self._fetched: deque[Message] = deque()
         self._handed: deque[tuple[float, str, int, int]] = deque()  # when, and which message
         self._held = False  # nothing is to be fetched
+        self._until: dict[tuple[str, int], float] = {}  # partitions that wait: until when
         self.connection = Connection()
         self.partitions = 0
         self._errors = log.Rejections(log.get(), event="kafka")
@@ -46,14 +47,34 @@ class KafkaConsumer:
 
     def next(self, seconds: float) -> "Message | None":
         """The next message, waited for at most so long. Raises KafkaException on a fatal error."""
-        if self._held:
-            self._held = False
-            self._consumer.resume(self._consumer.assignment())
+        self._resume()
         if not self._fetched:
             first = self._consumer.poll(seconds)
             rest = [] if first is None else self._consumer.consume(AT_ONCE, 0)
             self._keep([first, *rest])
         return self._fetched.popleft() if self._fetched else None
+
+    def later(self, message: "Message", until: float) -> None:
+        """Let it and those behind it in its partition wait ``until`` then (monotonic s); those of
+        other partitions go on."""
+        topic, partition, offset = _place(message)
+        self._until[topic, partition] = until
+        kept = [each for each in self._fetched if _place(each)[:2] != (topic, partition)]
+        self._fetched = deque(kept)
+        self._consumer.pause([self._partition_type(topic, partition)])
+        self._seek({(topic, partition): offset})
+
+    def _resume(self) -> None:
+        now = monotonic()
+        over = [place for place, until in self._until.items() if until <= now]
+        for place in over:
+            del self._until[place]
+        if self._held:
+            self._held = False
+            assigned = [(each.topic, each.partition) for each in self._consumer.assignment()]
+            over = [place for place in assigned if place not in self._until]
+        if over:
+            self._consumer.resume([self._partition_type(*place) for place in over])
 
     def hold(self) -> None:
         """Fetch nothing for now, and stay a member of the group."""
@@ -103,7 +124,10 @@ class KafkaConsumer:
             first[topic, partition] = min(offset, first.get((topic, partition), offset))
         self._fetched.clear()
         self._handed.clear()
-        for (topic, partition), offset in first.items():
+        self._seek(first)
+
+    def _seek(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        for (topic, partition), offset in offsets.items():
             try:
                 self._consumer.seek(self._partition_type(topic, partition, offset))
             except self._failure as error:
@@ -121,6 +145,7 @@ class KafkaConsumer:
         self.partitions = max(0, self.partitions - len(gone))
         kept = [m for m in self._fetched if _place(m)[:2] not in gone]
         self._fetched = deque(kept)
+        self._until = {place: until for place, until in self._until.items() if place not in gone}
         self.settle(now=True)
 
     def close(self) -> None:

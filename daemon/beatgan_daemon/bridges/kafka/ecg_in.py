@@ -1,7 +1,8 @@
 """ECG from a Kafka topic to a daemon: as fast as the daemon takes it, and no message in vain.
 
 Kafka keeps what no daemon is there to take. So nothing is dropped here: the consumer waits, and
-what was sent just before the daemon's connection broke is sent again.
+what was sent just before the daemon's connection broke is sent again. What has piled up goes at a
+pace that the daemon can watch; other partitions do not wait for it.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from beatgan.protocol.frame_header import check_frame
 from beatgan.protocol.names import ECG, stream_of_topic
 from beatgan_daemon.bridges.frame_body import frame_parts
 from beatgan_daemon.bridges.kafka.consumer import KafkaConsumer
+from beatgan_daemon.bridges.kafka.pace import Pace
 from beatgan_daemon.bridges.process import TURN_S, BridgeProcess, running
 from beatgan_daemon.bridges.signal_in import SignalIn
 from beatgan_daemon.clients.frame_output import FrameOutput
@@ -58,21 +60,30 @@ class PatientOutput:
 class EcgIn:
     """Takes messages one at a time."""
 
-    def __init__(self, consumer: KafkaConsumer, signal: SignalIn, output: PatientOutput) -> None:
+    def __init__(
+        self, consumer: KafkaConsumer, signal: SignalIn, output: PatientOutput, pace: Pace
+    ) -> None:
         self._consumer, self._signal, self._output = consumer, signal, output
+        self._pace = pace
         self._reconnects = output.reconnects
 
     def take(self, message: "Message") -> None:
         """Send on what is ECG, count what is not."""
         try:
             parts = _parts(message)
-            check_frame(parts)
+            frame = check_frame(parts)
+            until = self._pace.wait_until(frame.stream, monotonic())
+            if until is not None:
+                self._consumer.later(message, until)
+                return
             if not self._somebody_is_there() or self._is_another_connection(message):
                 return
             unsent = self._signal.count.unsent
             self._signal.pass_on(parts)
             if self._signal.count.unsent != unsent:
                 return
+            size = len(parts[2])
+            self._pace.went(frame.stream, frame.size / frame.fs, size, monotonic())
         except StreamError as error:
             self._signal.refuse(error, monotonic())
         self._consumer.handed(message)
@@ -119,9 +130,9 @@ def _parts(message: "Message") -> list[bytes]:
         raise StreamError(error.reason, f"{stream}: {error}") from None
 
 
-def run(consumer: KafkaConsumer, signal: SignalIn, output: PatientOutput) -> None:
+def run(consumer: KafkaConsumer, signal: SignalIn, output: PatientOutput, catch_up: float) -> None:
     """Until a signal to stop."""
-    taker = EcgIn(consumer, signal, output)
+    taker = EcgIn(consumer, signal, output, Pace(catch_up))
     with running("kafka in", signal.count, taker.close) as bridge:
         output.hold = lambda: _hold(consumer, output, bridge)
         bridge.ready("waiting for partitions")

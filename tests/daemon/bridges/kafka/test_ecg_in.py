@@ -19,6 +19,7 @@ from beatgan_daemon.bridges.kafka import consumer as consumers
 from beatgan_daemon.bridges.kafka.client_settings import CONSUMER
 from beatgan_daemon.bridges.kafka.consumer import KafkaConsumer
 from beatgan_daemon.bridges.kafka.ecg_in import HOLD_S, EcgIn, PatientOutput
+from beatgan_daemon.bridges.kafka.pace import Pace
 from beatgan_daemon.bridges.signal_in import SignalIn
 from beatgan_daemon.clients.frame_output import DaemonOutput, FrameOutput
 from benchmarks.robustness.bridges.kafka_brokers import KafkaBrokers
@@ -43,7 +44,9 @@ def messages(count: int, begin: int = 0, stream: str = "bed-1") -> list[tuple[by
 class Bridge:
     """The loop of the command, in a thread."""
 
-    def __init__(self, brokers: KafkaBrokers, daemon: str | FrameOutput) -> None:
+    def __init__(
+        self, brokers: KafkaBrokers, daemon: str | FrameOutput, catch_up: float = 1e9
+    ) -> None:
         settings = {
             **CONSUMER,
             "auto.commit.interval.ms": 100,
@@ -54,6 +57,7 @@ class Bridge:
             "heartbeat.interval.ms": 200,
         }
         self._settings, self._daemon = settings, daemon
+        self._pace = Pace(catch_up)
         self._over = Event()
         self.held = 0
         self._thread = Thread(target=self._run)
@@ -75,7 +79,7 @@ class Bridge:
         self.consumer = KafkaConsumer(self._settings, TOPIC)
         signal = SignalIn(self.output)
         self.count = signal.count
-        taker = EcgIn(self.consumer, signal, self.output)
+        taker = EcgIn(self.consumer, signal, self.output, self._pace)
         while not self._over.is_set():
             taker.turn()
             message = self.consumer.next(0.05)
@@ -295,3 +299,17 @@ def test_two_bridges_of_one_group_share_the_streams() -> None:
         assert until(lambda: heard(daemon) == set(product(streams, range(0, 750, SIZE))))
     assert one.count.exact
     assert two.count.exact
+
+
+def test_what_has_piled_up_goes_at_its_pace_and_other_partitions_go_on() -> None:
+    streams = [f"bed-{number}" for number in range(12)]  # in all three partitions
+    with brokers() as kafka, ListeningDaemon() as daemon:
+        kafka.put(TOPIC, messages(200, stream="late"))  # 40 s of signal
+        with Bridge(kafka, daemon.endpoint, catch_up=10.0) as bridge:
+            assert until(lambda: len(daemon.frames) > 20)
+            kafka.put(TOPIC, [m for stream in streams for m in messages(2, stream=stream)])
+            assert until(lambda: len({stream for stream, _ in heard(daemon)}) > 4)
+            assert len(daemon.chunks("late")) < 200
+            assert until(lambda: len(daemon.frames) == 224)
+    assert [c.first for c in daemon.chunks("late")] == list(range(0, 10_000, SIZE))
+    assert (bridge.count.sent, bridge.count.repeated) == (11_200, 0)
