@@ -66,7 +66,7 @@ def files_of(path: Path) -> list[Path]:
             continue
         found.append(header)
         names = {words[0] for words in map(str.split, lines) if words and words[0][0] != "#"}
-        for file in (header.parent / name for name in names):
+        for file in (header.parent / name for name in names if Path(name).name):
             if file.is_file():
                 found.append(file)
             elif (segment := _place(file)[1]).is_file() and segment not in headers:

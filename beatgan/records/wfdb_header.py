@@ -19,6 +19,8 @@ FORMATS: dict[str, float | None] = {
 DEFAULT_FS = 250.0  # where a header names no rate
 LAYOUT = re.compile(r"(?P<format>\d+)(?:x(?P<per_frame>\d+))?(?::(?P<skew>\d+))?(?:\+\d+)?")
 
+SEGMENT = re.compile(r"~|[\w.-]*\w[\w.-]*")
+
 
 class Header(NamedTuple):
     """Of the record, or of one of its segments: rate of frames in Hz, length in frames or None.
@@ -91,6 +93,6 @@ def _unit(path: Path, number: int, line: str) -> str:
 
 def _segment(path: Path, number: int, line: str) -> tuple[str, int]:
     words = line.split()
-    if len(words) < 2 or not words[1].isdecimal():
+    if len(words) < 2 or not words[1].isdecimal() or not SEGMENT.fullmatch(words[0]):
         raise RecordError(f"{path}: line {number}: expected a segment's name and length")
     return words[0], int(words[1])

@@ -213,6 +213,13 @@ def test_a_folder_an_empty_file_and_a_signal_file(tmp_path: Path) -> None:
         read_recording(tmp_path / "r.dat")
 
 
+def test_the_files_of_anything_are_asked_without_an_error(tmp_path: Path) -> None:
+    names = b"/ 16\n. 16\n.. 16\n\x00x 16\nb/c 16\n"
+    (tmp_path / "a.hea").write_bytes(b"a 5 250 10\n" + names)
+    assert files_of(tmp_path / "a") == [tmp_path / "a.hea"]
+    assert files_of(tmp_path) == files_of(tmp_path / "nowhere.csv") == files_of("sample") == []
+
+
 def test_xml_that_would_grow_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bomb.xml"
     entities = '<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">'

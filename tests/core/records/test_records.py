@@ -287,6 +287,7 @@ def test_a_gap_without_end_fills_no_memory(tmp_path: Path) -> None:
         ("# c\ntoy 1 250 1000\ntoy.dat x 200 16\n", "line 3: expected a signal's file and format"),
         ("toy 1 250 1000\ntoy.dat 16:9999 200 16\n", "a skew of 9999 in 1000 samples"),
         ("toy/1 1 250 1000\ntoy x\n", "line 2: expected a segment's name and length"),
+        ("toy/1 1 250 1000\na/b 1000\n", "line 2: expected a segment's name and length"),
     ],
 )
 def test_what_is_wrong_with_a_header_is_said_in_words(
