@@ -89,7 +89,10 @@ def cells(line: str, delimiter: str, decimal: str, width: int = 0) -> list[str]:
     if delimiter == BLANK:
         found = DATE_AND_TIME.sub(r"\1T\2", line).split()
     elif '"' in line and len(delimiter) == 1:
-        found = next(csv.reader([line], delimiter=delimiter))
+        try:
+            found = next(csv.reader([line], delimiter=delimiter))
+        except csv.Error:  # a cell without end
+            found = line.split(delimiter)
     else:
         found = line.split(delimiter)
     found = [cell.strip().strip("'\"").strip() for cell in found]

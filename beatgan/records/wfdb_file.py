@@ -95,7 +95,10 @@ def _segment_headers(header_file: Path, said: Header) -> dict[str, Header]:
     """What the segments' headers say, by name. Raises RecordError where it does not fit."""
     found = {}
     for name in {name for name, _ in said.segments if name != "~"}:
-        found[name] = its = wfdb_header.read(header_file.with_name(f"{name}.hea"))
+        file = header_file.with_name(f"{name}.hea")
+        if not file.is_file():
+            raise RecordError(f"{header_file}: segment {name} is missing, there is no {file.name}")
+        found[name] = its = wfdb_header.read(file)
         if its.segments:
             raise RecordError(f"{header_file}: segment {name} has segments itself")
         if its.fs != said.fs:
