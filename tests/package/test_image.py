@@ -49,7 +49,7 @@ def test_it_runs_as_nobody_with_its_state_in_a_volume_and_asks_for_its_health() 
     assert words["VOLUME"] == "/var/lib/beatgan"
     assert json.loads(words["ENTRYPOINT"]) == ["beatgan-daemon"]  # no shell: it gets the signals
     assert SCRIPT["health"](TOLD)["Test"][-1].count("/livez") == 1
-    assert SCRIPT["health"](TOLD)["StartPeriod"] == 300 * 10**9
+    assert SCRIPT["health"](TOLD)["StartPeriod"] == 600 * 10**9
 
 
 def test_umoci_is_told_all_but_what_makes_files() -> None:
