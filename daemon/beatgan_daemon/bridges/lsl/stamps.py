@@ -20,10 +20,12 @@ HALF: Final = 0.5  # of a sample: stamps that are so much later than expected ha
 HOLD_S: Final = 1.0  # of signal behind a jump, by which it is known what it was
 MAX_HOLD_S: Final = 10.0  # of signal that never settles
 LEARN_S: Final = 5.0  # of a young stream: how much its stamps jitter is not known before
-YOUNG_S: Final = 0.5  # what is a jump in it
-LINE_S: Final = 60.0  # of the past, through which the line is laid
-JITTER_S: Final = 10.0  # of the past, in which jitter is looked at
-POINT_S: Final = 0.1  # between stamps that are kept for it
+YOUNG_S: Final = 1.0  # what is a jump in it
+LINE_S: Final = (
+    60.0  # of the past, through which the line is laid, and in which jitter is looked at
+)
+BLOCK_S: Final = 0.1  # of consecutive stamps whose mean is one point of it
+LAY_S: Final = 1.0  # from one line to the next
 RATE_S: Final = 30.0  # from which on the true rate is known: to 0.01 % with 30 ms of jitter
 QUIET_S: Final = 2.0  # a gap may be so much longer than the time in which nothing came
 
@@ -53,19 +55,22 @@ class GapFinder:
 
     def _begin(self) -> None:
         """A line of a new clock."""
-        self._points: deque[tuple[int, float]] = deque()
-        self._origin: tuple[int, float] | None = None
+        self._blocks: deque[_Block] = deque()
+        self._rest: Stamps = np.empty(0)  # stamps of the block to come
+        self._rest_first = self._index
+        self._unlaid = 0  # blocks since the line was laid
+        self._origin: tuple[float, float] | None = None  # an index, and its time
         self._step, self._jitter = 1 / self._fs, 0.0
         self._young_until = self._index + LEARN_S * self._fs
 
     @property
     def rate(self) -> float | None:
         """True samples a second; None while it is not known."""
-        known = len(self._points) > 1 and self._span() >= RATE_S * self._fs
+        known = len(self._blocks) > 1 and self._span() >= RATE_S * self._fs
         return 1 / self._step if known else None
 
     def _span(self) -> int:
-        return self._points[-1][0] - self._points[0][0]
+        return self._blocks[-1].first - self._blocks[0].first
 
     def push(self, samples: Floats, stamps: Stamps, now: float) -> list[Piece]:
         """The next samples, (n, leads), and their stamps; what is let through by now."""
@@ -101,7 +106,10 @@ class GapFinder:
         steady = np.ptp(latest) <= tolerance
         if not silent and held_s < MAX_HOLD_S and not (steady and held_s >= HOLD_S):
             return []
-        return [self._release(self._lost(float(np.median(latest))))]
+        late = float(np.median(latest))
+        if held_s < HOLD_S and abs(late) <= YOUNG_S:
+            return [self._release(0)]  # too little to tell: what follows will show it
+        return [self._release(self._lost(late))]
 
     def _lost(self, late: float) -> int | None:
         """How many samples are missing where stamps lie so much ``late``; None: a clock stepped."""
@@ -125,9 +133,13 @@ class GapFinder:
         """How much later than expected each of the next samples' ``stamps`` is."""
         if self._origin is None:
             self._origin = self._index, float(stamps[0])
+        return stamps - self._expected(self._index, len(stamps))
+
+    def _expected(self, first: int, count: int) -> Stamps:
+        """The line's times of so many samples."""
+        assert self._origin is not None
         index, time = self._origin
-        ahead = self._index - index + np.arange(len(stamps))
-        return stamps - (time + ahead * self._step)
+        return np.asarray(time + (first - index + np.arange(count)) * self._step)
 
     def _first_odd(self, stamps: Stamps) -> int:
         odd = np.abs(self._off(stamps)) > self._tolerance()
@@ -146,22 +158,37 @@ class GapFinder:
         return Piece(0, samples, smoothed)
 
     def _learn(self, stamps: Stamps) -> None:
-        every = max(1, round(POINT_S * self._fs))
-        for place in range(-self._index % every, len(stamps), every):
-            self._points.append((self._index + place, float(stamps[place])))
-            if (self._index + place) // every % round(1 / POINT_S) == 0:
+        """Cut what follows without a gap into blocks, and lay the line anew when there are ten."""
+        if self._rest_first + len(self._rest) != self._index:
+            self._rest, self._rest_first = stamps[:0], self._index
+        self._rest = np.concatenate([self._rest, stamps])
+        size = max(1, round(BLOCK_S * self._fs))
+        while len(self._rest) >= size:
+            self._blocks.append(_Block(self._rest_first, self._rest[:size]))
+            self._rest, self._rest_first = self._rest[size:], self._rest_first + size
+            self._unlaid += 1
+            if self._unlaid >= LAY_S / BLOCK_S:
                 self._lay()
-        while self._points and self._span() > LINE_S * self._fs:
-            self._points.popleft()
+        while self._blocks and self._span() > LINE_S * self._fs:
+            self._blocks.popleft()
 
     def _lay(self) -> None:
-        """The line through the points, and how far the latest lie round it."""
-        index, time = np.array(self._points, np.float64).T
-        index0, time0 = float(index[-1]), float(time[-1])
-        x, y = index - index0, time - time0
+        """The line through the blocks' means, and how far stamps lie round it."""
+        self._unlaid = 0
+        size = len(self._blocks[0].stamps)
+        index = np.array([block.first for block in self._blocks], np.float64) + (size - 1) / 2
+        time = np.array([block.stamps.mean() for block in self._blocks])
+        index0, time0 = index[-1], time[-1]
         if self._span() >= LEARN_S * self._fs:
-            self._step = float(np.polyfit(x, y, 1)[0])
-        off = y - x * self._step
-        self._origin = int(index0), time0 + float(np.mean(off))
-        latest = off[x > -JITTER_S * self._fs]
-        self._jitter = float(np.ptp(latest))
+            self._step = float(np.polyfit(index - index0, time - time0, 1)[0])
+        mean = float(np.mean(time - time0 - (index - index0) * self._step))
+        self._origin = float(index0), float(time0) + mean
+        off = [block.stamps - self._expected(block.first, size) for block in self._blocks]
+        self._jitter = float(np.ptp(np.concatenate(off)))
+
+
+class _Block(NamedTuple):
+    """Stamps of consecutive samples, the first of which has this index."""
+
+    first: int
+    stamps: Stamps

@@ -2,6 +2,7 @@
 where some are missing."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -23,8 +24,9 @@ def found(
     kept = np.ones(len(stamps), bool) if kept is None else kept
     pulled = (np.arange(len(stamps)) / fs // every).astype(int)[kept]
     values, stamps = values[kept], stamps[kept]
-    for turn in range(pulled[-1] + 30):
-        ready = pulled == turn
+    ends = np.searchsorted(pulled, np.arange(pulled[-1] + 31))
+    for turn, (begin, end) in enumerate(pairwise(ends)):
+        ready = slice(begin, end)
         pieces += finder.push(values[ready], stamps[ready], 1000.0 + (turn + 1) * every)
     return pieces, finder
 
@@ -105,6 +107,28 @@ def test_jitter_is_no_gap(size: int) -> None:
     assert finder.rate == pytest.approx(130.0, rel=2e-4)
 
 
+@pytest.mark.parametrize("size", [5, 25, 33, 50, 125])
+def test_packets_of_one_stamp_are_no_gaps(size: int) -> None:
+    """All samples of a packet have the moment at which it came, as OpenBCI's have."""
+    index = np.arange(round(60 * FS))
+    stamps = 5000.0 + (index // size * size + size - 1) / FS
+    pieces, finder = found(stamps)
+    assert not gaps(pieces)
+    assert not any(piece.stepped for piece in pieces)
+    assert exact(pieces, len(stamps))
+    assert finder.rate == pytest.approx(FS, rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [5, 25, 50])
+def test_a_gap_between_packets_of_one_stamp_is_found(size: int) -> None:
+    index = np.arange(round(60 * FS))
+    stamps = 5000.0 + (index // size * size + size - 1) / FS
+    kept = without(len(stamps), (7500, 500))
+    pieces, _ = found(stamps, kept)
+    ((_, lost),) = gaps(pieces)
+    assert lost == pytest.approx(500, abs=size)
+
+
 def test_a_gap_is_found_in_jitter_within_what_that_hides() -> None:
     stamps = in_packets(60, 25, jitter(0.03))
     kept = without(len(stamps), (7500, 500))
@@ -173,6 +197,14 @@ def test_what_is_held_comes_out_when_nothing_follows() -> None:
     kept[5600:] = False  # 0.4 s behind the gap, then nothing
     pieces, _ = found(stamps, kept)
     assert exact(pieces, len(stamps), kept)
+
+
+def test_a_last_packet_that_came_late_is_no_gap() -> None:
+    stamps = clean(30)
+    stamps[-25:] += 0.05
+    pieces, _ = found(stamps)
+    assert not gaps(pieces)
+    assert exact(pieces, len(stamps))
 
 
 def test_smoothed_stamps_lie_on_a_line() -> None:
