@@ -49,8 +49,11 @@ class LslSource:
         return time() - float(self._lsl.local_clock())
 
     def pull(self) -> list[Chunk]:
-        """What has come. Raises StreamError where its rate is not what it says, and pylsl's
-        LostError where the source is gone and cannot be found again by itself."""
+        """What has come.
+
+        Raises StreamError where its rate is not what it says, or it has no times, and pylsl's
+        LostError where the source is gone and cannot be found again by itself.
+        """
         now = self._lsl.local_clock()
         self._clock.update(now, reset=bool(self._inlet.was_clock_reset()))
         if not self._clock.known:
@@ -59,6 +62,8 @@ class LslSource:
         while True:
             samples, stamps = self._inlet.pull_chunk(0.0, AT_ONCE, as_numpy=True)
             local = np.asarray(stamps, np.float64) + self._clock.correction(now)
+            if not np.isfinite(local).all():
+                raise StreamError("time", f"{self.description.stream}: a time stamp is no number")
             pieces += self._finder.push(self.description.millivolt(samples), local, now)
             if len(stamps) < AT_ONCE:
                 break
