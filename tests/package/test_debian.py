@@ -104,8 +104,8 @@ def test_it_is_installed_and_runs(debian: Booted) -> None:
     assert unit.show("ActiveState") == "active"
     assert unit.show("UnitFileState") == "enabled"
     assert debian.run("beatgan-daemon", "check", "--config", "/etc/beatgan/daemon.toml")
-    units = ("beatgan-daemon.service", "beatgan-daemon@ward.service", "beatgan-web.service")
-    assert not debian.run("systemd-analyze", "verify", *units)
+    units = ("beatgan-daemon", "beatgan-daemon@ward", "beatgan-web", "beatgan-bridge@alerts")
+    assert not debian.run("systemd-analyze", "verify", *(f"{each}.service" for each in units))
     assert not debian.run("dpkg", "--verify", "beatgan")
 
 
