@@ -57,6 +57,7 @@ def run(
     publish_bind: Annotated[
         str | None, option("publish.bind", "--publish-bind", metavar="EP")
     ] = None,
+    shard: Annotated[str | None, option("ingest.buckets", "--shard", metavar="N/M")] = None,
     http: Annotated[str | None, option("http.listen", "--http", metavar="HOST:PORT")] = None,
     device: Device = None,
     set_: Set = None,
@@ -67,6 +68,7 @@ def run(
         "model.device": device,
         "ingest.bind": ingest_bind,
         "ingest.connect": ingest_connect,
+        "ingest.buckets": shard,
         "publish.bind": publish_bind,
         "http.listen": http,
     }

@@ -20,6 +20,7 @@ from pydantic import (
 
 from beatgan.model.revision import REVISE_WITHIN_S
 from beatgan.model.shipped import SHIPPED
+from beatgan.protocol.buckets import ALL, parse_buckets
 from beatgan_daemon.defaults import CONTROL, INGEST, KEEP_DAYS, KEEP_MB, PUBLISH
 from beatgan_daemon.log import Format, Level
 
@@ -54,6 +55,10 @@ def _device(text: str) -> str:
     return text
 
 
+def _buckets(value: object) -> frozenset[int]:
+    return value if isinstance(value, frozenset) else parse_buckets(str(value))
+
+
 def _split(value: object) -> object:
     """A list from the environment or a flag is written with commas; the empty text is no item."""
     return [item for item in value.split(",") if item] if isinstance(value, str) else value
@@ -61,6 +66,7 @@ def _split(value: object) -> object:
 
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Endpoints = Annotated[tuple[Endpoint, ...], BeforeValidator(_split)]
+Buckets = Annotated[frozenset[int], PlainValidator(_buckets)]
 Device = Annotated[str, AfterValidator(_device)]
 
 
@@ -86,6 +92,12 @@ class IngestSettings(StrictModel):
     )
     frames_per_s: float = Field(
         200.0, gt=0, le=1e6, description="frames of one stream to serve when there are too many"
+    )
+    buckets: Buckets = Field(
+        ALL, description="serve the streams of these buckets: all, N/M (shard N of M), or 00-3f,80"
+    )
+    plain_topics: bool = Field(
+        True, description="take frames under topics without a bucket, too, at a cost for each"
     )
 
     @model_validator(mode="after")

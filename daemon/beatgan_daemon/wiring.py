@@ -249,6 +249,8 @@ def open_sockets(
         max_part=settings.ingest.max_message,
         queue_bytes=_queue_bytes(settings),
         authenticator=authenticator,
+        buckets=settings.ingest.buckets,
+        plain=settings.ingest.plain_topics,
     )
     resources.enter_context(source)
     tap = None

@@ -47,7 +47,12 @@ def replay(
         str | None, typer.Option("--bind", metavar="EP", help="listen for a daemon here")
     ] = None,
     connect: Annotated[
-        str | None, typer.Option("--connect", metavar="EP", help="connect to the daemon here")
+        list[str] | None,
+        typer.Option(
+            "--connect",
+            metavar="EP",
+            help="connect to the daemon here; again for each that shares the streams",
+        ),
     ] = None,
     speed: Annotated[
         float, typer.Option(help="1 is real time, 0 as fast as the daemon takes it")
@@ -67,7 +72,7 @@ def replay(
         raise UsageError("--key: with --connect only; a daemon that connects is not let in here")
     with suppress(KeyboardInterrupt):
         sent = replaying.replay(
-            [*map(opened, records)], plan, bind=bind, connect=connect, configure=configure
+            [*map(opened, records)], plan, bind=bind, connect=connect or None, configure=configure
         )
         typer.echo(
             f"sent {sent.samples} samples in {sent.frames} frames of {sent.streams} stream(s); "

@@ -9,6 +9,8 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from beatgan.errors import UsageError
+from beatgan.protocol.buckets import topic_for
+from beatgan.protocol.names import stream_of_topic
 from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.security.curve import ConfigureSocket
 
@@ -81,10 +83,11 @@ class DaemonOutput:
     def send(self, parts: Sequence[bytes]) -> bool:
         """See `FrameOutput`."""
         self._listen()
-        if not any(map(parts[0].startswith, self._topics)):
+        topic = topic_for(stream_of_topic(parts[0]) or "", self._topics)
+        if topic is None:
             return False
         try:
-            self._socket.send_multipart(parts, zmq.NOBLOCK)
+            self._socket.send_multipart([topic, *parts[1:]], zmq.NOBLOCK)
         except zmq.Again:
             return False
         return True

@@ -14,13 +14,15 @@ import zmq
 
 from beatgan.errors import BeatganError, UsageError
 from beatgan.playback.chunks import cut, stream_name
+from beatgan.protocol.buckets import topic_for
 from beatgan.protocol.frames import MAX_SAMPLES, encode_frame
-from beatgan.protocol.names import ECG, topic_of
+from beatgan.protocol.names import stream_of_topic, topic_of
 from beatgan.records import Recording
 from beatgan.types import Chunk
 from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.security.curve import ConfigureSocket
 
+LISTEN_S = 0.2  # between two looks who is subscribed to what
 STALLED_S = 30.0  # a subscriber that takes nothing for so long is given up
 
 
@@ -77,14 +79,16 @@ class ReplaySocket:
         self,
         context: zmq.Context[zmq.Socket[bytes]],
         bind: str | None = None,
-        connect: str | None = None,
+        connect: str | Sequence[str] | None = None,
         configure: ConfigureSocket | None = None,
     ) -> None:
-        """``configure`` is called with the socket before it binds or connects."""
+        """``connect``: one daemon or, where several share the streams, all of them.
+        ``configure`` is called with the socket before it binds or connects."""
         if (bind is None) == (connect is None):
             raise UsageError("give either an endpoint to bind or one to connect to")
         self._socket = context.socket(zmq.XPUB)
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
+        self._subscriptions, self._listened = set[bytes](), 0.0
         self._socket.sndtimeo = self._socket.linger = round(1000 * STALLED_S)
         zmq_endpoints.keep_alive(self._socket)
         try:
@@ -93,25 +97,44 @@ class ReplaySocket:
             if bind is not None:
                 self.endpoint = zmq_endpoints.bind(self._socket, bind, "replay")
             elif connect is not None:
-                zmq_endpoints.connect(self._socket, connect, "replay")
-                self.endpoint = connect
+                called = [connect] if isinstance(connect, str) else [*connect]
+                for each in called:
+                    zmq_endpoints.connect(self._socket, each, "replay")
+                self.endpoint = ", ".join(called)
         except BeatganError:
             self._socket.close(linger=0)
             raise
 
-    def await_subscriber(self, seconds: float) -> None:
-        """Return as soon as somebody subscribes to ECG; raises UsageError after ``seconds``."""
+    def await_subscriber(self, seconds: float, streams: Iterable[str] = ("_",)) -> None:
+        """Return as soon as each of ``streams`` is subscribed to; raises UsageError after
+        ``seconds``."""
         end = time.monotonic() + seconds
-        while self._socket.poll(max(0, round(1000 * (end - time.monotonic())))):
+        for stream in streams:
+            while topic_for(stream, self._subscriptions) is None:
+                if not self._socket.poll(max(0, round(1000 * (end - time.monotonic())))):
+                    raise UsageError(
+                        f"nobody subscribed to the ECG of {stream} at {self.endpoint} "
+                        f"within {seconds:g} s"
+                    )
+                self._listen()
+
+    def _listen(self) -> None:
+        self._listened = time.monotonic()
+        while self._socket.poll(0):
             word = self._socket.recv()
-            if word[:1] == b"\x01" and ECG.startswith(word[1:5]):
-                return
-        raise UsageError(f"nobody subscribed to ECG at {self.endpoint} within {seconds:g} s")
+            change = self._subscriptions.add if word[:1] == b"\x01" else self._subscriptions.discard
+            change(word[1:])
 
     def send(self, parts: Sequence[bytes]) -> None:
-        """Queue one frame, waiting for room; raises BeatganError if none comes in time."""
+        """Queue one frame, waiting for room; raises BeatganError if none comes in time.
+
+        It goes out under the topic with its bucket where somebody has subscribed to that.
+        """
+        if time.monotonic() - self._listened > LISTEN_S:
+            self._listen()
+        topic = topic_for(stream_of_topic(parts[0]) or "", self._subscriptions) or parts[0]
         try:
-            self._socket.send_multipart(parts)
+            self._socket.send_multipart((topic, *parts[1:]))
         except zmq.Again:
             raise BeatganError(
                 f"the subscriber at {self.endpoint} took no frame for {STALLED_S:g} s"
@@ -130,7 +153,7 @@ def replay(
     plan: Plan,
     *,
     bind: str | None = None,
-    connect: str | None = None,
+    connect: str | Sequence[str] | None = None,
     stop: threading.Event | None = None,
     configure: ConfigureSocket | None = None,
 ) -> Replayed:
@@ -141,7 +164,6 @@ def replay(
     subscriber stops taking frames.
     """
     with zmq.Context() as context, ReplaySocket(context, bind, connect, configure) as socket:
-        socket.await_subscriber(plan.wait)
         return _send(recordings, plan, socket, stop or threading.Event())
 
 
@@ -150,6 +172,7 @@ def _send(
 ) -> Replayed:
     taken: set[str] = set()
     names = [[stream_name(r, taken) for _ in range(plan.copies)] for r in recordings]
+    socket.await_subscriber(plan.wait, sorted(taken))
     start_ns, began = time.time_ns(), time.monotonic()
     frames = samples = 0
     behind = 0.0

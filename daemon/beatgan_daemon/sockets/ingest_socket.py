@@ -1,10 +1,12 @@
 """ECG frames from ZeroMQ publishers, and who sent each: SUB sockets, any number of endpoints.
 
+Under whichever topic a stream's frames came, they leave here under the plain one.
+
 The queue is ZeroMQ's own and bounded; the frame queue keeps it short. Senders wait where it is
 full; what overflows at their end shows up as a gap in the sample count. Does not decode a frame.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import ExitStack
 from math import ceil
 from time import monotonic, sleep
@@ -12,8 +14,9 @@ from typing import Self
 
 import zmq
 
+from beatgan.protocol.buckets import ALL, bucket_of, bucket_prefix, plain_topic
 from beatgan.protocol.frames import MAX_SAMPLES
-from beatgan.protocol.names import ECG
+from beatgan.protocol.names import ECG, stream_of_topic
 from beatgan.types import MAX_LEADS
 from beatgan_daemon.security.allow_list import Role
 from beatgan_daemon.security.zap_authenticator import ZapAuthenticator
@@ -43,8 +46,9 @@ class _EcgSocket(BoundSocket):
         queued: int,
         max_part: int,
         authenticator: ZapAuthenticator | None,
+        topics: Sequence[bytes],
     ) -> None:
-        self._queued, self._max_part = queued, max_part
+        self._queued, self._max_part, self._topics = queued, max_part, topics
         self.sender: str | None = None  # of the frame received last
         self.connection: str | int | None = (
             None  # likewise: the sender, or without keys a descriptor
@@ -58,7 +62,8 @@ class _EcgSocket(BoundSocket):
         socket.linger = 0
         socket.rcvhwm = self._queued
         socket.maxmsgsize = self._max_part
-        socket.subscribe(ECG)
+        for topic in self._topics:
+            socket.subscribe(topic)
 
     def receive(self) -> list[bytes] | None:
         try:
@@ -89,10 +94,14 @@ class IngestSocket:
         max_part: int = MAX_PART,
         queue_bytes: int = QUEUE_BYTES,
         authenticator: ZapAuthenticator | None = None,
+        buckets: Set[int] = ALL,
+        plain: bool = True,
     ) -> None:
         """``high_water``: frames queued for each connection, fewer where frames of ``max_part``
         bytes would be more than ``queue_bytes``; a longer part than ``max_part`` bytes costs its
-        sender the connection. The rest as in `BoundSocket`.
+        sender the connection. ``buckets``: those whose streams are taken; ``plain``: under topics
+        without a bucket, too, of which those of other buckets are let go here. The rest as in
+        `BoundSocket`.
 
         How many stays as it is: libzmq counts what was read in steps of half of it, so that a
         connection whose bound changes later may wait for ever to be read on.
@@ -104,9 +113,14 @@ class IngestSocket:
         together = (bind, () if authenticator is not None else connect)
         plans = [together, *(((), each) for each in apart)]
         queued = min(high_water, max(MIN_QUEUED, queue_bytes // max_part))
+        whole = plain or buckets == ALL
+        topics = (ECG,) if whole else tuple(map(bucket_prefix, sorted(buckets)))
+        self._served = None if buckets == ALL or not whole else buckets
         with ExitStack() as opened:
             self._sockets = [
-                opened.enter_context(_EcgSocket(context, *plan, queued, max_part, authenticator))
+                opened.enter_context(
+                    _EcgSocket(context, *plan, queued, max_part, authenticator, topics)
+                )
                 for plan in plans
                 if any(plan)
             ]
@@ -152,12 +166,23 @@ class IngestSocket:
         `sender` says who sent it. Where a connection's queue may have been full, what its peer had
         sent by then is given REFILL_S to follow.
         """
-        parts = self._next()
-        if parts is None and self._in_a_row >= self._room:
-            sleep(REFILL_S)
+        while True:
             parts = self._next()
-        self._in_a_row = 0 if parts is None else self._in_a_row + 1
-        return parts
+            if parts is None and self._in_a_row >= self._room:
+                sleep(REFILL_S)
+                parts = self._next()
+            self._in_a_row = 0 if parts is None else self._in_a_row + 1
+            if parts is None:
+                return None
+            parts[0] = plain_topic(parts[0])
+            if self._served is None or self._is_served(parts[0], self._served):
+                return parts
+
+    @staticmethod
+    def _is_served(topic: bytes, buckets: Set[int]) -> bool:
+        """Whether the frames of this topic are for who serves these buckets; an odd one's are."""
+        stream = stream_of_topic(topic)
+        return stream is None or bucket_of(stream) in buckets
 
     def _next(self) -> list[bytes] | None:
         for _ in self._sockets:
