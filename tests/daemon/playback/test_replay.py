@@ -146,7 +146,9 @@ def test_a_port_in_use_is_named(source: IngestSocket, patient: Floats) -> None:
 
 def test_nobody_listening_is_an_error_in_time(patient: Floats) -> None:
     began = time.monotonic()
-    with pytest.raises(UsageError, match=r"nobody subscribed to the ECG of 208 at tcp.* within 0.2 s"):
+    with pytest.raises(
+        UsageError, match=r"nobody subscribed to the ECG of 208 at tcp.* within 0.2 s"
+    ):
         replay([recording(patient)], Plan(wait=0.2), bind="tcp://127.0.0.1:*")
     assert time.monotonic() - began < 5.0
 
