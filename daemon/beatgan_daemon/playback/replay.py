@@ -5,6 +5,7 @@ Knows nothing of the daemon but the protocol and where to reach it.
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
@@ -14,7 +15,7 @@ import zmq
 
 from beatgan.errors import BeatganError, UsageError
 from beatgan.playback.chunks import cut, stream_name
-from beatgan.protocol.buckets import topic_for
+from beatgan.protocol.buckets import bucket_topic, topic_for
 from beatgan.protocol.frames import MAX_SAMPLES, encode_frame
 from beatgan.protocol.names import stream_of_topic, topic_of
 from beatgan.records import Recording
@@ -88,7 +89,9 @@ class ReplaySocket:
             raise UsageError("give either an endpoint to bind or one to connect to")
         self._socket = context.socket(zmq.XPUB)
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
-        self._subscriptions, self._listened = set[bytes](), 0.0
+        self._socket.setsockopt(zmq.XPUB_VERBOSER, 1)  # each subscription, also the same of another
+        self._subscriptions, self._listened = Counter[bytes](), 0.0
+        self._called = 1 if connect is None or isinstance(connect, str) else len(connect)
         self._socket.sndtimeo = self._socket.linger = round(1000 * STALLED_S)
         zmq_endpoints.keep_alive(self._socket)
         try:
@@ -106,11 +109,11 @@ class ReplaySocket:
             raise
 
     def await_subscriber(self, seconds: float, streams: Iterable[str] = ("_",)) -> None:
-        """Return as soon as each of ``streams`` is subscribed to; raises UsageError after
-        ``seconds``."""
+        """Return as soon as each of ``streams`` is subscribed to, by its bucket or by all that were
+        called; raises UsageError after ``seconds``."""
         end = time.monotonic() + seconds
         for stream in streams:
-            while topic_for(stream, self._subscriptions) is None:
+            while not self._is_awaited(stream):
                 if not self._socket.poll(max(0, round(1000 * (end - time.monotonic())))):
                     raise UsageError(
                         f"nobody subscribed to the ECG of {stream} at {self.endpoint} "
@@ -118,12 +121,21 @@ class ReplaySocket:
                     )
                 self._listen()
 
+    def _is_awaited(self, stream: str) -> bool:
+        topic = topic_for(stream, self._subscriptions.keys())
+        if topic is None or topic == bucket_topic(stream):
+            return topic is not None
+        counts = (n for prefix, n in self._subscriptions.items() if topic.startswith(prefix))
+        return sum(counts) >= self._called
+
     def _listen(self) -> None:
         self._listened = time.monotonic()
         while self._socket.poll(0):
             word = self._socket.recv()
-            change = self._subscriptions.add if word[:1] == b"\x01" else self._subscriptions.discard
-            change(word[1:])
+            prefix = word[1:]
+            self._subscriptions[prefix] += 1 if word[:1] == b"\x01" else -1
+            if self._subscriptions[prefix] <= 0:
+                del self._subscriptions[prefix]
 
     def send(self, parts: Sequence[bytes]) -> None:
         """Queue one frame, waiting for room; raises BeatganError if none comes in time.
@@ -132,7 +144,7 @@ class ReplaySocket:
         """
         if time.monotonic() - self._listened > LISTEN_S:
             self._listen()
-        topic = topic_for(stream_of_topic(parts[0]) or "", self._subscriptions) or parts[0]
+        topic = topic_for(stream_of_topic(parts[0]) or "", self._subscriptions.keys()) or parts[0]
         try:
             self._socket.send_multipart((topic, *parts[1:]))
         except zmq.Again:
