@@ -79,7 +79,7 @@ def test_two_shards_say_what_one_daemon_says(start: Any, model_file: Path, plain
             listener.start()
         for n, each in enumerate(clients):
             until_subscribed(each, n, heard)
-        replay(recordings(), Plan(speed=0), connect=[each.ingest for each in shards])
+        replay(recordings(), Plan(speed=10), connect=[each.ingest for each in shards])
         end = time.monotonic() + LONGEST_S
         while len(beats_of(heard)) < len(expected) and time.monotonic() < end:
             time.sleep(0.1)
