@@ -1,6 +1,6 @@
 """ISHNE's format of Holter recordings (Badilini 1998). Knows nothing of the other formats.
 
-An own reader: the one on PyPI, ishneholterlib, stands still since 2020 and fails with NumPy 2.
+An own reader: the one on PyPI, ishneholterlib, stands still since 2020 and fails with NumPy 2.4.
 """
 
 from binascii import crc_hqx

@@ -147,7 +147,7 @@ def _recording(
     times: Times | None,
 ) -> Recording:
     if times is None:
-        axis, origin = _counted(path, facts, columns, table)
+        axis, origin = _counted(path, layout, facts, columns, table)
         cells = table.cells
     else:
         axis, origin = _timed(path, facts, times, table)
@@ -188,9 +188,17 @@ def _start_ns(facts: Facts, times: Times | None) -> int:
     return times.zero_ns + round(float(times.seconds[0]) * 10**9)
 
 
-def _counted(path: Path, facts: Facts, columns: list[Column], table: Table) -> tuple[Axis, str]:
+def _counted(
+    path: Path, layout: Layout, facts: Facts, columns: list[Column], table: Table
+) -> tuple[Axis, str]:
     """The axis of a table without times: every row a sample, but for those a counter skips."""
     if facts.fs is None:
+        for name in layout.names:
+            if column(name).kind == "time":
+                raise RecordError(
+                    f"{path}: what stands in column '{name[:40]}' is not understood as times; "
+                    "write them like 2026-01-31 12:00:00.000, or in seconds"
+                )
         raise RecordError(
             f"{path}: no sampling rate; begin the file with a line like '# fs=360', or add a "
             "column of times, 'time (s)'"

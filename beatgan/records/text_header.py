@@ -89,7 +89,7 @@ def _pairs(comment: str) -> list[tuple[str, str]]:
     if ":=" not in comment and (several := PAIR.findall(comment)):
         first = PAIR.search(comment)
         if len(several) > 1 or (first and first.start() == 0):
-            return [(key.casefold(), value.strip()) for key, value in several]
+            return [(key.casefold(), value.strip(" ,;")) for key, value in several]
     one = NAMED.fullmatch(comment)
     return [(one[1].strip().casefold(), one[2].strip())] if one else []
 

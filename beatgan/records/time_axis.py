@@ -15,6 +15,8 @@ from beatgan.errors import RecordError
 from beatgan.types import MAX_FS, MIN_FS, Doubles
 
 NEAR = 32  # rows on either side of a long step whose median tells whether time stays late
+APART = 4  # rows at least between two holes that are told apart
+SHARP = 0.25  # of a step: where times jitter by less, every long step may be a hole
 SLOPE = 1024  # rows over which a first guess of the rate is made
 SMALLEST_PACKET = 3  # rows
 CERTAIN = 8.0  # robust deviations by which a step is no jitter
@@ -139,21 +141,27 @@ def _breaks(times: Doubles, step: float, packet_s: float) -> tuple[NDArray[np.in
     candidates = np.flatnonzero((steps > 1.5 * step) | (steps < -0.5 * step))
     if len(candidates) > RESOLVED:
         candidates = np.flatnonzero(certain)
-    fences = np.concatenate([[-1], np.flatnonzero(certain), [len(times) - 1]])
+    sharp = candidates if scale < SHARP * step else np.flatnonzero(certain)
+    fences = np.concatenate([[-1 - APART], sharp, [len(times) - 1 + APART]])
     late = times - step * np.arange(len(times))
-    found = [(k, _shift(late, int(k), fences)) for k in candidates]
+    shifts = np.array([_shift(late, int(k), fences) for k in candidates])
+    excess = steps[candidates] - step  # of two holes side by side each has its own
+    beyond = np.abs(shifts) > np.abs(excess) + 0.5 * step
+    shifts = np.where(beyond, excess, shifts)
     least = np.where(certain[candidates], 0.5 * step, max(0.75 * step, 1.5 * scale))
     least = np.maximum(least, 0.75 * packet_s)
-    kept = [each for each, limit in zip(found, least, strict=True) if abs(each[1]) > limit]
-    return np.array([k for k, _ in kept], np.int64), np.array([shift for _, shift in kept])
+    kept = np.abs(shifts) > least
+    return candidates[kept], shifts[kept]
 
 
 def _shift(late: Doubles, k: int, fences: NDArray[np.int64]) -> float:
-    """By how much the rows behind ``k`` are later than those up to it, up to the next fence."""
-    at = int(np.searchsorted(fences, k))
-    begin = max(int(fences[at - 1]) + 1, k - NEAR + 1)
-    after = int(fences[at + 1]) if fences[at] == k else int(fences[at])
-    end = min(after, k + NEAR)
+    """By how much the rows behind ``k`` are later than those up to it, as far as the next fences.
+
+    A fence as near as `APART` is no other hole: a sample came late, and the next one did not.
+    """
+    before = int(fences[np.searchsorted(fences, k - APART, "right") - 1])
+    behind = int(fences[np.searchsorted(fences, k + APART)])
+    begin, end = max(before + 1, k - NEAR + 1, 0), min(behind, k + NEAR, len(late) - 1)
     return float(np.median(late[k + 1 : end + 1]) - np.median(late[begin : k + 1]))
 
 

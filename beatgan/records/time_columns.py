@@ -13,6 +13,7 @@ from beatgan.records.text_table import Table
 from beatgan.types import Doubles
 
 UNLIKE = 2.0  # ratio of two clocks' spans; a packet at either end is no contradiction
+TELLING = 10  # rows from which a unit that is not named can be told
 COUNTED = 2.0**32  # where a microcontroller's clock begins again
 EPOCH_S = (1e9, 4.1e9)  # seconds since 1970 of a clock that is set: the years 2001 to 2099
 
@@ -100,7 +101,7 @@ def _unit(path: Path, each: Column, raw: Doubles) -> tuple[float, str]:
                 f"{path}: times are in s, ms, us or ns, not in {each.unit!r}"
             ) from None
     possible = time_axis.plausible_units(raw)
-    if 1.0 in possible or not possible:
+    if 1.0 in possible or not possible or len(raw) < TELLING:
         return 1.0, ""
     name = next(n for n, u in (("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)) if u == possible[0])
     return possible[0], f"'{each.name}' counts in {name}, as no ECG has such a rate otherwise"

@@ -36,7 +36,7 @@ app = typer.Typer()
 
 Records = Annotated[
     list[str],
-    typer.Argument(metavar="RECORD", help="WFDB, EDF or CSV; `sample` is the bundled one"),
+    typer.Argument(metavar="RECORD", help="any format of docs/formats.md; `sample` is bundled"),
 ]
 
 

@@ -111,6 +111,7 @@ def test_the_same_bits_as_numpy_reads(tmp_path: Path) -> None:
             "line 2 has 301 cells; where a line holds",
         ),
         ("a (s),time (s),Time (ms),II\n" + rows(TIME, TIME, TIME, WAVE), "contradict one another"),
+        ("time,II\n12 AM,1\n1 PM,2\n", "column 'time' is not understood as times"),
         ("time,II\n01/02/2026 12:00,1\n01/02/2026 12:01,2\n", "line 2, column 1 (time): day and"),
     ],
 )
@@ -211,6 +212,23 @@ def test_many_holes(tmp_path: Path) -> None:
         kept[first : first + int(rng.integers(1, 90))] = False
     found = read(tmp_path, "time,II\n" + rows(fixed(TIME[kept], 3), fixed(WAVE[kept])))
     assert (np.isnan(found.samples[:, 0]) == ~kept).all()
+
+
+@pytest.mark.parametrize("digits", [3, 6])
+def test_single_samples_are_lost_here_and_there(tmp_path: Path, digits: int) -> None:
+    rng = np.random.default_rng(3)
+    kept = rng.random(len(WAVE)) > 0.03
+    kept[[0, -1]] = True
+    found = read(tmp_path, "time,II\n" + rows(fixed(TIME[kept], digits), fixed(WAVE[kept])))
+    assert found.fs == 250
+    assert (np.isnan(found.samples[:, 0]) != kept).mean() > 0.99
+
+
+def test_a_sample_that_is_told_late_is_not_a_hole(tmp_path: Path) -> None:
+    late = TIME.copy()
+    late[500::500] += 0.0035
+    found = read(tmp_path, "time,II\n" + rows(fixed(late), fixed(WAVE)))
+    assert (found.fs, gaps(found.samples)) == (250, [])
 
 
 def test_a_counter_tells_what_is_lost_and_is_no_lead(tmp_path: Path) -> None:
