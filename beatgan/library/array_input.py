@@ -1,6 +1,6 @@
 """An array in the caller's hands as a recording; what must be guessed is refused."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,12 @@ import numpy as np
 from beatgan.errors import UsageError
 from beatgan.lead_names import is_other
 from beatgan.playback.chunks import check
+from beatgan.records.column_names import column
 from beatgan.records.recording import Recording, median_swing, nanoseconds
 from beatgan.types import MAX_LEADS, Floats
 
 NAME = "ecg"  # of an array, where it is given none
+RISES, LOOKED_AT = 100, 5000  # samples in which a signal but rises; no ECG does
 LARGEST_MV = 50.0  # the median swing of what may be an ECG in mV; usual are 1 to 5
 
 
@@ -39,10 +41,16 @@ def recording_of(
         raise UsageError("fs, the samples a second, is missing: score(ecg, fs)")
     samples = samples_of(ecg)
     names = _leads(leads, ecg, samples.shape[1])
-    begun = 0 if start is None else nanoseconds(start)
-    recording = Recording(name or NAME, float(fs), names, samples, begun)
+    for lead, values in zip(names, samples.T, strict=True):
+        if _only_rises(values):
+            raise UsageError(
+                f"{lead} rises from each sample to the next, as a time or a counter does: "
+                "leave it out"
+            )
+    begun = begin_ns(start)
+    recording = Recording(name or NAME, rate(fs), names, samples, begun)
     check(recording)
-    swing = max(median_swing(column, recording.fs) for column in samples.T)
+    swing = max(median_swing(values, recording.fs) for values in samples.T)
     if swing > LARGEST_MV:
         raise UsageError(
             f"the signal swings by {swing:.0f}: an ECG in millivolt by 1 to 5. Give it in mV: "
@@ -57,8 +65,14 @@ def samples_of(ecg: Any) -> Floats:
     Raises UsageError where it has another shape or is no numbers.
     """
     try:
-        samples = np.array(ecg, dtype=np.float32)
-    except (TypeError, ValueError) as error:
+        if isinstance(ecg, np.ma.MaskedArray):
+            ecg = np.where(np.ma.getmaskarray(ecg), np.nan, ecg.data)
+        given = np.asarray(ecg)
+        if given.dtype.kind in "bcmM":
+            raise TypeError(f"these are {given.dtype}")
+        with np.errstate(over="ignore"):  # what is beyond a float is lost
+            samples = np.array(given, dtype=np.float32)
+    except (TypeError, ValueError, RuntimeError) as error:  # torch: a tensor with gradients
         raise UsageError(f"expected an array of numbers, in mV: {error}") from None
     if samples.ndim == 1:
         samples = samples[:, np.newaxis]
@@ -73,19 +87,57 @@ def samples_of(ecg: Any) -> Floats:
     return samples
 
 
+def rate(fs: Any) -> float:
+    """``fs`` as a number. Raises UsageError where it is none."""
+    try:
+        return float(fs)
+    except (TypeError, ValueError):
+        raise UsageError(f"fs: expected a number of samples a second, got {fs!r}") from None
+
+
+def begin_ns(start: datetime | None) -> int:
+    """``start`` as UNIX time in ns, 0 where it is None. Raises UsageError where it is no time."""
+    if start is None:
+        return 0
+    if not isinstance(start, datetime) or start != start:  # pandas' NaT is a datetime
+        raise UsageError(f"start: expected a datetime, got {start!r}")
+    return nanoseconds(start)
+
+
+def lead_names(leads: Iterable[str] | str) -> tuple[str, ...]:
+    """``leads`` in their order. Raises UsageError where they have none, or one comes twice."""
+    if isinstance(leads, str):
+        return (leads,)
+    if not isinstance(leads, Iterable) or isinstance(leads, Set):
+        raise UsageError(f"leads: expected names in the columns' order, got {leads!r}")
+    names = tuple(map(str, leads))
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"{twice[0]} is the name of two leads")
+    return names
+
+
+def _only_rises(values: Floats) -> bool:
+    """Whether it is higher at each of many samples, as no ECG is."""
+    steps = np.diff(values[:LOOKED_AT])
+    return len(steps) >= RISES and bool((steps > 0).all())
+
+
 def _leads(leads: Sequence[str] | str | None, ecg: Any, count: int) -> tuple[str, ...]:
     """The leads' names: those given, a table's columns, or ECG, ECG-2 and so on."""
     if leads is None:
         columns = getattr(ecg, "columns", ())
         names = [str(each) for each in columns if isinstance(each, str)]
-        if others := [name for name in names if is_other(name)]:
+        if others := [name for name in names if is_other(name) or _is_no_signal(name)]:
             raise UsageError(f"the column {others[0]!r} is no ECG lead by its name: leave it out")
         if len(names) != count:
             names = ["ECG", *(f"ECG-{k}" for k in range(2, count + 1))]
-    else:
-        names = [leads] if isinstance(leads, str) else [str(each) for each in leads]
-    if len(names) != count:
-        raise UsageError(f"{len(names)} leads ({', '.join(names)}) for {count} columns")
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise UsageError(f"{twice[0]} is the name of two leads")
-    return tuple(names)
+        leads = names
+    found = lead_names(leads)
+    if len(found) != count:
+        raise UsageError(f"{len(found)} leads ({', '.join(found)}) for {count} columns")
+    return found
+
+
+def _is_no_signal(heading: str) -> bool:
+    """Whether a table's column is a time or a counter by its heading."""
+    return column(heading).kind != "signal"

@@ -9,14 +9,14 @@ from typing import Any
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import UsageError
 from beatgan.library import student
-from beatgan.library.array_input import NAME, samples_of
+from beatgan.library.array_input import NAME, begin_ns, lead_names, rate, samples_of
 from beatgan.pipeline.engine import Engine, EngineSettings
 from beatgan.playback.chunks import check
 from beatgan.playback.offline import beats_and_alerts
 from beatgan.protocol.frames import MAX_SAMPLES
 from beatgan.protocol.messages import AlertMessage, BeatMessage
 from beatgan.protocol.names import stream_of_record
-from beatgan.records.recording import Recording, nanoseconds
+from beatgan.records.recording import Recording
 from beatgan.types import Chunk, Floats
 
 
@@ -40,9 +40,8 @@ class Stream:
         limits: AlarmLimits | None = None,
     ) -> None:
         """As `beatgan.score` takes them. Raises what that raises."""
-        names = (leads,) if isinstance(leads, str) else tuple(map(str, leads))
-        begun = 0 if start is None else nanoseconds(start)
-        signal = Recording(name, float(fs), names, samples_of([[0.0] * len(names)]), begun)
+        names, begun = lead_names(leads), begin_ns(start)
+        signal = Recording(name, rate(fs), names, samples_of([[0.0] * len(names)]), begun)
         check(signal)  # that a stream may be so
         loaded = student.load(model, device)
         settings = EngineSettings(batch_size=256, batch_age=0.0, silence=inf, max_streams=1)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from beatgan.errors import RecordError, UsageError
+from beatgan.errors import UsageError
 
 # What recordings are usually called. Any other file can be named by itself.
 SUFFIXES: Final = (
@@ -17,8 +17,8 @@ def recordings_in(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> dict[str,
     """The recordings in ``folder`` and in all folders below it, by name, sorted.
 
     A name is the path from ``folder``, without ``.hea``: "p7.edf", "p8/night1". Segments of a WFDB
-    record are no recordings of their own. Raises UsageError where there is none, RecordError on a
-    header that cannot be read.
+    record are no recordings of their own; a header that cannot be read is for its reader to tell.
+    Raises UsageError where there is none.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
@@ -40,9 +40,9 @@ def _segments(file: Path) -> list[Path]:
         return []
     try:
         text = file.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise RecordError(f"{file}: {error.strerror}") from error
+    except OSError:
+        return []
     lines = [words for line in text.splitlines() if (words := line.partition("#")[0].split())]
     if not lines or "/" not in lines[0][0]:
         return []
-    return [file.with_name(f"{words[0]}.hea") for words in lines[1:]]
+    return [file.parent / f"{words[0]}.hea" for words in lines[1:]]

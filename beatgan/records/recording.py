@@ -60,6 +60,11 @@ class Recording:
     units: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """A file's name need not be text; what is said, sent and written of it must be."""
+        text = self.name.encode("utf-8", "backslashreplace").decode()
+        object.__setattr__(self, "name", text)
+
     def __iter__(self) -> Iterator[Any]:
         """Its samples and its rate: ``ecg, fs = recording``."""
         return iter((self.samples, self.fs))

@@ -1,5 +1,6 @@
 """The command `beatgan`: recordings, folders of them, a bad one among them, what is written."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,25 @@ def test_a_recording_is_told_with_its_episodes() -> None:
     assert len(lines) == 2 + 6
     assert "rhythm.ventricular-run" in out
     assert "[1/1]" not in out
+
+
+def test_names_that_are_no_text_and_headers_that_are_none_stop_nothing(
+    folder: Path, tmp_path: Path
+) -> None:
+    odd = folder / os.fsdecode(b"\xff.csv")
+    ecg = synthetic_ecg(SECONDS, FS, 1)
+    odd.write_text(f"# fs={FS}\nII (mV)\n" + "".join(f"{value:.3f}\n" for value in ecg))
+    (folder / "bad.hea").write_text("bad/2 1 360 20\nsub/seg 10\n.. 10\n")
+    for name in ("b.csv", "b.parquet", "b.jsonl"):
+        if name == "b.parquet":
+            pytest.importorskip("pyarrow")
+        code, out, err = run("score", folder, "--out", tmp_path / name)
+        assert code == 2
+        assert "bad.hea" in err
+        assert "1 of 5 failed" in err
+        assert "p8/night: WFDB" in out
+        assert "\\udcff.csv: text" in out
+        assert (tmp_path / name).stat().st_size > 1000
 
 
 def test_a_folder_is_scored_whole(folder: Path, tmp_path: Path) -> None:
