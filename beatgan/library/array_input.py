@@ -16,6 +16,8 @@ from beatgan.types import MAX_LEADS, Floats
 
 NAME = "ecg"  # of an array, where it is given none
 RISES, LOOKED_AT = 100, 5000  # samples in which a signal but rises; no ECG does
+RATE_TOLERANCE = 0.005  # by which a table's own times may differ from the rate
+SMALLEST_MV = 0.02  # that one moves by from end to end, unless it is flat
 LARGEST_MV = 50.0  # the median swing of what may be an ECG in mV; usual are 1 to 5
 
 
@@ -50,13 +52,41 @@ def recording_of(
     begun = begin_ns(start)
     recording = Recording(name or NAME, rate(fs), names, samples, begun)
     check(recording)
+    _check_unit(recording)
+    _check_index(ecg, recording)
+    return recording
+
+
+def _check_unit(recording: Recording) -> None:
+    """Raise UsageError where the samples can be no millivolt."""
+    samples = recording.samples
     swing = max(median_swing(values, recording.fs) for values in samples.T)
     if swing > LARGEST_MV:
         raise UsageError(
             f"the signal swings by {swing:.0f}: an ECG in millivolt by 1 to 5. Give it in mV: "
             "microvolt divided by 1000, counts by the counts a millivolt"
         )
-    return recording
+    known = samples[~np.isnan(samples)]
+    reach = float(known.max() - known.min()) if known.size else 0.0
+    if 0 < reach < SMALLEST_MV:
+        raise UsageError(
+            f"the signal moves by {reach:.2g} in all: an ECG in millivolt swings by 1 to 5. "
+            "Give it in mV: volt times 1000"
+        )
+
+
+def _check_index(ecg: Any, recording: Recording) -> None:
+    """Raise UsageError where a table's own times, its index, say another length than its rate."""
+    times = np.asarray(getattr(ecg, "index", ()) if hasattr(ecg, "iloc") else ())
+    if times.dtype.kind not in "mM" or len(times) < 2:
+        return
+    lasts = float((times[-1] - times[0]) / np.timedelta64(1, "ns")) / 1e9
+    expected = (len(times) - 1) / recording.fs
+    if abs(lasts - expected) > RATE_TOLERANCE * expected + 1.5 / recording.fs:
+        raise UsageError(
+            f"the index lasts {lasts:g} s, {len(times)} samples at {recording.fs:g} Hz last "
+            f"{expected:g}: another rate, or samples are missing; reindex, with NaN where they are"
+        )
 
 
 def samples_of(ecg: Any) -> Floats:

@@ -47,18 +47,19 @@ class BeatFile(Protocol):
 
 
 @contextmanager
-def beat_file(out: Path, inputs: Sequence[str] = ()) -> Iterator[BeatFile]:
+def beat_file(out: Path, inputs: Sequence[str] = (), option: str = "--out") -> Iterator[BeatFile]:
     """To be filled in the block; it appears whole, or not at all where that fails.
 
-    Its kind is that of its suffix, one of SUFFIXES. Raises UsageError where it is another, cannot
-    be written, is one of the ``inputs``, or where pyarrow is not installed for Parquet.
+    Its kind is that of its suffix, one of SUFFIXES; ``option`` named it, for errors. Raises
+    UsageError where it is another, cannot be written, is one of the ``inputs``, or where pyarrow
+    is not installed for Parquet.
     """
     suffix = out.suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(f"{out}: expected a file of {', '.join(SUFFIXES)}")
     if suffix == ".parquet":
         _require_pyarrow(out)
-    with writing(out, inputs) as file:
+    with writing(out, inputs, option) as file:
         if suffix == ".jsonl":
             yield _JsonLines(file)
         elif suffix == ".csv":

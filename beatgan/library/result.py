@@ -88,7 +88,7 @@ class Result:
         The file appears whole or not at all. Raises UsageError where it cannot be written, or is of
         another kind.
         """
-        with beat_file(Path(path)) as file:
+        with beat_file(Path(path), option="write") as file:
             file.add(self)
 
     def write_wfdb(self, record: str | Path, annotator: str = wfdb_annotations.ANNOTATOR) -> Path:

@@ -5,6 +5,7 @@ Symbols and rhythm labels are those of the WFDB Applications Guide, annotations.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -57,24 +58,33 @@ def write(
     if not marks:
         raise UsageError(f"{target}.{annotator}: no beat and no episode to annotate")
     try:
-        from wfdb import wrann
+        import wfdb  # noqa: F401
     except ImportError:
         raise UsageError(
             "annotations: wfdb is not installed; pip install 'beatgan[records]'"
         ) from None
+    path = target.with_name(f"{target.name}.{annotator}")
     try:
-        wrann(
-            target.name,
-            annotator,
-            sample=np.array([mark.sample for mark in marks]),
-            symbol=[mark.symbol for mark in marks],
-            aux_note=[mark.note for mark in marks],
-            fs=fs,
-            write_dir=str(target.parent),
-        )
+        with TemporaryDirectory(dir=target.parent, prefix=".beatgan-") as folder:
+            _write(target.name, annotator, fs, marks, folder)
+            (Path(folder) / path.name).replace(path)  # whole or not at all
     except (OSError, ValueError) as error:
-        raise UsageError(f"{target}.{annotator}: cannot be written: {error}") from error
-    return target.with_name(f"{target.name}.{annotator}")
+        raise UsageError(f"{path}: cannot be written: {error}") from error
+    return path
+
+
+def _write(record: str, annotator: str, fs: float, marks: Sequence[Mark], folder: str) -> None:
+    from wfdb import wrann
+
+    wrann(
+        record,
+        annotator,
+        sample=np.array([mark.sample for mark in marks]),
+        symbol=[mark.symbol for mark in marks],
+        aux_note=[mark.note for mark in marks],
+        fs=fs,
+        write_dir=folder,
+    )
 
 
 def marks_of(beats: Beats, episodes: Sequence[Episode], length: int) -> list[Mark]:

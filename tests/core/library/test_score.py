@@ -37,6 +37,10 @@ def test_lists_tables_and_one_dimension_are_taken(sample: beatgan.Recording) -> 
         assert beatgan.score(each, fs, "V5", device="cpu").messages == expected
     table = pandas.DataFrame({"V5": ecg[:, 0]})
     assert beatgan.score(table, fs, device="cpu").messages == expected
+    table.index = pandas.to_datetime(np.arange(len(ecg)) * 1e9 / fs)
+    assert beatgan.score(table, fs, device="cpu").messages == expected
+    with pytest.raises(UsageError, match="the index lasts 19"):
+        beatgan.score(table, 250, device="cpu")
     table["time"] = np.arange(len(ecg)) / fs
     with pytest.raises(UsageError, match="the column 'time' is no ECG lead"):
         beatgan.score(table, fs, device="cpu")
@@ -78,6 +82,7 @@ def test_lost_samples_are_a_gap(sample: beatgan.Recording) -> None:
         (["a", "b"], {"fs": 250}, "expected an array of numbers, in mV"),
         (np.zeros((1000, 2)), {"fs": 250, "leads": "II"}, r"1 leads \(II\) for 2 columns"),
         (np.zeros((1000, 2)), {"fs": 250, "leads": ["II", "II"]}, "II is the name of two leads"),
+        (1e-3 * np.sin(np.arange(5000) / 30), {"fs": 250}, "volt times 1000"),
         (1000 * np.sin(np.arange(5000) / 30), {"fs": 250}, "in millivolt by 1 to 5"),
     ],
 )
