@@ -107,8 +107,11 @@ class AlertFeed:
         self.count.delivered += not refused
         self.count.refused += refused
         self.count.waiting = len(self._due)
+        self._keep(Position(alert.n + 1, digest_of(alert.body)))
+
+    def _keep(self, position: Position) -> None:
         try:
-            self._file.write(Position(alert.n + 1, digest_of(alert.body)))
+            self._file.write(position)
         except StartError as error:
             self._unkept.add("position", str(error), monotonic())
 
@@ -154,7 +157,7 @@ class AlertFeed:
     def _begin(self) -> int:
         """Where to begin, and keep it: what comes after is owed."""
         begin = self._client.alerts(LATEST).header.next if self._since is None else self._since
-        self._file.write(Position(begin))
+        self._keep(Position(begin))
         return begin
 
     def _is_other_journal(self, page: Page, following: int) -> bool:
@@ -167,18 +170,26 @@ class AlertFeed:
         return _decode_number(first).n == following - 1 and digest_of(first) != self._digest
 
     def _take(self, page: Page, following: int) -> None:
-        if page.header.oldest > following:
-            missed = page.header.oldest - following
-            self.count.journaled += missed
-            self.count.missed += missed
-            log.get().error("alerts were deleted from the journal before they came", alerts=missed)
-            self._next = page.header.oldest
+        self._pass_over(page.header.oldest)
         for body in page.bodies:
             n = _decode_number(body).n
-            if n == self._next:
-                self._add(Alert(n, body))
-            elif n == following - 1 and not self._digest:
+            if n == following - 1 and not self._digest:
                 self._digest = digest_of(body)
+            if n >= following:
+                self._pass_over(n)  # a journal that its disk failed has holes
+                self._add(Alert(n, body))
+
+    def _pass_over(self, until: int) -> None:
+        """What is owed and in the journal no more, up to the alert ``until``, is missed."""
+        assert self._next is not None
+        missed = until - self._next
+        if missed > 0:
+            log.get().error(
+                "alerts are not in the journal any more", first=self._next, alerts=missed
+            )
+            self.count.journaled += missed
+            self.count.missed += missed
+            self._next = until
 
     def close(self) -> None:
         """End the connections, and let go of the position file."""

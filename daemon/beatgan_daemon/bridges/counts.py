@@ -62,9 +62,9 @@ class AlertCount:
     ``missed`` + ``waiting``.
 
     ``journaled``: the daemon's alerts by its own numbers, from the first to the last heard of;
-    ``refused``: the peer will never take them; ``missed``: deleted from its journal before they
-    could be read. ``unheard``: of those delivered, where the peer says that nobody was there to
-    hear. ``beats_missed``: by the numbers of the beats, which are in no journal.
+    ``refused``: the peer will never take them; ``missed``: in its journal no more, or
+    never. ``unheard``: of those delivered, where the peer says that nobody was there to hear.
+    ``beats_missed``: by the numbers of the beats, which are in no journal.
     """
 
     journaled: int = 0

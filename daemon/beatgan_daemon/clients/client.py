@@ -89,6 +89,10 @@ class Client:
         """Likewise, of the episodes under way the last alert of each."""
         return self._ask("active", {"since": since})
 
+    def all_active(self) -> Iterator[bytes]:
+        """Of every episode under way the last alert, in as many answers as it takes."""
+        return _pages(self.active, 0)
+
     def acknowledge(self, episode: str, *, by: str | None = None) -> None:
         """Say that somebody, ``by`` name, has seen the episode. Raises UsageError if it is not
         under way."""
@@ -233,7 +237,7 @@ def active(
 ) -> Iterator[bytes]:
     """The JSON of the last alert of every episode under way. Raises as `fetch_alerts` does."""
     with Client(endpoint, configure=configure, timeout=timeout) as client:
-        yield from _pages(client.active, 0)
+        yield from client.all_active()
 
 
 def _patiently(ask: Callable[[int], Page], since: int, patience: float) -> Page:

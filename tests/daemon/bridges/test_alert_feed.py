@@ -174,6 +174,17 @@ def test_what_was_deleted_from_the_journal_is_counted(tmp_path: Path) -> None:
         assert feed.count.exact
 
 
+def test_a_hole_in_the_journal_is_counted_and_holds_up_no_alert() -> None:
+    """As where its disk failed, and the daemon died before it worked again."""
+    with AlertingDaemon([*alerts(2), *alerts(2, 5)]) as daemon, feed_of(daemon, since=0) as feed:
+        assert taken(feed, 4) == bodies([*alerts(2), *alerts(2, 5)])
+        assert (feed.count.missed, feed.count.journaled) == (3, 7)
+        wait_until_connected(feed)
+        daemon.alert(alerts(1, 7)[0])
+        assert taken(feed, 1) == bodies(alerts(1, 7))
+        assert feed.count.exact
+
+
 def test_many_alerts_come_in_pages() -> None:
     messages = alerts(2500)
     with AlertingDaemon(messages) as daemon, feed_of(daemon, since=0) as feed:
@@ -220,3 +231,16 @@ def test_a_disk_that_takes_no_position_holds_up_no_alert(
         monkeypatch.undo()
         with feed_of(daemon, tmp_path) as again:
             assert taken(again, 3) == bodies(alerts(3, 2))
+
+
+def test_a_disk_that_is_full_from_the_first_holds_up_no_alert(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with AlertingDaemon(alerts(2)) as daemon, feed_of(daemon, tmp_path, since=0) as feed:
+
+        def full(*_: object) -> None:
+            raise OSError(ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("beatgan_daemon.bridges.position_file.os.fsync", full)
+        assert len(taken(feed, 2)) == 2
+        assert "position not kept" in "".join(capsys.readouterr())

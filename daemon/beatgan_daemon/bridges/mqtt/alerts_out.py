@@ -125,7 +125,7 @@ class StateOut:
     def _update(self) -> None:
         try:
             streams = [entry.stream for entry in self._client.streams()]
-            alerts = self._client.active().bodies
+            alerts = list(self._client.all_active())
         except (NoAnswerError, AnswerUnavailableError):
             return
         states = active.states(streams, alerts)

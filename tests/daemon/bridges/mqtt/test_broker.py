@@ -286,6 +286,21 @@ def test_the_state_is_as_the_daemon_has_it_and_nothing_stale_stays(mosquitto: Mo
         client.close()
 
 
+def test_more_alarms_than_one_answer_holds_are_all_in_the_state(mosquitto: Mosquitto) -> None:
+    many = [*alerts(1_000), *alerts(1, 1_000, stream="bed-8")]
+    with AlertingDaemon(many) as daemon, peer(mosquitto, TOPICS.all("active")) as other:
+        bridge, client = Broker(address(mosquitto)), DaemonClient(daemon.control)
+        state, topic = StateOut(client, bridge, TOPICS, None), TOPICS.of("active", "bed-8")
+        until(
+            lambda: other.bodies(topic),
+            lambda: bridge.turn(0.02),
+            lambda: state.turn(daemon=True),
+        )
+        assert json.loads(other.bodies(topic)[-1])["highest"] == "low"
+        bridge.close()
+        client.close()
+
+
 # --- who is let in --------------------------------------------------------------------------------
 
 
