@@ -54,12 +54,20 @@ def tls_context(
 
 def host_and_port(option: str, text: str, default: int) -> tuple[str, int]:
     """Of HOST, HOST:PORT, [IPv6] or [IPv6]:PORT. Raises UsageError, which names the ``option``."""
-    if text.count(":") > 1 and not text.startswith("["):
+    if text.count(":") > 1 and not text.startswith("[") and _is_address(text):
         return text, default  # an IPv6 address by itself
     match = re.fullmatch(r"(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::(\d{1,5}))?", text)
     if match is None or not 0 < int(match[3] or default) < 65_536:
         raise UsageError(f"{option} {text}: expected HOST, HOST:PORT or [IPv6]:PORT")
     return match[1] or match[2], int(match[3] or default)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def require_tls(

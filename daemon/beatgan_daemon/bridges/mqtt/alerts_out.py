@@ -8,6 +8,7 @@ import msgspec
 
 from beatgan_daemon import log
 from beatgan_daemon.bridges.alert_feed import Alert, AlertFeed
+from beatgan_daemon.bridges.backoff import Backoff
 from beatgan_daemon.bridges.beat_feed import BeatFeed
 from beatgan_daemon.bridges.mqtt import active, home_assistant
 from beatgan_daemon.bridges.mqtt.broker import NO_SUBSCRIBER, Address, Broker, Will
@@ -27,6 +28,7 @@ STATE_S: Final = 10.0  # between questions how the alarms stand, where no alert 
 SETTLE_S: Final = 1.0  # after a connection: for the broker to send what it has kept
 WAIT_S: Final = 0.02
 _NOT_ALLOWED: Final = 0x87
+_NEVER: Final = {0x90: "topic name invalid", 0x95: "packet too large", 0x99: "payload invalid"}
 
 
 class _Stream(msgspec.Struct):
@@ -39,6 +41,7 @@ class AlertsOut:
     def __init__(self, feed: AlertFeed, broker: Broker, topics: Topics) -> None:
         self._feed, self._broker, self._topics = feed, broker, topics
         self._sent: int | None = None
+        self._backoff, self._not_before = Backoff(), 0.0
 
     def turn(self) -> Alert | None:
         """One step; the alert that is delivered by it. Raises StartError where the broker does not
@@ -47,19 +50,33 @@ class AlertsOut:
         if alert is None:
             return None
         if self._sent is None:
-            stream = _stream_of(alert.body)
-            self._sent = self._broker.deliver(self._topics.of("alert", stream), alert.body)
+            if not self._broker.connected or monotonic() < self._not_before:
+                return None
+            topic = self._topics.of("alert", _stream_of(alert.body))
+            if not self._broker.takes(topic, alert.body):
+                return self._refused(alert, f"{len(alert.body)} bytes are more than it takes")
+            self._sent = self._broker.deliver(topic, alert.body)
         reason = self._broker.reason(self._sent)
         if reason is None:
             return None
         self._sent = None
         if reason == _NOT_ALLOWED:
             raise StartError("the broker does not let us publish alerts: not authorized")
+        if reason in _NEVER:
+            return self._refused(alert, _NEVER[reason])
         if reason >= 0x80:
             log.get().warning("the broker did not take an alert; sent again", reason=reason)
+            self._not_before = monotonic() + self._backoff.failed()
             return None
+        self._backoff.succeeded()
         self._feed.count.unheard += reason == NO_SUBSCRIBER
         self._feed.done()
+        return alert
+
+    def _refused(self, alert: Alert, why: str) -> Alert:
+        """The broker will never take it: those behind it must not wait for that."""
+        log.get().error("alert refused", n=alert.n, why=why)
+        self._feed.done(refused=True)
         return alert
 
 

@@ -25,6 +25,8 @@ SESSION_S: Final = 3_600  # for which the broker keeps what is subscribed to whi
 CONNECT_S: Final = 5.0
 # Starting again unchanged cannot help: MQTT 5, 3.2.2.2.
 _REFUSED: Final = {0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C, 0x90, 0x95}
+STEADY_S: Final = 10.0  # a connection that lasts so long was a good one
+ENVELOPE: Final = 64  # bytes that a packet may have besides topic and body
 NO_SUBSCRIBER: Final = 0x10  # taken, and nobody is there to hear it
 
 
@@ -67,6 +69,8 @@ class Broker:
         self.connections = 0  # made so far
         self._address, self._subscribe, self._will = address, subscribe, will
         self._backoff, self._try_at = Backoff(), 0.0
+        self._connected_at = 0.0
+        self._largest: int | None = None  # packet that the broker takes, as far as it said
         self._fault: Exception | None = None
         self._reasons: dict[int, int | None] = {}  # of each message to be acknowledged
         self._client = client = mqtt.Client(
@@ -119,7 +123,7 @@ class Broker:
         except (OSError, ValueError) as error:  # of the socket, of TLS, of the name
             log.get().warning("the broker cannot be reached", why=str(error))
 
-    def _on_connect(self, client: "Client", _: Any, __: Any, reason: Any, ___: Any) -> None:
+    def _on_connect(self, client: "Client", _: Any, __: Any, reason: Any, said: Any) -> None:
         if reason.is_failure:
             if reason.value in _REFUSED:
                 self._fault = StartError(
@@ -129,7 +133,8 @@ class Broker:
             return
         self.connected = True
         self.connections += 1
-        self._backoff.succeeded()
+        self._connected_at = monotonic()
+        self._largest = getattr(said, "MaximumPacketSize", None)
         log.get().info("connected to the broker", host=self._address.host)
         for topic in self._subscribe:
             client.subscribe(topic, qos=1)
@@ -139,6 +144,8 @@ class Broker:
     def _on_disconnect(self, _: "Client", __: Any, ___: Any, reason: Any, ____: Any) -> None:
         if self.connected:
             log.get().warning("the broker is away", why=str(reason))
+            if monotonic() - self._connected_at > STEADY_S:
+                self._backoff.succeeded()
         self.connected = False
 
     def _on_subscribe(self, _: "Client", __: Any, ___: int, reasons: Any, ____: Any) -> None:
@@ -157,6 +164,11 @@ class Broker:
     def retain(self, topic: str, body: bytes) -> None:
         """At QoS 1, for who subscribes later, too; b"" for there to be none."""
         self._client.publish(topic, body, qos=1, retain=True)
+
+    def takes(self, topic: str, body: bytes) -> bool:
+        """Whether the message is not larger than the broker said that it takes."""
+        size = len(topic.encode()) + len(body) + ENVELOPE
+        return self._largest is None or size <= self._largest
 
     def deliver(self, topic: str, body: bytes) -> int:
         """At QoS 1: sent again after a cut until the broker has it; what to ask `reason` for."""

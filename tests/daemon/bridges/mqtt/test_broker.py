@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -233,6 +234,30 @@ def test_alerts_come_once_and_in_order_though_the_broker_is_killed(mosquitto: Mo
         # come again, from us or from its disk.
         assert [body for n, body in enumerate(got) if body not in got[:n]] == wanted
         assert len(got) < 35
+
+
+def test_an_alert_that_the_broker_never_takes_holds_up_no_other(tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path, "allow_anonymous true", "max_packet_size 2000")
+    broker.start()
+    journal = alerts(3)
+    journal[1] = replace(journal[1], text="x" * 3000)
+    try:
+        with (
+            peer(broker, TOPICS.all("alert")) as subscriber,
+            AlertingDaemon(journal) as daemon,
+            alerts_out(broker, daemon) as (bridge, out),
+        ):
+
+            def turn() -> None:
+                bridge.turn(0.05)
+                out.turn()
+
+            count = out._feed.count
+            until(lambda: len(subscriber.heard) == count.delivered == 2, turn)
+            assert count.refused == 1
+            assert bridge.reconnects == 0
+    finally:
+        broker.kill()
 
 
 def test_whether_the_bridge_is_there_is_retained(mosquitto: Mosquitto) -> None:
