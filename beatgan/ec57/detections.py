@@ -20,7 +20,6 @@ from beatgan.protocol.messages import (
     BeatMessage,
     Line,
     decode_line,
-    encode_json,
 )
 from beatgan.types import Ints
 
@@ -76,7 +75,7 @@ class _Stream:
             self.beats.append(message)
             self.labels.append(class_of(message))
         elif isinstance(message, AlertLine) and message.kind == "technical":
-            self._push_technical(message)
+            self.push_technical(message)
 
     def _revise(self, message: BeatLine) -> None:
         """The beat, one of the latest, has the class that this message gives it."""
@@ -88,7 +87,7 @@ class _Stream:
             f"stream {message.stream} revises a beat at sample {message.sample} that is not there"
         )
 
-    def _push_technical(self, alert: AlertLine) -> None:
+    def push_technical(self, alert: AlertLine | AlertMessage) -> None:
         """A shutdown begins with an alert that starts or becomes suspended, and ends likewise."""
         ends = alert.phase == "end"
         if alert.suspended and not ends:
@@ -109,12 +108,11 @@ class _Stream:
 
 def shutdowns_of(messages: Iterable[AlertMessage | BeatMessage]) -> tuple[tuple[int, int], ...]:
     """The declared shutdowns of one stream, of which these are all messages: see `Detections`."""
-    stream: _Stream | None = None
+    stream = _Stream(epoch=0)
     for message in messages:
-        if isinstance(message, AlertMessage):
-            stream = stream or _Stream(message.epoch)
-            stream.push(decode_line(encode_json(message)))
-    return () if stream is None else stream.whole().shutdowns
+        if isinstance(message, AlertMessage) and message.kind == "technical":
+            stream.push_technical(message)
+    return stream.whole().shutdowns
 
 
 def read_streams(file: Path) -> dict[str, Detections]:
@@ -166,7 +164,7 @@ def _lines(file: Path) -> Iterator[str]:
         ) from error
 
 
-def _state_from(alert: AlertLine) -> int:
+def _state_from(alert: AlertLine | AlertMessage) -> int:
     """The sample from which on the message's state holds."""
     if alert.sample is None:
         raise ValueError(f"alert {alert.id} changes `suspended` but has no `sample`")

@@ -117,6 +117,14 @@ def samples_of(ecg: Any) -> Floats:
     return samples
 
 
+def samples_of_leads(ecg: Any, leads: Sequence[str]) -> Floats:
+    """`samples_of` a signal that has these leads. Raises UsageError where it has others, too."""
+    samples = samples_of(ecg)
+    if samples.shape[1] != len(leads):
+        raise UsageError(f"{samples.shape[1]} columns for the leads {', '.join(leads)}")
+    return samples
+
+
 def rate(fs: Any) -> float:
     """``fs`` as a number. Raises UsageError where it is none."""
     try:

@@ -9,14 +9,13 @@ from typing import Any
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import UsageError
 from beatgan.library import student
-from beatgan.library.array_input import NAME, begin_ns, lead_names, rate, samples_of
+from beatgan.library.array_input import NAME, begin_ns, lead_names, rate, samples_of_leads
 from beatgan.pipeline.engine import Engine, EngineSettings
-from beatgan.playback.chunks import check
+from beatgan.playback.chunks import check_signal
 from beatgan.playback.offline import beats_and_alerts
 from beatgan.protocol.frames import MAX_SAMPLES
 from beatgan.protocol.messages import AlertMessage, BeatMessage
 from beatgan.protocol.names import stream_of_record
-from beatgan.records.recording import Recording
 from beatgan.types import Chunk, Floats
 
 
@@ -40,15 +39,14 @@ class Stream:
         limits: AlarmLimits | None = None,
     ) -> None:
         """As `beatgan.score` takes them. Raises what that raises."""
-        names, begun = lead_names(leads), begin_ns(start)
-        signal = Recording(name, rate(fs), names, samples_of([[0.0] * len(names)]), begun)
-        check(signal)  # that a stream may be so
+        names, begun, hertz = lead_names(leads), begin_ns(start), rate(fs)
+        check_signal(name, hertz, names)
         loaded = student.load(model, device)
         settings = EngineSettings(batch_size=256, batch_age=0.0, silence=inf, max_streams=1)
         self._engine = Engine(
             loaded.spec, loaded.coefficients, loaded.scorer, limits or AlarmLimits(), settings
         )
-        self._name, self._fs, self._leads = stream_of_record(name), signal.fs, names
+        self._name, self._fs, self._leads = stream_of_record(name), hertz, names
         self._start_ns, self._frames, self._pushed = begun, 0, 0
         self._over = False
 
@@ -65,9 +63,7 @@ class Stream:
         """
         if self._over:
             raise UsageError("the stream has ended: a new one is another Stream")
-        samples = samples_of(ecg)
-        if samples.shape[1] != len(self._leads):
-            raise UsageError(f"{samples.shape[1]} columns for the leads {', '.join(self._leads)}")
+        samples = samples_of_leads(ecg, self._leads)
         found: list[BeatMessage | AlertMessage] = []
         with student.compiling_is_told():
             for first in range(0, len(samples), MAX_SAMPLES):

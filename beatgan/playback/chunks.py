@@ -28,17 +28,19 @@ def stream_name(recording: Recording, taken: set[str]) -> str:
 
 def check(recording: Recording) -> None:
     """Raise RecordError if no stream may carry the recording."""
-    if not MIN_FS <= recording.fs <= MAX_FS:
-        raise RecordError(
-            f"{recording.name}: sampled at {recording.fs:g} Hz; a stream has "
-            f"{MIN_FS:g} to {MAX_FS:g} Hz"
-        )
-    try:
-        check_leads(recording.leads)
-    except StreamError as error:
-        raise RecordError(f"{recording.name}: {error}") from None
+    check_signal(recording.name, recording.fs, recording.leads)
     if not len(recording.samples):
         raise RecordError(f"{recording.name}: has no samples")
+
+
+def check_signal(name: str, fs: float, leads: tuple[str, ...]) -> None:
+    """Raise RecordError, beginning with ``name``, if no stream may have this rate and leads."""
+    if not MIN_FS <= fs <= MAX_FS:
+        raise RecordError(f"{name}: sampled at {fs:g} Hz; a stream has {MIN_FS:g} to {MAX_FS:g} Hz")
+    try:
+        check_leads(leads)
+    except StreamError as error:
+        raise RecordError(f"{name}: {error}") from None
 
 
 def cut(

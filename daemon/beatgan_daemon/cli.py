@@ -4,8 +4,7 @@ A command's module is imported when it is called: each takes the memory and the 
 """
 
 from importlib import import_module
-from importlib.metadata import version
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -13,6 +12,7 @@ from typer.core import TyperGroup
 from beatgan_daemon.command_errors import told_errors
 from beatgan_daemon.import_pause import without_collection
 from beatgan_daemon.signals import release_reload
+from beatgan_daemon.version_option import Version, say_version
 
 COMMANDS: Final = {  # the module whose `app` has it
     "run": "commands",
@@ -69,13 +69,10 @@ def main() -> None:
 @app.callback(invoke_without_command=True)
 def _root(
     context: typer.Context,
-    show_version: Annotated[
-        bool, typer.Option("--version", help="say the version and exit")
-    ] = False,
+    show_version: Version = False,
 ) -> None:
     if show_version:
-        typer.echo(f"beatgan-daemon {version('beatgan')}")
-        raise typer.Exit
+        say_version("beatgan-daemon")
     if context.invoked_subcommand != "run":
         release_reload()
 

@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from beatgan_daemon import standard_streams
 from beatgan_daemon.command_errors import told_errors
 from beatgan_daemon.exit_codes import Exit, one_line
 from beatgan_daemon.signals import tidy_end
+from beatgan_daemon.version_option import Version, say_version
 
 if TYPE_CHECKING:
     from beatgan.library.batch import Outcome, Source
@@ -37,14 +37,9 @@ def main() -> None:
 
 
 @app.callback(invoke_without_command=True)
-def _root(
-    show_version: Annotated[
-        bool, typer.Option("--version", help="say the version and exit")
-    ] = False,
-) -> None:
+def _root(show_version: Version = False) -> None:
     if show_version:
-        typer.echo(f"beatgan {version('beatgan')}")
-        raise typer.Exit
+        say_version("beatgan")
 
 
 @app.command()

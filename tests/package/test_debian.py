@@ -29,6 +29,7 @@ from tests.systemd.conftest import Booted, Unit, booted_by
 
 ROOT = Path(__file__).parents[2]
 SUITE = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+PACKAGES_THERE = "var/cache"  # of the Debian that is made here
 PACKAGES = "systemd,systemd-sysv,dbus,procps,python3,man-db"
 FS = 360.0
 STREAMS = 8
@@ -70,12 +71,12 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def debian(
     packages: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Booted]:
-    """A fresh Debian of this machine's release, booted, with both packages in /root."""
+    """A fresh Debian of this machine's release, booted, with both packages in PACKAGES_THERE."""
     root = tmp_path_factory.mktemp("debian") / "root"
     made = ("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={PACKAGES}")
     subprocess.run([*made, SUITE, root], check=True)
     for name, package in zip(("before", "now"), packages, strict=True):
-        shutil.copy(package, root / "root" / f"{name}.deb")
+        shutil.copy(package, root / PACKAGES_THERE / f"{name}.deb")
     with booted_by("--root", str(root)) as booted:
         yield booted
     shutil.rmtree(root)
@@ -98,7 +99,7 @@ def alerts(booted: Booted) -> list[dict[str, Any]]:
 
 
 def test_it_is_installed_and_runs(debian: Booted) -> None:
-    debian.run("dpkg", "--install", "/root/before.deb", timeout=600)
+    debian.run("dpkg", "--install", f"/{PACKAGES_THERE}/before.deb", timeout=600)
     unit = Unit(debian, "beatgan-daemon")
     unit.note(unit.state())
     assert unit.show("ActiveState") == "active"
@@ -124,7 +125,7 @@ def test_an_upgrade_keeps_the_journal_and_the_streams(debian: Booted, tmp_path: 
         unit.until("an alert of each stream", lambda: len(alerts(debian)) >= STREAMS)
         sleep(5)
         process = unit.show("MainPID")
-        debian.run("dpkg", "--install", "/root/now.deb", timeout=600)
+        debian.run("dpkg", "--install", f"/{PACKAGES_THERE}/now.deb", timeout=600)
         unit.note("upgraded")
         assert unit.show("MainPID") != process
         sleep(15)

@@ -41,6 +41,18 @@ class Alert(NamedTuple):
     body: bytes
 
 
+class _Stream(msgspec.Struct):
+    stream: str
+
+
+def stream_of(body: bytes) -> str:
+    """Whose the published alert is; "" where it is about the daemon itself."""
+    return _stream_decoder.decode(body).stream
+
+
+_stream_decoder = msgspec.json.Decoder(_Stream)
+
+
 class _Number(msgspec.Struct):
     n: int
 

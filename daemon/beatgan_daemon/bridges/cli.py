@@ -4,14 +4,14 @@ A bridge's module, and with it the library of its protocol, is imported when it 
 """
 
 from importlib import import_module
-from importlib.metadata import version
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
 
 from beatgan_daemon.command_errors import told_errors
 from beatgan_daemon.import_pause import without_collection
+from beatgan_daemon.version_option import Version, say_version
 
 # The module whose `app` has its commands, `in` and `out`.
 BRIDGES: Final[dict[str, str]] = {
@@ -58,11 +58,6 @@ def main() -> None:
 
 
 @app.callback(invoke_without_command=True)
-def _root(
-    show_version: Annotated[
-        bool, typer.Option("--version", help="say the version and exit")
-    ] = False,
-) -> None:
+def _root(show_version: Version = False) -> None:
     if show_version:
-        typer.echo(f"beatgan-bridge {version('beatgan')}")
-        raise typer.Exit
+        say_version("beatgan-bridge")

@@ -54,8 +54,8 @@ def tls_context(
 
 def host_and_port(option: str, text: str, default: int) -> tuple[str, int]:
     """Of HOST, HOST:PORT, [IPv6] or [IPv6]:PORT. Raises UsageError, which names the ``option``."""
-    if text.count(":") > 1 and not text.startswith("[") and _is_address(text):
-        return text, default  # an IPv6 address by itself
+    if _is_address(text):
+        return text, default
     match = re.fullmatch(r"(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::(\d{1,5}))?", text)
     if match is None or not 0 < int(match[3] or default) < 65_536:
         raise UsageError(f"{option} {text}: expected HOST, HOST:PORT or [IPv6]:PORT")

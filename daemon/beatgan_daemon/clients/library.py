@@ -10,8 +10,8 @@ import msgspec
 import zmq
 
 from beatgan.errors import UsageError
-from beatgan.library.array_input import samples_of
-from beatgan.playback.chunks import check
+from beatgan.library.array_input import samples_of_leads
+from beatgan.playback.chunks import check_signal
 from beatgan.protocol.frames import encode_frame
 from beatgan.protocol.messages import (
     AlertMessage,
@@ -21,7 +21,7 @@ from beatgan.protocol.messages import (
     decode_alert,
 )
 from beatgan.protocol.names import stream_of_record, topic_of
-from beatgan.records.recording import Recording, nanoseconds
+from beatgan.records.recording import nanoseconds
 from beatgan_daemon.clients import client as control
 from beatgan_daemon.clients.counted_stream import CountedStream
 from beatgan_daemon.clients.frame_output import DaemonOutput
@@ -117,7 +117,7 @@ class Client:
         if stream != stream_of_record(stream):
             raise UsageError(f"stream {stream!r}: expected letters, digits, _, - and :")
         names = (leads,) if isinstance(leads, str) else tuple(leads)
-        check(Recording(stream, fs, names, samples_of([[0.0] * len(names)])))
+        check_signal(stream, fs, names)
         output = DaemonOutput(connect=self._ingest, configure=self._configure)
         signal = Signal(output, CountedStream(stream, fs, names, time.time_ns()), fs, names)
         self._signals.append(signal)
@@ -152,9 +152,7 @@ class Signal:
         than ``fs``. Waits for the daemon where it must; raises UsageError where none takes them
         within TIMEOUT_S.
         """
-        samples = samples_of(ecg)
-        if samples.shape[1] != len(self._leads):
-            raise UsageError(f"{samples.shape[1]} columns for the leads {', '.join(self._leads)}")
+        samples = samples_of_leads(ecg, self._leads)
         now_ns = time.time_ns() - round(len(samples) * 1e9 / self._fs)
         t_ns = now_ns if time_of_first is None else nanoseconds(time_of_first)
         for chunk in self._stream.chunks(samples, t_ns):

@@ -1,6 +1,5 @@
 """Every sample that a source counted is sent, or counted as missing or unsent."""
 
-from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
@@ -21,6 +20,7 @@ from beatgan_daemon.clients import frame_output
 from beatgan_daemon.clients.counted_stream import CountedStream
 from beatgan_daemon.clients.frame_output import DaemonOutput, PrintedFrames
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
+from tests.support.frame_outputs import KeptFrames
 
 FS = 250.0
 Context = zmq.Context[zmq.Socket[bytes]]
@@ -31,27 +31,8 @@ def chunk(first: int, size: int = 50, epoch: int = 1, stream: str = "bed") -> Ch
     return Chunk(stream, epoch, 0, first, 10**18, FS, ("II",), samples)
 
 
-class FakeOutput:
-    """Takes frames while it is told to."""
-
-    def __init__(self) -> None:
-        self.connected, self.takes, self.reconnects = True, True, 0
-        self.frames: list[Sequence[bytes]] = []
-
-    def send(self, parts: Sequence[bytes]) -> bool:
-        if self.takes:
-            self.frames.append(parts)
-        return self.takes
-
-    def wait(self, seconds: float) -> bool:
-        return self.takes
-
-    def close(self) -> None:
-        pass
-
-
 def test_what_is_sent_is_counted() -> None:
-    bridge = SignalIn(output := FakeOutput())
+    bridge = SignalIn(output := KeptFrames())
     for first in (1000, 1050, 1150, 1175):  # 50 missing, 25 repeated
         bridge.forward(chunk(first))
     bridge.forward(chunk(0, stream="other"))
@@ -63,7 +44,7 @@ def test_what_is_sent_is_counted() -> None:
 
 
 def test_what_nobody_takes_is_unsent() -> None:
-    bridge = SignalIn(output := FakeOutput())
+    bridge = SignalIn(output := KeptFrames())
     output.takes = False
     bridge.forward(chunk(0))
     output.takes = True
@@ -73,7 +54,7 @@ def test_what_nobody_takes_is_unsent() -> None:
 
 
 def test_what_waits_for_a_daemon_that_never_came_back_is_unsent() -> None:
-    bridge = SignalIn(output := FakeOutput())
+    bridge = SignalIn(output := KeptFrames())
     bridge.forward(chunk(0))
     output.connected = False
     bridge.forward(chunk(50))
@@ -83,7 +64,7 @@ def test_what_waits_for_a_daemon_that_never_came_back_is_unsent() -> None:
 
 
 def test_what_waited_for_a_daemon_that_came_back_is_sent() -> None:
-    bridge = SignalIn(output := FakeOutput())
+    bridge = SignalIn(output := KeptFrames())
     output.connected = False
     bridge.forward(chunk(0))
     output.connected = True
@@ -93,14 +74,14 @@ def test_what_waited_for_a_daemon_that_came_back_is_sent() -> None:
 
 
 def test_a_source_that_begins_anew_is_no_gap() -> None:
-    bridge = SignalIn(FakeOutput())
+    bridge = SignalIn(KeptFrames())
     bridge.forward(chunk(5000))
     bridge.forward(chunk(0, epoch=2))
     assert (bridge.count.counted, bridge.count.missing) == (100, 0)
 
 
 def test_a_frame_that_came_whole_goes_out_whole() -> None:
-    bridge = SignalIn(output := FakeOutput())
+    bridge = SignalIn(output := KeptFrames())
     parts = encode_frame(chunk(0), "<i2", 0.001)
     bridge.pass_on(parts)
     assert bridge.count.sent == 50
@@ -111,7 +92,7 @@ def test_a_frame_that_came_whole_goes_out_whole() -> None:
 
 def test_streams_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signal_in, "MAX_STREAMS", 1)
-    bridge = SignalIn(FakeOutput())
+    bridge = SignalIn(KeptFrames())
     bridge.forward(chunk(0))
     with pytest.raises(StreamError, match="no further one"):
         bridge.forward(chunk(0, stream="other"))
@@ -120,7 +101,7 @@ def test_streams_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_refusals_are_counted_and_logged(logged: Any) -> None:
-    bridge = SignalIn(FakeOutput())
+    bridge = SignalIn(KeptFrames())
     for _ in range(3):
         bridge.refuse(StreamError("header", "no JSON"), 0.0)
     assert bridge.count.refused == 3
@@ -137,7 +118,7 @@ def test_refusals_are_counted_and_logged(logged: Any) -> None:
 )
 @settings(max_examples=60, deadline=None)
 def test_nothing_is_lost_uncounted(events: list[tuple[int, int, int, bool, bool]]) -> None:
-    bridge = SignalIn(output := FakeOutput())
+    bridge = SignalIn(output := KeptFrames())
     for first, size, epoch, takes, connected in events:
         output.takes, output.connected = takes, connected
         bridge.forward(chunk(first, size, epoch))

@@ -3,10 +3,8 @@
 from time import monotonic
 from typing import Final
 
-import msgspec
-
 from beatgan_daemon import log
-from beatgan_daemon.bridges.alert_feed import AlertFeed
+from beatgan_daemon.bridges.alert_feed import AlertFeed, stream_of
 from beatgan_daemon.bridges.backoff import Backoff
 from beatgan_daemon.bridges.beat_feed import BeatFeed
 from beatgan_daemon.bridges.counts import AlertCount
@@ -16,10 +14,6 @@ from beatgan_daemon.bridges.process import running
 
 WAIT_S: Final = 0.02  # between looks at what is new
 MAX_UNDER_WAY: Final = 10_000  # beats that the brokers have not acknowledged
-
-
-class _Stream(msgspec.Struct):
-    stream: str
 
 
 class AlertsOut:
@@ -37,7 +31,7 @@ class AlertsOut:
         if alert is None or monotonic() < self._again_at:
             return
         if self._delivery is None:
-            stream = _decode_stream(alert.body).stream
+            stream = stream_of(alert.body)
             headers = {"n": str(alert.n)}
             self._delivery = self._producer.send(self._topic, stream, alert.body, headers)
         if not self._delivery.over:
@@ -109,6 +103,3 @@ def run(feed: AlertFeed, beats: BeatFeed | None, producer: KafkaProducer, topics
             producer.wait(WAIT_S)
             feed.count.peer_reconnects = producer.connection.reconnects
             bridge.turn("the brokers are away" if producer.connection.away else "connected")
-
-
-_decode_stream = msgspec.json.Decoder(_Stream).decode

@@ -4,10 +4,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from beatgan_daemon import log
-from beatgan_daemon.bridges.alert_feed import Alert, AlertFeed
+from beatgan_daemon.bridges.alert_feed import Alert, AlertFeed, stream_of
 from beatgan_daemon.bridges.backoff import Backoff
 from beatgan_daemon.bridges.beat_feed import BeatFeed
 from beatgan_daemon.bridges.mqtt import active, home_assistant
@@ -29,10 +27,6 @@ SETTLE_S: Final = 1.0  # after a connection: for the broker to send what it has 
 WAIT_S: Final = 0.02
 _NOT_ALLOWED: Final = 0x87
 _NEVER: Final = {0x90: "topic name invalid", 0x95: "packet too large", 0x99: "payload invalid"}
-
-
-class _Stream(msgspec.Struct):
-    stream: str
 
 
 class AlertsOut:
@@ -81,10 +75,7 @@ class AlertsOut:
 
 
 def _stream_of(body: bytes) -> str:
-    return _stream_decoder.decode(body).stream or DAEMON
-
-
-_stream_decoder = msgspec.json.Decoder(_Stream)
+    return stream_of(body) or DAEMON
 
 
 def line(topics: Topics, body: bytes) -> str:

@@ -1,7 +1,7 @@
 """The bridge's two ways through the real liblsl: outlets come, go and come back."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic, sleep, time_ns
 from typing import Any
@@ -11,38 +11,17 @@ import msgspec
 import numpy as np
 import pytest
 
-from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.messages import encode_json
-from beatgan.types import Chunk
 from beatgan_daemon.bridges.lsl.ecg_in import EcgIn
 from beatgan_daemon.bridges.lsl.markers import of_alert, of_beat
 from beatgan_daemon.bridges.lsl.markers_out import MarkerOutlet
 from beatgan_daemon.bridges.signal_in import SignalIn
+from tests.support.frame_outputs import KeptFrames
 from tests.support.messages import alert_message, beat_message
 
 pylsl: Any = pytest.importorskip("pylsl", reason="no pylsl")
 PATIENCE_S = 20.0
 FS = 250.0
-
-
-class Kept:
-    """A `FrameOutput` that keeps what it is sent."""
-
-    connected = True
-    reconnects = 0
-
-    def __init__(self) -> None:
-        self.chunks: list[Chunk] = []
-
-    def send(self, parts: Sequence[bytes]) -> bool:
-        self.chunks.append(decode_frame(parts))
-        return True
-
-    def wait(self, seconds: float) -> bool:
-        return True
-
-    def close(self) -> None:
-        pass
 
 
 class Device:
@@ -73,8 +52,8 @@ class Device:
 
 
 @contextmanager
-def ecg_in(name: str, **options: Any) -> Iterator[tuple[EcgIn, SignalIn, Kept]]:
-    signal = SignalIn(kept := Kept())
+def ecg_in(name: str, **options: Any) -> Iterator[tuple[EcgIn, SignalIn, KeptFrames]]:
+    signal = SignalIn(kept := KeptFrames())
     bridge = EcgIn(signal, name=name, **options)
     try:
         yield bridge, signal, kept

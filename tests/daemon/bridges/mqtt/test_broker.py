@@ -3,7 +3,7 @@
 import gc
 import json
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -37,29 +37,10 @@ from beatgan_daemon.clients.client import Client as DaemonClient
 from beatgan_daemon.exit_codes import StartError
 from benchmarks.robustness.bridges.mosquitto import PROGRAM, Mosquitto
 from tests.support.alerting_daemon import AlertingDaemon, alerts
+from tests.support.frame_outputs import KeptFrames
 
 PATIENCE_S = 20.0
 TOPICS = Topics()
-
-
-class Kept:
-    """A `FrameOutput` that keeps what it is sent."""
-
-    connected = True
-    reconnects = 0
-
-    def __init__(self) -> None:
-        self.frames: list[Sequence[bytes]] = []
-
-    def send(self, parts: Sequence[bytes]) -> bool:
-        self.frames.append(parts)
-        return True
-
-    def wait(self, seconds: float) -> bool:
-        return True
-
-    def close(self) -> None:
-        pass
 
 
 class Peer:
@@ -130,8 +111,8 @@ def chunk(first: int) -> Chunk:
 
 
 @contextmanager
-def ecg_in(broker: Mosquitto) -> Iterator[tuple[Broker, SignalIn, Kept]]:
-    signal = SignalIn(kept := Kept())
+def ecg_in(broker: Mosquitto) -> Iterator[tuple[Broker, SignalIn, KeptFrames]]:
+    signal = SignalIn(kept := KeptFrames())
     bridge = Broker(
         address(broker), subscribe=(TOPICS.all("ecg"),), message=EcgIn(signal, TOPICS).take
     )
