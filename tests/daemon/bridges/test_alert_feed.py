@@ -1,10 +1,11 @@
 """Alerts come once and in order, whatever is cut: the daemon, the bridge, or its peer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import ENOSPC
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 
@@ -216,7 +217,7 @@ def test_a_directory_that_cannot_be_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_takes_no_position_holds_up_no_alert(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], list[dict[str, Any]]]
 ) -> None:
     with AlertingDaemon(alerts(5)) as daemon:
         with feed_of(daemon, tmp_path, since=0) as feed:
@@ -227,14 +228,14 @@ def test_a_disk_that_takes_no_position_holds_up_no_alert(
 
             monkeypatch.setattr("beatgan_daemon.bridges.position_file.os.fsync", full)
             assert len(taken(feed, 3)) == 3
-        assert "position not kept" in "".join(capsys.readouterr())
+        assert "position not kept" in [line["event"] for line in logged()]
         monkeypatch.undo()
         with feed_of(daemon, tmp_path) as again:
             assert taken(again, 3) == bodies(alerts(3, 2))
 
 
 def test_a_disk_that_is_full_from_the_first_holds_up_no_alert(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], list[dict[str, Any]]]
 ) -> None:
     with AlertingDaemon(alerts(2)) as daemon, feed_of(daemon, tmp_path, since=0) as feed:
 
@@ -243,4 +244,4 @@ def test_a_disk_that_is_full_from_the_first_holds_up_no_alert(
 
         monkeypatch.setattr("beatgan_daemon.bridges.position_file.os.fsync", full)
         assert len(taken(feed, 2)) == 2
-        assert "position not kept" in "".join(capsys.readouterr())
+        assert "position not kept" in [line["event"] for line in logged()]

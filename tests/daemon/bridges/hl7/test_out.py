@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import hl7
 import pytest
@@ -176,7 +177,7 @@ def test_what_it_cannot_process_is_sent_again_then_refused(tmp_path: Path) -> No
 
 
 def test_a_disk_that_takes_no_record_holds_up_no_alert(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, logged: Callable[[], list[dict[str, Any]]]
 ) -> None:
     (tmp_path / NAME).mkdir()
     with (
@@ -186,7 +187,7 @@ def test_a_disk_that_takes_no_record_holds_up_no_alert(
     ):
         run(feed, delivery, lambda: feed.count.delivered == 1)
         assert (feed.count.refused, feed.count.exact) == (1, True)
-    assert "refusal not on record" in "".join(capsys.readouterr())
+    assert "refusal not on record" in [line["event"] for line in logged()]
 
 
 def test_a_body_that_is_no_alert_is_on_record(tmp_path: Path) -> None:
