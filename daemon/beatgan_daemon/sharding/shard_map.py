@@ -1,0 +1,148 @@
+"""Which shard has which bucket: a text file of 256 lines, ``BUCKET SHARD FENCE``.
+
+Whoever changes a bucket's shard raises its fence, a fencing token: every alert bears that of its
+bucket, so that of two shards that both believe to have it the later one counts.
+"""
+
+import fcntl
+import os
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from beatgan.errors import UsageError
+from beatgan.protocol.buckets import BUCKETS
+from beatgan_daemon.regular_file import read_text
+from beatgan_daemon.sharding.atomic_file import write_whole
+
+FILE = "map"  # in the directory that the shards share
+HEADER = "# bucket shard fence\n"
+SHARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_LINE = re.compile(rf"([0-9a-f]{{2}}) ({SHARD_NAME.pattern}) (\d{{1,18}})")
+
+
+class Assignment(NamedTuple):
+    """A bucket's shard, and the fence under which it has the bucket."""
+
+    shard: str
+    fence: int
+
+
+class ShardMap(NamedTuple):
+    """The assignment of each bucket, in their order."""
+
+    assignments: tuple[Assignment, ...]
+
+    @classmethod
+    def even(cls, shards: Sequence[str]) -> Self:
+        """Every bucket to one of ``shards``, in turn. Raises UsageError on impossible names."""
+        names = [shard_name(each) for each in shards]
+        if not names or len(set(names)) < len(names) or len(names) > BUCKETS:
+            raise UsageError(f"expected 1 to {BUCKETS} shards, each named once")
+        return cls(tuple(Assignment(names[b % len(names)], 1) for b in range(BUCKETS)))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the file's text. Raises UsageError naming the line and what was expected."""
+        found: dict[int, Assignment] = {}
+        for number, line in enumerate(text.splitlines(), 1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            match = _LINE.fullmatch(line.strip())
+            if match is None:
+                raise UsageError(f"line {number}: expected BUCKET SHARD FENCE, got {line!r}")
+            bucket = int(match[1], 16)
+            if bucket in found:
+                raise UsageError(f"line {number}: bucket {match[1]} stands there twice")
+            found[bucket] = Assignment(match[2], int(match[3]))
+        if missing := [b for b in range(BUCKETS) if b not in found]:
+            raise UsageError(f"{len(missing)} buckets have no line, the first {missing[0]:02x}")
+        return cls(tuple(found[b] for b in range(BUCKETS)))
+
+    def text(self) -> str:
+        """What `parse` reads."""
+        lines = (f"{b:02x} {each.shard} {each.fence}\n" for b, each in enumerate(self.assignments))
+        return HEADER + "".join(lines)
+
+    def shards(self) -> list[str]:
+        """The shards that have a bucket, in the order of their names."""
+        return sorted({each.shard for each in self.assignments})
+
+    def fences_of(self, shard: str) -> dict[int, int]:
+        """The shard's buckets, each with its fence."""
+        return {b: each.fence for b, each in enumerate(self.assignments) if each.shard == shard}
+
+    def moved(self, to: Mapping[int, str]) -> Self:
+        """The map after these buckets have gone to these shards."""
+
+        def after(bucket: int, now: Assignment) -> Assignment:
+            shard = to.get(bucket, now.shard)
+            return now if shard == now.shard else Assignment(shard, now.fence + 1)
+
+        return type(self)(tuple(after(b, each) for b, each in enumerate(self.assignments)))
+
+    def spread(self, shards: Collection[str]) -> Self:
+        """The map over ``shards`` alone, as evenly as can be, by as few moves as that takes.
+
+        Raises UsageError where there is no shard.
+        """
+        names = sorted(set(map(shard_name, shards)))
+        if not names:
+            raise UsageError("no shard is left to take the buckets")
+        held = Counter(dict.fromkeys(names, 0))
+        held.update(each.shard for each in self.assignments if each.shard in held)
+        least, larger = divmod(BUCKETS, len(names))
+        full = sorted(names, key=lambda name: (-held[name], name))  # who has most may keep one more
+        room = {name: least + (k < larger) for k, name in enumerate(full)}
+        homeless: list[int] = []
+        for bucket, each in enumerate(self.assignments):
+            if room.get(each.shard, 0) > 0:
+                room[each.shard] -= 1
+            else:
+                homeless.append(bucket)
+        places = (name for name in names for _ in range(room[name]))
+        return self.moved(dict(zip(homeless, places, strict=True)))
+
+
+def shard_name(text: str) -> str:
+    """``text``, if a shard may be called so; raises UsageError."""
+    if not SHARD_NAME.fullmatch(text):
+        raise UsageError(f"shard {text!r}: expected letters, digits, _ and -, at most 63")
+    return text
+
+
+def read_map(directory: Path) -> ShardMap:
+    """The map in the shards' directory. Raises UsageError where there is none or it is spoilt."""
+    path = directory / FILE
+    try:
+        return ShardMap.parse(read_text(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def write_map(directory: Path, shard_map: ShardMap) -> None:
+    """Replace the map: who reads it sees the old or the new one. Raises UsageError."""
+    path = directory / FILE
+    try:
+        write_whole(path, shard_map.text().encode())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def only_editor(directory: Path) -> Iterator[None]:
+    """Nobody else changes the map within the block, who does the same. Raises UsageError."""
+    try:
+        lock = os.open(directory / f"{FILE}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UsageError(f"{directory}: cannot be used: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

@@ -1,0 +1,76 @@
+"""The map of buckets: its text, even shares, few moves, fences that only rise."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beatgan.errors import UsageError
+from beatgan.protocol.buckets import BUCKETS
+from beatgan_daemon.sharding.shard_map import ShardMap, read_map, write_map
+
+NAMES = st.lists(st.sampled_from([f"s{n}" for n in range(60)]), min_size=1, unique=True)
+
+
+@given(NAMES)
+def test_what_is_written_is_read(names: list[str]) -> None:
+    whole = ShardMap.even(names)
+    assert ShardMap.parse(whole.text()) == whole
+    assert whole.shards() == sorted(names)
+
+
+@given(st.lists(NAMES, min_size=2, max_size=5))
+def test_shares_stay_even_and_no_bucket_moves_in_vain(steps: list[list[str]]) -> None:
+    now = ShardMap.even(steps[0])
+    for names in steps[1:]:
+        after = now.spread(names)
+        shares = Counter(each.shard for each in after.assignments)
+        assert set(shares) == set(names)
+        assert max(shares.values()) - min(shares.values()) <= 1
+        before = Counter(each.shard for each in now.assignments)
+        surplus = sum(max(0, before[name] - shares[name]) for name in before)
+        moved = [
+            b for b in range(BUCKETS) if now.assignments[b].shard != after.assignments[b].shard
+        ]
+        assert len(moved) == surplus
+        for b, (old, new) in enumerate(zip(now.assignments, after.assignments, strict=True)):
+            assert new.fence == old.fence + (b in moved)
+        now = after
+
+
+def test_a_move_raises_the_fence_of_its_bucket_alone() -> None:
+    before = ShardMap.even(["a", "b"])
+    after = before.moved({0: "b", 1: "b"})
+    assert after.assignments[0] == ("b", 2)
+    assert after.assignments[1:] == before.assignments[1:]
+    assert after.fences_of("b")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda t: t.replace("07 ", "06 "), "06 stands there twice"),
+        (lambda t: t.replace("ff b 1\n", ""), "1 buckets have no line, the first ff"),
+        (lambda t: t.replace("00 a 1", "00 a"), "line 2: expected BUCKET SHARD FENCE"),
+        (lambda t: t.replace("00 a 1", "00 ../a 1"), "line 2: expected"),
+    ],
+)
+def test_a_spoilt_map_is_refused(tmp_path: Path, spoil: object, says: str) -> None:
+    text = ShardMap.even(["a", "b"]).text()
+    assert callable(spoil)
+    (tmp_path / "map").write_text(spoil(text))
+    with pytest.raises(UsageError, match=says):
+        read_map(tmp_path)
+
+
+def test_names_and_missing_files_are_refused(tmp_path: Path) -> None:
+    for names in ([], ["a", "a"], ["a/b"], [""], ["x" * 64]):
+        with pytest.raises(UsageError):
+            ShardMap.even(names)
+    with pytest.raises(UsageError, match="map: cannot be read"):
+        read_map(tmp_path)
+    write_map(tmp_path, ShardMap.even(["a"]))
+    assert read_map(tmp_path) == ShardMap.even(["a"])
+    assert [each.name for each in tmp_path.iterdir()] == ["map"]
