@@ -5,7 +5,7 @@ journal of them is all that it needs to go on after a restart. Knows no signal a
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
@@ -76,6 +76,27 @@ class ActiveAlarms:
         ended = [m for m in self.active.values() if m.stream == stream]
         self._latched = {key: each for key, each in self._latched.items() if key[0] != stream}
         return [self._end(discharged(message, by, at_ns)) for message in ended]
+
+    def hand_over(self, streams: Collection[str]) -> list[AlertMessage]:
+        """What is under way of ``streams``: somebody else goes on with it, see `take_over`."""
+        gone = [m for m in self.active.values() if m.stream in streams]
+        for message in gone:
+            del self.active[message.id]
+            if message.latched:
+                del self._latched[_key(message)]
+        return gone
+
+    def take_over(self, messages: Iterable[AlertMessage]) -> list[AlertMessage]:
+        """Go on with what somebody else had under way; what is to be published: each is told
+        again, under a number of this journal's."""
+        told: list[AlertMessage] = []
+        for message in messages:
+            self.active[message.id] = replace(message, n=self._next)
+            if message.latched:
+                self._latched[_key(message)] = message.id
+            told.append(replace(message, n=self._next, repeat=True))
+            self._next += 1
+        return told
 
     def end(self, messages: Iterable[AlertMessage]) -> list[AlertMessage]:
         """These episodes are over, because nothing is left that could end them."""

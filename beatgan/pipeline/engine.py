@@ -6,7 +6,7 @@ No socket and no clock of its own: the time (monotonic seconds) comes in as an a
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -431,6 +431,27 @@ class Engine:
         self._observer.restored(1)
         self._observer.streams(len(self._streams))
 
+    def release(self, streams: Collection[str], now: float) -> tuple[Outgoing, list[Snapshot]]:
+        """Let go of ``streams``, with which another engine goes on: what is under way stays so.
+
+        The messages that are still due, of all streams, and a checkpoint of each that is known.
+        Frames that wait here for earlier ones, or for others that confirm them, are let go: the
+        other engine is to have them, and all that follow, too.
+        """
+        known = [name for name in streams if name in self._streams]
+        for name in known:
+            stream = self._streams[name]
+            self._reorder.release(name)
+            self._selector.forget(stream)
+            self._report_conflicts(now)
+            self._batcher.add(self._stream_alarms.end_all(stream), now)
+        outgoing = self._batcher.drain_batch(now)
+        snapshots = [self.save(name, checkpoint=True) for name in known]
+        for name in known:
+            self._drop(name)
+        self._observer.streams(len(self._streams))
+        return outgoing, snapshots
+
     def episodes(self) -> set[str]:
         """The ids of all episodes that somebody here will end."""
         ids = {each for stream in self._streams.values() for each in stream.segment.episodes()}
@@ -517,15 +538,19 @@ class Engine:
         self._selector.forget(stream)
         self._report_conflicts(now)
         self._batcher.add(self._stream_alarms.end_all(stream), now)
-        self._rates.pop(name, None)
-        del self._streams[name]
-        self._last_received.pop(name, None)
-        del self._last_used[name]
-        silence = self._silent.pop(name, None)
+        silence = self._drop(name)
         if silence is not None:
             self._batcher.add([stream.alert(end_alert(silence.alert, stream.expected))], now)
         self._batcher.add(stream.end(why, over), now)
         self._observer.streams(len(self._streams))
+
+    def _drop(self, name: str) -> Silence | None:
+        """Know the stream no more; the silence that was under way."""
+        self._rates.pop(name, None)
+        del self._streams[name]
+        self._last_received.pop(name, None)
+        del self._last_used[name]
+        return self._silent.pop(name, None)
 
 
 def _signed(message: Message, by: str | None, at_ns: int) -> Message:
