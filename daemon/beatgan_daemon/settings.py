@@ -5,7 +5,7 @@ Knows no socket and loads no model. What an option means stands in settings_sche
 
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -28,6 +28,7 @@ from beatgan_daemon.settings_schema import (
     OverloadSettings,
     PublishSettings,
     SecuritySettings,
+    ShardSettings,
     StateSettings,
     StreamsSettings,
     StrictModel,
@@ -35,6 +36,10 @@ from beatgan_daemon.settings_schema import (
 )
 
 PREFIX = "BEATGAN_"
+ELSEWHERE_IN_A_SHARD = {
+    "state.dir": "a shard's state lies in shard.dir, under shard.name",
+    "ingest.buckets": "the map in shard.dir says which buckets a shard serves",
+}
 NOT_SETTINGS = {"BEATGAN_DATA"}  # beatgan-train's folder of databases
 # Keys of the release before, by their new names; accepted until the next one, with a warning.
 FORMER_KEYS = {f"alarms.{old}": f"alarms.{new}" for old, new in FORMER_NAMES.items()}
@@ -49,6 +54,7 @@ class Settings(StrictModel):
     control: ControlSettings = ControlSettings()
     tap: TapSettings = TapSettings()
     state: StateSettings = StateSettings()
+    shard: ShardSettings = ShardSettings()
     security: SecuritySettings = SecuritySettings()
     http: HttpSettings = HttpSettings()
     batch: BatchSettings = BatchSettings()
@@ -133,12 +139,26 @@ def load(
             section, option = key.split(".")
             nested.setdefault(section, {})[option] = value
     try:
-        return Settings.model_validate(nested)
+        settings = Settings.model_validate(nested)
     except ValidationError as error:
         raise _explained(error.errors()[0], layers) from None
     except UsageError as error:  # AlarmLimits checks itself
         layer = _culprit("alarms", layers)
         raise layer.error(f"{layer.name}: {error}") from None
+    return _in_shared_directory(settings, layers)
+
+
+def _in_shared_directory(settings: Settings, layers: Sequence[_Layer]) -> Settings:
+    """Of a shard: its state lies in the shared directory, where another shard finds it that takes
+    over, and the map says which buckets it serves."""
+    shard = settings.shard
+    if shard.dir is None or shard.name is None:
+        return settings
+    for layer in layers[:-1]:  # but the service manager's: it gives every unit a directory
+        for key in layer.values.keys() & ELSEWHERE_IN_A_SHARD.keys():
+            raise layer.error(f"{layer.name}: {key} and shard.dir: {ELSEWHERE_IN_A_SHARD[key]}")
+    state = settings.state.model_copy(update={"dir": shard.dir / shard.name})
+    return settings.model_copy(update={"state": state})
 
 
 def _refuse_both_names(layers: Iterable[_Layer]) -> None:

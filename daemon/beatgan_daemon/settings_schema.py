@@ -18,11 +18,13 @@ from pydantic import (
     model_validator,
 )
 
+from beatgan.errors import UsageError
 from beatgan.model.revision import REVISE_WITHIN_S
 from beatgan.model.shipped import SHIPPED
 from beatgan.protocol.buckets import ALL, parse_buckets
 from beatgan_daemon.defaults import CONTROL, INGEST, KEEP_DAYS, KEEP_MB, PUBLISH
 from beatgan_daemon.log import Format, Level
+from beatgan_daemon.shard_name import shard_name
 
 
 class Address(NamedTuple):
@@ -59,6 +61,13 @@ def _buckets(value: object) -> frozenset[int]:
     return value if isinstance(value, frozenset) else parse_buckets(str(value))
 
 
+def _shard(text: str) -> str:
+    try:
+        return shard_name(text)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
 def _split(value: object) -> object:
     """A list from the environment or a flag is written with commas; the empty text is no item."""
     return [item for item in value.split(",") if item] if isinstance(value, str) else value
@@ -67,6 +76,7 @@ def _split(value: object) -> object:
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Endpoints = Annotated[tuple[Endpoint, ...], BeforeValidator(_split)]
 Buckets = Annotated[frozenset[int], PlainValidator(_buckets)]
+ShardName = Annotated[str, AfterValidator(_shard)]
 Device = Annotated[str, AfterValidator(_device)]
 
 
@@ -142,6 +152,24 @@ class StateSettings(StrictModel):
     keep_mb: float = Field(
         KEEP_MB, ge=1, le=1_000_000, description="and the oldest, when the journal is larger"
     )
+
+
+class ShardSettings(StrictModel):
+    """A daemon among several that share the streams by a map, docs/scale.md."""
+
+    dir: Path | None = Field(
+        None, description="directory that the shards share; alone unless given"
+    )
+    name: ShardName | None = Field(None, description="this shard's name in the map")
+    host: str | None = Field(
+        None, description="host name by which others reach it; the machine's unless given"
+    )
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if (self.dir is None) != (self.name is None):
+            raise ValueError("dir and name are given together, or neither")
+        return self
 
 
 class SecuritySettings(StrictModel):

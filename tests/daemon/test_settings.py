@@ -93,6 +93,33 @@ def test_nowhere_to_listen() -> None:
         load(flags=MODEL | {"ingest.bind": ""}, environment={})
 
 
+def test_a_shards_state_lies_in_the_shared_directory() -> None:
+    shard = {"shard.dir": "/srv/beatgan", "shard.name": "shard-0"}
+    settings = load(flags=MODEL | shard, environment={"STATE_DIRECTORY": "/var/lib/beatgan"})
+    assert settings.state.dir == Path("/srv/beatgan/shard-0")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"shard.dir": "/srv/x"}, "shard: dir and name are given together"),
+        ({"shard.name": "a"}, "shard: dir and name are given together"),
+        ({"shard.dir": "/srv/x", "shard.name": "a/b"}, "shard.name = 'a/b'.*expected letters"),
+        (
+            {"shard.dir": "/srv/x", "shard.name": "a", "state.dir": "/srv/y"},
+            "state.dir and shard.dir: a shard's state lies in shard.dir",
+        ),
+        (
+            {"shard.dir": "/srv/x", "shard.name": "a", "ingest.buckets": "0/2"},
+            "ingest.buckets and shard.dir: the map",
+        ),
+    ],
+)
+def test_a_shard_at_odds_with_itself(flags: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        load(flags=MODEL | flags, environment={})
+
+
 def test_limits_at_odds_name_the_file(tmp_path: Path) -> None:
     file = written(tmp_path, "[alarms]\nanomalous_beats = 20\n")
     with pytest.raises(StartError, match=r"daemon\.toml: alarms: .*among_beats, got 20 and 10"):

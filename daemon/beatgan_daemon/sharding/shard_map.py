@@ -16,12 +16,12 @@ from typing import NamedTuple, Self
 from beatgan.errors import UsageError
 from beatgan.protocol.buckets import BUCKETS
 from beatgan_daemon.regular_file import read_text
+from beatgan_daemon.shard_name import PATTERN, shard_name
 from beatgan_daemon.sharding.atomic_file import write_whole
 
 FILE = "map"  # in the directory that the shards share
 HEADER = "# bucket shard fence\n"
-SHARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_LINE = re.compile(rf"([0-9a-f]{{2}}) ({SHARD_NAME.pattern}) (\d{{1,18}})")
+_LINE = re.compile(rf"([0-9a-f]{{2}}) ({PATTERN}) (\d{{1,18}})")
 
 
 class Assignment(NamedTuple):
@@ -105,13 +105,6 @@ class ShardMap(NamedTuple):
                 homeless.append(bucket)
         places = (name for name in names for _ in range(room[name]))
         return self.moved(dict(zip(homeless, places, strict=True)))
-
-
-def shard_name(text: str) -> str:
-    """``text``, if a shard may be called so; raises UsageError."""
-    if not SHARD_NAME.fullmatch(text):
-        raise UsageError(f"shard {text!r}: expected letters, digits, _ and -, at most 63")
-    return text
 
 
 def read_map(directory: Path) -> ShardMap:

@@ -8,11 +8,13 @@ import fcntl
 import os
 from pathlib import Path
 from threading import Lock
-from time import time_ns
+from time import monotonic, sleep, time_ns
 
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.storage.sqlite import identity, set_aside_other
 
+# Who asks whether a daemon is there, or takes over what it left, holds the lock for moments.
+LOCK_WAIT_S, LOCK_EVERY_S = 2.0, 0.02
 MAX_NUMBER = 2**53  # no daemon lives to number so many alerts; JSON takes no larger ones
 
 
@@ -23,7 +25,7 @@ class SequenceFile:
         """Raises StartError where the file is not to be had or another daemon holds it."""
         self.trouble: str | None = None  # why the number is not on the disk
         self._path, self._writing = path, Lock()
-        self._file, self._identity = _opened(path)
+        self._file, self._identity = _opened(path, LOCK_WAIT_S)
         text = os.pread(self._file, 32, 0).strip()
         self.n = int(text) if text.isdigit() else 0  # the number last written; 0: none
         if self.n > MAX_NUMBER:
@@ -62,18 +64,42 @@ class SequenceFile:
             os.close(self._file)
 
 
-def _opened(path: Path) -> tuple[int, tuple[int, int] | None]:
-    """The file, locked, and its identity."""
+def in_use(path: Path) -> bool:
+    """Whether a daemon holds the lock of the file at ``path``; false where there is none."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def _opened(path: Path, wait_s: float = 0.0) -> tuple[int, tuple[int, int] | None]:
+    """The file, locked within ``wait_s`` seconds, and its identity."""
     try:
         set_aside_other(path, time_ns())
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StartError(f"{path}: cannot be written: {error.strerror}") from None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    end = monotonic() + wait_s
+    while not (locked := _lock(file)) and monotonic() < end:
+        sleep(LOCK_EVERY_S)
+    if not locked:
         os.close(file)
         text = "in use by another daemon; each needs a state.dir of its own"
         raise StartError(f"{path}: {text}") from None
     status = os.fstat(file)
     return file, (status.st_dev, status.st_ino)
+
+
+def _lock(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
