@@ -69,6 +69,26 @@ def parse_buckets(text: str) -> frozenset[int]:
     return frozenset().union(*(_range(part.strip()) for part in text.split(",")))
 
 
+def buckets_text(buckets: Set[int]) -> str:
+    """What `parse_buckets` reads, as short as it can be; "no bucket" for none."""
+    if not buckets:
+        return "no bucket"
+    if buckets == ALL:
+        return "all"
+    first, count = min(buckets), round(BUCKETS / len(buckets))
+    if 2 < len(buckets) and buckets == set(range(first, BUCKETS, count)) and first < count:
+        return f"{first}/{count}"
+    runs: list[list[int]] = []
+    for bucket in sorted(buckets):
+        if runs and bucket == runs[-1][-1] + 1:
+            runs[-1].append(bucket)
+        else:
+            runs.append([bucket])
+    return ",".join(
+        f"{run[0]:02x}" if len(run) == 1 else f"{run[0]:02x}-{run[-1]:02x}" for run in runs
+    )
+
+
 def _range(text: str) -> frozenset[int]:
     found = _RANGE.fullmatch(text.lower())
     if not found:

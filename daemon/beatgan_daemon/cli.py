@@ -29,6 +29,7 @@ COMMANDS: Final = {  # the module whose `app` has it
     "streams": "clients.control_cli",
     "discharge": "clients.control_cli",
     "keygen": "clients.control_cli",
+    "shards": "clients.shards_cli",
     "web": "web.cli",
     "web-user": "web.cli",
 }

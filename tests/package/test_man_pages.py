@@ -17,7 +17,9 @@ ALL = [page for each in PAGES.values() for page in each]
 def test_every_command_has_a_page() -> None:
     from beatgan_daemon.cli import COMMANDS
 
-    assert {page.words[1:] for page in PAGES["beatgan-daemon"]} == {(), *((c,) for c in COMMANDS)}
+    of_daemon = {page.words[1:] for page in PAGES["beatgan-daemon"]}
+    assert {words[:1] for words in of_daemon} == {(), *((c,) for c in COMMANDS)}
+    assert ("shards", "move") in of_daemon
     assert {page.words[1:] for page in PAGES["beatgan"]} == {(), ("score",)}
     for program, its in PAGES.items():
         assert its[0].words == (program,)

@@ -1,6 +1,6 @@
 """The streams as a table for people: one line each."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from beatgan.protocol.control import StreamEntry
@@ -10,8 +10,12 @@ NOT_KNOWN = "-"
 
 
 def lines(entries: Iterable[StreamEntry]) -> Iterator[str]:
-    """The table's lines, columns as wide as they must be."""
-    rows = [HEAD, *map(_row, entries)]
+    """The table's lines."""
+    return aligned([HEAD, *map(_row, entries)])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A line for each row, columns as wide as they must be."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(map(str.ljust, row, widths)).rstrip()

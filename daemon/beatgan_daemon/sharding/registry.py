@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from beatgan.errors import UsageError
 from beatgan_daemon.regular_file import read_text
 from beatgan_daemon.sharding.atomic_file import write_whole
 from beatgan_daemon.storage.sequence_file import in_use
@@ -54,8 +55,15 @@ def read_records(directory: Path) -> tuple[list[ShardRecord], list[str]]:
 
 def is_running(directory: Path, shard: str) -> bool:
     """Whether a process holds the lock of the shard's state, on whichever machine that is, if the
-    file system has locks for all of them."""
-    return in_use(directory / shard / "journal.n")
+    file system has locks for all of them.
+
+    Raises UsageError where that cannot be known, as for another user than the shards' own.
+    """
+    path = directory / shard / "journal.n"
+    try:
+        return in_use(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be used: {error.strerror}") from None
 
 
 def reachable(endpoint: str, host: str) -> str:

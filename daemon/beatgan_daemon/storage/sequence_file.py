@@ -65,14 +65,17 @@ class SequenceFile:
 
 
 def in_use(path: Path) -> bool:
-    """Whether a daemon holds the lock of the file at ``path``; false where there is none."""
+    """Whether a daemon holds the lock of the file at ``path``; false where there is none.
+
+    Raises OSError where that cannot be known.
+    """
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+    except FileNotFoundError:
         return False
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return True
     finally:
         os.close(file)

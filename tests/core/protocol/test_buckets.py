@@ -13,6 +13,7 @@ from beatgan.protocol.buckets import (
     bucket_of,
     bucket_prefix,
     bucket_topic,
+    buckets_text,
     parse_buckets,
     plain_topic,
     topic_for,
@@ -73,3 +74,9 @@ def test_a_source_sends_under_the_topic_that_is_asked_for() -> None:
     assert topic_for("bed-7", {b"ecg.bed-7"}) == b"ecg.bed-7"
     assert topic_for("bed-7", {other}) is None
     assert topic_for("bed-7", set()) is None
+
+
+@pytest.mark.parametrize("text", ["all", "0/2", "2/3", "07", "07,09", "00-3f,80", "fd-ff"])
+def test_buckets_are_written_as_they_are_read(text: str) -> None:
+    assert buckets_text(parse_buckets(text)) == text
+    assert buckets_text(frozenset()) == "no bucket"

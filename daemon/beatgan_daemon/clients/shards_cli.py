@@ -1,0 +1,144 @@
+"""The commands of who runs several shards: the map, who is there, and where Prometheus looks."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from beatgan.errors import UsageError
+from beatgan.protocol.buckets import BUCKETS, buckets_text, parse_buckets
+from beatgan_daemon.clients import shard_table
+from beatgan_daemon.shard_name import shard_name
+from beatgan_daemon.sharding.atomic_file import write_whole
+from beatgan_daemon.sharding.overview import Overview
+from beatgan_daemon.sharding.service_discovery import file_sd
+from beatgan_daemon.sharding.shard_map import FILE, ShardMap, only_editor, write_map
+
+app = typer.Typer()
+shards = typer.Typer(
+    no_args_is_help=True, help="Several daemons that share the streams: who has which bucket."
+)
+app.add_typer(shards, name="shards")
+
+Directory = Annotated[
+    Path, typer.Option("--dir", metavar="DIR", help="the directory that the shards share")
+]
+
+
+@shards.callback()
+def _group() -> None:
+    """So that a single command would still be one of a group."""
+
+
+@shards.command()
+def init(
+    directory: Directory,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="the shards", show_default=False)
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, max=BUCKETS, help="so many instead: shard-0, shard-1 ..."),
+    ] = None,
+) -> None:
+    """Write the first map, which gives each shard as many buckets as any other."""
+    if (count is None) == (not names):
+        raise UsageError("give the shards' NAMEs, or --count")
+    chosen = names or [f"shard-{n}" for n in range(count or 0)]
+    first = ShardMap.even(chosen)
+    try:
+        directory.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--dir {directory}: cannot be made: {error.strerror}") from None
+    with only_editor(directory):
+        if (directory / FILE).exists():
+            raise UsageError(f"{directory / FILE}: is there already; `shards move` changes it")
+        write_map(directory, first)
+    typer.echo(f"{directory / FILE}: {BUCKETS} buckets over {', '.join(chosen)}")
+
+
+@shards.command()
+def show(directory: Directory) -> None:
+    """List the shards: who runs, has how many buckets, and is reached where.
+
+    Exit code 2 where patients are watched by nobody.
+    """
+    overview = Overview.of(directory)
+    for line in shard_table.lines(overview):
+        typer.echo(line)
+    for problem in overview.problems:
+        typer.echo(f"beatgan-daemon: {problem}", err=True)
+    if text := overview.unwatched_text():
+        raise UsageError(text)
+
+
+@shards.command()
+def move(
+    buckets: Annotated[
+        str, typer.Argument(metavar="BUCKETS", help="as 00-3f,80; N/M, the Nth of M parts; or all")
+    ],
+    to: Annotated[str, typer.Option("--to", metavar="SHARD", help="who gets them")],
+    directory: Directory,
+) -> None:
+    """Give buckets to a shard, which must be running."""
+    try:
+        wanted = parse_buckets(buckets)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    with only_editor(directory):
+        overview = Overview.of(directory)
+        if shard_name(to) not in overview.running:
+            raise UsageError(f"{to} is not running: nobody would watch these patients")
+        _change(directory, overview, overview.shard_map.moved(dict.fromkeys(wanted, to)))
+
+
+@shards.command()
+def drain(
+    shard: Annotated[str, typer.Argument(metavar="SHARD", help="its name")], directory: Directory
+) -> None:
+    """Give a shard's buckets to the others that run, so that it can be stopped."""
+    with only_editor(directory):
+        overview = Overview.of(directory)
+        if shard_name(shard) not in {*overview.names()}:
+            raise UsageError(f"there is no {shard}: {', '.join(overview.names())}")
+        others = overview.running - {shard}
+        if not others:
+            raise UsageError(f"no shard but {shard} is running: nobody could take its buckets")
+        _change(directory, overview, overview.shard_map.spread(others))
+
+
+def _change(directory: Path, overview: Overview, after: ShardMap) -> None:
+    before = overview.shard_map.assignments
+    changed = [b for b, each in enumerate(after.assignments) if each != before[b]]
+    if not changed:
+        typer.echo("nothing to move")
+        return
+    write_map(directory, after)
+    for shard in after.shards():
+        got = frozenset(b for b in changed if after.assignments[b].shard == shard)
+        if got:
+            typer.echo(f"{len(got)} bucket(s) to {shard}: {buckets_text(got)}")
+
+
+@shards.command()
+def prometheus(
+    directory: Directory,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="write it here, whole or not at all"),
+    ] = None,
+) -> None:
+    """Print where Prometheus finds the shards: the JSON of `file_sd_configs`."""
+    overview = Overview.of(directory)
+    named = {*overview.running, *overview.shard_map.shards()}
+    text = file_sd(each for name, each in overview.records.items() if name in named)
+    for problem in overview.problems:
+        typer.echo(f"beatgan-daemon: {problem}", err=True)
+    if out is None:
+        sys.stdout.buffer.write(text)
+        return
+    try:
+        write_whole(out, text)
+    except OSError as error:
+        raise UsageError(f"--out {out}: {error.strerror}") from None

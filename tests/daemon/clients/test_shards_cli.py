@@ -1,0 +1,135 @@
+"""`beatgan-daemon shards`: the map's first text, who is there, moves, and Prometheus' file."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from beatgan.errors import UsageError
+from beatgan_daemon.cli import app
+from beatgan_daemon.sharding.registry import ShardRecord, write_record
+from beatgan_daemon.sharding.shard_map import ShardMap, read_map, write_map
+from beatgan_daemon.storage.sequence_file import SequenceFile
+
+
+def said(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["shards", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@contextmanager
+def running(directory: Path, *names: str) -> Iterator[None]:
+    """Shards of these names, as far as the directory tells."""
+    locks = []
+    for n, name in enumerate(names):
+        (directory / name).mkdir(exist_ok=True)
+        locks.append(SequenceFile(directory / name / "journal.n"))
+        record = ShardRecord(
+            shard=name,
+            host="ecg-1",
+            pid=7,
+            ready_ns=1,
+            version="0.9",
+            model="d" * 64,
+            ingest=("tcp://ecg-1:1",),
+            publish="tcp://ecg-1:2",
+            control="tcp://ecg-1:3",
+            tap=(),
+            http=f"http://ecg-1:{n}" if name != "mute" else "",
+        )
+        write_record(directory, record)
+    try:
+        yield
+    finally:
+        for lock in locks:
+            lock.close()
+
+
+def test_a_map_is_begun_once(tmp_path: Path) -> None:
+    told = said("init", "--dir", str(tmp_path / "new"), "--count", "3")
+    assert "256 buckets over shard-0, shard-1, shard-2" in told
+    assert read_map(tmp_path / "new") == ShardMap.even(["shard-0", "shard-1", "shard-2"])
+    with pytest.raises(UsageError, match="is there already"):
+        said("init", "--dir", str(tmp_path / "new"), "a")
+    assert read_map(tmp_path / "new").shards() == ["shard-0", "shard-1", "shard-2"]
+    with pytest.raises(UsageError, match="NAMEs, or --count"):
+        said("init", "--dir", str(tmp_path))
+    with pytest.raises(UsageError, match="NAMEs, or --count"):
+        said("init", "--dir", str(tmp_path), "a", "--count", "1")
+    with pytest.raises(UsageError, match="cannot be made"):
+        said("init", "--dir", str(tmp_path / "no" / "where"), "a")
+
+
+def test_what_nobody_watches_is_said(tmp_path: Path) -> None:
+    write_map(tmp_path, ShardMap.even(["a", "b"]))
+    with running(tmp_path, "a", "b"):
+        head, first, second = said("show", "--dir", str(tmp_path)).splitlines()
+        assert head.split()[:3] == ["SHARD", "STATE", "BUCKETS"]
+        assert first.split()[:3] == ["a", "running", "128"]
+        assert second.split()[-1] == "http://ecg-1:1"
+    with running(tmp_path, "a"):
+        result = CliRunner().invoke(app, ["shards", "show", "--dir", str(tmp_path)])
+        assert result.exit_code
+        assert str(result.exception) == (
+            "nobody watches the patients of b, which is not running: 128 of 256 buckets, 1/2"
+        )
+        assert "b      not running  128" in result.stdout
+
+
+def test_a_shard_that_never_ran_and_one_that_has_no_bucket_are_listed(tmp_path: Path) -> None:
+    write_map(tmp_path, ShardMap.even(["never"]))
+    with running(tmp_path, "spare"):
+        listed = CliRunner().invoke(app, ["shards", "show", "--dir", str(tmp_path)]).stdout
+    rows = [line.split()[:3] for line in listed.splitlines()[1:]]
+    assert rows == [["spare", "running", "0"], ["never", "not", "running"]]
+
+
+def test_buckets_move_to_who_runs(tmp_path: Path) -> None:
+    directory = ("--dir", str(tmp_path))
+    write_map(tmp_path, ShardMap.even(["a", "b"]))
+    with running(tmp_path, "a", "b"):
+        assert said("move", "00-03", "--to", "b", *directory) == "2 bucket(s) to b: 00,02\n"
+        assert said("move", "00-03", "--to", "b", *directory) == "nothing to move\n"
+        after = read_map(tmp_path)
+        assert [each.shard for each in after.assignments[:5]] == ["b", "b", "b", "b", "a"]
+        assert [each.fence for each in after.assignments[:5]] == [2, 1, 2, 1, 1]
+        with pytest.raises(UsageError, match="c is not running"):
+            said("move", "00", "--to", "c", *directory)
+        with pytest.raises(UsageError, match="expected all, N/M"):
+            said("move", "zz", "--to", "b", *directory)
+    assert read_map(tmp_path) == after
+
+
+def test_a_shard_is_drained_onto_those_that_run(tmp_path: Path) -> None:
+    directory = ("--dir", str(tmp_path))
+    write_map(tmp_path, ShardMap.even(["a", "b", "c"]))
+    with running(tmp_path, "a", "b"):
+        told = said("drain", "a", *directory)
+        assert "171 bucket(s) to b" in told  # c is dead: it gets none, and loses its own
+        assert read_map(tmp_path).shards() == ["b"]
+        with pytest.raises(UsageError, match="there is no d: "):
+            said("drain", "d", *directory)
+    with running(tmp_path, "b"), pytest.raises(UsageError, match="no shard but b is running"):
+        said("drain", "b", *directory)
+
+
+def test_prometheus_finds_the_shards_that_should_be_there(tmp_path: Path) -> None:
+    write_map(tmp_path, ShardMap.even(["a", "mute", "down"]))
+    with running(tmp_path, "old", "down"):
+        pass  # each ran once; `down` has buckets still
+    with running(tmp_path, "a", "mute", "spare"):
+        found = json.loads(said("prometheus", "--dir", str(tmp_path)))
+        out = tmp_path / "shards.json"
+        assert said("prometheus", "--dir", str(tmp_path), "--out", str(out)) == ""
+        assert json.loads(out.read_text()) == found
+        with pytest.raises(UsageError, match="--out"):
+            said("prometheus", "--dir", str(tmp_path), "--out", str(tmp_path / "no" / "x"))
+    assert found == [
+        {"targets": ["ecg-1:0"], "labels": {"shard": "a"}},
+        {"targets": ["ecg-1:1"], "labels": {"shard": "down"}},
+        {"targets": ["ecg-1:2"], "labels": {"shard": "spare"}},
+    ]
