@@ -76,7 +76,7 @@ def buckets_text(buckets: Set[int]) -> str:
     if buckets == ALL:
         return "all"
     first, count = min(buckets), round(BUCKETS / len(buckets))
-    if 2 < len(buckets) and buckets == set(range(first, BUCKETS, count)) and first < count:
+    if len(buckets) > 2 and buckets == set(range(first, BUCKETS, count)) and first < count:
         return f"{first}/{count}"
     runs: list[list[int]] = []
     for bucket in sorted(buckets):

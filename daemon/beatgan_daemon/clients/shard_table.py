@@ -21,6 +21,8 @@ def lines(overview: Overview) -> Iterator[str]:
 
 def _row(overview: Overview, name: str) -> tuple[str, ...]:
     state = "running" if name in overview.running else "not running"
+    if name in overview.draining:
+        state += ", drained"
     buckets = str(len(overview.shard_map.fences_of(name)))
     record = overview.records.get(name)
     told = (NOT_KNOWN,) * (len(HEAD) - 3) if record is None else _told(record)

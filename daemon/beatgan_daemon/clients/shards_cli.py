@@ -11,6 +11,7 @@ from beatgan.protocol.buckets import BUCKETS, buckets_text, parse_buckets
 from beatgan_daemon.clients import shard_table
 from beatgan_daemon.shard_name import shard_name
 from beatgan_daemon.sharding.atomic_file import write_whole
+from beatgan_daemon.sharding.draining import read_draining, write_draining
 from beatgan_daemon.sharding.overview import Overview
 from beatgan_daemon.sharding.service_discovery import file_sd
 from beatgan_daemon.sharding.shard_map import FILE, ShardMap, only_editor, write_map
@@ -90,6 +91,8 @@ def move(
         overview = Overview.of(directory)
         if shard_name(to) not in overview.running:
             raise UsageError(f"{to} is not running: nobody would watch these patients")
+        if to in overview.draining:
+            raise UsageError(f"{to} is to be empty: first `shards undrain {to}`")
         _change(directory, overview, overview.shard_map.moved(dict.fromkeys(wanted, to)))
 
 
@@ -97,15 +100,30 @@ def move(
 def drain(
     shard: Annotated[str, typer.Argument(metavar="SHARD", help="its name")], directory: Directory
 ) -> None:
-    """Give a shard's buckets to the others that run, so that it can be stopped."""
+    """Give a shard's buckets to the others that run; it gets none until `undrain`."""
     with only_editor(directory):
         overview = Overview.of(directory)
         if shard_name(shard) not in {*overview.names()}:
             raise UsageError(f"there is no {shard}: {', '.join(overview.names())}")
-        others = overview.running - {shard}
+        empty = overview.draining | {shard}
+        others = overview.running - empty
         if not others:
-            raise UsageError(f"no shard but {shard} is running: nobody could take its buckets")
+            raise UsageError("no other shard is running that could take its buckets")
+        write_draining(directory, empty)
         _change(directory, overview, overview.shard_map.spread(others))
+
+
+@shards.command()
+def undrain(
+    shard: Annotated[str, typer.Argument(metavar="SHARD", help="its name")], directory: Directory
+) -> None:
+    """Let a shard have buckets again: of `shards keep`, or by `shards move`."""
+    with only_editor(directory):
+        empty = read_draining(directory)
+        if shard_name(shard) not in empty:
+            raise UsageError(f"{shard} was not drained")
+        write_draining(directory, empty - {shard})
+    typer.echo(f"{shard} may have buckets again")
 
 
 def _change(directory: Path, overview: Overview, after: ShardMap) -> None:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from beatgan.errors import UsageError
 from beatgan_daemon.cli import app
+from beatgan_daemon.sharding.draining import read_draining
 from beatgan_daemon.sharding.registry import ShardRecord, write_record
 from beatgan_daemon.sharding.shard_map import ShardMap, read_map, write_map
 from beatgan_daemon.storage.sequence_file import SequenceFile
@@ -111,10 +112,20 @@ def test_a_shard_is_drained_onto_those_that_run(tmp_path: Path) -> None:
         told = said("drain", "a", *directory)
         assert "171 bucket(s) to b" in told  # c is dead: it gets none, and loses its own
         assert read_map(tmp_path).shards() == ["b"]
+        assert "a      running, drained  0 " in said("show", *directory)
+        with pytest.raises(UsageError, match="first `shards undrain a`"):
+            said("move", "00", "--to", "a", *directory)
+        with pytest.raises(UsageError, match="no other shard is running"):
+            said("drain", "b", *directory)
+        assert "a may have buckets again" in said("undrain", "a", *directory)
+        with pytest.raises(UsageError, match="a was not drained"):
+            said("undrain", "a", *directory)
+        assert said("move", "00", "--to", "a", *directory) == "1 bucket(s) to a: 00\n"
         with pytest.raises(UsageError, match="there is no d: "):
             said("drain", "d", *directory)
-    with running(tmp_path, "b"), pytest.raises(UsageError, match="no shard but b is running"):
+    with running(tmp_path, "b"), pytest.raises(UsageError, match="no other shard is running"):
         said("drain", "b", *directory)
+    assert read_draining(tmp_path) == frozenset()
 
 
 def test_prometheus_finds_the_shards_that_should_be_there(tmp_path: Path) -> None:
