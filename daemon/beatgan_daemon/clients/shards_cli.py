@@ -8,9 +8,12 @@ import typer
 
 from beatgan.errors import UsageError
 from beatgan.protocol.buckets import BUCKETS, buckets_text, parse_buckets
+from beatgan_daemon import log
 from beatgan_daemon.clients import shard_table
 from beatgan_daemon.shard_name import shard_name
+from beatgan_daemon.sharding import keeping
 from beatgan_daemon.sharding.atomic_file import write_whole
+from beatgan_daemon.sharding.coordinator import AFTER_S
 from beatgan_daemon.sharding.draining import read_draining, write_draining
 from beatgan_daemon.sharding.overview import Overview
 from beatgan_daemon.sharding.service_discovery import file_sd
@@ -124,6 +127,18 @@ def undrain(
             raise UsageError(f"{shard} was not drained")
         write_draining(directory, empty - {shard})
     typer.echo(f"{shard} may have buckets again")
+
+
+@shards.command()
+def keep(
+    directory: Directory,
+    after: Annotated[
+        float, typer.Option(min=1, metavar="SECONDS", help="how long dead, and it keeps its own")
+    ] = AFTER_S,
+) -> None:
+    """Give the buckets of shards that die to the others, until SIGTERM or Ctrl-C."""
+    log.configure()
+    keeping.keep(directory, after)
 
 
 def _change(directory: Path, overview: Overview, after: ShardMap) -> None:

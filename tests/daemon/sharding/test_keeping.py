@@ -1,0 +1,109 @@
+"""The map of a directory is kept: by a keeper that is asked, and by the command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from beatgan.errors import UsageError
+from beatgan_daemon.clients.process import environment
+from beatgan_daemon.sharding.keeping import Keeper, keep
+from beatgan_daemon.sharding.shard_map import ShardMap, read_map, write_map
+from beatgan_daemon.storage.sequence_file import SequenceFile
+
+LONGEST_S = 30.0
+
+
+@contextmanager
+def running(directory: Path, *names: str) -> Iterator[None]:
+    with ExitStack() as stack:
+        for name in names:
+            (directory / name).mkdir(exist_ok=True)
+            stack.callback(SequenceFile(directory / name / "journal.n").close)
+        yield
+
+
+@contextmanager
+def command(directory: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    arguments = ["shards", "keep", "--dir", str(directory), "--after", "1"]
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "beatgan_daemon.cli", *arguments],
+            stderr=stderr,
+            env=environment(),
+        )
+    try:
+        until(lambda: b"shards" in log.read_bytes())
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def until(true: object) -> None:
+    end = monotonic() + LONGEST_S
+    assert callable(true)
+    while not true():
+        assert monotonic() < end
+        sleep(0.05)
+
+
+def test_a_dead_shards_buckets_go_to_the_others(tmp_path: Path) -> None:
+    write_map(tmp_path, ShardMap.even(["a", "b", "c"]))
+    keeper = Keeper(tmp_path)
+    with running(tmp_path, "a", "b"):
+        for now in range(6):
+            assert read_map(tmp_path).shards() == ["a", "b", "c"]
+            keeper.look(now)
+        assert read_map(tmp_path).shards() == ["a", "b"]
+
+
+def test_what_cannot_be_read_is_said_and_tried_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keeper = Keeper(tmp_path)
+    assert keeper.look(0) is None
+    assert "map: cannot be read" in capsys.readouterr().out
+    write_map(tmp_path, ShardMap.even(["a"]))
+    decision = keeper.look(1)
+    assert decision is not None
+    assert decision.stranded == 0
+    for now in range(2, 9):
+        keeper.look(now)
+    assert capsys.readouterr().out.count("nobody is there to take buckets") == 1
+    assert read_map(tmp_path) == ShardMap.even(["a"])
+
+
+def test_without_a_map_it_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="map: cannot be read"):
+        keep(tmp_path)
+
+
+def test_the_command_keeps_the_map_and_another_takes_its_place(tmp_path: Path) -> None:
+    write_map(tmp_path, ShardMap.even(["a", "b", "c"]))
+    logs = [tmp_path / "one.log", tmp_path / "two.log"]
+    with (
+        running(tmp_path, "a"),
+        running(tmp_path, "b"),
+        command(tmp_path, logs[0]) as first,
+        command(tmp_path, logs[1]) as second,
+    ):
+        until(lambda: read_map(tmp_path).shards() == ["a", "b"])
+        lines = [json.loads(line) for line in logs[0].read_text().splitlines()]
+        moved = [line for line in lines if line["event"] == "buckets move"]
+        assert sum(line["buckets"] for line in moved) == 85
+        assert all(line["shard"] == "c" and "dead" in line["why"] for line in moved)
+        assert "waiting to take its place" in logs[1].read_text()
+        os.kill(first.pid, signal.SIGKILL)
+        until(lambda: "looking after" in logs[1].read_text())
+        write_map(tmp_path, ShardMap.even(["a", "c"]))
+        until(lambda: read_map(tmp_path).shards() == ["a"])
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(LONGEST_S) == 0
