@@ -97,8 +97,9 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     beats a minute. ``strip``: the ECG up to the moment at which the condition was recognised.
     ``former_code``: what ``code`` was called in the release before, where it was renamed.
     ``by``: the client who acknowledged the episode, or discharged its stream; ``acknowledged_ns``
-    and ``discharged_ns``: when, UNIX time. ``repeat``: sent again, for late joiners. A field that
-    is UNSET is not in the JSON.
+    and ``discharged_ns``: when, UNIX time. ``fence``: where several daemons share the streams, of
+    two that tell of a bucket the one with the higher fence counts. ``repeat``: sent again, for late
+    joiners. A field that is UNSET is not in the JSON.
     """
 
     v: int = VERSION
@@ -136,6 +137,7 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_ns: int | UnsetType = UNSET
     discharged_ns: int | UnsetType = UNSET
     text: str | UnsetType = UNSET
+    fence: int | UnsetType = UNSET
     repeat: bool | UnsetType = UNSET
 
 
