@@ -19,9 +19,13 @@ class KeptFrames:
         return [*map(decode_frame, self.frames)]
 
     def send(self, parts: Sequence[bytes]) -> bool:
-        """See `FrameOutput`, as the next two."""
+        """See `FrameOutput`, as the next three."""
         if self.takes:
             self.frames.append(parts)
+        return self.takes
+
+    def wants(self, _: str) -> bool:
+        """Whether it takes any."""
         return self.takes
 
     def wait(self, _: float) -> bool:

@@ -35,6 +35,9 @@ class FrameOutput(Protocol):
     def send(self, parts: Sequence[bytes]) -> bool:
         """Whether the frame was taken. Never waits."""
 
+    def wants(self, stream: str, /) -> bool:
+        """Whether somebody is there who wants this stream's frames."""
+
     def wait(self, seconds: float, /) -> bool:
         """Whether somebody is there who wants ECG, by then at the latest."""
 
@@ -92,6 +95,11 @@ class DaemonOutput:
             return False
         return True
 
+    def wants(self, stream: str) -> bool:
+        """See `FrameOutput`."""
+        self._listen()
+        return topic_for(stream, self._topics) is not None
+
     def wait(self, seconds: float) -> bool:
         """See `FrameOutput`."""
         self._listen()
@@ -142,6 +150,10 @@ class PrintedFrames:
         }
         sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
         sys.stdout.flush()
+        return True
+
+    def wants(self, _: str) -> bool:
+        """See `FrameOutput`."""
         return True
 
     def wait(self, _: float) -> bool:

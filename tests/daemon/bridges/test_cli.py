@@ -52,6 +52,8 @@ def test_every_bridge_explains_itself(
         (["mqtt", "in", "--bind", "tcp://127.0.0.1:1", "--connect", "x"], 2, "one of them"),
         (["mqtt", "in", "--connect", "nowhere"], 2, "not of the form tcp://"),
         (["mqtt", "out", "--state", "/dev/null"], 3, "cannot be used"),
+        (["kafka", "in", "--shard", "/nowhere/one"], 2, "/nowhere/map: cannot be read"),
+        (["kafka", "in", "--shard", "/nowhere/one", "--dry-run"], 2, "moves no bucket"),
         (["lsl", "in", "--unit", "kg"], 2, "no voltage"),
         (["lsl", "in", "--key", "x"], 2, "give both or none"),
     ],

@@ -5,13 +5,22 @@ from typing import Annotated
 
 import typer
 
+from beatgan.errors import UsageError
 from beatgan_daemon.bridges import options
 from beatgan_daemon.bridges.beat_feed import BeatFeed
 from beatgan_daemon.bridges.dry_run import print_alerts
 from beatgan_daemon.bridges.kafka import alerts_out, ecg_in
-from beatgan_daemon.bridges.kafka.client_settings import CONSUMER, PRODUCER, client_settings
-from beatgan_daemon.bridges.kafka.consumer import KafkaConsumer
+from beatgan_daemon.bridges.kafka.client_settings import (
+    BESIDE_A_SHARD,
+    CONSUMER,
+    PRODUCER,
+    UNLESS_GIVEN_BESIDE_A_SHARD,
+    client_settings,
+)
+from beatgan_daemon.bridges.kafka.consumer import SETTLE_S, KafkaConsumer
+from beatgan_daemon.bridges.kafka.membership import REPLAY_S, Membership
 from beatgan_daemon.bridges.kafka.pace import CATCH_UP
+from beatgan_daemon.bridges.kafka.placement import Placement
 from beatgan_daemon.bridges.kafka.producer import KafkaProducer
 from beatgan_daemon.bridges.kafka.topics import PREFIX, topics
 from beatgan_daemon.bridges.peer_address import InTheClear
@@ -47,6 +56,24 @@ def in_(
             "--catch-up", min=1.0, metavar="X", help="what has piled up: X times real time at most"
         ),
     ] = CATCH_UP,
+    shard: Annotated[
+        Path | None,
+        typer.Option(
+            "--shard",
+            metavar="DIR/NAME",
+            help="beside the shard NAME of DIR: it gets the buckets of this bridge's partitions",
+        ),
+    ] = None,
+    replay: Annotated[
+        float,
+        typer.Option(
+            "--replay",
+            min=1.0,
+            metavar="S",
+            help="with --shard: what it was sent so lately comes again if it is killed; more than "
+            "twice its state.checkpoint_s",
+        ),
+    ] = REPLAY_S,
     config: Config = None,
     in_the_clear: InTheClear = False,
     connect: options.Connect = None,
@@ -56,16 +83,23 @@ def in_(
     server_key: options.ServerKey = None,
 ) -> None:
     """ECG from the topic PREFIX.ecg to a daemon."""
+    if shard is not None and dry_run:
+        raise UsageError("--shard, --dry-run: give one of them; a dry run moves no bucket")
     settings = {
+        **({} if shard is None else UNLESS_GIVEN_BESIDE_A_SHARD),
         **client_settings(brokers, config, in_the_clear=in_the_clear),
         **CONSUMER,
+        **({} if shard is None else BESIDE_A_SHARD),
         "group.id": f"{group}-dry-run" if dry_run else group,  # takes nobody's partitions
         "auto.offset.reset": "earliest" if from_beginning else "latest",
     }
-    consumer = KafkaConsumer(settings, topics(topic).ecg)
+    ecg = topics(topic).ecg
+    placement = None if shard is None else Placement(shard)
+    consumer = KafkaConsumer(settings, ecg, SETTLE_S if placement is None else replay)
+    membership = None if placement is None else Membership(consumer, placement, ecg)
     output = options.frame_output(bind, connect, key, server_key, dry_run=dry_run)
     patient = ecg_in.PatientOutput(output)
-    ecg_in.run(consumer, SignalIn(patient), patient, catch_up)
+    ecg_in.run(consumer, SignalIn(patient), patient, catch_up, membership)
 
 
 @app.command("out")

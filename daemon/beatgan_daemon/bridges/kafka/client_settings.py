@@ -22,6 +22,12 @@ CONSUMER: Final[Mapping[str, Any]] = {
     "auto.commit.interval.ms": 1_000,
     "enable.partition.eof": False,
 }
+BESIDE_A_SHARD: Final[Mapping[str, Any]] = {
+    "partition.assignment.strategy": "cooperative-sticky",  # only the partitions that move stop
+}
+UNLESS_GIVEN_BESIDE_A_SHARD: Final[Mapping[str, Any]] = {
+    "session.timeout.ms": 10_000,  # the patients of a machine that dies wait for no longer
+}
 PRODUCER: Final[Mapping[str, Any]] = {
     "enable.idempotence": True,  # once and in order, whatever the connection does
     "acks": "all",
@@ -36,6 +42,7 @@ _OURS: Final = {
     "auto.offset.reset",
     "statistics.interval.ms",
     *CONSUMER,
+    *BESIDE_A_SHARD,
     *PRODUCER,
 }
 

@@ -5,7 +5,7 @@ may ask for the latest again.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +13,7 @@ from beatgan.errors import UsageError
 from beatgan_daemon import log
 from beatgan_daemon.bridges.extras import needing
 from beatgan_daemon.bridges.kafka.connection import Connection
+from beatgan_daemon.bridges.kafka.handed_over import HandedOver, Place
 from beatgan_daemon.bridges.kafka.library_log import library_log
 
 if TYPE_CHECKING:
@@ -20,22 +21,29 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 500  # messages fetched at a time
 SETTLE_S: Final = 1.0  # after which what was handed over counts as having arrived
+METADATA_S: Final = 1.0  # for the brokers to say how many partitions there are
 
 
 class KafkaConsumer:
-    """A member of a group, subscribed to one topic."""
+    """A member of a group, once it has joined, subscribed to one topic."""
 
-    def __init__(self, settings: Mapping[str, Any], topic: str) -> None:
-        """Raises UsageError where a setting is none of the library's."""
+    def __init__(self, settings: Mapping[str, Any], topic: str, settle_s: float = SETTLE_S) -> None:
+        """What was handed over counts as having arrived after ``settle_s``. Raises UsageError where
+        a setting is none of the library's."""
         with needing("kafka"):
             from confluent_kafka import Consumer, KafkaException, TopicPartition
         self._partition_type, self._failure = TopicPartition, KafkaException
+        self._topic = topic
         self._fetched: deque[Message] = deque()
-        self._handed: deque[tuple[float, str, int, int]] = deque()  # when, and which message
+        self._handed = HandedOver(settle_s)
         self._held = False  # nothing is to be fetched
-        self._until: dict[tuple[str, int], float] = {}  # partitions that wait: until when
+        self._until: dict[Place, float] = {}  # partitions that wait: until when
         self.connection = Connection()
-        self.partitions = 0
+        self.joined = False
+        self.partitions: set[int] = set()  # that it has
+        self.on_assigned: Callable[[Collection[int]], None] = lambda _: None
+        self.release_s: Callable[[], float] = lambda: 0.0  # after which what was handed over has
+        # arrived, in partitions that others get
         self._errors = log.Rejections(log.get(), event="kafka")
         try:
             self._consumer = Consumer(
@@ -43,7 +51,35 @@ class KafkaConsumer:
             )
         except KafkaException as error:
             raise UsageError(f"kafka: {error.args[0].str()}") from None
-        self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked)
+
+    def partition_count(self) -> int | None:
+        """How many partitions the topic has; None while nobody can say. Waits for METADATA_S."""
+        try:
+            found = self._consumer.list_topics(self._topic, METADATA_S).topics[self._topic]
+        except self._failure as error:
+            self.connection.failed(error.args[0])
+            return None
+        if found.error is not None or not found.partitions:
+            why = "no such topic" if found.error is None else found.error.str()
+            self._errors.add("topic", f"{self._topic}: {why}", monotonic())
+            return None
+        return len(found.partitions)
+
+    def join(self) -> None:
+        """Be a member of the group: partitions are assigned soon."""
+        self.joined = True
+        self._consumer.subscribe(
+            [self._topic],
+            on_assign=self._assigned,
+            on_revoke=self._revoked,
+            on_lost=self._lost,
+        )
+
+    def leave(self) -> None:
+        """Be none: others get the partitions."""
+        self.joined = False
+        self._consumer.unsubscribe()
+        self._keep([self._consumer.poll(0)])
 
     def next(self, seconds: float) -> "Message | None":
         """The next message, waited for at most so long. Raises KafkaException on a fatal error."""
@@ -58,6 +94,8 @@ class KafkaConsumer:
         """Let it and those behind it in its partition wait ``until`` then (monotonic s); those of
         other partitions go on."""
         topic, partition, offset = _place(message)
+        if partition not in self.partitions:  # others have it by now
+            return
         self._until[topic, partition] = until
         kept = [each for each in self._fetched if _place(each)[:2] != (topic, partition)]
         self._fetched = deque(kept)
@@ -94,20 +132,16 @@ class KafkaConsumer:
                 self.connection.failed(error)
 
     def handed(self, message: "Message") -> None:
-        """It was handed over; if that holds for SETTLE_S it is not to come again."""
-        self._handed.append((monotonic(), *_place(message)))
+        """It was handed over; if that holds for long enough it is not to come again."""
+        topic, partition, offset = _place(message)
+        if partition in self.partitions:
+            self._handed.add((topic, partition), offset, monotonic())
 
-    def settle(self, *, now: bool = False) -> None:
-        """What was handed over long enough ago, or all ``now``, has arrived."""
-        until = monotonic() - (0.0 if now else SETTLE_S)
-        done: dict[tuple[str, int], int] = {}
-        while self._handed and self._handed[0][0] <= until:
-            _, topic, partition, offset = self._handed.popleft()
-            done[topic, partition] = offset + 1
-        if done:
-            self._store(done)
+    def settle(self) -> None:
+        """What was handed over long enough ago has arrived."""
+        self._store(self._handed.settled(monotonic()))
 
-    def _store(self, done: Mapping[tuple[str, int], int]) -> None:
+    def _store(self, done: Mapping[Place, int]) -> None:
         for (topic, partition), offset in done.items():
             try:
                 self._consumer.store_offsets(
@@ -118,15 +152,16 @@ class KafkaConsumer:
 
     def again(self, message: "Message | None" = None) -> None:
         """What was handed over lately may have been lost: let it come again, then ``message``."""
-        first: dict[tuple[str, int], int] = {}
+        first: dict[Place, int] = {}
         waiting = [_place(each) for each in [message, *self._fetched] if each is not None]
-        for topic, partition, offset in [*(each[1:] for each in self._handed), *waiting]:
-            first[topic, partition] = min(offset, first.get((topic, partition), offset))
+        again = [((topic, partition), offset) for topic, partition, offset in waiting]
+        for place, offset in [*self._handed.unsettled(), *again]:
+            first[place] = min(offset, first.get(place, offset))
         self._fetched.clear()
         self._handed.clear()
         self._seek(first)
 
-    def _seek(self, offsets: Mapping[tuple[str, int], int]) -> None:
+    def _seek(self, offsets: Mapping[Place, int]) -> None:
         for (topic, partition), offset in offsets.items():
             try:
                 self._consumer.seek(self._partition_type(topic, partition, offset))
@@ -134,22 +169,31 @@ class KafkaConsumer:
                 self._errors.add("not read again", error.args[0].str(), monotonic())
 
     def _assigned(self, _: Any, partitions: "list[TopicPartition]") -> None:
-        self.partitions += len(partitions)
-        log.get().info(
-            "kafka partitions assigned", partitions=sorted(p.partition for p in partitions)
-        )
+        new = {each.partition for each in partitions}
+        self.partitions |= new
+        if new:
+            log.get().info("kafka partitions assigned", count=len(new), partitions=_ranges(new))
+            self.on_assigned(new)
 
     def _revoked(self, _: Any, partitions: "list[TopicPartition]") -> None:
-        """Others take them from here on: they are to begin behind what was handed over."""
+        """Others take them from here on: they are to begin behind what has arrived."""
+        gone = self._forget(partitions)
+        self._store(self._handed.release(gone, monotonic() - self.release_s()))
+
+    def _lost(self, _: Any, partitions: "list[TopicPartition]") -> None:
+        """Others have them already, and began where they could."""
+        log.get().warning("kafka partitions lost", count=len(partitions))
+        self._handed.release(self._forget(partitions), 0.0)
+
+    def _forget(self, partitions: "list[TopicPartition]") -> set[Place]:
         gone = {(each.topic, each.partition) for each in partitions}
-        self.partitions = max(0, self.partitions - len(gone))
-        kept = [m for m in self._fetched if _place(m)[:2] not in gone]
-        self._fetched = deque(kept)
+        self.partitions -= {each.partition for each in partitions}
+        self._fetched = deque(each for each in self._fetched if _place(each)[:2] not in gone)
         self._until = {place: until for place, until in self._until.items() if place not in gone}
-        self.settle(now=True)
+        return gone
 
     def close(self) -> None:
-        """Leave the group. What was handed over and settled is marked as taken."""
+        """Leave the group, as where partitions go to others."""
         self._consumer.close()
 
 
@@ -159,3 +203,11 @@ def _place(message: "Message") -> tuple[str, int, int]:
     assert partition is not None
     assert offset is not None
     return topic, partition, offset
+
+
+def _ranges(numbers: Collection[int]) -> str:
+    """Such as 0-3 7 9-12."""
+    firsts = sorted(each for each in numbers if each - 1 not in numbers)
+    lasts = sorted(each for each in numbers if each + 1 not in numbers)
+    pairs = zip(firsts, lasts, strict=True)
+    return " ".join(str(a) if a == b else f"{a}-{b}" for a, b in pairs)

@@ -9,15 +9,13 @@ from threading import Event, Thread
 from time import monotonic, sleep
 
 import numpy as np
-import pytest
 
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk
 from beatgan_daemon.bridges.frame_body import frame_body, frame_parts
-from beatgan_daemon.bridges.kafka import consumer as consumers
 from beatgan_daemon.bridges.kafka.client_settings import CONSUMER
-from beatgan_daemon.bridges.kafka.consumer import KafkaConsumer
+from beatgan_daemon.bridges.kafka.consumer import SETTLE_S, KafkaConsumer
 from beatgan_daemon.bridges.kafka.ecg_in import HOLD_S, EcgIn, PatientOutput
 from beatgan_daemon.bridges.kafka.pace import Pace
 from beatgan_daemon.bridges.signal_in import SignalIn
@@ -45,7 +43,11 @@ class Bridge:
     """The loop of the command, in a thread."""
 
     def __init__(
-        self, brokers: KafkaBrokers, daemon: str | FrameOutput, catch_up: float = 1e9
+        self,
+        brokers: KafkaBrokers,
+        daemon: str | FrameOutput,
+        catch_up: float = 1e9,
+        settle_s: float = SETTLE_S,
     ) -> None:
         settings = {
             **CONSUMER,
@@ -57,7 +59,7 @@ class Bridge:
             "heartbeat.interval.ms": 200,
         }
         self._settings, self._daemon = settings, daemon
-        self._pace = Pace(catch_up)
+        self._pace, self._settle_s = Pace(catch_up), settle_s
         self._over = Event()
         self.held = 0
         self._thread = Thread(target=self._run)
@@ -76,7 +78,8 @@ class Bridge:
             DaemonOutput(connect=daemon) if isinstance(daemon, str) else daemon
         )
         self.output.hold = self._hold
-        self.consumer = KafkaConsumer(self._settings, TOPIC)
+        self.consumer = KafkaConsumer(self._settings, TOPIC, self._settle_s)
+        self.consumer.join()
         signal = SignalIn(self.output)
         self.count = signal.count
         taker = EcgIn(self.consumer, signal, self.output, self._pace)
@@ -220,6 +223,9 @@ class FullOutput:
         self.firsts.append(decode_frame(parts).first)
         return True
 
+    def wants(self, stream: str) -> bool:
+        return True
+
     def wait(self, seconds: float) -> bool:
         return True
 
@@ -237,13 +243,10 @@ def test_a_daemon_that_is_slow_slows_the_bridge() -> None:
     assert bridge.held > 20
 
 
-def test_what_was_under_way_when_the_daemon_went_comes_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(consumers, "SETTLE_S", 60.0)
+def test_what_was_under_way_when_the_daemon_went_comes_again() -> None:
     with brokers() as kafka, ListeningDaemon() as daemon:
         kafka.put(TOPIC, messages(5))
-        with Bridge(kafka, daemon.endpoint) as bridge:
+        with Bridge(kafka, daemon.endpoint, settle_s=60.0) as bridge:
             assert daemon.wait_for(5)
             daemon.stop()
             assert until(lambda: not bridge.output.connected)
@@ -291,7 +294,7 @@ def test_two_bridges_of_one_group_share_the_streams() -> None:
         kafka.put(TOPIC, [m for stream in streams for m in messages(5, stream=stream)])
         assert daemon.wait_for(60)
         with Bridge(kafka, daemon.endpoint) as two:
-            assert until(lambda: two.consumer.partitions > 0 and one.consumer.partitions < 3)
+            assert until(lambda: bool(two.consumer.partitions) and len(one.consumer.partitions) < 3)
             kafka.put(TOPIC, [m for stream in streams for m in messages(5, 5, stream=stream)])
             assert until(lambda: heard(daemon) == set(product(streams, range(0, 500, SIZE))))
             assert two.count.frames > 0
