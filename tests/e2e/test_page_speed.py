@@ -49,7 +49,7 @@ def run(**changed: Any) -> PageRun:
         window(1.0),
         window(0.08, 50_000_000),
     )
-    sent = SenderReport(100, 0, 0.5, 3.0, 0.02)
+    sent = SenderReport(100, 0, 0.5, 3.0, 0.02, 1)
     made = PageRun(
         plan_of(2, 5, 2.0),
         *(sent, Loaded(150_000, 400.0), look, []),
@@ -94,7 +94,7 @@ def test_what_is_not_as_asked_is_a_failure(changed: dict[str, Any], says: str) -
     "changed",
     [
         {"browser": window(1.0, foreign=0.1)},
-        {"sent": SenderReport(100, 0, 25.0, 30.0, 0.02)},
+        {"sent": SenderReport(100, 0, 25.0, 30.0, 0.02, 1)},
     ],
 )
 def test_where_others_were_at_work_a_run_says_nothing(changed: dict[str, Any]) -> None:

@@ -1,12 +1,14 @@
 """The sources of a load run, in a process of their own: sends each frame when it is due.
 
-Keeps to its schedule whatever the daemon does; knows nothing of it but the protocol.
-    python -m benchmarks.performance.load.generator FOLDER ENDPOINT
+Keeps to its schedule whatever the daemon does; knows nothing of it but the protocol. Of several
+ENDPOINTs each is a shard's.
+    python -m benchmarks.performance.load.generator FOLDER ENDPOINT...
 """
 
 import gc
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,8 +16,10 @@ import numpy as np
 import zmq
 
 from beatgan.errors import UsageError
+from beatgan.protocol.buckets import BUCKETS, bucket_topic
 from beatgan.protocol.frames import Header
 from beatgan.protocol.messages import VERSION
+from beatgan.protocol.names import ECG, topic_of
 from beatgan.types import Ints
 from benchmarks.performance.load import schedule
 from benchmarks.performance.load.schedule import SCALE, SECOND, Samples, Schedule
@@ -28,13 +32,14 @@ SPACING = 977  # samples by which the next stream's beginning lies elsewhere in 
 
 class SenderReport(msgspec.Struct, frozen=True):
     """What a generator says at its end. ``late_*``: ms behind the schedule; ``refused`` frames
-    found the source's queue full."""
+    found the source's queue full; ``epoch``: its streams'."""
 
     frames: int
     refused: int
     late_p99: float
     late_max: float
     cpu_share: float
+    epoch: int
 
 
 class Ring:
@@ -56,10 +61,13 @@ class Senders:
 
     def __init__(self, plan: Schedule, recordings: list[Samples], epoch: int) -> None:
         rings = [Ring(samples, plan.frame) for samples in recordings]
-        self._plan, self._step = plan, plan.step_ns
-        self._epoch, self._phases = epoch, plan.phases
-        self._rings = [rings[s % len(rings)] for s in range(plan.streams)]
-        self._topics = [b"ecg.s%d" % s for s in range(plan.streams)]
+        self._plan, self._step = plan, round(plan.step_ns * plan.speed)
+        self._epoch = epoch
+        self._phases = [round(phase * plan.speed) for phase in plan.phases]
+        self._numbers = range(plan.first, plan.first + plan.streams)
+        self._rings = [rings[number % len(rings)] for number in self._numbers]
+        plain = (topic_of("ecg", name) for name in plan.names)
+        self._topics = [*map(bucket_topic, plan.names)] if plan.buckets else [*plain]
         self._encode = msgspec.msgpack.Encoder().encode
 
     def frame(self, stream: int, interval: int) -> tuple[bytes, bytes, bytes]:
@@ -71,34 +79,38 @@ class Senders:
         header = Header(
             VERSION, self._epoch, seq, first, t_ns, plan.fs, plan.leads, "<i2", SCALE, 0.0
         )
-        payload = self._rings[stream].cut(first + SPACING * stream)
+        payload = self._rings[stream].cut(first + SPACING * self._numbers[stream])
         return self._topics[stream], self._encode(header), payload
 
 
 def sockets(
-    plan: Schedule, endpoint: str, context: zmq.Context[zmq.Socket[bytes]]
+    plan: Schedule, endpoints: Sequence[str], context: zmq.Context[zmq.Socket[bytes]]
 ) -> list[zmq.Socket[bytes]]:
-    """Connections that have a subscriber; a full queue refuses a frame, and says so."""
+    """Connections whose frames all have a subscriber."""
     made = [context.socket(zmq.XPUB) for _ in range(plan.connections)]
     for socket in made:
-        socket.setsockopt(zmq.XPUB_NODROP, 1)
+        socket.setsockopt(zmq.XPUB_NODROP, not plan.lossy)
         socket.sndhwm, socket.linger = plan.queue, round(1000 * LINGER_S)
-        socket.connect(endpoint)
+        for endpoint in endpoints:
+            socket.connect(endpoint)
     for socket in made:
-        if not socket.poll(round(1000 * LINGER_S)):
-            raise UsageError(f"no subscriber at {endpoint} within {LINGER_S:g} s")
-        socket.recv()
+        prefixes: set[bytes] = set()
+        while ECG not in prefixes and len(prefixes) < BUCKETS:
+            if not socket.poll(round(1000 * LINGER_S)):
+                where = ", ".join(endpoints)
+                raise UsageError(f"not all ECG is subscribed to within {LINGER_S:g} s at {where}")
+            prefixes.add(socket.recv()[1:])
     return made
 
 
 def send(plan: Schedule, sources: Senders, out: list[zmq.Socket[bytes]], begin: int) -> Ints:
     """When each frame was sent, monotonic ns, (intervals, streams); 0 where not, -1 if refused."""
-    starts, stops = np.array(plan.starts), np.array(plan.stops)
-    sent = np.zeros((plan.intervals, plan.streams), np.int64)
+    sends = plan.sends()
+    sent = np.zeros(sends.shape, np.int64)
     clock, count, phases = time.monotonic_ns, len(out), plan.phases
     for interval in range(plan.intervals):
         row, now_due = sent[interval], begin + interval * plan.step_ns
-        for stream in np.flatnonzero((starts <= interval) & (interval < stops)).tolist():
+        for stream in np.flatnonzero(sends[interval]).tolist():
             early = now_due + phases[stream] - clock()
             if early > 0:
                 time.sleep(max(early, GRAIN_NS) / SECOND)
@@ -121,12 +133,12 @@ def late_ms(plan: Schedule, sent: Ints, begin: int) -> Ints:
     return np.asarray((sent[interval, stream] - begin - due) / 1e6)
 
 
-def run(folder: Path, endpoint: str) -> SenderReport:
+def run(folder: Path, endpoints: Sequence[str]) -> SenderReport:
     """Say when the run begins, in monotonic ns, on one line; then send everything."""
-    plan = schedule.read(folder)
+    plan, epoch = schedule.read(folder), time.time_ns()
     with zmq.Context() as context:
-        sources = Senders(plan, schedule.material(folder), time.time_ns())
-        out = sockets(plan, endpoint, context)
+        sources = Senders(plan, schedule.material(folder), epoch)
+        out = sockets(plan, endpoints, context)
         gc.freeze()
         gc.disable()
         begin = time.monotonic_ns() + SECOND // 5
@@ -144,8 +156,9 @@ def run(folder: Path, endpoint: str) -> SenderReport:
         late_p99=float(np.quantile(late, 0.99)),
         late_max=float(late.max()),
         cpu_share=share,
+        epoch=epoch,
     )
 
 
 if __name__ == "__main__":
-    print(msgspec.json.encode(run(Path(sys.argv[1]), sys.argv[2])).decode())
+    print(msgspec.json.encode(run(Path(sys.argv[1]), sys.argv[2:])).decode())

@@ -6,6 +6,7 @@ Starts the processes, reads what they cost over a window, and leaves the judging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,10 +120,13 @@ class FloorRun(LoadRun):
 
 
 @contextmanager
-def sending(folder: Path, endpoint: str, place: Cores) -> Iterator[tuple[int, list[SenderReport]]]:
-    """Sources that begin at the time given; the list holds what they say when the block is over."""
-    arguments: list[str | Path] = ["-m", "benchmarks.performance.load.generator", folder, endpoint]
-    with started(arguments, place.others, folder / "generator.log") as generator:
+def sending(
+    folder: Path, endpoints: Sequence[str], on: AbstractSet[int]
+) -> Iterator[tuple[int, list[SenderReport]]]:
+    """Sources, on these cores, that begin at the time given; the list holds what they say when the
+    block is over."""
+    program: list[str | Path] = ["-m", "benchmarks.performance.load.generator", folder]
+    with started([*program, *endpoints], on, folder / "generator.log") as generator:
         sent: list[SenderReport] = []
         yield int(next_line(generator)), sent
         sent.append(msgspec.json.decode(next_line(generator), type=SenderReport))
@@ -221,7 +225,7 @@ def run_daemon(
             with ExitStack() as watching:
                 looked = watching.enter_context(tapping(plan, tap or 0, daemon, place))
                 seen = watching.enter_context(subscribing(folder, daemon.publish, place, batched))
-                with sending(folder, daemon.ingest, place) as (begin, sent):
+                with sending(folder, [daemon.ingest], place.others) as (begin, sent):
                     readings = at(begin, moments, lambda: read_daemon(daemon))
                 metrics = wait_until_taken_in(daemon, sent[0].frames * plan.frame)
             code, logged = daemon.stop(), daemon.logged()
@@ -247,7 +251,7 @@ def run_floor(
         folder = Path(name)
         arguments: list[str | Path] = ["-m", "benchmarks.performance.load.floor", model, str(beats)]
         with started(arguments, {place.measured}, folder / "floor.log") as floor:
-            with sending(folder, next_line(floor).strip(), place) as (begin, sent):
+            with sending(folder, [next_line(floor).strip()], place.others) as (begin, sent):
                 readings = at(begin, moments, lambda: Reading(processes.usage(floor.pid), {}, ""))
             time.sleep(IDLE_S)
             report = msgspec.json.decode(last_line(floor), type=FloorReport)

@@ -59,6 +59,20 @@ def environment(checkout: Path | None) -> dict[str, str]:
 
 
 @contextmanager
+def pinned(cores: AbstractSet[int]) -> Iterator[None]:
+    """What is started within the block runs on these cores alone, every thread of it.
+
+    Inherited: a process that has begun has threads to chase.
+    """
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
 def started(
     arguments: Sequence[str | Path],
     on: AbstractSet[int],
@@ -72,19 +86,14 @@ def started(
     Its stdout is a pipe, its stderr goes to ``log``. No setting of the daemon's but ``settings``.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BEATGAN_")}
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, on)  # inherited: a process that has begun has threads to chase
-    try:
-        with log.open("w") as stderr:
-            process = subprocess.Popen(
-                [program, *map(str, arguments)],
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-                env={**kept, "OMP_NUM_THREADS": "1", **settings},
-            )
-    finally:
-        os.sched_setaffinity(0, before)
+    with pinned(on), log.open("w") as stderr:
+        process = subprocess.Popen(
+            [program, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env={**kept, "OMP_NUM_THREADS": "1", **settings},
+        )
     with process:
         try:
             yield process
@@ -178,6 +187,18 @@ def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
 
 
+def metrics(http: str) -> dict[str, float]:
+    """All samples of a daemon's metrics but buckets; those with labels by name{value,...}."""
+    with urlopen(f"{http}/metrics", timeout=30) as page:
+        families = text_string_to_metric_families(page.read().decode())
+    found: dict[str, float] = {}
+    for sample in (sample for family in families for sample in family.samples):
+        if not sample.name.endswith(("_bucket", "_info")):
+            labels = ",".join(sample.labels.values())
+            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+    return found
+
+
 @dataclass(frozen=True)
 class Daemon:
     """A daemon that said it is ready."""
@@ -191,15 +212,8 @@ class Daemon:
     http: str
 
     def metrics(self) -> dict[str, float]:
-        """All its samples but buckets; those with labels by name{value,...}."""
-        with urlopen(f"{self.http}/metrics", timeout=30) as page:
-            families = text_string_to_metric_families(page.read().decode())
-        found: dict[str, float] = {}
-        for sample in (sample for family in families for sample in family.samples):
-            if not sample.name.endswith(("_bucket", "_info")):
-                labels = ",".join(sample.labels.values())
-                found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
-        return found
+        """See `metrics`."""
+        return metrics(self.http)
 
     def ready(self) -> str:
         """What /readyz says: its status and text."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beatgan.errors import UsageError
-from beatgan.types import Ints
+from beatgan.types import Bools, Ints
 
 SECOND = 1_000_000_000  # ns
 NAMES = ("MLII", "V5", "V2", "I", "V1", "II", "III", "aVR", "aVL", "aVF", "V3", "V4", "V6")
@@ -23,6 +23,11 @@ class Schedule(msgspec.Struct, frozen=True):
     """Each stream sends one frame of ``frame`` samples an interval, from interval ``starts[s]`` to
     before ``stops[s]``. Stream s sends in every interval at the share s / streams of it, so that
     streams are spread evenly.
+
+    ``speed``: times real time. ``first``: the number of the first stream, whose name is s and that.
+    ``buckets``: frames go under topics with their bucket, to shards. ``left_out``: one in so many
+    frames is lost on the way, as it were; never a stream's first or last. ``lossy``: a full queue
+    drops frames, uncounted, instead of refusing them: a dead shard's must not hold up the others.
     """
 
     frame: int
@@ -31,6 +36,11 @@ class Schedule(msgspec.Struct, frozen=True):
     connections: int
     starts: list[int]
     stops: list[int]
+    speed: float = 1.0
+    first: int = 0
+    buckets: bool = False
+    left_out: int | None = None
+    lossy: bool = False
 
     @property
     def streams(self) -> int:
@@ -45,12 +55,28 @@ class Schedule(msgspec.Struct, frozen=True):
     @property
     def step_ns(self) -> int:
         """Length of an interval."""
-        return round(self.frame * SECOND / self.fs)
+        return round(self.frame * SECOND / self.fs / self.speed)
 
     @property
     def queue(self) -> int:
         """Frames that a source holds for a daemon that does not take them: two seconds' worth."""
-        return max(1000, round(2 * self.streams * self.fs / self.frame / self.connections))
+        frames = self.streams * self.fs * self.speed / self.frame / self.connections
+        return max(1000, round(2 * frames))
+
+    @property
+    def names(self) -> list[str]:
+        """What the streams are called."""
+        return [f"s{self.first + stream}" for stream in range(self.streams)]
+
+    def sends(self) -> Bools:
+        """Which stream sends a frame in which interval, (intervals, streams)."""
+        interval = np.arange(self.intervals)[:, np.newaxis]
+        starts, last = np.array(self.starts), np.array(self.stops) - 1
+        sent = (starts <= interval) & (interval <= last)
+        if self.left_out:
+            chosen = (interval + 31 * np.arange(self.streams)) % self.left_out == 0
+            sent &= ~(chosen & (starts < interval) & (interval < last))
+        return sent
 
     @property
     def phases(self) -> list[int]:

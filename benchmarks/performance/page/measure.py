@@ -93,7 +93,7 @@ def run_page(
             address = address.replace("/?", "/s/s0?")
         pid, browser = stack.enter_context(chromium({place.measured}, folder))
         page = OpenPage(browser, screen.width, screen.height, tiles)
-        with sending(folder, daemon.ingest, place) as (begin, sent):
+        with sending(folder, [daemon.ingest], place.others) as (begin, sent):
             until(begin + round(OPEN_S * SECOND))
             page.open(address)
             until(begin + round((OPEN_S + SETTLE_S) * SECOND))

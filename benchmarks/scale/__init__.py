@@ -1,0 +1,1 @@
+"""Several shards: the same beats and alerts as of one, kills, moves, throughput, upgrades."""
