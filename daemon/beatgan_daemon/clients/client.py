@@ -181,7 +181,12 @@ def fetch_alerts(
     ``patience`` seconds. Raises UsageError where it cannot then either, or nobody answers.
     """
     with Client(endpoint, configure=configure, timeout=timeout) as client:
-        yield from _pages(lambda n: _patiently(client.alerts, n, patience), since)
+        yield from fetched(client, since, patience)
+
+
+def fetched(client: Client, since: int, patience: float = PATIENCE_S) -> Iterator[bytes]:
+    """`fetch_alerts` by a connection that is there already."""
+    return _pages(lambda n: _patiently(client.alerts, n, patience), since)
 
 
 class _Key(msgspec.Struct):
@@ -267,21 +272,24 @@ def follow_alerts(
     *,
     configure: ConfigureSocket | None = None,
     timeout: float = TIMEOUT_S,
+    waiting: Callable[[UsageError | None], None] = lambda _: None,
 ) -> Iterator[bytes]:
     """As `fetch_alerts`, then those that come, until ``stopping`` says so.
 
     A daemon that is away, or cannot read its journal, is waited for; one that counts anew is
-    followed from its beginning.
+    followed from its beginning. ``waiting`` is called after each question: why there is no answer,
+    None where there is one.
     """
     with Client(endpoint, configure=configure, timeout=timeout) as client:
         while not stopping():
             try:
                 header, bodies = client.alerts(since)
-            except NoAnswerError:
+            except (NoAnswerError, AnswerUnavailableError) as error:
+                waiting(error)
+                if isinstance(error, AnswerUnavailableError):
+                    _rest(stopping)
                 continue
-            except AnswerUnavailableError:
-                _rest(stopping)
-                continue
+            waiting(None)
             if header.next < since:
                 since = 0
                 continue

@@ -1,16 +1,25 @@
 """The commands of those who ask a daemon: its alerts, its streams; and of those who make keys."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from beatgan.errors import UsageError
-from beatgan.protocol.control import encode_stream
+from beatgan.protocol.control import StreamEntry, encode_stream
 from beatgan.protocol.names import stream_of_record
-from beatgan_daemon.clients import client, stream_table
-from beatgan_daemon.clients.options import CONTROL, ControlEndpoint, Key, ServerKey
+from beatgan_daemon.clients import client, shards_alerts, stream_table
+from beatgan_daemon.clients.options import (
+    CONTROL,
+    ControlEndpoint,
+    Key,
+    ServerKey,
+    ShardsDirectory,
+)
+from beatgan_daemon.clients.position import parse_position
+from beatgan_daemon.clients.shards_client import ShardsClient, with_shard
 from beatgan_daemon.security import curve
 from beatgan_daemon.security.allow_list import Role
 from beatgan_daemon.signals import stop_signals
@@ -20,8 +29,11 @@ app = typer.Typer()
 
 @app.command()
 def alerts(
-    since: Annotated[int, typer.Option(min=0, help="the first alert's `n`")] = 0,
+    since: Annotated[
+        str, typer.Option(metavar="N", help="the first alert's `n`; of shards SHARD:N,SHARD:N...")
+    ] = "0",
     connect: ControlEndpoint = CONTROL,
+    shards: ShardsDirectory = None,
     follow: Annotated[bool, typer.Option("--follow", help="go on with those that come")] = False,
     active: Annotated[
         bool, typer.Option("--active", help="the last alert of each episode under way instead")
@@ -29,15 +41,29 @@ def alerts(
     key: Key = None,
     server_key: ServerKey = None,
 ) -> None:
-    """Print the alerts that the daemon has journaled, as JSON Lines."""
+    """Print the alerts that the daemon has journaled, as JSON Lines.
+
+    Those of several shards bear the key `shard`; where to go on is said on stderr at the end.
+    """
     configure = curve.configuration(key, server_key)
     with stop_signals() as stopping:
+        if shards is not None:
+            if active:
+                shards_alerts.print_active(shards, configure)
+            elif follow:
+                place = parse_position(since)
+                shards_alerts.follow_alerts(shards, place, stopping, configure)
+            else:
+                shards_alerts.print_alerts(shards, parse_position(since), configure)
+            return
+        if not since.isdecimal():
+            raise UsageError(f"--since {since}: expected a number; for SHARD:N give --shards")
         if active:
             found = client.active(connect, configure=configure)
         elif follow:
-            found = client.follow_alerts(connect, since, stopping, configure=configure)
+            found = client.follow_alerts(connect, int(since), stopping, configure=configure)
         else:
-            found = client.fetch_alerts(connect, since, configure=configure)
+            found = client.fetch_alerts(connect, int(since), configure=configure)
         for body in found:
             sys.stdout.buffer.write(body + b"\n")
             sys.stdout.buffer.flush()
@@ -56,13 +82,14 @@ def acknowledge(
         str | None, typer.Option("--by", metavar="NAME", help="who has seen it: a person's name")
     ] = None,
     connect: ControlEndpoint = CONTROL,
+    shards: ShardsDirectory = None,
     key: Key = None,
     server_key: ServerKey = None,
 ) -> None:
     """Say that somebody has seen an alarm, or all of a stream, or all."""
     if (episode is not None) + (stream is not None) + all_ != 1:
         raise UsageError("give one of ID, --stream STREAM, --all")
-    with client.Client(connect, configure=curve.configuration(key, server_key)) as asked:
+    with _asked(connect, shards, key, server_key) as asked:
         if episode is not None:
             asked.acknowledge(episode, by=by)
             typer.echo(f"acknowledged {episode}")
@@ -73,29 +100,36 @@ def acknowledge(
 @app.command()
 def streams(
     connect: ControlEndpoint = CONTROL,
+    shards: ShardsDirectory = None,
     json: Annotated[bool, typer.Option("--json", help="JSON Lines instead of a table")] = False,
     key: Key = None,
     server_key: ServerKey = None,
 ) -> None:
     """List the streams: how each stands, since when, its last sample, and whose key sends it."""
-    with client.Client(connect, configure=curve.configuration(key, server_key)) as asked:
+    with _asked(connect, shards, key, server_key) as asked:
         if json:
-            for entry in asked.streams():
-                sys.stdout.buffer.write(encode_stream(entry) + b"\n")
+            for shard, entry in _listed(asked):
+                body = encode_stream(entry)
+                sys.stdout.buffer.write((with_shard(body, shard) if shard else body) + b"\n")
             return
-        for line in stream_table.lines(asked.streams()):
-            typer.echo(line)
+        rows: list[tuple[str, StreamEntry]] = []
+        try:
+            rows.extend(_listed(asked))
+        finally:  # a shard may not answer: what the others say is shown
+            for line in stream_table.lines(rows) if rows or shards is None else ():
+                typer.echo(line)
 
 
 @app.command()
 def discharge(
     stream: Annotated[str, typer.Argument(metavar="STREAM", help="its name")],
     connect: ControlEndpoint = CONTROL,
+    shards: ShardsDirectory = None,
     key: Key = None,
     server_key: ServerKey = None,
 ) -> None:
     """End the watch over a stream: its alarms end, and its place is free."""
-    with client.Client(connect, configure=curve.configuration(key, server_key)) as asked:
+    with _asked(connect, shards, key, server_key) as asked:
         sending = asked.discharge(stream)
     typer.echo(f"discharged {stream}")
     if sending:
@@ -104,6 +138,22 @@ def discharge(
             "switch its source off, then discharge it",
             err=True,
         )
+
+
+def _asked(
+    connect: str, shards: Path | None, key: Path | None, server_key: str | None
+) -> client.Client | ShardsClient:
+    configure = curve.configuration(key, server_key)
+    if shards is not None:
+        return ShardsClient(shards, configure=configure)
+    return client.Client(connect, configure=configure)
+
+
+def _listed(asked: client.Client | ShardsClient) -> Iterator[tuple[str, StreamEntry]]:
+    """Each stream with its shard; "" of a daemon that shares nothing."""
+    if isinstance(asked, ShardsClient):
+        return asked.streams()
+    return (("", entry) for entry in asked.streams())
 
 
 @app.command()

@@ -14,6 +14,7 @@ __all__ = [
     "ControlEndpoint",
     "Key",
     "ServerKey",
+    "ShardsDirectory",
     "Strips",
 ]
 
@@ -26,6 +27,10 @@ ServerKey = Annotated[
 ]
 ControlEndpoint = Annotated[
     str, typer.Option("--connect", metavar="EP", help="the daemon's control endpoint")
+]
+ShardsDirectory = Annotated[
+    Path | None,
+    typer.Option("--shards", metavar="DIR", help="all shards of this directory instead"),
 ]
 AlertsFile = Annotated[
     Path | None,

@@ -9,9 +9,11 @@ HEAD = ("STREAM", "STATE", "SINCE", "LAST SAMPLE", "RECEIVED", "SENT BY")
 NOT_KNOWN = "-"
 
 
-def lines(entries: Iterable[StreamEntry]) -> Iterator[str]:
-    """The table's lines."""
-    return aligned([HEAD, *map(_row, entries)])
+def lines(listed: Iterable[tuple[str, StreamEntry]]) -> Iterator[str]:
+    """The table's lines; with a stream comes its shard, "" where there is none."""
+    rows = [(*_row(entry), shard) for shard, entry in listed]
+    width = len(HEAD) + any(row[-1] for row in rows)
+    return aligned([(*HEAD, "SHARD")[:width], *(row[:width] for row in rows)])
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

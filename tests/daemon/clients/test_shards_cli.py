@@ -11,9 +11,8 @@ from typer.testing import CliRunner
 from beatgan.errors import UsageError
 from beatgan_daemon.cli import app
 from beatgan_daemon.sharding.draining import read_draining
-from beatgan_daemon.sharding.registry import ShardRecord, write_record
 from beatgan_daemon.sharding.shard_map import ShardMap, read_map, write_map
-from beatgan_daemon.storage.sequence_file import SequenceFile
+from tests.support.shared_directory import SharedDirectory
 
 
 def said(*arguments: str) -> str:
@@ -24,30 +23,13 @@ def said(*arguments: str) -> str:
 
 @contextmanager
 def running(directory: Path, *names: str) -> Iterator[None]:
-    """Shards of these names, as far as the directory tells."""
-    locks = []
-    for n, name in enumerate(names):
-        (directory / name).mkdir(exist_ok=True)
-        locks.append(SequenceFile(directory / name / "journal.n"))
-        record = ShardRecord(
-            shard=name,
-            host="ecg-1",
-            pid=7,
-            ready_ns=1,
-            version="0.9",
-            model="d" * 64,
-            ingest=("tcp://ecg-1:1",),
-            publish="tcp://ecg-1:2",
-            control="tcp://ecg-1:3",
-            tap=(),
-            http=f"http://ecg-1:{n}" if name != "mute" else "",
-        )
-        write_record(directory, record)
-    try:
+    """Shards of these names, as far as the directory tells; its map stays."""
+    before = read_map(directory)
+    with SharedDirectory(directory, *names) as shared:
+        write_map(directory, before)
+        for n, name in enumerate(names):
+            shared.run(name, http="" if name == "mute" else f"http://ecg-1:{n}")
         yield
-    finally:
-        for lock in locks:
-            lock.close()
 
 
 def test_a_map_is_begun_once(tmp_path: Path) -> None:
