@@ -11,7 +11,7 @@ from beatgan.protocol.buckets import BUCKETS, buckets_text, parse_buckets
 from beatgan_daemon import log
 from beatgan_daemon.clients import shard_table
 from beatgan_daemon.shard_name import shard_name
-from beatgan_daemon.sharding import keeping
+from beatgan_daemon.sharding import control_loop
 from beatgan_daemon.sharding.atomic_file import write_whole
 from beatgan_daemon.sharding.coordinator import AFTER_S
 from beatgan_daemon.sharding.draining import read_draining, write_draining
@@ -138,7 +138,7 @@ def keep(
 ) -> None:
     """Give the buckets of shards that die to the others, until SIGTERM or Ctrl-C."""
     log.configure()
-    keeping.keep(directory, after)
+    control_loop.keep(directory, after)
 
 
 def _change(directory: Path, overview: Overview, after: ShardMap) -> None:

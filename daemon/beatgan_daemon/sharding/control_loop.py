@@ -26,7 +26,7 @@ LOCK = "coordinator.lock"  # in the directory: of several, one is at work and th
 EVERY_S: Final = 0.2
 
 
-class Keeper:
+class ControlLoop:
     """Looks at the shards of ``directory`` and changes their map, whenever it is asked to."""
 
     def __init__(self, directory: Path, after_s: float = AFTER_S) -> None:
@@ -84,13 +84,13 @@ def keep(directory: Path, after_s: float = AFTER_S) -> None:
     with stop_signals(last=True) as stopping, ExitStack() as resources:
         read_map(directory)
         notifier = Notifier()
-        keeper = Keeper(directory, after_s)
+        loop = ControlLoop(directory, after_s)
         notifier.send("READY=1")
         if _alone(directory, resources, stopping):
             log.get().info("looking after the shards", dir=str(directory), after_s=after_s)
         while not stopping():
             notifier.send("WATCHDOG=1")
-            keeper.look(monotonic())
+            loop.look(monotonic())
             sleep(EVERY_S)
         notifier.send("STOPPING=1")
 

@@ -1,4 +1,4 @@
-"""The map of a directory is kept: by a keeper that is asked, and by the command."""
+"""The map of a directory is kept: by a loop that is asked, and by the command."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import pytest
 
 from beatgan.errors import UsageError
 from beatgan_daemon.clients.process import environment
-from beatgan_daemon.sharding.keeping import Keeper, keep
+from beatgan_daemon.sharding.control_loop import ControlLoop, keep
 from beatgan_daemon.sharding.shard_map import ShardMap, read_map, write_map
 from beatgan_daemon.storage.sequence_file import SequenceFile
 
@@ -57,26 +57,26 @@ def until(true: object) -> None:
 
 def test_a_dead_shards_buckets_go_to_the_others(tmp_path: Path) -> None:
     write_map(tmp_path, ShardMap.even(["a", "b", "c"]))
-    keeper = Keeper(tmp_path)
+    loop = ControlLoop(tmp_path)
     with running(tmp_path, "a", "b"):
         for now in range(6):
             assert read_map(tmp_path).shards() == ["a", "b", "c"]
-            keeper.look(now)
+            loop.look(now)
         assert read_map(tmp_path).shards() == ["a", "b"]
 
 
 def test_what_cannot_be_read_is_said_and_tried_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keeper = Keeper(tmp_path)
-    assert keeper.look(0) is None
+    loop = ControlLoop(tmp_path)
+    assert loop.look(0) is None
     assert "map: cannot be read" in capsys.readouterr().out
     write_map(tmp_path, ShardMap.even(["a"]))
-    decision = keeper.look(1)
+    decision = loop.look(1)
     assert decision is not None
     assert decision.stranded == 0
     for now in range(2, 9):
-        keeper.look(now)
+        loop.look(now)
     assert capsys.readouterr().out.count("nobody is there to take buckets") == 1
     assert read_map(tmp_path) == ShardMap.even(["a"])
 
