@@ -89,14 +89,10 @@ class ActiveAlarms:
     def take_over(self, messages: Iterable[AlertMessage]) -> list[AlertMessage]:
         """Go on with what somebody else had under way; what is to be published: each is told
         again, under a number of this journal's."""
-        told: list[AlertMessage] = []
-        for message in messages:
-            self.active[message.id] = replace(message, n=self._next)
-            if message.latched:
-                self._latched[_key(message)] = message.id
-            told.append(replace(message, n=self._next, repeat=True))
-            self._next += 1
-        return told
+        taken = [replace(m, fence=UNSET, repeat=UNSET) for m in messages]
+        numbered = [self._number(m) for m in taken]
+        self._latched.update({_key(m): m.id for m in numbered if m.latched})
+        return [replace(m, repeat=True) for m in numbered]
 
     def end(self, messages: Iterable[AlertMessage]) -> list[AlertMessage]:
         """These episodes are over, because nothing is left that could end them."""

@@ -101,14 +101,18 @@ def restore_streams(
     alarms: Iterable[tuple[str, bytes]],
     checkpoints: Iterable[tuple[str, bytes]],
     now: float,
+    why: str = "goes on after a restart",
 ) -> list[str]:
-    """Restore what was saved of each stream; what of it could not be read, in words."""
+    """Restore what was saved of each stream; what of it could not be read, in words.
+
+    ``why`` stands in the streams' status messages.
+    """
     problems: list[str] = []
     states, saved = _read(alarms, problems), _read(checkpoints, problems)
     for name in states | saved:
         snapshot = latest(saved.get(name), states.get(name))
         if snapshot is not None:
-            engine.restore(snapshot, now)
+            engine.restore(snapshot, now, why)
     return problems
 
 

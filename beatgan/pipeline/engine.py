@@ -415,8 +415,11 @@ class Engine:
         """What a restart needs of ``stream``, see `Stream.save`; only while `idle`."""
         return self._streams[stream].save(stream in self._silent, checkpoint=checkpoint)
 
-    def restore(self, snapshot: Snapshot, now: float) -> None:
-        """Go on with the stream of ``snapshot``, as if its last sample had arrived at ``now``."""
+    def restore(self, snapshot: Snapshot, now: float, why: str = "goes on after a restart") -> None:
+        """Go on with the stream of ``snapshot``, as if its last sample had arrived at ``now``.
+
+        ``why`` stands in the stream's status message.
+        """
         stream = Stream.restore(
             snapshot, self._spec, self._coefficients, self._limits, self._observer
         )
@@ -427,7 +430,7 @@ class Engine:
         else:
             self._record_arrival(snapshot.stream, now)
         stream.watched_since = now
-        self._batcher.add([stream.status_event("restored", "goes on after a restart")], now)
+        self._batcher.add([stream.status_event("restored", why)], now)
         self._observer.restored(1)
         self._observer.streams(len(self._streams))
 

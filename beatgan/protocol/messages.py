@@ -99,7 +99,7 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     ``by``: the client who acknowledged the episode, or discharged its stream; ``acknowledged_ns``
     and ``discharged_ns``: when, UNIX time. ``fence``: where several daemons share the streams, of
     two that tell of a bucket the one with the higher fence counts. ``repeat``: sent again, for late
-    joiners. A field that is UNSET is not in the JSON.
+    joiners, or told by another daemon before. A field that is UNSET is not in the JSON.
     """
 
     v: int = VERSION

@@ -47,6 +47,7 @@ COUNTERS = {
     "journal_failures": "Failed attempts to write the journal",
     "journal_lost": "Alert messages that never reached the journal, though they were sent",
     "tap_frames": "Accepted frames sent on to clients of the tap",
+    "held_frames_dropped": "Frames dropped while the state of their bucket was waited for",
     "tap_dropped": "Of these, frames that found the queue of a client full, which misses them",
 }
 LABELLED = {
@@ -63,6 +64,7 @@ LABELLED = {
     "control_requests": ("Requests answered by the control socket", ("type", "outcome")),
     "journal_deleted": ("Alert messages deleted from the journal", ("reason",)),
     "reloads": ("Reloads of the configuration and model", ("outcome",)),
+    "bucket_moves": ("Buckets of streams that came to this shard or went", ("direction",)),
 }
 # Label values that are there from the start, with 0: of a series that appears with its first event,
 # Prometheus's increase() misses that event.
@@ -78,6 +80,7 @@ PRESENT: dict[str, list[tuple[str, ...]]] = {
     ),
     "journal_deleted": [("age",), ("size",)],
     "reloads": [("applied",), ("refused",), ("failed",)],
+    "bucket_moves": [("in",), ("out",)],
 }
 GAUGES = {
     "streams_active": "Streams known",
@@ -126,6 +129,14 @@ class Metrics(Observer):
     def model_loaded(self, digest: str) -> None:
         """The model with this digest scores from now on."""
         self._build.info({"version": self._version, "model": digest})
+
+    def bucket_moved(self, direction: str) -> None:
+        """A bucket came ("in"), or went ("out")."""
+        self._labelled["bucket_moves"].labels(direction).inc()
+
+    def held_frame_dropped(self) -> None:
+        """There was no room for a frame whose bucket's state was not here yet."""
+        self._counters["held_frames_dropped"].inc()
 
     # --- of the ECG ------------------------------------------------------------------------
 

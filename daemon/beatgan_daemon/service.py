@@ -6,9 +6,11 @@ HTTP, the authenticator and the watchdog have threads of their own. All queues a
 overflows is counted. Nothing here knows what a beat is.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
+from socket import gethostname
 from time import monotonic, time_ns
 
 from beatgan.errors import StreamError
@@ -30,6 +32,7 @@ from beatgan_daemon.reload import Prepared, Reload
 from beatgan_daemon.reload_socket import Answer, ReloadSocket
 from beatgan_daemon.security.allow_list import AllowList, Role
 from beatgan_daemon.settings import Settings
+from beatgan_daemon.sharding.registry import ShardRecord, reachable
 from beatgan_daemon.signals import reload_signal, stop_signals
 from beatgan_daemon.systemd import Notifier
 from beatgan_daemon.wiring import Parts, engine_settings, open_parts, overload_limits, retention
@@ -122,6 +125,7 @@ class Service:
         self._queue, self._work = parts.queue, parts.work
         self._overload, self._shedding = parts.overload, parts.shedder
         self._refusals, self._rejected = parts.refusals, parts.rejected
+        self._moves = parts.moves
         self._journal_alert: AlertMessage | None = None
         self.lost_alerts = 0  # at the end: sent, but not on the disk
         self._reload = Reload(
@@ -149,8 +153,29 @@ class Service:
             restored=len(self._engine.streams()),
             version=version("beatgan"),
         )
+        if self._moves is not None:
+            self._moves.directory.announce(self._record())
         self._notifier.send("READY=1", "STATUS=ready, no stream yet")
         self._resources.enter_context(Watchdog(self.liveness, self._notifier))
+
+    def _record(self) -> ShardRecord:
+        """What this shard says of itself to those who look for it."""
+        settings, sockets = self._settings, self.sockets
+        host = settings.shard.host or gethostname()
+        assert settings.shard.name is not None
+        return ShardRecord(
+            shard=settings.shard.name,
+            host=host,
+            pid=os.getpid(),
+            ready_ns=time_ns(),
+            version=version("beatgan"),
+            model=self._loaded.digest,
+            ingest=tuple(reachable(each, host) for each in sockets.source.endpoints),
+            publish=reachable(sockets.sink.endpoint, host),
+            control=reachable(sockets.control.endpoint, host),
+            tap=tuple(reachable(e, host) for e in (sockets.tap.endpoints if sockets.tap else ())),
+            http=reachable(f"http://{self.http.address}", host),
+        )
 
     def serve(
         self,
@@ -171,6 +196,7 @@ class Service:
             )
             self._shedding.balance(now, self._queue)
             self._update_alarms()
+            self._move_buckets(now)
             self._reload.poll(reloading(), requests())
         self.liveness.stopping = True
         self._notifier.send("STOPPING=1", "STATUS=finishing what has arrived")
@@ -179,10 +205,17 @@ class Service:
 
     def _longest_wait(self) -> float:
         """Seconds to wait for a frame until the engine has something to do of its own."""
+        longest = LONGEST_WAIT_S if self._moves is None else self._moves.wait_s()
         deadline = self._engine.deadline()
         if deadline is None:
-            return LONGEST_WAIT_S
-        return min(max(deadline - self._clock(), 0.0), LONGEST_WAIT_S)
+            return longest
+        return min(max(deadline - self._clock(), 0.0), longest)
+
+    def _move_buckets(self, now: float) -> None:
+        """Where several shards share the streams: follow their map."""
+        if self._moves is not None:
+            for frame in self._moves.step(now):
+                self._receive(frame)
 
     def _iterate(self, wait: float) -> float:
         """Take the frames that wait, up to a bound, and publish what came of them.
@@ -209,7 +242,13 @@ class Service:
         return idle
 
     def _take(self, frame: Frame) -> float:
-        """Take in one frame, and send it on if it was accepted; the time when that is done."""
+        """Take in one frame; the time when that is done."""
+        if self._moves is None or not self._moves.holds(frame):
+            self._receive(frame)
+        return self._clock()
+
+    def _receive(self, frame: Frame) -> None:
+        """Let the engine have a frame, and send it on if it was accepted."""
         parts = frame.parts
         try:
             self._engine.receive(decode_frame(parts), frame.arrived, frame.sender)
@@ -219,7 +258,6 @@ class Service:
         else:
             if self.sockets.tap is not None:
                 self.sockets.tap.send(parts)
-        return self._clock()
 
     def _update_alarms(self) -> None:
         """Alarms that do not come from ECG: what clients ask for, and that of the journal."""
@@ -274,6 +312,9 @@ class Service:
         """Go on with other settings, another model: between two iterations."""
         settings = prepared.settings
         self._loaded = prepared.loaded or self._loaded
+        if self._moves is not None:
+            self._moves.directory.look_soon()
+            self._moves.directory.announce(self._record())
         self.metrics.model_loaded(self._loaded.digest)
         self._engine.adjust(self._loaded.scorer, settings.alarms, engine_settings(settings))
         self._publisher.retention = retention(settings)

@@ -3,7 +3,7 @@
 Everything that can refuse to start does so here. Knows nothing of the loop.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -36,6 +36,8 @@ from beatgan_daemon.ingest.work_clock import WorkClock
 from beatgan_daemon.liveness import Liveness
 from beatgan_daemon.log_writer import lost_lines
 from beatgan_daemon.metrics import AlarmCollector, Metrics
+from beatgan_daemon.moving.bucket_moves import BucketMoves
+from beatgan_daemon.moving.joining import follow_map, join
 from beatgan_daemon.publishing.delivery import Delivery
 from beatgan_daemon.publishing.publisher import Publisher, Retention
 from beatgan_daemon.publishing.stream_actions import StreamActionQueue
@@ -219,10 +221,12 @@ def open_sockets(
     metrics: Metrics,
     actions: StreamActions,
     subscriptions: BeatSubscriptions,
+    buckets: Set[int],
 ) -> Sockets:
     """All sockets; on leaving ``resources``, subscribers may take what is queued.
 
-    Sink and control are to be handed to a publisher, which closes them. Raises StartError.
+    ``buckets``: those whose frames are taken at first. Sink and control are to be handed to a
+    publisher, which closes them. Raises StartError.
     """
     sink = PublishSocket(
         context,
@@ -249,7 +253,7 @@ def open_sockets(
         max_part=settings.ingest.max_message,
         queue_bytes=_queue_bytes(settings),
         authenticator=authenticator,
-        buckets=settings.ingest.buckets,
+        buckets=buckets,
         plain=settings.ingest.plain_topics,
     )
     resources.enter_context(source)
@@ -323,6 +327,7 @@ class Parts:
     overload: OverloadPolicy
     shedder: LoadShedder
     http: HttpServer
+    moves: BucketMoves | None
 
 
 def open_parts(
@@ -341,6 +346,9 @@ def open_parts(
     subscriptions = BeatSubscriptions()
     engine = make_engine(settings, loaded, metrics, clock, subscriptions)
     overload = OverloadPolicy(*overload_limits(settings), clock())
+    shard, ownership = settings.shard, None
+    if shard.dir is not None and shard.name is not None:
+        ownership = join(shard.dir, shard.name, clock())
     persistence = open_persistence(settings.state.dir)
     resources.callback(persistence.close)
     context = zmq.Context[zmq.Socket[bytes]](
@@ -350,8 +358,9 @@ def open_parts(
     authenticator = open_authenticator(settings, context, resources, metrics)
     who = (lambda _: None) if authenticator is None else authenticator.sender
     actions = StreamActionQueue(engine, lambda: overload.shed, who, clock)
+    buckets = settings.ingest.buckets if ownership is None else frozenset(ownership.heard())
     sockets = open_sockets(
-        settings, context, authenticator, resources, metrics, actions, subscriptions
+        settings, context, authenticator, resources, metrics, actions, subscriptions, buckets
     )
     metrics.ask(
         "tap_streams",
@@ -364,7 +373,8 @@ def open_parts(
     checkpointer = None
     if settings.state.dir is not None:
         checkpointer = Checkpointer(engine, settings.state.checkpoint_s, clock())
-    delivery = Delivery(publisher, checkpointer, clock)
+    fence_of = (lambda _: None) if ownership is None else ownership.fence_of
+    delivery = Delivery(publisher, checkpointer, clock, fence_of)
     delivery.publish(Outgoing([*ended]))
     liveness = make_liveness(settings, sockets, publisher, metrics, notifier, clock)
     rejected = RejectedStreams(engine.watches)
@@ -383,6 +393,22 @@ def open_parts(
     shedder = LoadShedder(
         overload, engine, metrics, liveness, log.get(), rejected, settings.ingest.frames_per_s
     )
+    moves = None
+    if ownership is not None and shard.dir is not None and shard.name is not None:
+        moves = follow_map(
+            shard.dir,
+            shard.name,
+            ownership,
+            engine,
+            delivery,
+            sockets.source,
+            queue,
+            metrics,
+            _forgetting(shedder, rejected),
+            _queue_bytes(settings),
+        )
+        resources.callback(moves.directory.close)
+        liveness.ask(moves.unready)
     http = HttpServer(
         settings.http.listen, metrics.exposition, alive=liveness.stalled, ready=liveness.unready
     )
@@ -402,7 +428,16 @@ def open_parts(
         overload=overload,
         shedder=shedder,
         http=http,
+        moves=moves,
     )
+
+
+def _forgetting(shedder: LoadShedder, rejected: RejectedStreams) -> Callable[[str], None]:
+    def forget(stream: str) -> None:
+        shedder.forget(stream)
+        rejected.forget(stream)
+
+    return forget
 
 
 def make_liveness(

@@ -138,9 +138,10 @@ class AlertFeed:
 
     def _hear(self, body: bytes) -> None:
         n = _decode_number(body).n
-        if n == self._next and len(self._due) < MAX_DUE:
-            self._add(Alert(n, body.removesuffix(_REPEAT) + b"}" * body.endswith(_REPEAT)))
-        elif self._next is None or n > self._next or not body.endswith(_REPEAT):
+        again = body.endswith(_REPEAT)  # or told by another shard before: the journal knows which
+        if n == self._next and len(self._due) < MAX_DUE and not again:
+            self._add(Alert(n, body))
+        elif self._next is None or n >= self._next or not again:
             self._ask_at = min(self._ask_at, monotonic())
 
     def _add(self, alert: Alert) -> None:

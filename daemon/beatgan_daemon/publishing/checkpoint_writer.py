@@ -51,6 +51,7 @@ class CheckpointWriter:
         self._store, self._observer, self._done = store, observer, done
         self._waiting: dict[str, bytes | None] = {}  # None: to be forgotten
         self._writing: dict[str, bytes | None] = {}
+        self._then: list[Callable[[], None]] = []
         self._call: Future[bool] | None = None
         self._began = self._retry_at = 0.0
         self._disk = DiskThread("checkpoints")
@@ -60,10 +61,20 @@ class CheckpointWriter:
         if self._store is not None:
             self._waiting.update(checkpoints)
 
+    def call_when_written(self, then: Callable[[], None]) -> None:
+        """Call ``then`` once all that waits now has been written."""
+        self._then.append(then)
+
     def step(self) -> None:
         """Take in what has been done, and begin with some of what waits."""
         now = monotonic()
-        if not self._settle(now) or not self._waiting or now < self._retry_at:
+        if not self._settle(now):
+            return
+        if not self._waiting:
+            then, self._then = self._then, []
+            for each in then:
+                each()
+        if not self._waiting or now < self._retry_at:
             return
         names = list(islice(self._waiting, SAVED))
         self._writing = {name: self._waiting.pop(name) for name in names}

@@ -16,12 +16,27 @@ DROPPABLE = 100_000  # beats and status messages that may wait
 States = Mapping[str, bytes | None]  # by stream; None: forget it
 
 
+class Then(NamedTuple):
+    """To be called, in the publisher's thread, with what was put before and with it done:
+    ``published`` when alerts and alarm states are journaled and all is sent; ``saved`` when
+    checkpoints are written, too."""
+
+    published: Callable[[], None] | None = None
+    saved: Callable[[], None] | None = None
+
+
 class Batch(NamedTuple):
     """Everything that waited, and the last state of each stream whose state did."""
 
     outgoing: Outgoing
     alarm_states: dict[str, bytes | None]
     checkpoints: dict[str, bytes | None]
+    handed_over: list[str]  # ids of episodes that go on elsewhere
+    then: list[Then]
+
+
+def _empty() -> Batch:
+    return Batch(Outgoing(), {}, {}, [], [])
 
 
 class OutgoingQueue:
@@ -34,7 +49,7 @@ class OutgoingQueue:
         )  # readable: something waits
         self._dropped, self._bound = dropped, bound
         self._lock = Lock()
-        self._waiting = Batch(Outgoing(), {}, {})
+        self._waiting = _empty()
         self._droppable = 0
 
     def put(
@@ -42,12 +57,15 @@ class OutgoingQueue:
         outgoing: Outgoing,
         alarm_states: States,
         checkpoints: Iterable[tuple[str, bytes]],
+        handed_over: Iterable[str] = (),
+        then: Then | None = None,
     ) -> None:
         """Hand over messages, in order: of beats and status messages those that have room. Of as
         many arrivals the latency is counted.
 
         ``alarm_states`` are those after the messages; None: nothing of the stream is needed any
-        more. A later state takes the place of one that still waits.
+        more. A later state takes the place of one that still waits. ``handed_over``: ids of
+        episodes that are under way here no more.
         """
         with self._lock:
             lost = self._add(outgoing.messages)
@@ -57,6 +75,9 @@ class OutgoingQueue:
             self._waiting.checkpoints.update(checkpoints)
             gone = [stream for stream, state in alarm_states.items() if state is None]
             self._waiting.checkpoints.update(dict.fromkeys(gone))
+            self._waiting.handed_over.extend(handed_over)
+            if then is not None:
+                self._waiting.then.append(then)
         for kind in set(lost):
             self._dropped(kind, lost.count(kind))
         self.wake()
@@ -90,7 +111,7 @@ class OutgoingQueue:
         with suppress(BlockingIOError):
             os.eventfd_read(self.wakeup_fd)
         with self._lock:
-            batch, self._waiting = self._waiting, Batch(Outgoing(), {}, {})
+            batch, self._waiting = self._waiting, _empty()
             self._droppable = 0
         return batch
 

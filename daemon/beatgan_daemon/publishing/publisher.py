@@ -25,7 +25,7 @@ from beatgan_daemon.publishing import checkpoint_writer
 from beatgan_daemon.publishing.beat_messages import send_beats
 from beatgan_daemon.publishing.checkpoint_writer import CheckpointStore, CheckpointWriter
 from beatgan_daemon.publishing.late_joiners import LateJoiners, repeat_of
-from beatgan_daemon.publishing.outgoing_queue import Batch, OutgoingQueue
+from beatgan_daemon.publishing.outgoing_queue import Batch, OutgoingQueue, Then
 from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
 from beatgan_daemon.storage.journal import Journal, Unstored
@@ -109,12 +109,14 @@ class Publisher:
         outgoing: Outgoing,
         alarm_states: Mapping[str, bytes | None] = _NONE,
         checkpoints: Iterable[tuple[str, bytes]] = (),
+        handed_over: Sequence[str] = (),
+        then: Then | None = None,
     ) -> None:
         """See `OutgoingQueue.put`; never blocks. Raises PublisherError if the publisher failed."""
         if not self._thread.is_alive():
             raise PublisherError("the publisher has stopped") from self._failure
-        if outgoing.messages or alarm_states or checkpoints:
-            self._queue.put(outgoing, alarm_states, checkpoints)
+        if outgoing.messages or alarm_states or checkpoints or handed_over or then:
+            self._queue.put(outgoing, alarm_states, checkpoints, handed_over, then)
         elif outgoing.arrivals:  # of beats that nobody is subscribed to
             self._observer.latencies(outgoing.arrivals, monotonic())
 
@@ -219,12 +221,17 @@ class Publisher:
             JournalEntry(each.n, each.id, each.stream, each.phase, encode_json(each))
             for each in alerts
         ]
-        if entries or batch.alarm_states:
-            self._journal.append(entries, batch.alarm_states, time_ns())
+        if entries or batch.alarm_states or batch.handed_over:
+            self._journal.append(entries, batch.alarm_states, time_ns(), batch.handed_over)
         self._send(messages, (entry.body for entry in entries))
         if arrivals:
             self._observer.latencies(arrivals, monotonic())
         self._checkpoints.add(batch.checkpoints)
+        for published, saved in batch.then:
+            if published is not None:
+                published()
+            if saved is not None:
+                self._checkpoints.call_when_written(saved)
 
     def _send(self, messages: Sequence[Message], alerts: Iterator[bytes]) -> None:
         """In order; ``alerts``: the JSON of those among the messages."""

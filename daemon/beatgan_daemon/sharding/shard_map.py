@@ -84,6 +84,11 @@ class ShardMap(NamedTuple):
 
         return type(self)(tuple(after(b, each) for b, each in enumerate(self.assignments)))
 
+    def first_earlier(self, before: Self) -> int | None:
+        """The first bucket whose fence is lower than in the map ``before``: this is an old map."""
+        pairs = zip(self.assignments, before.assignments, strict=True)
+        return next((b for b, (now, then) in enumerate(pairs) if now.fence < then.fence), None)
+
     def spread(self, shards: Collection[str]) -> Self:
         """The map over ``shards`` alone, as evenly as can be, by as few moves as that takes.
 
@@ -116,6 +121,24 @@ def read_map(directory: Path) -> ShardMap:
         raise UsageError(f"{path}: cannot be read: {error}") from None
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
+
+
+class MapFile:
+    """The map in the shards' directory, read again when it was replaced."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._seen: tuple[int, int, int] | None = None
+
+    def changed(self) -> ShardMap | None:
+        """The map; None where it is the one last given. Raises UsageError and OSError."""
+        status = os.stat(self._directory / FILE)
+        seen = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if seen == self._seen:
+            return None
+        found = read_map(self._directory)
+        self._seen = seen
+        return found
 
 
 def write_map(directory: Path, shard_map: ShardMap) -> None:

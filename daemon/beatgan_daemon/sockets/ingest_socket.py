@@ -65,6 +65,14 @@ class _EcgSocket(BoundSocket):
         for topic in self._topics:
             socket.subscribe(topic)
 
+    def subscribe(self, topics: Sequence[bytes]) -> None:
+        """To these instead, without a moment of neither."""
+        before, self._topics = self._topics, topics
+        for topic in set(topics).difference(before):
+            self.socket.subscribe(topic)
+        for topic in set(before).difference(topics):
+            self.socket.unsubscribe(topic)
+
     def receive(self) -> list[bytes] | None:
         try:
             part = self.socket.recv(NOBLOCK, copy=False)
@@ -113,9 +121,9 @@ class IngestSocket:
         together = (bind, () if authenticator is not None else connect)
         plans = [together, *(((), each) for each in apart)]
         queued = min(high_water, max(MIN_QUEUED, queue_bytes // max_part))
-        whole = plain or buckets == ALL
-        topics = (ECG,) if whole else tuple(map(bucket_prefix, sorted(buckets)))
-        self._served = None if buckets == ALL or not whole else buckets
+        self._plain = plain
+        self._served: Set[int] | None = None if buckets == ALL else buckets
+        topics = self._topics(buckets)
         with ExitStack() as opened:
             self._sockets = [
                 opened.enter_context(
@@ -132,6 +140,18 @@ class IngestSocket:
         self._in_a_row, self._waited = 0, monotonic()
         self.sender: str | None = None  # of the frame received last: a key, or a called endpoint
         self.connection: str | int | None = None  # likewise: `sender`, or without keys a connection
+
+    def _topics(self, buckets: Set[int]) -> list[bytes]:
+        if self._plain or buckets == ALL:
+            return [ECG]
+        return [*map(bucket_prefix, sorted(buckets))]
+
+    def serve(self, buckets: Set[int]) -> None:
+        """From now on, take the streams of these buckets."""
+        if buckets != self._served:
+            self._served = buckets
+            for each in self._sockets:
+                each.subscribe(self._topics(buckets))
 
     def _register(self) -> None:
         for each in self._sockets:
@@ -175,7 +195,7 @@ class IngestSocket:
             if parts is None:
                 return None
             parts[0] = plain_topic(parts[0])
-            if self._served is None or self._is_served(parts[0], self._served):
+            if self._served is None or not self._plain or self._is_served(parts[0], self._served):
                 return parts
 
     @staticmethod

@@ -6,7 +6,7 @@ power, and then an older one, or none, is there: what must not be lost is in the
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from time import time_ns
 
@@ -17,6 +17,7 @@ from beatgan_daemon.storage.sqlite import (
     is_damage,
     is_out_of_reach,
     open_database,
+    open_to_read,
     set_aside,
     set_aside_other,
     write_again,
@@ -148,6 +149,15 @@ class CheckpointStore:
         if isinstance(error, sqlite3.Error) and is_damage(error):
             close_database(database)
             self._database = None  # the next use sets it aside
+
+
+def read_checkpoints(path: Path) -> list[tuple[str, bytes]]:
+    """Every checkpoint in the file at ``path``, which another process may be writing.
+
+    Raises sqlite3.Error.
+    """
+    with closing(open_to_read(path)) as database:
+        return database.execute("SELECT name, state FROM streams").fetchall()
 
 
 def _version(database: sqlite3.Connection) -> int:

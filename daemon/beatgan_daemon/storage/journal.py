@@ -8,7 +8,7 @@ nothing of what an alert means.
 
 import sqlite3
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
 from itertools import islice
@@ -156,14 +156,21 @@ class Journal:
     # --- what is written --------------------------------------------------------------------
 
     def append(
-        self, entries: Sequence[JournalEntry], states: Mapping[str, bytes | None], now_ns: int
+        self,
+        entries: Sequence[JournalEntry],
+        states: Mapping[str, bytes | None],
+        now_ns: int,
+        handed_over: Collection[str] = (),
     ) -> None:
         """Take in alerts, in order of ``n``, with the alarm states of streams after them.
 
         Returns when they are on the disk, or it takes too long, or fails; they wait in memory then
-        (`retry_backlog`). A state of None forgets the stream's.
+        (`retry_backlog`). A state of None forgets the stream's. ``handed_over``: ids of episodes
+        that go on elsewhere; their streams' states are among the forgotten ones.
         """
         self._add(entries, states)
+        for episode in handed_over:
+            self._active_is_wrong |= self._active.pop(episode, None) is not None
         if self.trouble is None and self._settled() and self._has_backlog():
             self._begin_write(now_ns)
             self._settled()
@@ -220,7 +227,7 @@ class Journal:
         for stream, state in written.states.items():
             if self._states.get(stream, _ABSENT) is state:  # no later one has come
                 del self._states[stream]
-        if written.active is not None:
+        if written.active is not None and written.active == tuple(self._active.values()):
             self._active_is_wrong = False
         if not self._has_backlog() and self._spool is not None:
             self._spool.clear()

@@ -47,6 +47,11 @@ def open_database(
     return database
 
 
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """The database at ``path``, which another process may be writing. Raises sqlite3.Error."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
+
+
 def _check(database: sqlite3.Connection) -> None:
     """Reads the whole file, some 1 GB a second; indices are not compared with their tables."""
     (found,) = database.execute("PRAGMA quick_check(1)").fetchone()

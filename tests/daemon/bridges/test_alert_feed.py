@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from beatgan.errors import BeatganError, UsageError
 from beatgan.protocol.messages import AlertMessage, encode_json
@@ -110,8 +111,19 @@ def test_a_repeat_that_was_never_heard_is_delivered_without_the_word() -> None:
     with AlertingDaemon() as daemon, feed_of(daemon, since=0) as feed:
         wait_until_connected(feed)
         (message,) = alerts(1)
+        daemon.alert(message, live=False)
         daemon.repeat(message)
         assert taken(feed, 1) == [encode_json(message)]
+
+
+def test_what_another_shard_told_before_is_delivered_as_the_journal_has_it() -> None:
+    with AlertingDaemon() as daemon, feed_of(daemon, since=0) as feed:
+        wait_until_connected(feed)
+        messages = [replace(each, repeat=True) for each in alerts(2)]
+        for each in messages:
+            daemon.alert(each)
+        assert taken(feed, 2) == bodies(messages)
+        assert nothing_more(feed)
 
 
 def test_a_restart_of_the_bridge_goes_on_where_it_stopped(tmp_path: Path) -> None:

@@ -558,7 +558,7 @@ def test_a_later_state_takes_the_place_of_one_that_waits() -> None:
     batch = handover.take()
     assert batch.alarm_states == {"a": b"2", "b": None}
     assert batch.checkpoints == {"a": b"2", "b": None}
-    assert handover.take() == Batch(Outgoing(), {}, {})
+    assert handover.take() == Batch(Outgoing(), {}, {}, [], [])
     handover.close()
 
 

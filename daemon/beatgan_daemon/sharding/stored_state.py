@@ -1,0 +1,103 @@
+"""What lies in the directory of a shard that does not run, or does not answer, handed over.
+
+Every call may block for as long as the disk does.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+from time import time_ns
+
+from beatgan.protocol.alert_journal import JournalEntry
+from beatgan.protocol.buckets import bucket_of
+from beatgan_daemon.sharding.claims import read_claims, write_claims
+from beatgan_daemon.sharding.handover import Handover, write_handover
+from beatgan_daemon.sharding.shard_map import ShardMap
+from beatgan_daemon.storage.checkpoint_store import CheckpointStore, read_checkpoints
+from beatgan_daemon.storage.journal import Journal
+from beatgan_daemon.storage.journal_tables import JournalTables
+from beatgan_daemon.storage.sqlite import open_to_read
+
+
+def current_claims(directory: Path, shard: str, shard_map: ShardMap) -> dict[int, int]:
+    """The claims of a shard that the map agrees with. Raises UsageError."""
+    claims, given = read_claims(directory / shard), shard_map.fences_of(shard)
+    return {bucket: fence for bucket, fence in claims.items() if given.get(bucket) == fence}
+
+
+def leave_behind(
+    directory: Path, shard: str, shard_map: ShardMap, report: Callable[[str], None]
+) -> list[int]:
+    """Hand over the buckets of a shard that does not run which the map gives to others, or to it
+    anew; which ones.
+
+    Its directory has the others' state alone afterwards. Raises StartError where the shard runs,
+    and OSError, sqlite3.Error or UsageError where its files are not to be had.
+    """
+    state = directory / shard
+    claims, keep = read_claims(state), current_claims(directory, shard, shard_map)
+    gone = {bucket: fence for bucket, fence in claims.items() if bucket not in keep}
+    if not gone:
+        return []
+    journal = Journal(state / "journal.db", report)
+    store = CheckpointStore(state / "streams.db")
+    try:
+        states = {each.stream: each.state for each in journal.states()}
+        checkpoints, active = dict(store.load()), journal.active()
+        for handover in _handovers(shard, gone, states, checkpoints, active):
+            write_handover(directory, handover)
+        write_claims(state, keep)
+        others = {name for name in (*states, *checkpoints) if bucket_of(name) not in keep}
+        ended = [e for e in active if e.stream and bucket_of(e.stream) not in keep]
+        others |= {each.stream for each in ended}
+        journal.append([], dict.fromkeys(others), time_ns(), [each.id for each in ended])
+        store.forget(sorted(others))
+    finally:
+        journal.close()
+        store.close()
+    return sorted(gone)
+
+
+def copy_of(directory: Path, shard: str, buckets: Collection[int]) -> list[int]:
+    """Hand over what is on the disk of ``buckets`` of a shard that runs and does not answer; which
+    of them it had.
+
+    Its files stay as they are. Raises OSError, sqlite3.Error, StartError or UsageError.
+    """
+    state = directory / shard
+    claims = read_claims(state)
+    wanted = {bucket: claims[bucket] for bucket in buckets if bucket in claims}
+    with closing(open_to_read(state / "journal.db")) as database:
+        tables = JournalTables(database)
+        states = {each.stream: each.state for each in tables.states()}
+        active = tables.active()
+    checkpoints = dict(read_checkpoints(state / "streams.db"))
+    for handover in _handovers(shard, wanted, states, checkpoints, active):
+        write_handover(directory, handover)
+    return sorted(wanted)
+
+
+def _handovers(
+    shard: str,
+    fences: Mapping[int, int],
+    states: Mapping[str, bytes],
+    checkpoints: Mapping[str, bytes],
+    active: Iterable[JournalEntry],
+) -> Iterable[Handover]:
+    """One of each bucket in ``fences``."""
+    left = {
+        bucket: Handover(
+            bucket=bucket, fence=fence, shard=shard, states={}, checkpoints={}, alerts=[]
+        )
+        for bucket, fence in fences.items()
+    }
+    for name, state in states.items():
+        if (found := left.get(bucket_of(name))) is not None:
+            found.states[name] = state
+    for name, state in checkpoints.items():
+        if (found := left.get(bucket_of(name))) is not None:
+            found.checkpoints[name] = state
+    for entry in active:
+        if entry.stream and (found := left.get(bucket_of(entry.stream))) is not None:
+            found.alerts.append(entry.body)
+    return left.values()
