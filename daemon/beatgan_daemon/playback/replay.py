@@ -92,6 +92,8 @@ class ReplaySocket:
         self._socket.setsockopt(zmq.XPUB_VERBOSER, 1)  # each subscription, also the same of another
         self._subscriptions, self._listened = Counter[bytes](), 0.0
         self._called = 1 if connect is None or isinstance(connect, str) else len(connect)
+        if self._called > 1:  # one that is away must not hold up the frames for the others
+            self._socket.setsockopt(zmq.IMMEDIATE, 1)
         self._socket.sndtimeo = self._socket.linger = round(1000 * STALLED_S)
         zmq_endpoints.keep_alive(self._socket)
         try:
