@@ -332,6 +332,26 @@ OPERATIONS = [
         ],
     ),
     Panel(
+        "Buckets of streams",
+        "Of daemons that share the streams: what each serves, and what it still waits for. "
+        "Together they serve 256.",
+        "short",
+        [
+            Query(of("buckets"), "{{instance}} served"),
+            Query(of("buckets_awaited"), "{{instance}} awaited"),
+        ],
+    ),
+    Panel(
+        "Buckets that moved",
+        "Without an operator, a restart or a death none should; and frames for which there was no "
+        "room meanwhile.",
+        "short",
+        [
+            Query(increase("bucket_moves_total", "direction"), "{{instance}} {{direction}}"),
+            Query(increase("held_frames_dropped_total"), "{{instance}} frames dropped"),
+        ],
+    ),
+    Panel(
         "Reloads",
         "Refused or failed: it runs with older settings than the file says.",
         "short",

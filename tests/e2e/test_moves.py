@@ -53,7 +53,8 @@ class Ward:
 
     def run(self, stack: ExitStack, shard: str) -> Running:
         flags = ("--set", f"shard.dir={self.directory}", "--set", f"shard.name={shard}", *OPTIONS)
-        running = self.shards[shard] = stack.enter_context(self.start(*flags))
+        running: Running = stack.enter_context(self.start(*flags))
+        self.shards[shard] = running
         client = stack.enter_context(beatgan.Client(running.publish, running.control))
         Thread(target=self._listen, args=(client,), daemon=True).start()
         return running
