@@ -1,5 +1,6 @@
 """A daemon as a source of ECG sees it: it subscribes, and keeps the frames that come."""
 
+from collections.abc import Sequence
 from threading import Event, Thread
 from time import monotonic, sleep
 from typing import Self
@@ -15,8 +16,10 @@ PATIENCE_S = 20.0
 class ListeningDaemon:
     """Used as a context. It may end, and another one begin at the same ``endpoint``."""
 
-    def __init__(self, endpoint: str = "tcp://127.0.0.1:*") -> None:
-        self.endpoint = endpoint
+    def __init__(
+        self, endpoint: str = "tcp://127.0.0.1:*", topics: Sequence[bytes] = (b"ecg.",)
+    ) -> None:
+        self.endpoint, self._topics = endpoint, topics
         self.frames: list[list[bytes]] = []
         self.reading = Event()  # clear it, and nothing is taken off the socket
         self.reading.set()
@@ -40,7 +43,8 @@ class ListeningDaemon:
             socket.linger, socket.rcvhwm = 0, 10
             socket.bind(self.endpoint)
             self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
-            socket.subscribe(b"ecg.")
+            for topic in self._topics:
+                socket.subscribe(topic)
             self._ready.set()
             while not self._over.is_set():
                 if socket.poll(10) and self.reading.wait(0.01):

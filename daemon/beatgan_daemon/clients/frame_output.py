@@ -9,7 +9,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from beatgan.errors import UsageError
-from beatgan.protocol.buckets import topic_for
+from beatgan.protocol.buckets import bucket_prefix, topic_for
 from beatgan.protocol.names import stream_of_topic
 from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.security.curve import ConfigureSocket
@@ -58,13 +58,17 @@ class DaemonOutput:
         bind: str | None = None,
         connect: str | None = None,
         configure: ConfigureSocket | None = None,
+        context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
-        """Raises UsageError or StartError on a bad endpoint. Nobody need be there yet."""
+        """``context``: to be shared; the output has one of its own where none is given.
+
+        Raises UsageError or StartError on a bad endpoint. Nobody need be there yet."""
         if (bind is None) == (connect is None):
             raise UsageError("give either an endpoint to bind or one to connect to")
         self.connected, self.reconnects = False, 0
         self._heard, self._topics = 0, set[bytes]()
-        self._context = zmq.Context[zmq.Socket[bytes]]()
+        self._context = context or zmq.Context[zmq.Socket[bytes]]()
+        self._context_is_shared = context is not None
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
         self._socket.sndhwm, self._socket.maxmsgsize = QUEUE, LONGEST_TOPIC
@@ -100,6 +104,11 @@ class DaemonOutput:
         self._listen()
         return topic_for(stream, self._topics) is not None
 
+    def takes(self, bucket: int) -> bool:
+        """Whether the daemon asks for this bucket by its name."""
+        self._listen()
+        return bucket_prefix(bucket) in self._topics
+
     def wait(self, seconds: float) -> bool:
         """See `FrameOutput`."""
         self._listen()
@@ -131,7 +140,8 @@ class DaemonOutput:
         self._socket.disable_monitor()
         self._monitor.close()
         self._socket.close()
-        zmq_endpoints.terminate(self._context, LINGER_S + END_S)
+        if not self._context_is_shared:
+            zmq_endpoints.terminate(self._context, LINGER_S + END_S)
 
 
 class PrintedFrames:

@@ -1,10 +1,10 @@
 """A daemon in a program of one's own: `beatgan.Client`."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import msgspec
 import zmq
@@ -24,12 +24,16 @@ from beatgan.protocol.names import stream_of_record, topic_of
 from beatgan.records.recording import nanoseconds
 from beatgan_daemon.clients import client as control
 from beatgan_daemon.clients.counted_stream import CountedStream
-from beatgan_daemon.clients.frame_output import DaemonOutput
+from beatgan_daemon.clients.frame_output import DaemonOutput, FrameOutput
 from beatgan_daemon.clients.subscriber import Subscriber
 from beatgan_daemon.defaults import CONTROL, INGEST, PUBLISH
 from beatgan_daemon.security import curve
 
+if TYPE_CHECKING:
+    from beatgan_daemon.clients.shards_library import AllShards
+
 Kind = Literal["alert", "beat", "status"]
+Published = AlertMessage | BeatMessage | StatusMessage
 TURN_S: Final = 0.2  # how soon the end of the time is seen
 FULL_S: Final = 0.01  # before a full queue is tried again
 TIMEOUT_S: Final = 10.0
@@ -69,9 +73,25 @@ class Client:
         self._context = zmq.Context[zmq.Socket[bytes]]()
         self._signals: list[Signal] = []
 
+    @classmethod
+    def of_shards(
+        cls,
+        directory: str | Path,
+        *,
+        key: str | Path | None = None,
+        server_key: str | Path | None = None,
+    ) -> "AllShards":
+        """All daemons that share ``directory``, as if they were one; see `AllShards`.
+
+        ``server_key``: the same of all. Raises UsageError where there is no map of shards.
+        """
+        from beatgan_daemon.clients.shards_library import AllShards
+
+        return AllShards(directory, key=key, server_key=server_key)
+
     def subscribe(
         self, *kinds: Kind, stream: str | None = None, seconds: float | None = None
-    ) -> Iterator[AlertMessage | BeatMessage | StatusMessage]:
+    ) -> Iterator[Published]:
         """What the daemon publishes from now on, as it comes.
 
         ``kinds``: alerts alone if none is given. ``stream``: this one alone. It ends after
@@ -79,9 +99,23 @@ class Client:
         alerts `follow` has all of them.
         """
         subscriber = Subscriber(self._context, self._publish, "publish", self._configure)
-        for kind in kinds or ("alert",):
-            subscriber.subscribe(topic_of(kind, stream) if stream else f"{kind}.".encode())
-        return _until(subscriber, stream, seconds)
+        for topic in topics_of(kinds, stream):
+            subscriber.subscribe(topic)
+        return self._until(subscriber, stream, seconds)
+
+    def _until(
+        self, subscriber: Subscriber, stream: str | None, seconds: float | None
+    ) -> Iterator[Published]:
+        end = None if seconds is None else time.monotonic() + seconds
+        try:
+            while end is None or time.monotonic() < end:
+                for parts in subscriber.messages():
+                    message = read_message(parts, stream)
+                    if message is not None:
+                        yield message
+                subscriber.wait(turn(end))
+        finally:
+            subscriber.close()
 
     def alerts(self, since: int = 0) -> Iterator[AlertMessage]:
         """Every alert in the daemon's journal from number ``since`` on, in order, up to now.
@@ -118,10 +152,15 @@ class Client:
             raise UsageError(f"stream {stream!r}: expected letters, digits, _, - and :")
         names = (leads,) if isinstance(leads, str) else tuple(leads)
         check_signal(stream, fs, names)
-        output = DaemonOutput(connect=self._ingest, configure=self._configure)
-        signal = Signal(output, CountedStream(stream, fs, names, time.time_ns()), fs, names)
+        output, where = self._frame_output()
+        counted = CountedStream(stream, fs, names, time.time_ns())
+        signal = Signal(output, where, counted, fs, names)
         self._signals.append(signal)
         return signal
+
+    def _frame_output(self) -> tuple[FrameOutput, str]:
+        """Where a signal goes; and in words."""
+        return DaemonOutput(connect=self._ingest, configure=self._configure), self._ingest
 
     def close(self) -> None:
         """End all connections; what was pushed is sent before."""
@@ -140,9 +179,16 @@ class Signal:
     """One stream on its way to a daemon."""
 
     def __init__(
-        self, output: DaemonOutput, stream: CountedStream, fs: float, leads: tuple[str, ...]
+        self,
+        output: FrameOutput,
+        where: str,
+        stream: CountedStream,
+        fs: float,
+        leads: tuple[str, ...],
     ) -> None:
-        self._output, self._stream, self._fs, self._leads = output, stream, fs, leads
+        self._output, self._where = output, where
+        self._stream, self._fs, self._leads = stream, fs, leads
+        self._closed = False
 
     def push(self, ecg: Any, time_of_first: datetime | None = None) -> None:
         """Send the samples that follow, in mV, of shape (n,) or (n, leads); NaN is a lost sample.
@@ -164,29 +210,32 @@ class Signal:
 
     def close(self) -> None:
         """Send what waits, and end the connection."""
-        self._output.close()
+        if not self._closed:
+            self._closed = True
+            self._output.close()
 
     def _send(self, parts: list[bytes]) -> None:
         end = time.monotonic() + TIMEOUT_S
         while not self._output.send(parts):
             if time.monotonic() > end:
-                raise UsageError(f"{self._output.endpoint}: no daemon takes ECG there")
+                raise UsageError(f"{self._where}: no daemon takes ECG there")
             if self._output.wait(TURN_S):
                 time.sleep(FULL_S)
 
 
-def _until(
-    subscriber: Subscriber, stream: str | None, seconds: float | None
-) -> Iterator[AlertMessage | BeatMessage | StatusMessage]:
-    end = None if seconds is None else time.monotonic() + seconds
-    try:
-        while end is None or time.monotonic() < end:
-            for topic, body in subscriber.messages():
-                kind, _, name = topic.partition(b".")
-                if stream in (None, name.decode()):  # a topic is subscribed to by its beginning
-                    yield _decoders[kind].decode(body)
-            subscriber.wait(
-                TURN_S if end is None else max(0.0, min(TURN_S, end - time.monotonic()))
-            )
-    finally:
-        subscriber.close()
+def topics_of(kinds: Sequence[Kind], stream: str | None) -> list[bytes]:
+    """What to subscribe to for these kinds of messages, of one stream or of all."""
+    found = kinds or ("alert",)
+    return [topic_of(kind, stream) if stream else f"{kind}.".encode() for kind in found]
+
+
+def read_message(parts: Sequence[bytes], stream: str | None) -> Published | None:
+    """The message; None where it is of another stream, whose name begins alike."""
+    topic, body = parts
+    kind, _, name = topic.partition(b".")
+    return _decoders[kind].decode(body) if stream in (None, name.decode()) else None
+
+
+def turn(end: float | None) -> float:
+    """Seconds to wait for something, until it is to be looked at whether ``end`` has come."""
+    return TURN_S if end is None else max(0.0, min(TURN_S, end - time.monotonic()))

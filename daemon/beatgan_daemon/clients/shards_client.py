@@ -88,9 +88,9 @@ class ShardsClient:
             self.silent[name] = "it is not running, and what its journal has is not shown"
         journals = map(self._journal, self._clients)
         for found in merge(*journals, key=lambda each: each.alert.raised_ns):
+            self.position[found.shard] = found.alert.n + 1
             if self.fences.accepts_journaled(found.alert):
                 yield found
-            self.position[found.shard] = found.alert.n + 1
         self._complete()
 
     def _journal(self, name: str) -> Iterator[ShardAlert]:

@@ -58,7 +58,12 @@ class Subscriber:
 
     def wait(self, seconds: float) -> None:
         """Until something has come, at most so long."""
-        zmq.select([self._socket, self._monitor], [], [], seconds)
+        zmq.select(self.waited_for, [], [], seconds)
+
+    @property
+    def waited_for(self) -> list[zmq.Socket[bytes]]:
+        """The sockets that something may come by."""
+        return [self._socket, self._monitor]
 
     def close(self) -> None:
         """End the connection."""
