@@ -152,6 +152,7 @@ class Service:
             state="in memory" if settings.state.dir is None else str(settings.state.dir),
             restored=len(self._engine.streams()),
             version=version("beatgan"),
+            **({} if settings.shard.name is None else {"shard": settings.shard.name}),
         )
         if self._moves is not None:
             self._moves.directory.announce(self._record())

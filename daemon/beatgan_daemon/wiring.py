@@ -3,7 +3,7 @@
 Everything that can refuse to start does so here. Knows nothing of the loop.
 """
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -111,14 +111,22 @@ class Persistence:
     journal: Journal
     store: CheckpointStore | None
 
-    def restore(self, engine: Engine, now: float) -> list[AlertMessage]:
+    def restore(
+        self, engine: Engine, now: float, served: Callable[[str], bool]
+    ) -> list[AlertMessage]:
         """Restore the streams and alarms of the daemon that was here before.
 
-        Alerts to be published: the end of episodes that no restored stream will end.
+        ``served``: whether a stream is this daemon's; of others nothing is kept, see
+        `moving.arrivals`. Alerts to be published: the end of episodes that no restored stream will
+        end.
         """
-        states = [(each.stream, each.state) for each in self.journal.states()]
-        checkpoints = [] if self.store is None else self.store.load()
-        for problem in restore_streams(engine, states, checkpoints, now):
+        states = {each.stream: each.state for each in self.journal.states()}
+        checkpoints = {} if self.store is None else dict(self.store.load())
+        active = self.journal.active()
+        self._forget_others((*states, *checkpoints), active, served)
+        mine = [(name, state) for name, state in states.items() if served(name)]
+        saved = [(name, state) for name, state in checkpoints.items() if served(name)]
+        for problem in restore_streams(engine, mine, saved, now):
             log.get().warning("a stream's state is of no use", why=problem)
         _restore_alarms(engine.active_alarms, self.journal.active(), self.journal.next_n)
         known = engine.episodes()
@@ -126,6 +134,18 @@ class Persistence:
             m for m in engine.active_alarms.active.values() if not m.latched and m.id not in known
         ]
         return engine.active_alarms.end(left)
+
+    def _forget_others(
+        self, streams: Iterable[str], active: Iterable[JournalEntry], served: Callable[[str], bool]
+    ) -> None:
+        """What was taken over and not claimed before the end: it is where it was taken from."""
+        episodes = [each for each in active if not served(each.stream)]
+        others = {name for name in streams if not served(name)} | {e.stream for e in episodes}
+        if others:
+            ids = [each.id for each in episodes]
+            self.journal.append([], dict.fromkeys(others), time_ns(), ids)
+            if self.store is not None:
+                self.store.forget(sorted(others))
 
     def close(self) -> None:
         """Free the files, once no publisher uses them any more."""
@@ -367,7 +387,8 @@ def open_parts(
         "Streams whose frames somebody is subscribed to at the tap",
         lambda: _tapped_streams(sockets.tap, engine),
     )
-    ended = persistence.restore(engine, clock())
+    served = (lambda _: True) if ownership is None else ownership.has
+    ended = persistence.restore(engine, clock(), served)
     publisher = start_publisher(settings, sockets, persistence, metrics)
     resources.callback(publisher.close, GIVE_UP_S)
     checkpointer = None

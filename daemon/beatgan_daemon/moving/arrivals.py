@@ -1,5 +1,6 @@
 """Buckets that this shard has from now on: what was left of them goes on here."""
 
+from collections.abc import Mapping
 from queue import SimpleQueue
 
 import msgspec
@@ -56,10 +57,12 @@ class Arrivals:
             alarms=len(told),
         )
 
-    def step(self) -> None:
-        """Claim what is on the disk here."""
+    def step(self, held: Mapping[int, int]) -> None:
+        """Claim what is on the disk here, unless it has gone on: ``held``, fences by bucket."""
         while not self._saved.empty():
-            self._directory.claim(*self._saved.get())
+            bucket, fence = self._saved.get()
+            if held.get(bucket) == fence:
+                self._directory.claim(bucket, fence)
 
 
 def _alerts(handover: Handover, problems: list[str]) -> list[AlertMessage]:

@@ -75,7 +75,7 @@ class BucketMoves:
         """Go on with what is under way; frames that were held and are to be received now."""
         self.directory.step(now)
         self._departures.step()
-        self._arrivals.step()
+        self._arrivals.step(self._own.held)
         if (shard_map := self.directory.changed_map(now)) is not None:
             self._follow(shard_map, now)
         self._let_go(now)

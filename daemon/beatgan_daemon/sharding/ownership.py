@@ -59,6 +59,10 @@ class Ownership:
         """The fence of the stream's bucket; None for the daemon's own alerts."""
         return self.held.get(bucket_of(stream)) if stream else None
 
+    def has(self, stream: str) -> bool:
+        """Whether the stream's state is here; that of the daemon's own alerts always is."""
+        return not stream or bucket_of(stream) in self.held
+
     def heard(self) -> Set[int]:
         """The buckets to be listened to."""
         return self.held.keys() | self.awaited.keys()

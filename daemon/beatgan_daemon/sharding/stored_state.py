@@ -31,7 +31,7 @@ def leave_behind(
     """Hand over the buckets of a shard that does not run which the map gives to others, or to it
     anew; which ones.
 
-    Its directory has the others' state alone afterwards. Raises StartError where the shard runs,
+    Its directory has nothing of them afterwards. Raises StartError where the shard runs,
     and OSError, sqlite3.Error or UsageError where its files are not to be had.
     """
     state = directory / shard
@@ -47,8 +47,8 @@ def leave_behind(
         for handover in _handovers(shard, gone, states, checkpoints, active):
             write_handover(directory, handover)
         write_claims(state, keep)
-        others = {name for name in (*states, *checkpoints) if bucket_of(name) not in keep}
-        ended = [e for e in active if e.stream and bucket_of(e.stream) not in keep]
+        others = {name for name in (*states, *checkpoints) if bucket_of(name) in gone}
+        ended = [e for e in active if e.stream and bucket_of(e.stream) in gone]
         others |= {each.stream for each in ended}
         journal.append([], dict.fromkeys(others), time_ns(), [each.id for each in ended])
         store.forget(sorted(others))

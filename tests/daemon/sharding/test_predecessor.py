@@ -1,0 +1,178 @@
+"""What a bucket's shard before this one left: found, fetched from its files, or waited for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from beatgan.protocol.alert_journal import JournalEntry
+from beatgan.protocol.buckets import bucket_of
+from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.sharding.claims import read_claims, write_claims
+from beatgan_daemon.sharding.handover import Handover, left_fences, write_handover
+from beatgan_daemon.sharding.predecessor import Found, Predecessors, Wanted
+from beatgan_daemon.sharding.shard_map import ShardMap
+from beatgan_daemon.sharding.stored_state import leave_behind
+from beatgan_daemon.storage.checkpoint_store import CheckpointStore
+from beatgan_daemon.storage.journal import Journal
+
+NAME = "bed-7"
+BUCKET = bucket_of(NAME)
+OTHER = "bed-8"
+MAP = ShardMap.even(["a", "b"]).moved({BUCKET: "a", bucket_of(OTHER): "a"})
+FENCE = MAP.assignments[BUCKET].fence
+MOVED = MAP.moved({BUCKET: "b"})
+
+
+@contextmanager
+def running(directory: Path, shard: str = "a") -> Iterator[None]:
+    """A shard that holds its lock, has an alarm of NAME and of OTHER under way, and both saved."""
+    state = directory / shard
+    state.mkdir(exist_ok=True)
+    journal = Journal(state / "journal.db", pytest.fail)
+    store = CheckpointStore(state / "streams.db")
+    try:
+        if journal.next_n == 0:
+            entries = [
+                JournalEntry(n, f"{name}/0", name, "start", b"%d" % n)
+                for n, name in enumerate((NAME, OTHER, ""))
+            ]
+            journal.append(entries, {NAME: b"state", OTHER: b"state"}, 0)
+            store.save([(NAME, b"checkpoint"), (OTHER, b"checkpoint")])
+            write_claims(state, MAP.fences_of(shard))
+        yield
+    finally:
+        journal.close()
+        store.close()
+
+
+def handover(fence: int = FENCE, shard: str = "a") -> Handover:
+    return Handover(
+        bucket=BUCKET,
+        fence=fence,
+        shard=shard,
+        states={NAME: b"state"},
+        checkpoints={NAME: b"checkpoint"},
+        alerts=[b"0"],
+    )
+
+
+def look(
+    directory: Path, fence: int, *, overdue: bool = False, shard_map: ShardMap = MOVED
+) -> tuple[dict[int, Found], list[str]]:
+    """What is found of BUCKET, and what is told."""
+    told: list[str] = []
+    wanted = {BUCKET: Wanted(fence, overdue)}
+    return Predecessors(directory, told.append).find(shard_map, wanted), told
+
+
+def find(
+    directory: Path, fence: int, *, overdue: bool = False, shard_map: ShardMap = MOVED
+) -> dict[int, Found]:
+    return look(directory, fence, overdue=overdue, shard_map=shard_map)[0]
+
+
+def test_what_was_left_is_found(tmp_path: Path) -> None:
+    write_handover(tmp_path, handover())
+    assert find(tmp_path, FENCE + 1) == {BUCKET: Found(FENCE + 1, handover())}
+
+
+def test_what_nobody_had_begins_at_once(tmp_path: Path) -> None:
+    assert find(tmp_path, 1) == {BUCKET: Found(1, None)}
+
+
+def test_what_others_were_given_meanwhile_is_waited_for(tmp_path: Path) -> None:
+    assert find(tmp_path, 2) == {}
+    assert find(tmp_path, 2, overdue=True) == {BUCKET: Found(2, None)}
+    write_handover(tmp_path, handover(3))
+    assert find(tmp_path, 5) == {}
+    assert find(tmp_path, 5, overdue=True) == {BUCKET: Found(5, handover(3))}
+
+
+def test_what_was_left_later_than_it_is_wanted_is_not_taken(tmp_path: Path) -> None:
+    write_handover(tmp_path, handover(5))
+    assert find(tmp_path, 5, overdue=True) == {BUCKET: Found(5, None)}
+
+
+def test_a_shard_that_runs_is_waited_for(tmp_path: Path) -> None:
+    with running(tmp_path):
+        assert find(tmp_path, FENCE + 1) == {}
+        assert left_fences(tmp_path) == {}
+
+
+def test_of_one_that_does_not_answer_what_is_on_its_disk_goes_on(tmp_path: Path) -> None:
+    with running(tmp_path):
+        assert find(tmp_path, FENCE + 1, overdue=True) == {BUCKET: Found(FENCE + 1, handover())}
+        assert read_claims(tmp_path / "a")[BUCKET] == FENCE  # its files are its own
+    with running(tmp_path):
+        pass
+
+
+def test_of_one_that_was_killed_its_files_are_handed_over(tmp_path: Path) -> None:
+    with running(tmp_path):
+        pass
+    assert find(tmp_path, FENCE + 1) == {BUCKET: Found(FENCE + 1, handover())}
+    assert BUCKET not in read_claims(tmp_path / "a")
+    assert bucket_of(OTHER) in read_claims(tmp_path / "a")
+    journal = Journal(tmp_path / "a" / "journal.db", pytest.fail)
+    store = CheckpointStore(tmp_path / "a" / "streams.db")
+    assert [each.stream for each in journal.active()] == [OTHER, ""]
+    assert [each.stream for each in journal.states()] == [OTHER]
+    assert [name for name, _ in store.load()] == [OTHER]
+    assert [body for _, body in journal.since(0, 9)] == [b"0", b"1", b"2"]  # history stays
+    journal.close()
+    store.close()
+
+
+def test_all_that_the_map_gives_to_others_is_handed_over_with_it(tmp_path: Path) -> None:
+    with running(tmp_path):
+        pass
+    everything = MAP.spread(["b"])
+    find(tmp_path, FENCE + 1, shard_map=everything)
+    assert read_claims(tmp_path / "a") == {}
+    assert left_fences(tmp_path).keys() == MAP.fences_of("a").keys()
+
+
+def test_a_daemon_that_was_alone_hands_over_all(tmp_path: Path) -> None:
+    with running(tmp_path):
+        pass
+    (tmp_path / "a" / "buckets").unlink()
+    found = find(tmp_path, 1, shard_map=ShardMap.even(["b"]))
+    assert found == {BUCKET: Found(1, handover(0))}
+
+
+def test_a_damaged_handover_is_told_and_the_bucket_begins_anew(tmp_path: Path) -> None:
+    write_handover(tmp_path, handover())
+    path = tmp_path / "handover" / f"{BUCKET:02x}-{FENCE}"
+    path.write_bytes(path.read_bytes()[:-1])
+    found, (text,) = look(tmp_path, FENCE + 1)
+    assert found == {BUCKET: Found(FENCE + 1, None)}
+    assert f"bucket {BUCKET:02x} begins anew" in text
+    assert "set aside as" in text
+
+
+def test_a_sibling_whose_claims_are_spoilt_is_told_and_keeps_nobody_waiting(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path):
+        pass
+    (tmp_path / "a" / "buckets").write_text("nonsense\n")
+    assert find(tmp_path, FENCE + 1) == {}
+    found, told = look(tmp_path, FENCE + 1, overdue=True)
+    assert found == {BUCKET: Found(FENCE + 1, None)}
+    assert any("line 1: expected BUCKET FENCE" in each for each in told)
+
+
+def test_a_shard_that_runs_hands_nothing_over_behind_its_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beatgan_daemon.storage.sequence_file.LOCK_WAIT_S", 0.0)
+    with running(tmp_path), pytest.raises(StartError, match="in use by another daemon"):
+        leave_behind(tmp_path, "a", MOVED, pytest.fail)
+
+
+def test_files_in_the_directory_are_no_shards(tmp_path: Path) -> None:
+    (tmp_path / "map").write_text("")
+    (tmp_path / "map.lock").touch()
+    assert look(tmp_path, 2, overdue=True) == ({BUCKET: Found(2, None)}, [])
