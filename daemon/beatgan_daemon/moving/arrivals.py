@@ -12,7 +12,7 @@ from beatgan_daemon import log
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.moving.shared_directory import SharedDirectory
 from beatgan_daemon.publishing.delivery import Delivery
-from beatgan_daemon.sharding.handover import Handover
+from beatgan_daemon.sharding.handover import BucketState
 
 WHY = "goes on in another shard"  # of the streams' status messages
 
@@ -27,7 +27,7 @@ class Arrivals:
         self._directory, self._metrics = directory, metrics
         self._saved: SimpleQueue[tuple[int, int]] = SimpleQueue()
 
-    def go_on(self, bucket: int, fence: int, handover: Handover | None, now: float) -> None:
+    def go_on(self, bucket: int, fence: int, handover: BucketState | None, now: float) -> None:
         """Go on with the bucket under ``fence``; None: nothing was left of it.
 
         Of alarms under way those end that nobody is left to end. The others are told again.
@@ -65,7 +65,7 @@ class Arrivals:
                 self._directory.claim(bucket, fence)
 
 
-def _alerts(handover: Handover, problems: list[str]) -> list[AlertMessage]:
+def _alerts(handover: BucketState, problems: list[str]) -> list[AlertMessage]:
     alerts: list[AlertMessage] = []
     for body in handover.alerts:
         try:

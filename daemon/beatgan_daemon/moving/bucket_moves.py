@@ -14,7 +14,7 @@ from beatgan_daemon.moving.arrivals import Arrivals
 from beatgan_daemon.moving.departures import Departures
 from beatgan_daemon.moving.held_frames import HeldFrames
 from beatgan_daemon.moving.shared_directory import LOOK_S, SharedDirectory
-from beatgan_daemon.sharding.handover import Handover
+from beatgan_daemon.sharding.handover import BucketState
 from beatgan_daemon.sharding.ownership import Ownership
 from beatgan_daemon.sharding.shard_map import ShardMap
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
@@ -29,7 +29,7 @@ class _Ready(NamedTuple):
 
     bucket: int
     fence: int
-    handover: Handover | None
+    handover: BucketState | None
 
 
 class BucketMoves:

@@ -17,7 +17,7 @@ from beatgan_daemon.ingest.frame_queue import FrameQueue
 from beatgan_daemon.metrics import Metrics
 from beatgan_daemon.moving.shared_directory import SharedDirectory
 from beatgan_daemon.publishing.delivery import Delivery
-from beatgan_daemon.sharding.handover import Handover
+from beatgan_daemon.sharding.handover import BucketState
 
 SETTLE_S: Final = 0.25  # for frames that had arrived when the bucket was no longer listened to
 
@@ -38,7 +38,7 @@ class Departures:
         """``forget`` is called with each stream that is another shard's now."""
         self._shard, self._engine, self._delivery, self._queue = shard, engine, delivery, queue
         self._directory, self._metrics, self._forget = directory, metrics, forget
-        self._published: SimpleQueue[tuple[Handover, list[str], list[str]]] = SimpleQueue()
+        self._published: SimpleQueue[tuple[BucketState, list[str], list[str]]] = SimpleQueue()
 
     def all_read(self, since: float, now: float) -> bool:
         """Whether what arrived before ``since`` has been received, or there was time enough."""
@@ -57,7 +57,7 @@ class Departures:
             self._forget(name)
         if len(self._queue):  # more than could be read: the other shard has heard them, too
             self._queue.drop(lambda topic: _is_in(stream_of_topic(topic), bucket))
-        handover = Handover(
+        handover = BucketState(
             bucket=bucket,
             fence=fence,
             shard=self._shard,
@@ -74,7 +74,7 @@ class Departures:
             handover, *gone = self._published.get()
             self._directory.leave(handover, partial(self._left, handover, *gone))
 
-    def _left(self, handover: Handover, streams: list[str], episodes: list[str]) -> None:
+    def _left(self, handover: BucketState, streams: list[str], episodes: list[str]) -> None:
         self._delivery.forget(streams, episodes)
         self._metrics.bucket_moved("out")
         log.get().info(

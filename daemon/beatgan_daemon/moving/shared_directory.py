@@ -16,7 +16,7 @@ from beatgan.errors import BeatganError
 from beatgan_daemon import log
 from beatgan_daemon.sharding.claims import write_claims
 from beatgan_daemon.sharding.handover import (
-    Handover,
+    BucketState,
     delete_handover,
     left_fences,
     write_handover,
@@ -120,7 +120,7 @@ class SharedDirectory:
         self._claims[bucket] = fence
         self._change_claims(lambda: self._write(partial(self._tidy, bucket, fence), lambda: None))
 
-    def leave(self, handover: Handover, then: Then) -> None:
+    def leave(self, handover: BucketState, then: Then) -> None:
         """Leave a bucket for the next shard; ``then`` its state here is of no use any more."""
         write = partial(write_handover, self._directory, handover)
         self._write(write, partial(self._left, handover.bucket, handover.fence, then))

@@ -24,11 +24,11 @@ MOST_BYTES: Final = 2**32
 _NAME: Final = re.compile(r"([0-9a-f]{2})-(\d{1,18})")
 
 
-class HandoverError(BeatganError):
+class BucketStateError(BeatganError):
     """A file that is no handover, or a damaged one."""
 
 
-class Handover(msgspec.Struct, frozen=True, kw_only=True):
+class BucketState(msgspec.Struct, frozen=True, kw_only=True):
     """A bucket's streams and alarms, as ``shard`` had them under ``fence``.
 
     ``states`` and ``checkpoints``: alarm states and checkpoints by stream; ``alerts``: the JSON of
@@ -43,7 +43,7 @@ class Handover(msgspec.Struct, frozen=True, kw_only=True):
     alerts: list[bytes]
 
 
-def write_handover(directory: Path, handover: Handover) -> None:
+def write_handover(directory: Path, handover: BucketState) -> None:
     """Leave it in the shards' ``directory``. Raises OSError."""
     body = _encoder.encode(handover)
     folder = directory / FOLDER
@@ -52,25 +52,25 @@ def write_handover(directory: Path, handover: Handover) -> None:
     write_whole(path, HEAD.pack(MARK, VERSION, zlib.crc32(body)) + body)
 
 
-def read_handover(directory: Path, bucket: int, fence: int) -> Handover:
-    """What was left of a bucket under ``fence``. Raises OSError and HandoverError."""
+def read_handover(directory: Path, bucket: int, fence: int) -> BucketState:
+    """What was left of a bucket under ``fence``. Raises OSError and BucketStateError."""
     path = _path(directory, bucket, fence)
     with open_regular(path) as file:
         content = file.read(MOST_BYTES)
     if len(content) < HEAD.size or not content.startswith(MARK):
-        raise HandoverError(f"{path}: no handover: the mark is missing")
+        raise BucketStateError(f"{path}: no handover: the mark is missing")
     _, version, checksum = HEAD.unpack_from(content)
     if version != VERSION:
-        raise HandoverError(f"{path}: handover version {version}; expected {VERSION}")
+        raise BucketStateError(f"{path}: handover version {version}; expected {VERSION}")
     body = memoryview(content)[HEAD.size :]
     if zlib.crc32(body) != checksum:
-        raise HandoverError(f"{path}: damaged: its checksum differs")
+        raise BucketStateError(f"{path}: damaged: its checksum differs")
     try:
         found = _decoder.decode(body)
     except msgspec.MsgspecError as error:
-        raise HandoverError(f"{path}: damaged: {error}") from None
+        raise BucketStateError(f"{path}: damaged: {error}") from None
     if (found.bucket, found.fence) != (bucket, fence):
-        raise HandoverError(f"{path}: is of bucket {found.bucket:02x}, fence {found.fence}")
+        raise BucketStateError(f"{path}: is of bucket {found.bucket:02x}, fence {found.fence}")
     return found
 
 
@@ -100,4 +100,4 @@ def _path(directory: Path, bucket: int, fence: int) -> Path:
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Handover)
+_decoder = msgspec.msgpack.Decoder(BucketState)

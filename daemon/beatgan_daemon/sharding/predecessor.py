@@ -11,8 +11,8 @@ from typing import NamedTuple
 from beatgan.errors import BeatganError, UsageError
 from beatgan_daemon.sharding.claims import read_claims
 from beatgan_daemon.sharding.handover import (
-    Handover,
-    HandoverError,
+    BucketState,
+    BucketStateError,
     left_fences,
     read_handover,
     set_aside,
@@ -33,7 +33,7 @@ class Found(NamedTuple):
     """What there is to go on with under ``fence``; ``handover`` None: nobody left anything."""
 
     fence: int
-    handover: Handover | None
+    handover: BucketState | None
 
 
 class _Holder(NamedTuple):
@@ -109,10 +109,10 @@ class Predecessors:
             except (BeatganError, OSError, sqlite3.Error) as error:
                 self._report(f"what {shard} left cannot be had: {error}")
 
-    def _read(self, bucket: int, fence: int) -> Handover | None:
+    def _read(self, bucket: int, fence: int) -> BucketState | None:
         try:
             return read_handover(self._directory, bucket, fence)
-        except (HandoverError, OSError) as error:
+        except (BucketStateError, OSError) as error:
             aside = set_aside(self._directory, bucket, fence)
             self._report(f"bucket {bucket:02x} begins anew: {error}; set aside as {aside}")
             return None

@@ -11,7 +11,7 @@ from time import time_ns
 from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.buckets import bucket_of
 from beatgan_daemon.sharding.claims import read_claims, write_claims
-from beatgan_daemon.sharding.handover import Handover, write_handover
+from beatgan_daemon.sharding.handover import BucketState, write_handover
 from beatgan_daemon.sharding.shard_map import ShardMap
 from beatgan_daemon.storage.checkpoint_store import CheckpointStore, read_checkpoints
 from beatgan_daemon.storage.journal import Journal
@@ -83,10 +83,10 @@ def _handovers(
     states: Mapping[str, bytes],
     checkpoints: Mapping[str, bytes],
     active: Iterable[JournalEntry],
-) -> Iterable[Handover]:
+) -> Iterable[BucketState]:
     """One of each bucket in ``fences``."""
     left = {
-        bucket: Handover(
+        bucket: BucketState(
             bucket=bucket, fence=fence, shard=shard, states={}, checkpoints={}, alerts=[]
         )
         for bucket, fence in fences.items()

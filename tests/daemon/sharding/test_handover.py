@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from beatgan_daemon.sharding.handover import (
-    Handover,
-    HandoverError,
+    BucketState,
+    BucketStateError,
     delete_handover,
     left_fences,
     read_handover,
@@ -15,8 +15,8 @@ from beatgan_daemon.sharding.handover import (
 )
 
 
-def handover(bucket: int = 7, fence: int = 3) -> Handover:
-    return Handover(
+def handover(bucket: int = 7, fence: int = 3) -> BucketState:
+    return BucketState(
         bucket=bucket,
         fence=fence,
         shard="a",
@@ -53,7 +53,7 @@ def test_fences_are_found_by_bucket_in_order(tmp_path: Path) -> None:
 def test_what_is_no_handover_is_refused_by_name(tmp_path: Path, content: bytes, words: str) -> None:
     write_handover(tmp_path, handover())
     (tmp_path / "handover" / "07-3").write_bytes(content)
-    with pytest.raises(HandoverError, match=f"07-3: .*{words}"):
+    with pytest.raises(BucketStateError, match=f"07-3: .*{words}"):
         read_handover(tmp_path, 7, 3)
 
 
@@ -64,7 +64,7 @@ def test_a_damaged_one_is_refused_and_set_aside(tmp_path: Path, at: int) -> None
     content = bytearray(path.read_bytes())
     content[at] ^= 1
     path.write_bytes(bytes(content))
-    with pytest.raises(HandoverError, match="its checksum differs"):
+    with pytest.raises(BucketStateError, match="its checksum differs"):
         read_handover(tmp_path, 7, 3)
     assert set_aside(tmp_path, 7, 3).exists()
     assert left_fences(tmp_path) == {}
@@ -73,5 +73,5 @@ def test_a_damaged_one_is_refused_and_set_aside(tmp_path: Path, at: int) -> None
 def test_one_of_another_bucket_is_refused(tmp_path: Path) -> None:
     write_handover(tmp_path, handover())
     (tmp_path / "handover" / "07-3").rename(tmp_path / "handover" / "08-3")
-    with pytest.raises(HandoverError, match="is of bucket 07, fence 3"):
+    with pytest.raises(BucketStateError, match="is of bucket 07, fence 3"):
         read_handover(tmp_path, 8, 3)

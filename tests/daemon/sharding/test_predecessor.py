@@ -10,7 +10,7 @@ from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.buckets import bucket_of
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.sharding.claims import read_claims, write_claims
-from beatgan_daemon.sharding.handover import Handover, left_fences, write_handover
+from beatgan_daemon.sharding.handover import BucketState, left_fences, write_handover
 from beatgan_daemon.sharding.predecessor import Found, Predecessors, Wanted
 from beatgan_daemon.sharding.shard_map import ShardMap
 from beatgan_daemon.sharding.stored_state import leave_behind
@@ -47,8 +47,8 @@ def running(directory: Path, shard: str = "a") -> Iterator[None]:
         store.close()
 
 
-def handover(fence: int = FENCE, shard: str = "a") -> Handover:
-    return Handover(
+def handover(fence: int = FENCE, shard: str = "a") -> BucketState:
+    return BucketState(
         bucket=BUCKET,
         fence=fence,
         shard=shard,
