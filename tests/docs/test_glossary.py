@@ -74,7 +74,7 @@ def test_every_public_name_is_in_the_glossary(kind: str) -> None:
 
 # Identifiers and words that a reader had to guess, retired for the field's own (CHANGELOG.md).
 RETIRED = [
-    *("Teller", "Desk", "Keeper", "Joiners", "BucketState", "Outlet", "Doorkeeper", "Callers"),
+    *("Teller", "Desk", "Keeper", "Joiners", "Handover", "Outlet", "Doorkeeper", "Callers"),
     *("Keyring", "Ledger", "Intake", "Flood", "Allowance", "Shedding", "Unobserved"),
     *("Judge", "Turn", "Evidence", "Spell", "Standstill", "Strip", "Trainee"),
     *("Lesson", "Curriculum", "Graduate", "Notice", "Waiting"),
