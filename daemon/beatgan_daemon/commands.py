@@ -101,6 +101,7 @@ def check(
         from beatgan_daemon.wiring import credentials
 
     known = credentials(settings)
+    preflight.require_map(settings.shard.dir)
     preflight.require_state(settings.state.dir)
     warnings = [] if known is None else list(known.warnings)
     warnings += preflight.require_endpoints(settings)

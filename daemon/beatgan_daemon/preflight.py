@@ -12,9 +12,11 @@ from pathlib import Path
 import zmq
 
 from beatgan import compiled_cache
+from beatgan.errors import UsageError
 from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.settings import Settings
+from beatgan_daemon.sharding.shard_map import read_map
 from beatgan_daemon.tcp_listener import drops_resets
 
 HIDDEN = ("/root", "/home", "/run/user")  # from a unit with ProtectHome=yes
@@ -55,6 +57,16 @@ def require_state(directory: Path | None) -> None:
             raise StartError(f"state.dir: cannot make {directory}: {place} is no directory")
     if not os.access(place, os.W_OK | os.X_OK):
         raise StartError(f"state.dir: cannot write to {place}")
+
+
+def require_map(directory: Path | None) -> None:
+    """Raise StartError where the shards' directory has no map that can be read."""
+    if directory is None:
+        return
+    try:
+        read_map(directory)
+    except UsageError as error:
+        raise StartError(f"shard.dir: {error}") from None
 
 
 def warnings(files: Iterable[Path | None]) -> Iterator[str]:

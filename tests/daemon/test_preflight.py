@@ -11,6 +11,7 @@ from beatgan.errors import BeatganError
 from beatgan_daemon import descriptors, preflight
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.preflight import require_endpoints, require_state, warnings
+from beatgan_daemon.sharding.shard_map import ShardMap, write_map
 from tests.support.settings import loopback_settings
 
 
@@ -105,3 +106,14 @@ def test_compiled_code_that_is_not_kept_is_said(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("beatgan.compiled_cache._troubles", troubles)
     (text,) = preflight.cache_warnings()
     assert "cannot write to /full: No space left on device (and 1 more)" in text
+
+
+def test_a_shard_needs_a_map_that_can_be_read(tmp_path: Path) -> None:
+    preflight.require_map(None)
+    with pytest.raises(StartError, match=r"shard\.dir: .*map: cannot be read"):
+        preflight.require_map(tmp_path)
+    (tmp_path / "map").write_text("00 a 1\n")
+    with pytest.raises(StartError, match=r"shard\.dir: .*map: 255 buckets have no line"):
+        preflight.require_map(tmp_path)
+    write_map(tmp_path, ShardMap.even(["a"]))
+    preflight.require_map(tmp_path)

@@ -127,5 +127,7 @@ class BucketMoves:
             bucket, fence, handover = self._ready.popleft()
             if self._own.taken(bucket, fence):
                 self._arrivals.go_on(bucket, fence, handover, now)
+                if not self._own.awaited:
+                    log.get().info("no bucket is waited for", buckets=len(self._own.held))
                 return self._frames.take(bucket)
         return ()

@@ -94,5 +94,5 @@ class Ownership:
         return True
 
     def longest_wait(self, now: float) -> float:
-        """Seconds for which a bucket has been waited for; 0 where none is."""
-        return now - min((each.since for each in self.awaited.values()), default=now)
+        """Seconds for which a bucket has been waited for; 0 where none is. Any thread may ask."""
+        return now - min((each.since for each in tuple(self.awaited.values())), default=now)
