@@ -1,6 +1,8 @@
 """Where a daemon is."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +24,29 @@ class Daemon:
     def title(self) -> str:
         """What people read."""
         return self.name or self.publish
+
+
+class Daemons(Protocol):
+    """Those that are to be listened to now, by name."""
+
+    @property
+    def daemons(self) -> Mapping[str, Daemon]:
+        """Where each is; another where it started again."""
+
+    @property
+    def absent(self) -> Mapping[str, str]:
+        """Of which daemons nothing can be shown, and why, in a sentence about the patients."""
+
+    @property
+    def share_streams(self) -> bool:
+        """Whether a stream is one patient's whichever daemon tells of it; else each has its own."""
+
+
+class FixedDaemons:
+    """`Daemons` that are named once and for all."""
+
+    share_streams = False
+
+    def __init__(self, daemons: Sequence[Daemon]) -> None:
+        self.daemons = {str(number): daemon for number, daemon in enumerate(daemons)}
+        self.absent: Mapping[str, str] = {}

@@ -1,7 +1,7 @@
 """The commands of those who talk to a daemon: parse, call. What they do is written elsewhere."""
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from beatgan.library import output_file
 from beatgan.records import Recording, read_recording, summary
 from beatgan_daemon.clients import ward_screen
 from beatgan_daemon.clients import watch as watching
-from beatgan_daemon.clients.address import Daemon
+from beatgan_daemon.clients.address import Daemon, Daemons, FixedDaemons
 from beatgan_daemon.clients.find_episode import find_episode
 from beatgan_daemon.clients.options import (
     CONTROL,
@@ -24,8 +24,10 @@ from beatgan_daemon.clients.options import (
     ControlEndpoint,
     Key,
     ServerKey,
+    ShardsDirectory,
     Strips,
 )
+from beatgan_daemon.clients.shards import ShardDirectory
 from beatgan_daemon.playback import replay as replaying
 from beatgan_daemon.security import curve
 from beatgan_daemon.signals import stop_signals
@@ -100,6 +102,7 @@ def watch(
             "--connect",
         ),
     ] = None,
+    shards: ShardsDirectory = None,
     log: Annotated[
         bool,
         typer.Option("--log", help="a line an alert, as where the output is no terminal"),
@@ -108,19 +111,31 @@ def watch(
     server_key: ServerKey = None,
 ) -> None:
     """Show the beds and their alarms as they stand, or print alerts as they come, until Ctrl-C."""
+    console = Console(highlight=False, markup=False)
+    configure = curve.configuration(key, server_key)
+    with ExitStack() as resources:
+        daemons = _daemons(connect, control, shards, resources)
+        stopping = resources.enter_context(stop_signals())
+        if console.is_terminal and not log:
+            ward_screen.show(daemons, console, stopping, configure=configure)
+            return
+        where = ", ".join(each.title for each in daemons.daemons.values())
+        typer.echo(f"waiting for {where or shards}; Ctrl-C ends", err=True)
+        watching.watch_all(daemons, console, stopping, configure=configure)
+
+
+def _daemons(
+    connect: list[str] | None, control: list[str] | None, shards: Path | None, resources: ExitStack
+) -> Daemons:
+    if shards is not None:
+        if connect or control:
+            raise UsageError("--shards says where all are: give no --connect and no --control")
+        return resources.enter_context(closing(ShardDirectory(shards)))
     publish = connect or [PUBLISH]
     controls: Sequence[str | None] = control or [None for _ in publish]
     if len(controls) != len(publish):
         raise UsageError("--control: give one for each --connect, in the same order, or none")
-    daemons = [Daemon(*each) for each in zip(publish, controls, strict=True)]
-    console = Console(highlight=False, markup=False)
-    configure = curve.configuration(key, server_key)
-    with stop_signals() as stopping:
-        if console.is_terminal and not log:
-            ward_screen.show(daemons, console, stopping, configure=configure)
-            return
-        typer.echo(f"waiting for {', '.join(publish)}; Ctrl-C ends", err=True)
-        watching.watch_all(daemons, console, stopping, configure=configure)
+    return FixedDaemons([Daemon(*each) for each in zip(publish, controls, strict=True)])
 
 
 @app.command()

@@ -24,7 +24,7 @@ from beatgan.protocol.messages import AlertMessage, decode_alert
 from beatgan.records import excerpt
 from beatgan.records.excerpt import EXCERPTS, Excerpt
 from beatgan_daemon.clients import alarm_order, ward_screen
-from beatgan_daemon.clients.address import Daemon
+from beatgan_daemon.clients.address import Daemon, FixedDaemons
 from beatgan_daemon.clients.client import fetch_alerts
 from beatgan_daemon.clients.page_process import open_browser, start_page
 from beatgan_daemon.clients.process import DaemonProcess, Endpoints, start_daemon
@@ -124,7 +124,7 @@ def _show(
         def over() -> bool:
             return stopping() or feed.done() or daemon.ended() or monotonic() > end
 
-        daemons = [Daemon(endpoints.publish, endpoints.control)]
+        daemons = FixedDaemons([Daemon(endpoints.publish, endpoints.control)])
         try:
             if console.is_terminal:
                 heading = "" if address is None else f"page: {address}"

@@ -9,7 +9,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from beatgan.errors import UsageError
-from beatgan.protocol.buckets import bucket_prefix, topic_for
+from beatgan.protocol.buckets import topic_for
 from beatgan.protocol.names import stream_of_topic
 from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.security.curve import ConfigureSocket
@@ -104,10 +104,11 @@ class DaemonOutput:
         self._listen()
         return topic_for(stream, self._topics) is not None
 
-    def takes(self, bucket: int) -> bool:
-        """Whether the daemon asks for this bucket by its name."""
+    @property
+    def away(self) -> bool:
+        """Whether the daemon was there, and is not now."""
         self._listen()
-        return bucket_prefix(bucket) in self._topics
+        return self._heard > 0 and not self.connected
 
     def wait(self, seconds: float) -> bool:
         """See `FrameOutput`."""

@@ -1,6 +1,6 @@
 """The daemons that share a directory, as whoever wants to hear all of them finds them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -85,7 +85,12 @@ def _daemon(record: ShardRecord) -> Daemon:
 
 
 class ShardDirectory:
-    """`read_shards` again and again, in a thread: a file system of several machines may hang."""
+    """`read_shards` again and again, in a thread: a file system of several machines may hang.
+
+    One of `Daemons`.
+    """
+
+    share_streams = True
 
     def __init__(self, directory: Path) -> None:
         """Raises UsageError where there is no map that can be read."""
@@ -99,6 +104,21 @@ class ShardDirectory:
     def shards(self) -> Shards:
         """As they were when the directory was read last."""
         return self._shards
+
+    @property
+    def daemons(self) -> Mapping[str, Daemon]:
+        """See `Daemons`."""
+        return self._shards.daemons
+
+    @property
+    def absent(self) -> Mapping[str, str]:
+        """See `Daemons`."""
+        shards = self._shards
+        found = {name: shards.silence({name: why}) for name, why in shards.absent.items()}
+        trouble = self.trouble
+        return (
+            {**found, "": f"who has which patients is not known: {trouble}"} if trouble else found
+        )
 
     @property
     def trouble(self) -> str:
@@ -119,3 +139,18 @@ class ShardDirectory:
     def close(self) -> None:
         """No further look."""
         self._closing.set()
+
+
+class Silences:
+    """Says when shards fall silent, and when they are heard again; each once."""
+
+    def __init__(self, told: Callable[[str], None]) -> None:
+        self._told, self._known = told, frozenset[str]()
+
+    def now(self, silent: Mapping[str, str]) -> None:
+        """These are silent now: by name a sentence that says so."""
+        for name in silent.keys() - self._known:
+            self._told(silent[name])
+        for name in self._known - silent.keys():
+            self._told(f"{name or 'the directory of the shards'} is heard again")
+        self._known = frozenset(silent)

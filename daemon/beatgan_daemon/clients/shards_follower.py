@@ -1,6 +1,6 @@
 """The alerts of all shards' journals as they come: shards come, go and move meanwhile."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -8,7 +8,7 @@ from threading import Event, Thread
 from beatgan.errors import UsageError
 from beatgan_daemon.clients.address import Daemon
 from beatgan_daemon.clients.client import STEP_S, follow_alerts
-from beatgan_daemon.clients.shards import ShardDirectory
+from beatgan_daemon.clients.shards import ShardDirectory, Silences
 from beatgan_daemon.clients.shards_client import ShardAlert, ShardsClient
 from beatgan_daemon.security.curve import ConfigureSocket
 
@@ -37,7 +37,7 @@ class ShardsFollower:
         self._threads: dict[str, tuple[Daemon, Event]] = {}  # with what ends each
         self._latest: dict[str, Event] = {}  # likewise, of a shard that has gone, too
         self._unanswered: dict[str, str] = {}  # by shard, as its thread says
-        self._said: dict[str, str] = {}
+        self._silences = Silences(told)
 
     def alerts(self, stopping: Callable[[], bool]) -> Iterator[ShardAlert]:
         """Every alert from the position on, and those that come, until ``stopping`` says so."""
@@ -72,19 +72,7 @@ class ShardsFollower:
                 self._unanswered.pop(name, None)
         for name in shards.daemons.keys() - self._threads.keys():
             self._follow(shards.daemons[name])
-        silent = {**shards.absent, **self._unanswered}
-        if self._directory.trouble:
-            silent[""] = self._directory.trouble
-        self._say(silent)
-
-    def _say(self, silent: Mapping[str, str]) -> None:
-        shards = self._directory.shards
-        for name, why in silent.items():
-            if name not in self._said:
-                self._told(shards.silence({name: why}) if name else why)
-        for name in self._said.keys() - silent.keys():
-            self._told(f"{name} answers again" if name else "the shards' directory answers again")
-        self._said = dict(silent)
+        self._silences.now({**self._directory.absent, **self._unanswered})
 
     def _follow(self, daemon: Daemon) -> None:
         assert daemon.control is not None
@@ -95,7 +83,8 @@ class ShardsFollower:
             if why is None:
                 self._unanswered.pop(daemon.name, None)
             elif not stop.is_set():
-                self._unanswered[daemon.name] = str(why)
+                silence = self._directory.shards.silence({daemon.name: str(why)})
+                self._unanswered[daemon.name] = silence
 
         def follow() -> None:
             bodies = follow_alerts(

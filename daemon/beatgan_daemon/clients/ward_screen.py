@@ -1,7 +1,7 @@
 """The ward on a terminal, as it stands: a subscriber like any other, which knows only the wire."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -13,11 +13,12 @@ from rich.text import Text
 from zmq.utils.monitor import recv_monitor_message
 
 from beatgan.errors import UsageError
+from beatgan.protocol.fences import Fences
 from beatgan.protocol.messages import decode_alert
 from beatgan.protocol.names import ALERTS, BEAT_BATCH, STATUS
 from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.clients import keyboard, ward_table
-from beatgan_daemon.clients.address import Daemon
+from beatgan_daemon.clients.address import Daemon, Daemons
 from beatgan_daemon.clients.client import END_S, Client
 from beatgan_daemon.clients.ward_state import BeatSeen, Bed, Ward
 from beatgan_daemon.security.curve import ConfigureSocket
@@ -28,6 +29,7 @@ ANSWER_S = 2.0
 FEW = 500  # messages taken before the screen is drawn again
 SILENT_S = 10.0  # without a word of a daemon whose streams have beats: it may hang
 FILTERS = ("all beds", "with an alarm", "medium and high", "high")
+WRONG = "bold white on red"
 HELP = "up/down bed   a acknowledge   f filter   / find   q quit      not a medical device"
 
 _beats = msgspec.json.Decoder(BeatSeen)
@@ -47,11 +49,22 @@ class _Link:
     def __init__(
         self,
         context: zmq.Context[zmq.Socket[bytes]],
-        resources: ExitStack,
         daemon: Daemon,
         configure: ConfigureSocket | None,
     ) -> None:
+        """Raises UsageError on an impossible endpoint."""
         self.daemon = daemon
+        with ExitStack() as resources:
+            self._open(context, resources, configure)
+            self._resources = resources.pop_all()
+
+    def _open(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        resources: ExitStack,
+        configure: ConfigureSocket | None,
+    ) -> None:
+        daemon = self.daemon
         self.socket = resources.enter_context(context.socket(zmq.SUB))
         self.socket.linger = 0
         zmq_endpoints.keep_alive(self.socket)
@@ -72,6 +85,10 @@ class _Link:
             self.socket.subscribe(topic)
         zmq_endpoints.connect(self.socket, daemon.publish, "watch")
 
+    def close(self) -> None:
+        """End the connection."""
+        self._resources.close()
+
     def acknowledge(self, stream: str) -> Future[int]:
         """How many of the stream's alarms nobody had seen; UsageError where it is refused, or
         cannot be asked."""
@@ -88,52 +105,61 @@ class _Link:
 class Screen:
     """What is shown, and what each key and message does to it."""
 
-    def __init__(self, links: Sequence[_Link], heading: str = "") -> None:
-        """``heading``: a line of its own above all, if there is something to say."""
-        self.ward, self._links, self._heading = Ward(), links, heading
+    def __init__(
+        self, links: Mapping[str, _Link], heading: str = "", *, share_streams: bool = False
+    ) -> None:
+        """``links``: by the daemon's name; they may change. ``heading``: a line of its own above
+        all, if there is something to say. ``share_streams``: see `Ward`."""
+        self.ward = Ward(share_streams=share_streams)
+        self._links, self._heading = links, heading
+        self._share_streams, self._fences = share_streams, Fences()
+        self.absent: Mapping[str, str] = {}  # of whom nothing can be shown, in sentences
         self.quit = False
         self._selected: Bed | None = None
         self._filter, self._find, self._typing, self._said = 0, "", False, ""
         self._asked: tuple[str, Future[int]] | None = None  # of which stream, and the answer
 
-    def message(self, index: int, topic: bytes, body: bytes) -> None:
+    def message(self, name: str, topic: bytes, body: bytes) -> None:
         """One message of a daemon; one that this version cannot read is said."""
-        link = self._links[index]
+        link = self._links[name]
         link.heard = time.monotonic()
         try:
             if topic == BEAT_BATCH:
                 for beat in _beats.decode_lines(body):
-                    self.ward.bed(index, beat.stream).beat(beat, link.heard)
+                    self.ward.bed(name, beat.stream).beat(beat, link.heard)
             elif topic.startswith(STATUS):
                 status = _status.decode(body)
                 if status.state == "ended":
-                    self.ward.ended(index, status.stream)
+                    self.ward.ended(name, status.stream)
                 else:
-                    self.ward.bed(index, status.stream)
+                    self.ward.bed(name, status.stream)
             else:
-                self._alert(index, body)
+                self._alert(name, body)
         except msgspec.MsgspecError as error:
             self._said = f"not a message that this version can read: {error}"
 
-    def _alert(self, index: int, body: bytes) -> None:
-        alert, link = decode_alert(body), self._links[index]
+    def _alert(self, name: str, body: bytes) -> None:
+        alert, link = decode_alert(body), self._links[name]
         if not alert.repeat:
             if link.next is not None and alert.n != link.next:  # some were missed
-                self.ward.forget_alarms(index)
+                self.ward.forget_alarms(name)
                 link.ask_again()
             link.next = alert.n + 1
-        self.ward.bed(index, alert.stream).alert(alert)
+        elif alert.n == link.next:  # told anew by a shard that goes on with it
+            link.next += 1
+        if self._fences.accepts(alert):
+            self.ward.bed(name, alert.stream).alert(alert)
 
-    def connected(self, index: int) -> None:
+    def connected(self, name: str) -> None:
         """Alarms may have ended unheard: they are told anew."""
-        self._links[index].lost, self._links[index].heard = None, time.monotonic()
-        self._links[index].next = None
-        self.ward.forget_alarms(index)
+        self._links[name].lost, self._links[name].heard = None, time.monotonic()
+        self._links[name].next = None
+        self.ward.forget_alarms(name)
 
-    def disconnected(self, index: int) -> None:
+    def disconnected(self, name: str) -> None:
         """What is shown of its beds stands still from now on."""
-        if self._links[index].lost is None:
-            self._links[index].lost = time.time()
+        if self._links[name].lost is None:
+            self._links[name].lost = time.time()
 
     def key(self, key: str) -> None:
         """What a key does; while a name is typed it is part of it."""
@@ -179,6 +205,8 @@ class Screen:
             self._said = "no bed is selected: up, down"
             return
         try:
+            if bed.daemon not in self._links:
+                raise UsageError(f"{bed.stream}: {bed.daemon} is not there")
             answer = self._links[bed.daemon].acknowledge(bed.stream)
         except UsageError as error:
             self._said = str(error)
@@ -199,7 +227,8 @@ class Screen:
         """The screen, ``height`` lines high."""
         self._answered()
         beds = self._shown()
-        room = max(1, height - 4 - len(self._links) - bool(self._heading))
+        states = [*self._states()]
+        room = max(1, height - 4 - len(states) - bool(self._heading))
         at = beds.index(self._selected) if self._selected in beds else 0
         top = max(0, min(at - room // 2, len(beds) - room))
         table = ward_table.table(
@@ -212,25 +241,82 @@ class Screen:
         heading = [Text(self._heading, style="bold", no_wrap=True)] if self._heading else []
         return Group(
             *heading,
-            *map(self._state, self._links),
+            *states,
             Text(title, style="bold"),
             table,
             Text(self._said, style="yellow"),
             Text(HELP, style="dim", no_wrap=True, overflow="ellipsis"),
         )
 
+    def _states(self) -> Iterator[Text]:
+        """A line for each daemon; shards that are well have one together."""
+        for text in self.absent.values():
+            yield Text(text, style=WRONG)
+        speaking = {bed.daemon for bed in self.ward.beds.values()}
+        well = 0
+        for name, link in self._links.items():
+            quiet = self._share_streams and name not in speaking
+            if self._share_streams and link.lost is None and (quiet or not _is_silent(link)):
+                well += 1
+            else:
+                yield self._state(link)
+        if well:
+            text = f"{well} shard{'s' if well > 1 else ''}  {time.strftime('%H:%M:%S')}"
+            yield Text(text, style="green")
+
     def _state(self, link: _Link) -> Text:
         if link.lost is not None:
             since = time.strftime("%H:%M:%S", time.localtime(link.lost))
-            text = f"NO CONNECTION to {link.daemon.publish} since {since}: what is shown is old"
-            return Text(text, style="bold white on red")
+            text = f"NO CONNECTION to {link.daemon.title} since {since}: what is shown is old"
+            return Text(text, style=WRONG)
         silent = time.monotonic() - link.heard
-        text = f"{link.daemon.publish}  {time.strftime('%H:%M:%S')}  last word {silent:.0f} s ago"
-        return Text(text, style="bold white on red" if silent > SILENT_S else "green")
+        text = f"{link.daemon.title}  {time.strftime('%H:%M:%S')}  last word {silent:.0f} s ago"
+        return Text(text, style=WRONG if _is_silent(link) else "green")
+
+
+def _is_silent(link: _Link) -> bool:
+    return time.monotonic() - link.heard > SILENT_S
+
+
+class _Links(Mapping[str, _Link]):
+    """The connections, as daemons come, go, and start again elsewhere."""
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], configure: ConfigureSocket | None
+    ) -> None:
+        self._context, self._configure = context, configure
+        self._links: dict[str, _Link] = {}
+        self.poller = zmq.Poller()
+
+    def keep(self, daemons: Mapping[str, Daemon]) -> None:
+        """These and no others. Raises UsageError on an impossible endpoint."""
+        for name, link in [*self._links.items()]:
+            if daemons.get(name) != link.daemon:
+                self.poller.unregister(link.socket)
+                self.poller.unregister(link.monitor)
+                del self._links[name]
+                link.close()
+        for name in daemons.keys() - self._links.keys():
+            link = self._links[name] = _Link(self._context, daemons[name], self._configure)
+            self.poller.register(link.socket, zmq.POLLIN)
+            self.poller.register(link.monitor, zmq.POLLIN)
+
+    def __getitem__(self, name: str) -> _Link:
+        return self._links[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._links))
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def close(self) -> None:
+        """End them all."""
+        self.keep({})
 
 
 def show(
-    daemons: Sequence[Daemon],
+    daemons: Daemons,
     console: Console,
     stopping: Callable[[], bool],
     *,
@@ -246,38 +332,39 @@ def show(
     with ExitStack() as resources:
         context = zmq.Context[zmq.Socket[bytes]]()
         resources.callback(zmq_endpoints.terminate, context, END_S)
-        links = [_Link(context, resources, daemon, configure) for daemon in daemons]
-        screen, descriptor = Screen(links, heading), resources.enter_context(keyboard.keys())
+        links = _Links(context, configure)
+        resources.callback(links.close)
+        links.keep(daemons.daemons)
+        screen = Screen(links, heading, share_streams=daemons.share_streams)
+        descriptor = resources.enter_context(keyboard.keys())
         live = resources.enter_context(Live(console=console, screen=True, auto_refresh=False))
-        poller = zmq.Poller()
-        for link in links:
-            poller.register(link.socket, zmq.POLLIN)
-            poller.register(link.monitor, zmq.POLLIN)
         if descriptor is not None:
-            poller.register(descriptor, zmq.POLLIN)
+            links.poller.register(descriptor, zmq.POLLIN)
         drawn = 0.0
         while not (stopping() or screen.quit):
-            ready = dict(poller.poll(POLL_MS))
-            for index, link in enumerate(links):
-                _hear(screen, index, link)
+            ready = dict(links.poller.poll(POLL_MS))
+            for name, link in [*links.items()]:
+                _hear(screen, name, link)
             if descriptor is not None and descriptor in ready:
                 for key in keyboard.read(descriptor):
                     screen.key(key)
                 drawn = 0.0
             if time.monotonic() - drawn >= DRAW_S:
+                links.keep(daemons.daemons)
+                screen.absent = daemons.absent
                 live.update(screen.draw(console.height), refresh=True)
                 drawn = time.monotonic()
 
 
-def _hear(screen: Screen, index: int, link: _Link) -> None:
+def _hear(screen: Screen, name: str, link: _Link) -> None:
     while link.monitor.poll(0):
         event = recv_monitor_message(link.monitor)["event"]
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-            screen.connected(index)
+            screen.connected(name)
         else:
-            screen.disconnected(index)
+            screen.disconnected(name)
     for _ in range(FEW):
         if not link.socket.poll(0):
             return
         topic, body = link.socket.recv_multipart()
-        screen.message(index, topic, body)
+        screen.message(name, topic, body)

@@ -7,6 +7,7 @@ from statistics import median
 
 import msgspec
 
+from beatgan.protocol.fences import order
 from beatgan.protocol.messages import AlertMessage
 from beatgan_daemon.clients import alarm_order
 
@@ -28,12 +29,16 @@ class BeatSeen(msgspec.Struct, frozen=True):
 
 
 class Bed:
-    """One stream: its latest beats and the last alert of each episode under way."""
+    """One stream: its latest beats and the last alert of each episode under way.
 
-    def __init__(self, daemon: int, stream: str) -> None:
+    ``daemon``: the name of the one that spoke of it last.
+    """
+
+    def __init__(self, daemon: str, stream: str) -> None:
         self.daemon, self.stream = daemon, stream
         self.beats: deque[BeatSeen] = deque(maxlen=BEATS_SHOWN)
         self.alarms: dict[str, AlertMessage] = {}
+        self._told_by: dict[str, str] = {}  # who told each alarm last
         self.last_beat = 0.0  # when, monotonic s
 
     def beat(self, beat: BeatSeen, now: float) -> None:
@@ -50,12 +55,22 @@ class Bed:
     def alert(self, alert: AlertMessage) -> None:
         """The episode as it stands now; gone where it ended."""
         known = self.alarms.get(alert.id)
-        if known is not None and known.n > alert.n:
+        if known is not None and order(known) > order(alert):
             return
+        self._told_by[alert.id] = self.daemon
         if alert.phase == "end":
-            self.alarms.pop(alert.id, None)
+            self._forget(alert.id)
         else:
             self.alarms[alert.id] = alert
+
+    def forget_alarms(self, daemon: str) -> None:
+        """Those that this daemon told."""
+        for episode in [each for each, by in self._told_by.items() if by == daemon]:
+            self._forget(episode)
+
+    def _forget(self, episode: str) -> None:
+        self.alarms.pop(episode, None)
+        self._told_by.pop(episode, None)
 
     def rate(self, now: float) -> float | None:
         """Beats a minute: 60,000 over the median of the last good intervals; None: not known."""
@@ -76,24 +91,30 @@ class Bed:
 class Ward:
     """All beds, in an order that stays put."""
 
-    def __init__(self) -> None:
-        self.beds: dict[tuple[int, str], Bed] = {}
+    def __init__(self, *, share_streams: bool = False) -> None:
+        """``share_streams``: a stream has one bed, whichever daemon speaks of it."""
+        self.beds: dict[tuple[str, str], Bed] = {}
+        self._share_streams = share_streams
 
-    def bed(self, daemon: int, stream: str) -> Bed:
-        """The bed of this stream, new where it was not known."""
-        return self.beds.setdefault((daemon, stream), Bed(daemon, stream))
+    def bed(self, daemon: str, stream: str) -> Bed:
+        """The bed of this stream, of which ``daemon`` speaks; new where it was not known."""
+        bed = self.beds.setdefault(self._key(daemon, stream), Bed(daemon, stream))
+        bed.daemon = daemon
+        return bed
 
-    def ended(self, daemon: int, stream: str) -> None:
+    def _key(self, daemon: str, stream: str) -> tuple[str, str]:
+        return ("" if self._share_streams else daemon, stream)
+
+    def ended(self, daemon: str, stream: str) -> None:
         """The stream is watched no more; its alarms, if some stand, keep its bed."""
-        bed = self.beds.get((daemon, stream))
+        bed = self.beds.get(self._key(daemon, stream))
         if bed is not None and not bed.alarms:
-            del self.beds[daemon, stream]
+            del self.beds[self._key(daemon, stream)]
 
-    def forget_alarms(self, daemon: int) -> None:
+    def forget_alarms(self, daemon: str) -> None:
         """Before a daemon tells all its alarms anew."""
         for bed in self.beds.values():
-            if bed.daemon == daemon:
-                bed.alarms.clear()
+            bed.forget_alarms(daemon)
 
     def shown(self, text: str = "", least: int = 0) -> Iterator[Bed]:
         """Beds whose names hold ``text`` and whose alarm has at least this rank; bed-2 before

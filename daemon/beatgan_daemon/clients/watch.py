@@ -2,12 +2,12 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
 from math import inf
 from threading import Event
-from time import monotonic
+from time import monotonic, sleep
 from typing import Protocol
 
 import msgspec
@@ -17,12 +17,14 @@ from rich.text import Text
 from zmq.utils.monitor import recv_monitor_message
 
 from beatgan.errors import UsageError
+from beatgan.protocol.fences import Fences
 from beatgan.protocol.messages import AlertMessage, decode_alert
 from beatgan.protocol.names import ALERTS
 from beatgan_daemon import zmq_endpoints
 from beatgan_daemon.clients import alarm_order
-from beatgan_daemon.clients.address import Daemon
+from beatgan_daemon.clients.address import Daemon, Daemons
 from beatgan_daemon.clients.client import END_S, LATEST, Client, Page
+from beatgan_daemon.clients.shards import Silences
 from beatgan_daemon.security.curve import ConfigureSocket
 
 POLL_MS = 200  # how soon a signal to stop is seen
@@ -31,6 +33,7 @@ MARKS = {"start": "●", "update": "·", "end": "○", "repeat": "↻"}
 ASCII_MARKS = {"start": "*", "update": ".", "end": "o", "repeat": "@"}  # for other terminals
 CHECKS_S = (2.0, 10.0)  # after a connection, then each time: whether something was missed
 RETRY_S = (2.0, 5.0, 15.0, 30.0)  # where nobody answered that
+MOST = 256  # daemons at once: a thread for each
 REMEMBERED = 10_000  # alerts shown lately, which are not shown again
 CONNECTION: dict[int, str] = {
     zmq.EVENT_HANDSHAKE_SUCCEEDED: "connected to",
@@ -46,10 +49,11 @@ def watch(
     control: str | None = None,
     configure: ConfigureSocket | None = None,
     name: str = "",
+    fences: Fences | None = None,
 ) -> None:
     """Print every alert of the daemon at ``endpoint`` until ``stopping`` says so.
 
-    Each line begins with ``name``, where several daemons are watched.
+    Each line begins with ``name``, where several daemons are watched; ``fences`` as of `Listener`.
 
     First come the episodes under way. With ``control``, the daemon's control endpoint, alerts
     that were missed are fetched. ``configure`` is called with each socket before it connects. A
@@ -69,39 +73,56 @@ def watch(
         monitor = resources.enter_context(socket.get_monitor_socket(sum(CONNECTION)))
         socket.subscribe(ALERTS)
         zmq_endpoints.connect(socket, endpoint, "watch")
-        listener = Listener(client, marks_for(console.encoding))
+        listener = Listener(client, marks_for(console.encoding), fences)
         for line in _lines(socket, monitor, listener, stopping):
             console.print(Text(name).append(line), soft_wrap=True, highlight=False)
 
 
 def watch_all(
-    daemons: Sequence[Daemon],
+    daemons: Daemons,
     console: Console,
     stopping: Callable[[], bool],
     *,
     configure: ConfigureSocket | None = None,
 ) -> None:
     """`watch` for each of the ``daemons``, all at once; where there are several, each line names
-    the one that it is of."""
-    failed = Event()
+    the one that it is of. Of whom nothing can be shown is said."""
+    watched: dict[str, tuple[Daemon, Event, Future[None]]] = {}
+    fences = Fences() if daemons.share_streams else None
+    silences = Silences(lambda text: console.print(Text(text, style="red"), soft_wrap=True))
+    several = daemons.share_streams or len(daemons.daemons) > 1
 
-    def one(daemon: Daemon) -> None:
-        try:
-            watch(
-                daemon.publish,
-                console,
-                lambda: stopping() or failed.is_set(),
-                control=daemon.control,
-                configure=configure,
-                name=f"{daemon.publish}  " if len(daemons) > 1 else "",
-            )
-        except BaseException:
-            failed.set()
-            raise
+    def one(daemon: Daemon, over: Event) -> None:
+        watch(
+            daemon.publish,
+            console,
+            over.is_set,
+            control=daemon.control,
+            configure=configure,
+            name=f"{daemon.title}  " if several else "",
+            fences=fences,
+        )
 
-    with ThreadPoolExecutor(len(daemons)) as pool:
-        for each in [pool.submit(one, daemon) for daemon in daemons]:
-            each.result()
+    def end() -> None:
+        for _, over, _ in watched.values():
+            over.set()
+
+    with ThreadPoolExecutor(MOST) as pool, ExitStack() as ending:
+        ending.callback(end)
+        while not stopping():
+            for name, (daemon, over, task) in [*watched.items()]:
+                if task.done():
+                    task.result()
+                if daemons.daemons.get(name) != daemon:
+                    over.set()
+                    del watched[name]
+            for name in daemons.daemons.keys() - watched.keys():
+                daemon, over = daemons.daemons[name], Event()
+                watched[name] = daemon, over, pool.submit(one, daemon, over)
+            silences.now(daemons.absent)
+            sleep(POLL_MS / 1000)
+    for _, _, task in watched.values():
+        task.result()
 
 
 def _lines(
@@ -163,10 +184,16 @@ class AlertSource(Protocol):
 class Listener:
     """What is said of each message: that it is there, was missed, or is known already."""
 
-    def __init__(self, client: AlertSource | None, marks: Mapping[str, str] = MARKS) -> None:
-        """``client``: where to ask for what was missed; ``marks``: see `describe`."""
+    def __init__(
+        self,
+        client: AlertSource | None,
+        marks: Mapping[str, str] = MARKS,
+        fences: Fences | None = None,
+    ) -> None:
+        """``client``: where to ask for what was missed; ``marks``: see `describe`; ``fences``: of
+        all shards, where there are several."""
         self.answered = True  # whether the latest `check` was
-        self._client, self._marks = client, marks
+        self._client, self._marks, self._fences = client, marks, fences or Fences()
         self._expected: int | None = None  # the next alert's number, once one is known
         self._hole: int | None = None  # from here on some were missed and not fetched yet
         self._last_shown: dict[str, int] = {}  # of the episodes under way, the last number said
@@ -198,7 +225,13 @@ class Listener:
         if isinstance(alert, Text):
             yield alert
             return
+        if not self._fences.accepts(alert):
+            self._expected = max(self._expected or 0, 0 if alert.repeat else alert.n + 1)
+            yield Text(f"ignored an alert under an old fence: {alert.id}", style="dim")
+            return
         if alert.repeat:
+            if alert.n == self._expected:  # told anew by a shard that goes on with it
+                self._expected += 1
             yield from self._again(alert)
             return
         if self._expected is not None and alert.n > self._expected:

@@ -16,7 +16,7 @@ from rich.console import Console
 from beatgan.errors import UsageError
 from beatgan.protocol.control import ReplyHeader
 from beatgan.protocol.messages import AlertMessage, Delay, encode_json
-from beatgan_daemon.clients.address import Daemon
+from beatgan_daemon.clients.address import Daemon, FixedDaemons
 from beatgan_daemon.clients.client import Page
 from beatgan_daemon.clients.watch import Listener, describe, marks_for, watch, watch_all
 from beatgan_daemon.sockets.publish_socket import PublishSocket
@@ -325,7 +325,7 @@ def test_several_daemons_are_told_apart() -> None:
         endpoints = [one.endpoint, two.endpoint]
         end = time.monotonic() + 20
         watch_all(
-            [Daemon(endpoint) for endpoint in endpoints],
+            FixedDaemons([Daemon(endpoint) for endpoint in endpoints]),
             Console(file=out),
             lambda: out.getvalue().count("connected to") == 2 or time.monotonic() > end,
         )
@@ -335,4 +335,17 @@ def test_several_daemons_are_told_apart() -> None:
 def test_one_impossible_endpoint_of_several_ends_all() -> None:
     daemons = [Daemon("tcp://127.0.0.1:1"), Daemon("nonsense")]
     with pytest.raises(UsageError, match="'nonsense'"):
-        watch_all(daemons, Console(file=io.StringIO()), lambda: False)
+        watch_all(FixedDaemons(daemons), Console(file=io.StringIO()), lambda: False)
+
+
+def test_one_told_anew_by_a_shard_that_goes_on_with_it_is_no_hole() -> None:
+    listener = Listener(None)
+    assert len([*listener.receive(encode_json(alert(n=3)))]) == 1
+    moved = replace(alert(n=4, id="moved"), repeat=True, fence=2)
+    assert [line.plain[:1] for line in listener.receive(encode_json(moved))] == ["↻"]
+    assert [line.plain[:1] for line in listener.receive(encode_json(alert(n=5)))] == ["●"]
+    late = replace(alert(n=6, id="late"), fence=1)
+    assert [line.plain for line in listener.receive(encode_json(late))] == [
+        "ignored an alert under an old fence: late"
+    ]
+    assert len([*listener.receive(encode_json(alert(n=7)))]) == 1
