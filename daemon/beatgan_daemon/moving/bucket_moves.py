@@ -20,7 +20,8 @@ from beatgan_daemon.sharding.shard_map import ShardMap
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
 
 STEP_S: Final = 0.02  # while buckets move: how soon the next step is taken
-AT_ONCE: Final = 16  # buckets whose state is asked for at a time: it is in memory then
+ASKED_AT_ONCE: Final = 16  # buckets whose state is asked for at a time: it is in memory then
+RELEASED_AT_ONCE: Final = 4  # buckets let go at a time: nobody serves them for a moment
 LATE_S: Final = 5.0  # a bucket that is waited for longer makes the daemon unready
 
 
@@ -51,6 +52,8 @@ class BucketMoves:
 
     def wait_s(self) -> float:
         """Seconds after which `step` may have something to do."""
+        if self._ready:
+            return 0.0
         busy = self._own.leaving or self._own.awaited or self.directory.busy()
         return STEP_S if busy else LOOK_S
 
@@ -101,23 +104,23 @@ class BucketMoves:
         self._source.serve(frozenset(self._own.heard() - deaf))
 
     def _let_go(self, now: float) -> None:
-        """Listen no more to those that are due; release one of which all that had come is read."""
+        """Listen no more to some that are due, and release those of which all that had come is
+        read. The others are served meanwhile."""
         own = self._own
-        if deaf := [bucket for bucket in own.due(now) if bucket not in self._deaf]:
-            self._deaf.update(dict.fromkeys(deaf, now))
-            self._listen()
-        for bucket, since in self._deaf.items():
+        for bucket, since in [*self._deaf.items()]:
             if self._departures.all_read(since, now):
                 self._departures.release(bucket, own.held[bucket], now)
                 own.released(bucket)
                 del self._deaf[bucket]
                 self._listen()
-                return
+        if not self._deaf and (due := own.due(now)[:RELEASED_AT_ONCE]):
+            self._deaf = dict.fromkeys(due, now)
+            self._listen()
 
     def _ask(self, now: float) -> None:
         """For what was left of some of the buckets that are waited for."""
         wanted = {} if self._ready else self._own.wanted(now)
-        some = dict([*wanted.items()][:AT_ONCE])
+        some = dict([*wanted.items()][:ASKED_AT_ONCE])
         for bucket, found in self.directory.find(self._own.map, some, now).items():
             self._ready.append(_Ready(bucket, found.fence, found.handover))
 

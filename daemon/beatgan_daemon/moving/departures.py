@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -22,6 +22,14 @@ from beatgan_daemon.sharding.handover import BucketState
 SETTLE_S: Final = 0.25  # for frames that had arrived when the bucket was no longer listened to
 
 
+class _Released(NamedTuple):
+    """A bucket that was let go: what is left of it, its streams, and episodes under way."""
+
+    state: BucketState
+    streams: list[str]
+    episodes: list[str]
+
+
 class Departures:
     """Used by one thread."""
 
@@ -38,7 +46,7 @@ class Departures:
         """``forget`` is called with each stream that is another shard's now."""
         self._shard, self._engine, self._delivery, self._queue = shard, engine, delivery, queue
         self._directory, self._metrics, self._forget = directory, metrics, forget
-        self._published: SimpleQueue[tuple[BucketState, list[str], list[str]]] = SimpleQueue()
+        self._published: SimpleQueue[_Released] = SimpleQueue()
 
     def all_read(self, since: float, now: float) -> bool:
         """Whether what arrived before ``since`` has been received, or there was time enough."""
@@ -57,7 +65,7 @@ class Departures:
             self._forget(name)
         if len(self._queue):  # more than could be read: the other shard has heard them, too
             self._queue.drop(lambda topic: _is_in(stream_of_topic(topic), bucket))
-        handover = BucketState(
+        state = BucketState(
             bucket=bucket,
             fence=fence,
             shard=self._shard,
@@ -65,25 +73,29 @@ class Departures:
             checkpoints=checkpoints,
             alerts=[encode_json(each) for each in alerts],
         )
-        left = (handover, sorted(streams), [each.id for each in alerts])
-        self._delivery.release(outgoing, states, lambda: self._published.put(left))
+        released = _Released(state, sorted(streams), [each.id for each in alerts])
+        self._delivery.release(outgoing, states, lambda: self._published.put(released))
 
     def step(self) -> None:
         """Leave for the next shard what all has been published of."""
+        published: list[_Released] = []
         while not self._published.empty():
-            handover, *gone = self._published.get()
-            self._directory.leave(handover, partial(self._left, handover, *gone))
+            published.append(self._published.get())
+        if published:
+            then = partial(self._left, published)
+            self._directory.leave([each.state for each in published], then)
 
-    def _left(self, handover: BucketState, streams: list[str], episodes: list[str]) -> None:
-        self._delivery.forget(streams, episodes)
-        self._metrics.bucket_moved("out")
-        log.get().info(
-            "bucket handed over",
-            bucket=f"{handover.bucket:02x}",
-            fence=handover.fence,
-            streams=len(handover.checkpoints),
-            alarms=len(episodes),
-        )
+    def _left(self, released: list[_Released]) -> None:
+        for state, streams, episodes in released:
+            self._delivery.forget(streams, episodes)
+            self._metrics.bucket_moved("out")
+            log.get().info(
+                "bucket handed over",
+                bucket=f"{state.bucket:02x}",
+                fence=state.fence,
+                streams=len(state.checkpoints),
+                alarms=len(episodes),
+            )
 
 
 def _is_in(stream: str | None, bucket: int) -> bool:

@@ -5,7 +5,7 @@ again.
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from beatgan_daemon.sharding.handover import (
     BucketState,
     delete_handover,
     left_fences,
-    write_handover,
+    write_handovers,
 )
 from beatgan_daemon.sharding.predecessor import Found, Predecessors, Wanted
 from beatgan_daemon.sharding.registry import ShardRecord, write_record
@@ -120,14 +120,16 @@ class SharedDirectory:
         self._claims[bucket] = fence
         self._change_claims(lambda: self._write(partial(self._tidy, bucket, fence), lambda: None))
 
-    def leave(self, handover: BucketState, then: Then) -> None:
-        """Leave a bucket for the next shard; ``then`` its state here is of no use any more."""
-        write = partial(write_handover, self._directory, handover)
-        self._write(write, partial(self._left, handover.bucket, handover.fence, then))
+    def leave(self, handovers: Sequence[BucketState], then: Then) -> None:
+        """Leave buckets for the next shard; ``then`` their state here is of no use any more."""
+        write = partial(write_handovers, self._directory, handovers)
+        fences = {each.bucket: each.fence for each in handovers}
+        self._write(write, partial(self._left, fences, then))
 
-    def _left(self, bucket: int, fence: int, then: Then) -> None:
-        if self._claims.get(bucket) == fence:
-            del self._claims[bucket]
+    def _left(self, fences: Mapping[int, int], then: Then) -> None:
+        for bucket, fence in fences.items():
+            if self._claims.get(bucket) == fence:
+                del self._claims[bucket]
         self._change_claims(then)
 
     def _change_claims(self, then: Then) -> None:

@@ -8,6 +8,12 @@ from uuid import uuid4
 
 def write_whole(path: Path, content: bytes) -> None:
     """Replace ``path``, on the disk when it returns. Raises OSError."""
+    replace_file(path, content)
+    flush_folder(path.parent)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Replace ``path``, for good once its folder is flushed. Raises OSError."""
     unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         with unfinished.open("wb") as file:
@@ -19,7 +25,11 @@ def write_whole(path: Path, content: bytes) -> None:
         with suppress(OSError):
             unfinished.unlink()
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def flush_folder(path: Path) -> None:
+    """What was replaced in the folder is on the disk. Raises OSError."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:

@@ -7,6 +7,7 @@ known to the engine. The file is there whole or not at all.
 import re
 import struct
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ import msgspec
 
 from beatgan.errors import BeatganError
 from beatgan_daemon.regular_file import open_regular
-from beatgan_daemon.sharding.atomic_file import write_whole
+from beatgan_daemon.sharding.atomic_file import flush_folder, replace_file
 
 FOLDER: Final = "handover"  # in the shards' directory
 VERSION: Final = 1
@@ -43,13 +44,15 @@ class BucketState(msgspec.Struct, frozen=True, kw_only=True):
     alerts: list[bytes]
 
 
-def write_handover(directory: Path, handover: BucketState) -> None:
-    """Leave it in the shards' ``directory``. Raises OSError."""
-    body = _encoder.encode(handover)
+def write_handovers(directory: Path, handovers: Iterable[BucketState]) -> None:
+    """Leave them in the shards' ``directory``. Raises OSError."""
     folder = directory / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
-    path = _path(directory, handover.bucket, handover.fence)
-    write_whole(path, HEAD.pack(MARK, VERSION, zlib.crc32(body)) + body)
+    for each in handovers:
+        body = _encoder.encode(each)
+        content = HEAD.pack(MARK, VERSION, zlib.crc32(body)) + body
+        replace_file(_path(directory, each.bucket, each.fence), content)
+    flush_folder(folder)
 
 
 def read_handover(directory: Path, bucket: int, fence: int) -> BucketState:

@@ -13,7 +13,7 @@ from beatgan_daemon.sharding.predecessor import Wanted
 from beatgan_daemon.sharding.shard_map import ShardMap
 
 OVERLAP_S: Final = 0.3
-OVERDUE_S: Final = 2.0  # a predecessor that has not left a bucket by then goes on without it
+OVERDUE_S: Final = 2.0  # then a bucket of which nobody is known to have anything begins anew
 
 
 class _Awaited(NamedTuple):

@@ -6,10 +6,11 @@ Every call may block for as long as the disk does.
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from time import monotonic
+from typing import Final, NamedTuple
 
 from beatgan.errors import BeatganError, UsageError
-from beatgan_daemon.sharding.claims import read_claims
+from beatgan_daemon.sharding.claims import FILE, read_claims
 from beatgan_daemon.sharding.handover import (
     BucketState,
     BucketStateError,
@@ -20,6 +21,8 @@ from beatgan_daemon.sharding.handover import (
 from beatgan_daemon.sharding.registry import is_running
 from beatgan_daemon.sharding.shard_map import ShardMap
 from beatgan_daemon.sharding.stored_state import copy_of, leave_behind
+
+DEAF_S: Final = 2.0
 
 
 class Wanted(NamedTuple):
@@ -41,32 +44,46 @@ class _Holder(NamedTuple):
     shard: str
 
 
+class _Seen(NamedTuple):
+    """A version of a shard's claims, and since when there is no other (monotonic seconds)."""
+
+    version: int
+    since: float
+
+
 class Predecessors:
     """What the other shards of a directory left for this one."""
 
-    def __init__(self, directory: Path, report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        report: Callable[[str], None],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         """``report`` is called with what an operator should know."""
-        self._directory, self._report = directory, report
+        self._directory, self._report, self._clock = directory, report, clock
+        self._seen: dict[str, _Seen] = {}  # of shards that are waited for
 
     def find(self, shard_map: ShardMap, wanted: Mapping[int, Wanted]) -> dict[int, Found]:
         """What was left of the buckets ``wanted``; those not in the result are to be asked for
         again.
 
-        Of a shard that no longer runs, its files are handed over first; where that is overdue,
-        what is on the disk of one that runs and does not answer. Raises OSError.
+        Of a shard that no longer runs, its files are handed over first; of one that runs and
+        hands over nothing for DEAF_S, what is on its disk. Raises OSError.
         """
         left = self._left(wanted)
         late = {b: want for b, want in wanted.items() if left.get(b) != want.fence - 1}
+        coming: set[int] = set()
         if late:
-            self._fetch(shard_map, late, left)
+            coming = self._fetch(shard_map, late, left)
             left = self._left(wanted)
-        holders = self._holders(late, left)
         found: dict[int, Found] = {}
         for bucket, (fence, overdue) in wanted.items():
             before = left.get(bucket)
             complete = before == fence - 1 or (before is None and fence == 1)
-            if overdue or (complete and bucket not in holders):
-                found[bucket] = Found(fence, None if before is None else self._read(bucket, before))
+            if bucket not in coming and (complete or overdue):
+                state = None if before is None else self._read(bucket, before)
+                found[bucket] = Found(fence, state)
         return found
 
     def _left(self, wanted: Mapping[int, Wanted]) -> dict[int, int]:
@@ -93,21 +110,37 @@ class Predecessors:
 
     def _fetch(
         self, shard_map: ShardMap, wanted: Mapping[int, Wanted], left: Mapping[int, int]
-    ) -> None:
-        """See that something is left by holders that will not leave it themselves."""
+    ) -> set[int]:
+        """See that something is left by holders that will not leave it themselves; the buckets
+        that are still to be left."""
         holders = self._holders(wanted, left)
-        for shard in sorted({each.shard for each in holders.values()}):
-            held = [bucket for bucket, each in holders.items() if each.shard == shard]
-            overdue = [bucket for bucket in held if wanted[bucket].overdue]
+        shards = {each.shard for each in holders.values()}
+        self._seen = {shard: seen for shard, seen in self._seen.items() if shard in shards}
+        coming: set[int] = set()
+        for shard in sorted(shards):
+            held = {bucket for bucket, each in holders.items() if each.shard == shard}
             try:
                 if not is_running(self._directory, shard):
                     leave_behind(self._directory, shard, shard_map, self._report)
                     self._report(f"{shard} does not run: its buckets are handed over")
-                elif overdue:
-                    copy_of(self._directory, shard, overdue)
-                    self._report(f"{shard} does not answer: {_named(overdue)} go on without it")
+                elif self._is_deaf(shard):
+                    copy_of(self._directory, shard, held)
+                    self._report(f"{shard} does not answer: {_named(held)} go on without it")
+                else:
+                    coming |= held
             except (BeatganError, OSError, sqlite3.Error) as error:
                 self._report(f"what {shard} left cannot be had: {error}")
+                coming |= {bucket for bucket in held if not wanted[bucket].overdue}
+        return coming
+
+    def _is_deaf(self, shard: str) -> bool:
+        """Whether a shard that runs has handed over nothing for DEAF_S, though it should."""
+        now = self._clock()
+        version = (self._directory / shard / FILE).stat().st_mtime_ns
+        seen = self._seen.get(shard)
+        if seen is None or seen.version != version:
+            seen = self._seen[shard] = _Seen(version, now)
+        return now > seen.since + DEAF_S
 
     def _read(self, bucket: int, fence: int) -> BucketState | None:
         try:

@@ -11,7 +11,7 @@ from time import time_ns
 from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.buckets import bucket_of
 from beatgan_daemon.sharding.claims import read_claims, write_claims
-from beatgan_daemon.sharding.handover import BucketState, write_handover
+from beatgan_daemon.sharding.handover import BucketState, write_handovers
 from beatgan_daemon.sharding.shard_map import ShardMap
 from beatgan_daemon.storage.checkpoint_store import CheckpointStore, read_checkpoints
 from beatgan_daemon.storage.journal import Journal
@@ -44,8 +44,7 @@ def leave_behind(
     try:
         states = {each.stream: each.state for each in journal.states()}
         checkpoints, active = dict(store.load()), journal.active()
-        for handover in _handovers(shard, gone, states, checkpoints, active):
-            write_handover(directory, handover)
+        write_handovers(directory, _handovers(shard, gone, states, checkpoints, active))
         write_claims(state, keep)
         others = {name for name in (*states, *checkpoints) if bucket_of(name) in gone}
         ended = [e for e in active if e.stream and bucket_of(e.stream) in gone]
@@ -72,8 +71,7 @@ def copy_of(directory: Path, shard: str, buckets: Collection[int]) -> list[int]:
         states = {each.stream: each.state for each in tables.states()}
         active = tables.active()
     checkpoints = dict(read_checkpoints(state / "streams.db"))
-    for handover in _handovers(shard, wanted, states, checkpoints, active):
-        write_handover(directory, handover)
+    write_handovers(directory, _handovers(shard, wanted, states, checkpoints, active))
     return sorted(wanted)
 
 

@@ -9,7 +9,7 @@ import pytest
 from beatgan_daemon.moving import shared_directory
 from beatgan_daemon.moving.shared_directory import SharedDirectory
 from beatgan_daemon.sharding.claims import read_claims
-from beatgan_daemon.sharding.handover import BucketState, left_fences, write_handover
+from beatgan_daemon.sharding.handover import BucketState, left_fences, write_handovers
 from beatgan_daemon.sharding.predecessor import Found, Wanted
 from beatgan_daemon.sharding.shard_map import ShardMap, write_map
 
@@ -48,7 +48,7 @@ def test_a_bucket_is_forgotten_only_when_it_lies_there_and_is_claimed_no_more(
 ) -> None:
     seen: list[tuple[object, object]] = []
     shared.leave(
-        left(0, 1), lambda: seen.append((left_fences(tmp_path), read_claims(tmp_path / "a")))
+        [left(0, 1)], lambda: seen.append((left_fences(tmp_path), read_claims(tmp_path / "a")))
     )
     until(shared, lambda: bool(seen))
     assert seen == [({0: [1]}, {2: 1})]
@@ -58,7 +58,7 @@ def test_a_claim_deletes_what_was_left_before_and_nothing_later(
     tmp_path: Path, shared: SharedDirectory
 ) -> None:
     for fence in (1, 3, 4):
-        write_handover(tmp_path, left(5, fence))
+        write_handovers(tmp_path, [left(5, fence)])
     shared.claim(5, 4)
     until(shared, lambda: not shared.busy())
     assert read_claims(tmp_path / "a")[5] == 4
@@ -69,7 +69,7 @@ def test_what_cannot_be_written_is_written_later(tmp_path: Path, shared: SharedD
     until(shared, lambda: not shared.busy())
     (tmp_path / "handover").write_text("in the way")
     done: list[bool] = []
-    shared.leave(left(0, 1), lambda: done.append(True))
+    shared.leave([left(0, 1)], lambda: done.append(True))
     end = time.monotonic() + 0.1
     while time.monotonic() < end:
         shared.step(time.monotonic())
@@ -118,7 +118,7 @@ def test_what_was_left_is_found_when_it_is_asked_for_again(
         found |= shared.find(shard_map, wanted, time.monotonic())
         time.sleep(0.005)
     assert found == {}
-    write_handover(tmp_path, left(1, 1))
+    write_handovers(tmp_path, [left(1, 1)])
     until(
         shared,
         lambda: bool(found.update(shared.find(shard_map, wanted, time.monotonic())) or found),

@@ -11,7 +11,7 @@ from beatgan_daemon.sharding.handover import (
     left_fences,
     read_handover,
     set_aside,
-    write_handover,
+    write_handovers,
 )
 
 
@@ -27,14 +27,14 @@ def handover(bucket: int = 7, fence: int = 3) -> BucketState:
 
 
 def test_it_is_read_as_written(tmp_path: Path) -> None:
-    write_handover(tmp_path, handover())
+    write_handovers(tmp_path, [handover()])
     assert read_handover(tmp_path, 7, 3) == handover()
 
 
 def test_fences_are_found_by_bucket_in_order(tmp_path: Path) -> None:
     assert left_fences(tmp_path) == {}
     for bucket, fence in ((7, 10), (7, 9), (255, 0)):
-        write_handover(tmp_path, handover(bucket, fence))
+        write_handovers(tmp_path, [handover(bucket, fence)])
     (tmp_path / "handover" / ".07-11.unfinished").write_bytes(b"")
     assert left_fences(tmp_path) == {7: [9, 10], 255: [0]}
     delete_handover(tmp_path, 7, 9)
@@ -51,7 +51,7 @@ def test_fences_are_found_by_bucket_in_order(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_handover_is_refused_by_name(tmp_path: Path, content: bytes, words: str) -> None:
-    write_handover(tmp_path, handover())
+    write_handovers(tmp_path, [handover()])
     (tmp_path / "handover" / "07-3").write_bytes(content)
     with pytest.raises(BucketStateError, match=f"07-3: .*{words}"):
         read_handover(tmp_path, 7, 3)
@@ -59,7 +59,7 @@ def test_what_is_no_handover_is_refused_by_name(tmp_path: Path, content: bytes, 
 
 @pytest.mark.parametrize("at", [12, -1])
 def test_a_damaged_one_is_refused_and_set_aside(tmp_path: Path, at: int) -> None:
-    write_handover(tmp_path, handover())
+    write_handovers(tmp_path, [handover()])
     path = tmp_path / "handover" / "07-3"
     content = bytearray(path.read_bytes())
     content[at] ^= 1
@@ -71,7 +71,7 @@ def test_a_damaged_one_is_refused_and_set_aside(tmp_path: Path, at: int) -> None
 
 
 def test_one_of_another_bucket_is_refused(tmp_path: Path) -> None:
-    write_handover(tmp_path, handover())
+    write_handovers(tmp_path, [handover()])
     (tmp_path / "handover" / "07-3").rename(tmp_path / "handover" / "08-3")
     with pytest.raises(BucketStateError, match="is of bucket 07, fence 3"):
         read_handover(tmp_path, 8, 3)

@@ -10,8 +10,8 @@ from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.buckets import bucket_of
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.sharding.claims import read_claims, write_claims
-from beatgan_daemon.sharding.handover import BucketState, left_fences, write_handover
-from beatgan_daemon.sharding.predecessor import Found, Predecessors, Wanted
+from beatgan_daemon.sharding.handover import BucketState, left_fences, write_handovers
+from beatgan_daemon.sharding.predecessor import DEAF_S, Found, Predecessors, Wanted
 from beatgan_daemon.sharding.shard_map import ShardMap
 from beatgan_daemon.sharding.stored_state import leave_behind
 from beatgan_daemon.storage.checkpoint_store import CheckpointStore
@@ -74,7 +74,7 @@ def find(
 
 
 def test_what_was_left_is_found(tmp_path: Path) -> None:
-    write_handover(tmp_path, handover())
+    write_handovers(tmp_path, [handover()])
     assert find(tmp_path, FENCE + 1) == {BUCKET: Found(FENCE + 1, handover())}
 
 
@@ -85,13 +85,13 @@ def test_what_nobody_had_begins_at_once(tmp_path: Path) -> None:
 def test_what_others_were_given_meanwhile_is_waited_for(tmp_path: Path) -> None:
     assert find(tmp_path, 2) == {}
     assert find(tmp_path, 2, overdue=True) == {BUCKET: Found(2, None)}
-    write_handover(tmp_path, handover(3))
+    write_handovers(tmp_path, [handover(3)])
     assert find(tmp_path, 5) == {}
     assert find(tmp_path, 5, overdue=True) == {BUCKET: Found(5, handover(3))}
 
 
 def test_what_was_left_later_than_it_is_wanted_is_not_taken(tmp_path: Path) -> None:
-    write_handover(tmp_path, handover(5))
+    write_handovers(tmp_path, [handover(5)])
     assert find(tmp_path, 5, overdue=True) == {BUCKET: Found(5, None)}
 
 
@@ -101,9 +101,21 @@ def test_a_shard_that_runs_is_waited_for(tmp_path: Path) -> None:
         assert left_fences(tmp_path) == {}
 
 
-def test_of_one_that_does_not_answer_what_is_on_its_disk_goes_on(tmp_path: Path) -> None:
+def test_of_one_that_hands_over_nothing_what_is_on_its_disk_goes_on(tmp_path: Path) -> None:
+    now, told = 0.0, list[str]()
+    predecessors = Predecessors(tmp_path, told.append, lambda: now)
+    wanted = {BUCKET: Wanted(FENCE + 1, overdue=True)}
     with running(tmp_path):
-        assert find(tmp_path, FENCE + 1, overdue=True) == {BUCKET: Found(FENCE + 1, handover())}
+        for step in range(5):  # busy with others: it is waited for
+            now = step * DEAF_S
+            write_claims(tmp_path / "a", MAP.fences_of("a"))
+            assert predecessors.find(MOVED, wanted) == {}
+        now += DEAF_S
+        assert predecessors.find(MOVED, wanted) == {}
+        assert told == []
+        now += 0.1
+        assert predecessors.find(MOVED, wanted) == {BUCKET: Found(FENCE + 1, handover())}
+        assert told == [f"a does not answer: {BUCKET:02x} go on without it"]
         assert read_claims(tmp_path / "a")[BUCKET] == FENCE  # its files are its own
     with running(tmp_path):
         pass
@@ -143,7 +155,7 @@ def test_a_daemon_that_was_alone_hands_over_all(tmp_path: Path) -> None:
 
 
 def test_a_damaged_handover_is_told_and_the_bucket_begins_anew(tmp_path: Path) -> None:
-    write_handover(tmp_path, handover())
+    write_handovers(tmp_path, [handover()])
     path = tmp_path / "handover" / f"{BUCKET:02x}-{FENCE}"
     path.write_bytes(path.read_bytes()[:-1])
     found, (text,) = look(tmp_path, FENCE + 1)
