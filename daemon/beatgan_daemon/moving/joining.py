@@ -16,6 +16,7 @@ from beatgan_daemon.moving.departures import Departures
 from beatgan_daemon.moving.held_frames import HeldFrames
 from beatgan_daemon.moving.shared_directory import SharedDirectory
 from beatgan_daemon.publishing.delivery import Delivery
+from beatgan_daemon.sharding.claims import write_claims
 from beatgan_daemon.sharding.ownership import Ownership
 from beatgan_daemon.sharding.shard_map import read_map
 from beatgan_daemon.sharding.stored_state import current_claims, leave_behind
@@ -35,6 +36,7 @@ def join(directory: Path, shard: str, now: float) -> Ownership:
             directory, shard, shard_map, lambda text: log.get().warning("journal", why=text)
         )
         claims = current_claims(directory, shard, shard_map)
+        write_claims(state, claims)  # before there is a journal without, see `read_claims`
     except (UsageError, OSError, sqlite3.Error) as error:
         raise StartError(f"shard.dir: {error}") from None
     if left:

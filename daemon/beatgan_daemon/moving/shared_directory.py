@@ -63,7 +63,8 @@ class SharedDirectory:
     """Of one shard; used by one thread, which it never keeps waiting."""
 
     def __init__(self, directory: Path, shard: str, claims: Mapping[int, int]) -> None:
-        """``claims``: the fences of the buckets whose state lies in the shard's directory."""
+        """``claims``: the fences of the buckets whose state lies in the shard's directory, as is
+        written there."""
         self._directory, self._state = directory, directory / shard
         self._thread, self._map_file = DiskThread("shards"), MapFile(directory)
         self._predecessors = Predecessors(directory, self.report)
@@ -73,7 +74,7 @@ class SharedDirectory:
         self._search: Future[dict[int, Found]] | None = None
         self._writes: list[tuple[_Call, Then]] = []
         self._claims = dict(claims)
-        self._claimed: list[Then] | None = []  # after the next write of claims; None: no change
+        self._claimed: list[Then] | None = None  # after the next write of claims, if any is due
         self._log = log.get()
 
     def report(self, text: str) -> None:

@@ -35,13 +35,13 @@ def leave_behind(
     and OSError, sqlite3.Error or UsageError where its files are not to be had.
     """
     state = directory / shard
-    claims, keep = read_claims(state), current_claims(directory, shard, shard_map)
-    gone = {bucket: fence for bucket, fence in claims.items() if bucket not in keep}
-    if not gone:
+    if read_claims(state) == current_claims(directory, shard, shard_map):
         return []
-    journal = Journal(state / "journal.db", report)
+    journal = Journal(state / "journal.db", report)  # holds the lock from here on
     store = CheckpointStore(state / "streams.db")
     try:
+        claims, keep = read_claims(state), current_claims(directory, shard, shard_map)
+        gone = {bucket: fence for bucket, fence in claims.items() if bucket not in keep}
         states = {each.stream: each.state for each in journal.states()}
         checkpoints, active = dict(store.load()), journal.active()
         write_handovers(directory, _handovers(shard, gone, states, checkpoints, active))

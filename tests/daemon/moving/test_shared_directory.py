@@ -8,7 +8,7 @@ import pytest
 
 from beatgan_daemon.moving import shared_directory
 from beatgan_daemon.moving.shared_directory import SharedDirectory
-from beatgan_daemon.sharding.claims import read_claims
+from beatgan_daemon.sharding.claims import read_claims, write_claims
 from beatgan_daemon.sharding.handover import BucketState, left_fences, write_handovers
 from beatgan_daemon.sharding.predecessor import Found, Wanted
 from beatgan_daemon.sharding.shard_map import ShardMap, write_map
@@ -21,6 +21,7 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedDi
     monkeypatch.setattr(shared_directory, "RETRY_S", 0.01)
     (tmp_path / "a").mkdir()
     write_map(tmp_path, ShardMap.even(["a", "b"]))
+    write_claims(tmp_path / "a", {0: 1, 2: 1})
     directory = SharedDirectory(tmp_path, "a", {0: 1, 2: 1})
     yield directory
     directory.close()
@@ -36,11 +37,6 @@ def until(shared: SharedDirectory, done: Callable[[], bool]) -> None:
         assert time.monotonic() < end
         shared.step(time.monotonic())
         time.sleep(0.005)
-
-
-def test_what_it_has_is_claimed_from_the_start(tmp_path: Path, shared: SharedDirectory) -> None:
-    until(shared, lambda: not shared.busy())
-    assert read_claims(tmp_path / "a") == {0: 1, 2: 1}
 
 
 def test_a_bucket_is_forgotten_only_when_it_lies_there_and_is_claimed_no_more(
@@ -66,7 +62,6 @@ def test_a_claim_deletes_what_was_left_before_and_nothing_later(
 
 
 def test_what_cannot_be_written_is_written_later(tmp_path: Path, shared: SharedDirectory) -> None:
-    until(shared, lambda: not shared.busy())
     (tmp_path / "handover").write_text("in the way")
     done: list[bool] = []
     shared.leave([left(0, 1)], lambda: done.append(True))

@@ -1,16 +1,24 @@
 """What a bucket's shard before this one left: found, fetched from its files, or waited for."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.buckets import bucket_of
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.sharding.claims import read_claims, write_claims
-from beatgan_daemon.sharding.handover import BucketState, left_fences, write_handovers
+from beatgan_daemon.sharding.handover import (
+    BucketState,
+    left_fences,
+    read_handover,
+    write_handovers,
+)
 from beatgan_daemon.sharding.predecessor import DEAF_S, Found, Predecessors, Wanted
 from beatgan_daemon.sharding.shard_map import ShardMap
 from beatgan_daemon.sharding.stored_state import leave_behind
@@ -144,6 +152,19 @@ def test_all_that_the_map_gives_to_others_is_handed_over_with_it(tmp_path: Path)
     find(tmp_path, FENCE + 1, shard_map=everything)
     assert read_claims(tmp_path / "a") == {}
     assert left_fences(tmp_path).keys() == MAP.fences_of("a").keys()
+
+
+def test_of_two_that_find_a_dead_one_the_second_changes_nothing(tmp_path: Path) -> None:
+    """It waits for the lock, and what it knew before is out of date then."""
+    newer = replace(handover(), alerts=[b"newer"])
+    with ThreadPoolExecutor() as pool, running(tmp_path):
+        second = pool.submit(leave_behind, tmp_path, "a", MOVED, pytest.fail)
+        time.sleep(0.3)
+        write_handovers(tmp_path, [newer])
+        write_claims(tmp_path / "a", MOVED.fences_of("a"))
+        assert not second.done()
+    assert second.result() == []
+    assert read_handover(tmp_path, BUCKET, FENCE) == newer
 
 
 def test_a_daemon_that_was_alone_hands_over_all(tmp_path: Path) -> None:
