@@ -30,6 +30,7 @@ COMMANDS: Final = {  # the module whose `app` has it
     "discharge": "clients.control_cli",
     "keygen": "clients.control_cli",
     "shards": "clients.shards_cli",
+    "cluster": "cluster.cli",
     "web": "web.cli",
     "web-user": "web.cli",
 }

@@ -18,6 +18,7 @@ from beatgan_daemon.sharding.draining import read_draining, write_draining
 from beatgan_daemon.sharding.overview import Overview
 from beatgan_daemon.sharding.service_discovery import file_sd
 from beatgan_daemon.sharding.shard_map import FILE, ShardMap, only_editor, write_map
+from beatgan_daemon.signals import stop_signals
 
 app = typer.Typer()
 shards = typer.Typer(
@@ -138,7 +139,8 @@ def keep(
 ) -> None:
     """Give the buckets of shards that die to the others, until SIGTERM or Ctrl-C."""
     log.configure()
-    control_loop.keep(directory, after)
+    with stop_signals(last=True) as stopping:
+        control_loop.keep(directory, after, stopping)
 
 
 def _change(directory: Path, overview: Overview, after: ShardMap) -> None:

@@ -7,8 +7,8 @@ the directory's file system must have locks for all of them.
 import fcntl
 import os
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Final
@@ -19,10 +19,9 @@ from beatgan_daemon.log import Rejections
 from beatgan_daemon.sharding.coordinator import AFTER_S, Coordinator, Decision
 from beatgan_daemon.sharding.overview import Overview
 from beatgan_daemon.sharding.shard_map import only_editor, read_map, write_map
-from beatgan_daemon.signals import stop_signals
 from beatgan_daemon.systemd import Notifier
 
-LOCK = "coordinator.lock"  # in the directory: of several, one is at work and the others wait
+LOCK = "coordinator.lock"  # in the directory: of several, one is at work and the others look on
 EVERY_S: Final = 0.2
 
 
@@ -37,24 +36,26 @@ class ControlLoop:
         self._alive: frozenset[str] | None = None
         self._stranded = 0
 
-    def look(self, now: float) -> Decision | None:
+    def look(self, now: float, *, at_work: bool = True) -> Decision | None:
         """Once more, every EVERY_S or so; what was decided and done, None where that failed.
 
-        ``now``: seconds of a clock that only goes forward. What fails is logged and tried again.
+        ``now``: seconds of a clock that only goes forward. Not ``at_work``: nothing is changed; it
+        gets to know the shards. What fails is logged and tried again.
         """
         try:
-            decision, seen = self._decide(now)
+            decision, seen = self._decide(now, at_work)
         except UsageError as error:
             self._troubles.add("failed", str(error), now)
             return None
-        self._tell(decision, seen)
+        if at_work:
+            self._tell(decision, seen)
         return decision
 
-    def _decide(self, now: float) -> tuple[Decision, Overview]:
+    def _decide(self, now: float, at_work: bool) -> tuple[Decision, Overview]:
         with only_editor(self._directory):
             seen = Overview.of(self._directory)
             decision = self._coordinator.decide(seen.running, seen.draining, seen.shard_map, now)
-            if decision.shard_map is not None:
+            if at_work and decision.shard_map is not None:
                 write_map(self._directory, decision.shard_map)
         for text in seen.problems:
             self._troubles.add("registry", text, now)
@@ -78,39 +79,44 @@ class ControlLoop:
                 self._log.error("nobody is there to take buckets", buckets=decision.stranded)
 
 
-def keep(directory: Path, after_s: float = AFTER_S) -> None:
-    """Keep it until SIGTERM or Ctrl-C. Of several on one directory, one is at work; the others
-    wait to take its place. Raises UsageError where there is no map."""
-    with stop_signals(last=True) as stopping, ExitStack() as resources:
-        read_map(directory)
-        notifier = Notifier()
-        loop = ControlLoop(directory, after_s)
-        notifier.send("READY=1")
-        if _alone(directory, resources, stopping):
-            log.get().info("looking after the shards", dir=str(directory), after_s=after_s)
+def keep(directory: Path, after_s: float, stopping: Callable[[], bool]) -> None:
+    """Keep it until ``stopping`` says so. Of several on one directory, one is at work; the others
+    look on, to take its place. Raises UsageError where there is no map."""
+    read_map(directory)
+    logger, notifier, loop = log.get(), Notifier(), ControlLoop(directory, after_s)
+    notifier.send("READY=1")
+    with _lock_file(directory) as lock:
+        at_work = _locked(lock)
+        if not at_work:
+            logger.info("another one looks after the shards: ready to take its place")
+        begins = at_work
         while not stopping():
             notifier.send("WATCHDOG=1")
-            loop.look(monotonic())
+            if begins:
+                logger.info("looking after the shards", dir=str(directory), after_s=after_s)
+            loop.look(monotonic(), at_work=at_work)
             sleep(EVERY_S)
-        notifier.send("STOPPING=1")
+            begins = not at_work and _locked(lock)
+            at_work = at_work or begins
+    notifier.send("STOPPING=1")
 
 
-def _alone(directory: Path, resources: ExitStack, stopping: Callable[[], bool]) -> bool:
-    """Wait until no other is at work there; false if it is to stop before."""
+@contextmanager
+def _lock_file(directory: Path) -> Iterator[int]:
     try:
         lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise UsageError(f"{directory}: cannot be used: {error.strerror}") from None
-    resources.callback(os.close, lock)
-    waiting = False
-    while not stopping():
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if not waiting:
-                log.get().info("another one looks after the shards: waiting to take its place")
-            waiting = True
-            sleep(EVERY_S)
-        else:
-            return True
-    return False
+    try:
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _locked(lock: int) -> bool:
+    """Whether it is this process's now, and no other's."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from beatgan.errors import UsageError
-from beatgan_daemon.bridges import cli, extras
+from beatgan_daemon import extras
+from beatgan_daemon.bridges import cli
 
 
 def outcome(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

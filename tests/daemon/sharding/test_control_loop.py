@@ -65,6 +65,17 @@ def test_a_dead_shards_buckets_go_to_the_others(tmp_path: Path) -> None:
         assert read_map(tmp_path).shards() == ["a", "b"]
 
 
+def test_one_that_looks_on_changes_nothing_and_knows_who_is_dead(tmp_path: Path) -> None:
+    write_map(tmp_path, ShardMap.even(["a", "b"]))
+    loop = ControlLoop(tmp_path)
+    with running(tmp_path, "a"):
+        for now in range(10):
+            loop.look(now, at_work=False)
+        assert read_map(tmp_path) == ShardMap.even(["a", "b"])
+        loop.look(10)
+        assert read_map(tmp_path).shards() == ["a"]
+
+
 def test_what_cannot_be_read_is_said_and_tried_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,7 +94,7 @@ def test_what_cannot_be_read_is_said_and_tried_again(
 
 def test_without_a_map_it_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="map: cannot be read"):
-        keep(tmp_path)
+        keep(tmp_path, 5.0, lambda: True)
 
 
 def test_the_command_keeps_the_map_and_another_takes_its_place(tmp_path: Path) -> None:
@@ -95,12 +106,13 @@ def test_the_command_keeps_the_map_and_another_takes_its_place(tmp_path: Path) -
         command(tmp_path, logs[0]) as first,
         command(tmp_path, logs[1]) as second,
     ):
-        until(lambda: read_map(tmp_path).shards() == ["a", "b"])
+        until(lambda: logs[0].read_text().count("buckets move") == 2)  # one line for each taker
+        assert read_map(tmp_path).shards() == ["a", "b"]
         lines = [json.loads(line) for line in logs[0].read_text().splitlines()]
         moved = [line for line in lines if line["event"] == "buckets move"]
         assert sum(line["buckets"] for line in moved) == 85
         assert all(line["shard"] == "c" and "dead" in line["why"] for line in moved)
-        assert "waiting to take its place" in logs[1].read_text()
+        assert "ready to take its place" in logs[1].read_text()
         os.kill(first.pid, signal.SIGKILL)
         until(lambda: "looking after" in logs[1].read_text())
         write_map(tmp_path, ShardMap.even(["a", "c"]))

@@ -14,13 +14,13 @@ from beatgan_daemon.bridges import options, peer_address
 from beatgan_daemon.bridges.alert_feed import AlertFeed
 from beatgan_daemon.bridges.bed_map import BedMap
 from beatgan_daemon.bridges.dry_run import print_alerts
-from beatgan_daemon.bridges.extras import needing
 from beatgan_daemon.bridges.hl7.delivery import Delivery, Outcome
 from beatgan_daemon.bridges.hl7.mllp import MllpClient, Receiver
 from beatgan_daemon.bridges.hl7.oru_r40 import oru_r40
 from beatgan_daemon.bridges.hl7.refusals import Refusals
 from beatgan_daemon.bridges.peer_address import host_and_port, require_tls, tls_context
 from beatgan_daemon.bridges.process import TURN_S, BridgeProcess, running
+from beatgan_daemon.extras import needing
 
 PORT = 2575  # IANA's for MLLP
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from beatgan.errors import UsageError
 from beatgan_daemon import log
-from beatgan_daemon.bridges.extras import needing
 from beatgan_daemon.bridges.kafka.connection import Connection
 from beatgan_daemon.bridges.kafka.handed_over import HandedOver, Place
 from beatgan_daemon.bridges.kafka.library_log import library_log
+from beatgan_daemon.extras import needing
 
 if TYPE_CHECKING:
     from confluent_kafka import Message, TopicPartition

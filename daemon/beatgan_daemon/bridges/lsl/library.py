@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from beatgan_daemon.bridges.extras import needing
+from beatgan_daemon.extras import needing
 
 
 def pylsl() -> Any:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from beatgan_daemon import log
 from beatgan_daemon.bridges.backoff import Backoff
-from beatgan_daemon.bridges.extras import needing
 from beatgan_daemon.bridges.mqtt.bodies import MAX_BODY
 from beatgan_daemon.bridges.mqtt.credentials import Credentials
 from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.extras import needing
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
