@@ -25,13 +25,15 @@ class Fences:
     def accepts(self, alert: AlertMessage) -> bool:
         """Whether an alert that is heard as it is told counts: none of its bucket that came before
         bore a higher fence."""
-        if alert.fence is UNSET:
-            return True
-        bucket = bucket_of(alert.stream)
-        if alert.fence < self._highest.get(bucket, 0):
+        return alert.fence is UNSET or self.admits(alert.stream, alert.fence)
+
+    def admits(self, stream: str, fence: int) -> bool:
+        """`accepts` of what an alert that bears a fence says."""
+        bucket = bucket_of(stream)
+        if fence < self._highest.get(bucket, 0):
             self.ignored += 1
             return False
-        self._highest[bucket] = alert.fence
+        self._highest[bucket] = fence
         return True
 
     def accepts_journaled(self, alert: AlertMessage) -> bool:

@@ -48,5 +48,7 @@ class FixedDaemons:
     share_streams = False
 
     def __init__(self, daemons: Sequence[Daemon]) -> None:
-        self.daemons = {str(number): daemon for number, daemon in enumerate(daemons)}
+        """One alone has the name ""."""
+        names = [""] if len(daemons) == 1 else [str(number) for number in range(len(daemons))]
+        self.daemons = dict(zip(names, daemons, strict=True))
         self.absent: Mapping[str, str] = {}

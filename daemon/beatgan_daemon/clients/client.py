@@ -193,6 +193,7 @@ class _Key(msgspec.Struct):
     n: int
     id: str
     phase: str
+    repeat: bool = False  # told anew, by a shard that went on with it
 
 
 def fetch_episode(
@@ -222,7 +223,7 @@ def fetch_episode(
                     break
                 if key.id == episode:
                     stretch.append(body)
-                    begun = begun or key.phase == "start"
+                    begun = begun or key.phase == "start" or key.repeat
             found, end = stretch + found, since
     return found
 

@@ -1,9 +1,8 @@
-"""What the daemon has said of alarms, complete and in order: heard live, what was missed fetched.
+"""What a daemon has said of alarms, complete and in order: heard live, what was missed fetched.
 
 An alert that was heard is never held back because the journal cannot be read.
 """
 
-from collections.abc import Callable
 from math import inf
 from typing import Any, Final
 
@@ -12,33 +11,21 @@ import msgspec
 from beatgan.errors import UsageError
 from beatgan.protocol.messages import decode_alert
 from beatgan_daemon.clients.client import LATEST
+from beatgan_daemon.web.alarm_board import AlarmBoard
 from beatgan_daemon.web.control import Control
-from beatgan_daemon.web.json_text import for_browser, text
-from beatgan_daemon.web.recent import Recent
 
-RECENT: Final = 1_000  # alerts that a slow reader may be behind
 AHEAD: Final = 1_000  # alerts that wait for those before them
-HEAVY: Final = ("explanation", "strip", "components", "probabilities", "beats", "delay_ms")
 
 
 class Alarms:
-    """Alerts by number, and the episodes under way."""
+    """The alerts of one journal by number; what they say goes to the board."""
 
-    def __init__(self, told: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
-        """``told`` is called with each new alert, in order."""
-        self._told = told
-        self.recent: Recent[str] = Recent(RECENT)  # as JSON for the page
-        self.version = 0  # of `active`
+    def __init__(self, board: AlarmBoard, shard: str = "") -> None:
+        self._board, self._shard = board, shard
         self.expected: int | None = None  # the next alert's number
         self.oldest: int | None = None  # in the journal
-        self._active: dict[str, dict[str, Any]] = {}
         self._ahead: dict[int, dict[str, Any]] = {}
         self._out_of_touch = False
-
-    @property
-    def active(self) -> list[dict[str, Any]]:
-        """The last alert of each episode under way, without its curves."""
-        return [*self._active.values()]
 
     @property
     def missing(self) -> bool:
@@ -51,7 +38,11 @@ class Alarms:
         alert = msgspec.json.decode(body, type=dict[str, Any])
         n = alert["n"]
         if alert.get("repeat"):
-            self._hold(alert)
+            self._board.hold(self._shard, alert)
+            if (
+                self.expected is not None and n == self.expected
+            ):  # told anew by a shard that goes on with it
+                self.expected += 1
         elif self.expected is None or n > self.expected:
             self._ahead[n] = alert
             if len(self._ahead) > AHEAD:
@@ -90,15 +81,9 @@ class Alarms:
         passed the old ones: then no alert ends the episodes of then.
         """
         alerts = [msgspec.json.decode(body, type=dict[str, Any]) for body in await control.active()]
-        under_way = {alert["id"] for alert in alerts}
-        self._active = {
-            episode: alert
-            for episode, alert in self._active.items()
-            if episode in under_way or alert["n"] >= before
-        }
-        self.version += 1
+        self._board.keep(self._shard, {alert["id"] for alert in alerts}, before)
         for alert in alerts:
-            self._hold(alert)
+            self._board.hold(self._shard, alert)
 
     def lost_touch(self) -> None:
         """The daemon does not answer."""
@@ -117,24 +102,7 @@ class Alarms:
     def _say(self, alert: dict[str, Any]) -> None:
         self.expected = alert["n"] + 1
         self._ahead.pop(alert["n"], None)
-        before = self._active.get(alert["id"], {})
-        self._hold(alert)
-        self._told(alert)
-        self.recent.add(text({"t": "alert", **for_browser(alert)}))
-        if alert.get("acknowledged") and not before.get("acknowledged"):
-            word = {"t": "acknowledged", "id": alert["id"], "by": alert.get("by")}
-            self.recent.add(text(word))
-
-    def _hold(self, alert: dict[str, Any]) -> None:
-        episode = alert["id"]
-        if alert["n"] < self._active.get(episode, {}).get("n", -1):
-            return
-        self.version += 1
-        if alert["phase"] == "end":
-            self._active.pop(episode, None)
-            return
-        light = {key: each for key, each in alert.items() if key not in HEAVY}
-        self._active[episode] = for_browser(light)
+        self._board.say(self._shard, alert)
 
 
 async def catch_up_or_go_on(alarms: Alarms, control: Control) -> bool:

@@ -5,10 +5,9 @@ the journal does not know, 503 a daemon that does not answer.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
-import msgspec
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -16,17 +15,16 @@ from starlette.routing import Route
 
 from beatgan.errors import UsageError
 from beatgan.protocol.messages import decode_alert
-from beatgan_daemon.clients.client import LATEST
-from beatgan_daemon.web import picture
+from beatgan_daemon.web import journals, picture
 from beatgan_daemon.web.alarm_detail import AlarmDetail, detail_text, with_strip_of_alert
-from beatgan_daemon.web.daemon_http import DaemonHttp
+from beatgan_daemon.web.daemon_http import DaemonsHttp
 from beatgan_daemon.web.health import health
+from beatgan_daemon.web.journals import Place, read_place, written
 from beatgan_daemon.web.json_text import for_browser, text
 from beatgan_daemon.web.kept_strip import KeptStrip
 from beatgan_daemon.web.ward import Ward
 from beatgan_daemon.web.wfdb_files import wfdb_zip
 
-LAST: Final = 1_000  # alerts that are told where no `since` is given
 PRIORITIES: Final = ("high", "medium", "low")
 FILTERS: Final = ("stream", "code", "priority")
 NO_STRIPS: Final = (
@@ -51,7 +49,7 @@ class RefusedError(Exception):
 class Question(NamedTuple):
     """Which alerts are wanted; ``since`` None: the latest."""
 
-    since: int | None
+    since: Place | None
     under_way: bool
     filters: dict[str, str]
 
@@ -65,20 +63,23 @@ def read_question(parameters: QueryParams) -> Question:
     if unknown := sorted(parameters.keys() - {"since", "open", *FILTERS}):
         raise RefusedError(Refusal(400, f"{unknown[0]}: no such parameter"))
     since, under_way = parameters.get("since"), parameters.get("open", "0")
-    if since is not None and not (since.isascii() and since.isdigit() and int(since) <= LATEST):
-        raise RefusedError(Refusal(400, f"since: expected a number from 0 on, got {since[:40]!r}"))
+    try:
+        place = None if since is None else read_place(since)
+    except UsageError:
+        why = f"since: expected a number from 0 on, or one for each shard, got {str(since)[:40]!r}"
+        raise RefusedError(Refusal(400, why)) from None
     if under_way not in ("0", "1"):
         raise RefusedError(Refusal(400, f"open: expected 0 or 1, got {under_way[:40]!r}"))
     filters = {key: parameters[key] for key in FILTERS if key in parameters}
     if filters.get("priority", "high") not in PRIORITIES:
         raise RefusedError(Refusal(400, f"priority: expected one of {', '.join(PRIORITIES)}"))
-    return Question(None if since is None else int(since), under_way == "1", filters)
+    return Question(place, under_way == "1", filters)
 
 
 class Api:
     """Answers of one ward."""
 
-    def __init__(self, ward: Ward, daemon: DaemonHttp, grafana: str | None) -> None:
+    def __init__(self, ward: Ward, daemon: DaemonsHttp, grafana: str | None) -> None:
         self._ward, self._daemon, self._grafana = ward, daemon, grafana
         self._drawing = asyncio.Semaphore(1)  # a process at a time
         self.routes = [
@@ -90,25 +91,12 @@ class Api:
         ]
 
     async def _alarms(self, request: Request) -> Response:
-        question, control = read_question(request.query_params), self._ward.control
+        question, links = read_question(request.query_params), self._ward.links
         if question.under_way:
-            bodies = await control.active()
-            following, more = await self._next(), False
+            answer = await journals.under_way(links)
         else:
-            since = question.since
-            if since is None:
-                since = await self._latest()
-            header, bodies = await control.alerts(since)
-            following, more = header.next, header.more
-        return await _json(lambda: _alarms_text(question, bodies, following, more=more))
-
-    async def _next(self) -> int:
-        return (await self._ward.control.alerts(LATEST)).header.next
-
-    async def _latest(self) -> int:
-        """The number from which on there are LAST alerts."""
-        header = (await self._ward.control.alerts(LATEST)).header
-        return max(0, header.oldest, header.next - LAST)
+            answer = await journals.alerts_since(links, question.since)
+        return await _json(lambda: _alarms_text(question, answer))
 
     async def _alarm(self, request: Request) -> Response:
         detail = await self._detail(request)
@@ -116,7 +104,7 @@ class Api:
 
     async def _detail(self, request: Request) -> AlarmDetail:
         episode = request.path_params["id"]
-        bodies = await self._ward.control.episode(episode)
+        bodies = await self._ward.episode(episode)
         if not bodies:
             raise RefusedError(Refusal(404, f"the daemon's journal knows no alarm {episode[:200]}"))
         scribe = self._ward.scribe
@@ -172,8 +160,12 @@ def _download(content: bytes, kind: str, name: str) -> Response:
     return Response(content, media_type=kind, headers=disposition)
 
 
-def _alarms_text(question: Question, bodies: Sequence[bytes], following: int, *, more: bool) -> str:
-    alerts = [msgspec.json.decode(body, type=dict[str, Any]) for body in bodies]
-    since = question.since or 0
-    wanted = [for_browser(each) for each in alerts if each["n"] >= since and question.wants(each)]
-    return text({"alarms": wanted, "next": following, "more": more})
+def _alarms_text(question: Question, answer: journals.Answer) -> str:
+    since = question.since or {}
+    wanted = [
+        for_browser(each)
+        for each in answer.alerts
+        if each["n"] >= since.get(each.get("shard", ""), 0) and question.wants(each)
+    ]
+    told = {"alarms": wanted, "next": written(answer.following), "more": answer.more}
+    return text(told | ({"silent": answer.silent} if answer.silent else {}))

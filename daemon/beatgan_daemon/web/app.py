@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket
 
 from beatgan_daemon.web.addresses import Addresses
 from beatgan_daemon.web.api import Api
-from beatgan_daemon.web.daemon_http import DaemonHttp
+from beatgan_daemon.web.daemon_http import DaemonsHttp
 from beatgan_daemon.web.guard import Guard, peer_of
 from beatgan_daemon.web.login import Login
 from beatgan_daemon.web.sessions import Sessions, UserSessions
@@ -29,7 +29,7 @@ MOST_TABS: Final = 32
 
 def application(
     ward: Ward,
-    daemon: DaemonHttp,
+    daemon: DaemonsHttp,
     addresses: Addresses,
     sessions: Sessions,
     grafana: str | None = None,

@@ -7,7 +7,7 @@ import msgspec
 
 from beatgan.protocol.messages import BeatMessage
 from beatgan.protocol.names import topic_of
-from beatgan_daemon.clients.subscriber import Subscriber
+from beatgan_daemon.clients.subscribers import Subscribers
 from beatgan_daemon.web.heart_rate import HeartRate
 from beatgan_daemon.web.recent import Recent
 
@@ -32,7 +32,7 @@ class StreamBeats:
 class Beats:
     """Of all streams that are heard."""
 
-    def __init__(self, outlet: Subscriber) -> None:
+    def __init__(self, outlet: Subscribers) -> None:
         self._outlet = outlet
         self._streams: dict[str, StreamBeats] = {}
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from beatgan.errors import UsageError
-from beatgan_daemon.clients.options import CONTROL, PUBLISH, Key, ServerKey
+from beatgan_daemon.clients.options import CONTROL, PUBLISH, Key, ServerKey, ShardsDirectory
 from beatgan_daemon.defaults import KEEP_DAYS, KEEP_MB
 from beatgan_daemon.web.options import AccessOptions, Options, written
 
@@ -30,6 +30,7 @@ def web(
     control: Annotated[
         str, typer.Option("--control", metavar="EP", help="its control endpoint")
     ] = CONTROL,
+    shards: ShardsDirectory = None,
     listen: Annotated[
         str, typer.Option("--listen", metavar="HOST:PORT", help="serve the page here")
     ] = "127.0.0.1:8080",
@@ -98,6 +99,7 @@ def web(
             connect=connect,
             tap=tap,
             control=control,
+            shards=shards,
             host=host,
             port=port,
             access=access,

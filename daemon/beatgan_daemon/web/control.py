@@ -66,7 +66,7 @@ class Control:
         return found
 
     def close(self) -> None:
-        """End the connection."""
+        """End the connection, once what is asked is answered or given up; it does not wait."""
         self._thread.submit(self._client.close)
-        self._thread.shutdown()
+        self._thread.shutdown(wait=False)
         self._others.shutdown(wait=False, cancel_futures=True)

@@ -4,7 +4,7 @@ import asyncio
 import http.client
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from time import monotonic
 from typing import Any, Final, NamedTuple
@@ -13,6 +13,8 @@ EVERY_S: Final = 10.0
 OVER_S: Final = 300.0  # rates are of so long
 ANSWER_S: Final = 2.0
 MOST_BYTES: Final = 2**20  # of an answer
+NOT_ASKED: Final = "not known: the page was started without --metrics"
+WORST: Final = ("over_the_last_s", "samples_lost_share", "latency_p99_ms")  # of several daemons
 LATENCY: Final = "beatgan_alert_latency_seconds_bucket"
 _SAMPLE = re.compile(r"(beatgan_\w+)(\{.*\})? (\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -26,24 +28,17 @@ class _Answer(NamedTuple):
 
 
 class DaemonHttp:
-    """Asks every EVERY_S, in a thread."""
+    """One daemon."""
 
-    def __init__(self, address: str | None) -> None:
-        """``address``: HOST:PORT, None where it is not to be asked."""
+    def __init__(self, address: str) -> None:
+        """``address``: HOST:PORT."""
         self.address = address
         self.ready: bool | None = None  # None: not known
-        self.reason = "not known: the page was started without --metrics"
+        self.reason = NOT_ASKED
         self._answers: deque[_Answer] = deque()
-
-    async def run(self) -> None:
-        """Ask until cancelled."""
-        while self.address is not None:
-            await asyncio.to_thread(self.ask)
-            await asyncio.sleep(EVERY_S)
 
     def ask(self) -> None:
         """Ask once."""
-        assert self.address is not None
         try:
             status, text = _get(self.address, "/readyz")
             _, exposition = _get(self.address, "/metrics")
@@ -82,6 +77,55 @@ class DaemonHttp:
             "journal_backlog": _total(last, "beatgan_journal_backlog"),
         }
         return {**now, **_rates(first, last)} if last.at > first.at else now
+
+
+class DaemonsHttp:
+    """`DaemonHttp` of one daemon, or of all shards together."""
+
+    def __init__(self, addresses: Callable[[], Mapping[str, str]]) -> None:
+        """``addresses``: HOST:PORT by name, of those that are there now."""
+        self._addresses = addresses
+        self._daemons: dict[str, DaemonHttp] = {}
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        while True:
+            now = self._addresses()
+            known = {
+                name: each for name, each in self._daemons.items() if each.address == now.get(name)
+            }
+            self._daemons = {name: known.get(name) or DaemonHttp(at) for name, at in now.items()}
+            await asyncio.gather(*(asyncio.to_thread(each.ask) for each in self._daemons.values()))
+            await asyncio.sleep(EVERY_S)
+
+    @property
+    def ready(self) -> bool | None:
+        """Whether all are; None: not known of one at least, and none is known not to be."""
+        states = {each.ready for each in self._daemons.values()}
+        return False if False in states else None if None in states or not states else True
+
+    @property
+    def reason(self) -> str:
+        """Why not."""
+        if not self._daemons:
+            return NOT_ASKED
+        reasons = {name: each.reason for name, each in self._daemons.items() if each.reason}
+        return "; ".join(f"{name}: {why}" if name else why for name, why in reasons.items())
+
+    def model(self) -> str | None:
+        """The digest of the model that scores; several where they differ, as while it changes."""
+        digests = {each.model() for each in self._daemons.values()} - {None}
+        return ", ".join(sorted(map(str, digests))) or None
+
+    def figures(self) -> dict[str, Any]:
+        """As of `DaemonHttp`: sums; shares and delays of the worst."""
+        known = [figures for each in self._daemons.values() if (figures := each.figures())]
+        merged: dict[str, Any] = {}
+        for key in dict.fromkeys(key for figures in known for key in figures):
+            values = [figures[key] for figures in known if figures.get(key) is not None]
+            combined = max if key in WORST else sum
+            merged[key] = combined(values) if values else None
+        return merged
 
 
 def _get(address: str, path: str) -> tuple[int, str]:

@@ -1,21 +1,23 @@
 """What the health view shows. What is not known is null, or not there."""
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from time import monotonic
 from typing import Any
 
 from beatgan.protocol.control import StreamEntry
 from beatgan.protocol.messages import Totals
-from beatgan_daemon.web.daemon_http import DaemonHttp
+from beatgan_daemon.web.daemon_http import DaemonsHttp
+from beatgan_daemon.web.link import Link
 from beatgan_daemon.web.ward import Ward
 
 
-def health(ward: Ward, daemon: DaemonHttp, grafana: str | None = None) -> dict[str, Any]:
+def health(ward: Ward, daemon: DaemonsHttp, grafana: str | None = None) -> dict[str, Any]:
     """Of the daemon, of this server, and of its connections; ``grafana``: where dashboards are."""
     model = daemon.model()
     return {
-        "ready": daemon.ready,
-        "reason": daemon.reason,
+        "ready": daemon.ready and not ward.missing,
+        "reason": daemon.reason or ("shards are missing" if ward.missing else ""),
         "daemon": daemon.figures(),
         "model": {} if model is None else {"digest": model},
         "server": {
@@ -26,22 +28,47 @@ def health(ward: Ward, daemon: DaemonHttp, grafana: str | None = None) -> dict[s
             "unreadable_messages": ward.unreadable,
         },
         "connections": _connections(ward),
-        "journal": {"oldest_alert": ward.alarms.oldest, "next_alert": ward.alarms.expected},
+        "journal": _journal(ward),
+        "shards": [_shard(name, link, ward) for name, link in ward.links.items() if name],
+        "missing": ward.missing,
         "strips": {} if ward.scribe is None else ward.scribe.figures(),
         "grafana": grafana,
         "streams": [_stream(ward, each) for each in ward.listed()],
     }
 
 
+def _journal(ward: Ward) -> dict[str, Any]:
+    """Of one daemon; shards' numbers have no sum."""
+    if len(ward.links) != 1:
+        return {"oldest_alert": None, "next_alert": None}
+    (link,) = ward.links.values()
+    return {"oldest_alert": link.alarms.oldest, "next_alert": link.alarms.expected}
+
+
+def _shard(name: str, link: Link, ward: Ward) -> dict[str, Any]:
+    return {
+        "shard": name,
+        "connected": ward.outlet.connected.get(name, False),
+        "age_s": _age(link.heard),
+        "streams": len(link.streams),
+        "oldest_alert": link.alarms.oldest,
+        "next_alert": link.alarms.expected,
+    }
+
+
 def _connections(ward: Ward) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "outlet": {"connected": ward.outlet.connected, "age_s": _age(ward.outlet_heard)},
+        "outlet": {"connected": _all(ward.outlet.connected), "age_s": _age(ward.outlet_heard)},
         "tap": None,
         "control": {"age_s": _age(ward.control_heard)},
     }
     if ward.tap is not None:
-        found["tap"] = {"connected": ward.tap.connected, "age_s": _age(ward.traces.heard)}
+        found["tap"] = {"connected": _all(ward.tap.connected), "age_s": _age(ward.traces.heard)}
     return found
+
+
+def _all(connected: Mapping[str, bool]) -> bool:
+    return bool(connected) and all(connected.values())
 
 
 def _age(heard: float | None) -> float | None:

@@ -43,7 +43,7 @@ class AccessOptions:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Endpoints of the daemon, the keys for it, where to listen, for whom."""
+    """Endpoints of the daemon, or the directory of all shards; keys; where to listen, for whom."""
 
     connect: str
     tap: str | None
@@ -51,6 +51,7 @@ class Options:
     host: str
     port: int
     access: AccessOptions
+    shards: Path | None = None  # instead of the endpoints
     metrics: str | None = None  # HOST:PORT of its HTTP
     grafana: str | None = None  # where dashboards are
     strips: Path | None = None  # where they are kept; None: nowhere
@@ -61,7 +62,9 @@ class Options:
 
     def __post_init__(self) -> None:
         """Raises UsageError for strips of nothing."""
-        if self.strips is not None and self.tap is None:
+        if self.shards is not None and (self.tap or self.metrics):
+            raise UsageError("--shards says where all are: give no --tap and no --metrics")
+        if self.strips is not None and self.tap is None and self.shards is None:
             raise UsageError("--strips: the ECG comes from the daemon's tap; give --tap as well")
 
 

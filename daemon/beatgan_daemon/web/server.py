@@ -10,13 +10,15 @@ from typing import Final
 import uvicorn
 
 from beatgan_daemon import log
+from beatgan_daemon.clients.address import Daemon, Daemons, FixedDaemons
+from beatgan_daemon.clients.shards import ShardDirectory
 from beatgan_daemon.exit_codes import StartError, one_line
 from beatgan_daemon.security.curve import ConfigureSocket
 from beatgan_daemon.storage.strip_store import StripStore
 from beatgan_daemon.systemd import Notifier
 from beatgan_daemon.web.access import Access, access
 from beatgan_daemon.web.app import application
-from beatgan_daemon.web.daemon_http import DaemonHttp
+from beatgan_daemon.web.daemon_http import DaemonsHttp
 from beatgan_daemon.web.options import Options
 from beatgan_daemon.web.scribe import Scribe
 from beatgan_daemon.web.ward import Ward
@@ -42,16 +44,18 @@ async def _serve(options: Options, configure: ConfigureSocket | None) -> None:
     notifier = Notifier()
     with _listener(options.host, options.port) as listener:
         opened = access(options.access, listener.getsockname()[1])
-        ward = Ward(options.connect, options.tap, options.control, configure, _scribe(options))
-        daemon = DaemonHttp(options.metrics)
-        server = _server(ward, daemon, opened, options.grafana)
+        daemons = _daemons(options)
+        ward = Ward(daemons, configure, _scribe(options))
+        metrics = DaemonsHttp(
+            lambda: {name: at.http for name, at in daemons.daemons.items() if at.http}
+        )
+        server = _server(ward, metrics, opened, options.grafana)
         tasks = [
             asyncio.create_task(server.serve([listener]), name="server"),
             asyncio.create_task(ward.run(), name="ward"),
             asyncio.create_task(_report(notifier, server, opened), name="report"),
+            asyncio.create_task(metrics.run(), name="metrics"),
         ]
-        if options.metrics is not None:
-            tasks.append(asyncio.create_task(daemon.run(), name="metrics"))
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         notifier.send("STOPPING=1")
         server.should_exit = True
@@ -67,7 +71,14 @@ async def _serve(options: Options, configure: ConfigureSocket | None) -> None:
             raise end
 
 
-def _server(ward: Ward, daemon: DaemonHttp, opened: Access, grafana: str | None) -> uvicorn.Server:
+def _daemons(options: Options) -> Daemons:
+    if options.shards is not None:
+        return ShardDirectory(options.shards)
+    daemon = Daemon(options.connect, options.control, tap=options.tap, http=options.metrics)
+    return FixedDaemons([daemon])
+
+
+def _server(ward: Ward, daemon: DaemonsHttp, opened: Access, grafana: str | None) -> uvicorn.Server:
     tls = opened.tls
     config = uvicorn.Config(
         application(ward, daemon, opened.addresses, opened.sessions, grafana),

@@ -134,7 +134,7 @@ class Tab:
             why = "say who you are: a name of 1-64 printable characters"
         else:
             try:
-                await self._ward.control.acknowledge(ack.id, name)
+                await self._ward.acknowledge(ack.id, name)
             except UsageError as error:
                 why = str(error)
             else:
@@ -171,7 +171,8 @@ class Tab:
         if now - self._alive >= ALIVE_S:
             self._alive = now
             alive = {"t": "alive", "at_ms": round(1_000 * time())}
-            words.append(text({**alive, "tap_s": ward.tap_s, "daemon_s": ward.daemon_s}))
+            heard = {"tap_s": ward.tap_s, "daemon_s": ward.daemon_s, "missing": ward.missing}
+            words.append(text({**alive, **heard}))
         return words
 
     def _new_streams(self, now: float) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from beatgan.protocol.names import topic_of
-from beatgan_daemon.clients.subscriber import Subscriber
+from beatgan_daemon.clients.subscribers import Subscribers
 from beatgan_daemon.web.attention import MOST
 from beatgan_daemon.web.ring import Ring
 from beatgan_daemon.web.units import read_frame
@@ -15,7 +15,7 @@ OTHER_EPOCH_S: Final = 1.0  # a new epoch is believed when the old one was silen
 class Traces:
     """One ring for each wanted stream."""
 
-    def __init__(self, tap: Subscriber | None) -> None:
+    def __init__(self, tap: Subscribers | None) -> None:
         """``tap``: None where there is none; then there are no samples."""
         self._tap = tap
         self._rings: dict[str, Ring | None] = {}

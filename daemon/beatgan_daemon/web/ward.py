@@ -1,7 +1,8 @@
-"""All that is known of a daemon now: heard from its sockets, read by every tab and JSON page."""
+"""All that is known of one daemon, or of all shards: heard from sockets, read by tabs and JSON."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Mapping
+from functools import partial
 from time import monotonic, time
 from typing import Any, Final, Protocol
 
@@ -9,21 +10,24 @@ import msgspec
 import zmq
 
 from beatgan.errors import UsageError
+from beatgan.protocol.control import StreamEntry
 from beatgan.protocol.names import ALERTS, BEAT_BATCH, BEATS, ECG, STATUS, stream_of_topic
 from beatgan_daemon import log
-from beatgan_daemon.clients.subscriber import Subscriber
+from beatgan_daemon.clients.address import Daemon, Daemons
+from beatgan_daemon.clients.shards import ShardDirectory
+from beatgan_daemon.clients.shards_client import with_shard
+from beatgan_daemon.clients.subscribers import Subscribers
 from beatgan_daemon.exit_codes import one_line
 from beatgan_daemon.security.curve import ConfigureSocket
-from beatgan_daemon.web.alarms import Alarms, catch_up_or_go_on
+from beatgan_daemon.web.alarm_board import AlarmBoard
 from beatgan_daemon.web.attention import Attention
 from beatgan_daemon.web.beats import Beats
-from beatgan_daemon.web.control import Control
+from beatgan_daemon.web.link import Link
 from beatgan_daemon.web.scribe import Scribe
 from beatgan_daemon.web.streams import Streams
 from beatgan_daemon.web.traces import Traces
 
 TICK_S: Final = 1 / 15
-ASK_S: Final = 1.0  # between questions for alerts and streams
 
 
 class Wishes(Protocol):
@@ -39,23 +43,22 @@ class Ward:
 
     def __init__(
         self,
-        connect: str,
-        tap: str | None,
-        control: str,
+        daemons: Daemons,
         configure: ConfigureSocket | None = None,
         scribe: Scribe | None = None,
     ) -> None:
-        """The daemon's endpoints; ``scribe``: who keeps strips, if anybody.
+        """``daemons``: whom to hear; ``scribe``: who keeps strips, if anybody.
 
-        Raises UsageError on an impossible endpoint."""
+        Raises UsageError on an impossible endpoint. Must be called in an event loop."""
+        self._daemons, self._configure = daemons, configure
         self._context = zmq.Context[zmq.Socket[bytes]]()
-        self.control = Control(control, configure)
-        self.outlet = Subscriber(self._context, connect, "web", configure)
+        self.outlet = Subscribers(self._context, "web", configure)
         self.outlet.subscribe(ALERTS)
         self.outlet.subscribe(STATUS)
-        self.tap = None if tap is None else Subscriber(self._context, tap, "tap", configure)
+        with_tap = daemons.share_streams or any(each.tap for each in daemons.daemons.values())
+        self.tap = Subscribers(self._context, "tap", configure) if with_tap else None
         self.scribe = scribe
-        self.alarms, self.streams = Alarms(self._told), Streams()
+        self.alarms, self.streams = AlarmBoard(self._told), Streams()
         if scribe is not None and self.tap is not None:
             self.outlet.subscribe(BEAT_BATCH)
             self.tap.subscribe(ECG)
@@ -63,11 +66,12 @@ class Ward:
         self.tabs: set[Wishes] = set()
         self._attention = Attention()
         self.began = monotonic()
-        self._word = self.began  # the daemon's last
+        self._word = self.began  # the latest of any daemon
         self.outlet_heard: float | None = None
-        self.control_heard: float | None = None
-        self._asking = asyncio.Event()
+        self.links: dict[str, Link] = {}
+        self._listed: dict[str, list[StreamEntry]] = {}  # as each daemon did last
         self.unreadable = 0  # messages of the outlet: of another version perhaps
+        self._listen_to(daemons.daemons)
 
     def _told(self, alert: dict[str, Any]) -> None:
         if self.scribe is not None:
@@ -87,29 +91,115 @@ class Ward:
         """The streams, with their quality as far as it is known."""
         suspended = {each["stream"] for each in self.alarms.active if each["suspended"]}
         listed = self.streams.listed(time())
+        lost = self._daemons.absent.keys()
         for each in listed:
+            if each["state"] != "ended" and lost and self._shard_of(each["stream"]) in lost:
+                each["state"] = "silent"
             beats = self.beats.of(each["stream"])
             each["quality"] = None if beats is None else beats.quality
             if each["state"] == "ok" and each["stream"] in suspended:
                 each["state"] = "suspended"
         return listed
 
+    @property
+    def control_heard(self) -> float | None:
+        """When a daemon answered last, monotonic s; of several the one that did least lately."""
+        heard = [link.heard for link in self.links.values()]
+        known = [each for each in heard if each is not None]
+        return min(known) if heard and len(known) == len(heard) else None
+
+    @property
+    def missing(self) -> list[str]:
+        """Whose patients nothing is known of, in sentences; of one daemon the page knows."""
+        if not isinstance(self._daemons, ShardDirectory):
+            return []
+        shards = self._daemons.shards
+        silent = {name: link.silence for name, link in self.links.items() if link.silence}
+        return [
+            *self._daemons.absent.values(),
+            *(shards.silence({name: why}) for name, why in silent.items()),
+        ]
+
+    async def acknowledge(self, episode: str, by: str) -> None:
+        """Somebody has seen the episode. Raises UsageError."""
+        refusal = UsageError("no daemon is there to be asked")
+        likely = self._shard_of(episode.partition("/")[0])
+        for link in self._nearest(likely):
+            try:
+                return await link.control.acknowledge(episode, by)
+            except UsageError as error:
+                refusal = error if link.daemon.name == likely else refusal
+        raise refusal
+
+    async def episode(self, episode: str) -> list[bytes]:
+        """All alerts of an episode, wherever it was; none where no journal knows it.
+
+        Raises UsageError where one that may know does not answer."""
+        found: list[bytes] = []
+        likely = self._shard_of(episode.partition("/")[0])
+        for link in self._nearest(likely):
+            bodies = await link.control.episode(episode)
+            shard = link.daemon.name
+            found = [*(with_shard(body, shard) if shard else body for body in bodies), *found]
+            if found and not _begins_elsewhere(found[0]):
+                break
+        if not found and likely not in self.links:
+            raise UsageError(self._daemons.absent.get(likely, "no daemon is there to be asked"))
+        return found
+
+    def _nearest(self, likely: str) -> list[Link]:
+        """The links, this one first."""
+        return sorted(self.links.values(), key=lambda link: link.daemon.name != likely)
+
+    def _shard_of(self, stream: str) -> str:
+        if isinstance(self._daemons, ShardDirectory):
+            return self._daemons.shards.shard_of(stream)
+        return ""
+
     async def run(self) -> None:
         """Take in what comes, until cancelled."""
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._listen())
-                tasks.create_task(self._ask())
+            await self._listen()
         finally:
-            self.control.close()
+            for link in self.links.values():
+                link.close()
             self.outlet.close()
             if self.tap is not None:
                 self.tap.close()
             if self.scribe is not None:
                 self.scribe.close()
 
+    def _listen_to(self, daemons: Mapping[str, Daemon]) -> None:
+        """These and no others; where one started again elsewhere, there."""
+        self.outlet.listen_to({name: each.publish for name, each in daemons.items()})
+        if self.tap is not None:
+            self.tap.listen_to({name: each.tap for name, each in daemons.items() if each.tap})
+        for name, link in [*self.links.items()]:
+            if daemons.get(name) != link.daemon:
+                link.close()
+                del self.links[name]
+        for name in daemons.keys() - self.links.keys():
+            answered = partial(self._answered, name)
+            self.links[name] = Link(daemons[name], self.alarms, self._configure, answered)
+
+    def _answered(self, name: str) -> None:
+        """A daemon listed its streams; of those that do not answer the earlier lists stand."""
+        self._word = monotonic()
+        self._listed[name] = self.links[name].streams
+        entries: dict[str, StreamEntry] = {}
+        for shard, listed in self._listed.items():
+            for entry in listed:
+                owner = self._shard_of(entry.stream)
+                if shard == owner or (shard in self.links and entry.stream not in entries):
+                    entries[entry.stream] = entry
+        self.streams.update(entries.values(), time())
+
     async def _listen(self) -> None:
         while True:
+            self._listen_to(self._daemons.daemons)
+            for link in self.links.values():
+                if link.task.done():
+                    link.task.result()  # a fault ends the ward
             self._tick(monotonic())
             await asyncio.sleep(TICK_S)
 
@@ -118,12 +208,12 @@ class Ward:
         heard = self._attention.heard(wanted, now)
         self.traces.want(heard)
         self.beats.want(heard)
-        for parts in self.outlet.messages():
+        for name, parts in self.outlet.messages():
             self._word = self.outlet_heard = now
-            self._outlet_message(parts, now)
+            self._outlet_message(self.links[name], parts, now)
         if self.tap is None:
             return
-        for parts in self.tap.messages():
+        for _, parts in self.tap.messages():
             stream = stream_of_topic(parts[0]) if len(parts) == 3 else None
             if stream is not None:
                 self.traces.frame(stream, parts[1], parts[2], now)
@@ -132,13 +222,13 @@ class Ward:
         if self.scribe is not None:
             self.scribe.tick(now)
 
-    def _outlet_message(self, parts: list[bytes], now: float) -> None:
+    def _outlet_message(self, link: Link, parts: list[bytes], now: float) -> None:
         try:
             topic, body = parts
             if topic.startswith(ALERTS):
-                self.alarms.heard(body)
-                if self.alarms.missing:
-                    self._asking.set()
+                link.alarms.heard(body)
+                if link.alarms.missing:
+                    link.ask_soon()
             elif topic == BEAT_BATCH:
                 if self.scribe is not None:
                     self.scribe.beats.add(body, now)
@@ -146,20 +236,19 @@ class Ward:
                 self.beats.beat(body, now)
             else:
                 self.streams.status(body)
-                self._asking.set()  # a stream began, ended or has other leads
+                link.ask_soon()  # a stream began, ended or has other leads
         except (msgspec.MsgspecError, KeyError, ValueError) as error:
             if not self.unreadable:
                 log.get().warning("the daemon's messages cannot be read", why=one_line(error))
             self.unreadable += 1
 
-    async def _ask(self) -> None:
-        while True:
-            if await catch_up_or_go_on(self.alarms, self.control):
-                self._word = self.control_heard = monotonic()
-                with suppress(UsageError):
-                    self.streams.update(await self.control.streams(), time())
-            self._asking.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ASK_S):
-                    await self._asking.wait()
-            await asyncio.sleep(TICK_S)
+
+class _Place(msgspec.Struct):
+    phase: str
+    repeat: bool = False
+
+
+def _begins_elsewhere(body: bytes) -> bool:
+    """Whether a journal's first alert of an episode was told before by another shard."""
+    place = msgspec.json.decode(body, type=_Place)
+    return place.repeat or place.phase != "start"

@@ -9,6 +9,7 @@ import pytest
 
 from beatgan.errors import UsageError
 from beatgan_daemon.clients.client import LATEST, Page
+from beatgan_daemon.web.alarm_board import AlarmBoard
 from beatgan_daemon.web.alarms import Alarms, catch_up_or_go_on
 
 
@@ -40,8 +41,8 @@ def journal() -> Journal:
     return Journal()
 
 
-def under_way(alarms: Alarms) -> set[str]:
-    return {each["id"] for each in alarms.active}
+def under_way(board: AlarmBoard) -> set[str]:
+    return {each["id"] for each in board.active}
 
 
 def ask(alarms: Alarms, journal: Journal) -> bool:
@@ -54,24 +55,26 @@ def test_a_journal_begun_anew_meanwhile_ends_the_episodes_of_before(
     journal: Journal, later: int
 ) -> None:
     """``later``: how many alerts it has by then; its numbers may have passed the old ones."""
-    alarms = Alarms()
+    board = AlarmBoard()
+    alarms = Alarms(board)
     journal.alerts = [alert(n, f"old-{n}") for n in range(10)]
     assert ask(alarms, journal)
-    assert len(under_way(alarms)) == 10
+    assert len(under_way(board)) == 10
     journal.alerts = None
     assert not ask(alarms, journal)
-    assert len(under_way(alarms)) == 10  # nothing is known to have ended
+    assert len(under_way(board)) == 10  # nothing is known to have ended
     journal.alerts = [alert(n, f"new-{n}") for n in range(later)]
     assert ask(alarms, journal)
-    assert under_way(alarms) == {f"new-{n}" for n in range(later)}
+    assert under_way(board) == {f"new-{n}" for n in range(later)}
 
 
 def test_episodes_that_go_on_are_kept(journal: Journal) -> None:
-    alarms = Alarms()
+    board = AlarmBoard()
+    alarms = Alarms(board)
     journal.alerts = [alert(0, "a"), alert(1, "b")]
     assert ask(alarms, journal)
     before, journal.alerts = journal.alerts, None
     assert not ask(alarms, journal)
     journal.alerts = [*before, alert(2, "b", "end"), alert(3, "c")]
     assert ask(alarms, journal)
-    assert under_way(alarms) == {"a", "c"}
+    assert under_way(board) == {"a", "c"}

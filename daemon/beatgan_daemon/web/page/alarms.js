@@ -5,6 +5,7 @@ import { comparison, componentTable } from "./compare.js";
 import { choice, h, setText } from "./dom.js";
 import { paperStrip } from "./paper.js";
 import { PRIORITIES, ageText, alarmText, codeText, dateText, msOfNs, naturalOrder } from "./text.js";
+import { isLater, latestFirst } from "./ward.js";
 
 /** @typedef {import("./ward.js").Alarm} Alarm */
 
@@ -31,7 +32,7 @@ function stateText(alarm) {
 export function alarmListView(app) {
   /** @type {Map<string, Alarm>} the last message of each episode */
   const latest = new Map();
-  /** @type {number | null} */
+  /** @type {number | string | null} of several journals a number for each */
   let next = null;
   let asking = false;
   let askedAt = -Infinity;
@@ -65,6 +66,12 @@ export function alarmListView(app) {
     ),
   );
 
+  /** @param {Alarm} alarm */
+  function keep(alarm) {
+    const known = latest.get(alarm.id);
+    if (!known || isLater(alarm, known)) latest.set(alarm.id, alarm);
+  }
+
   async function ask() {
     if (asking || performance.now() - askedAt < ASK_EVERY_MS) return;
     asking = true;
@@ -72,8 +79,8 @@ export function alarmListView(app) {
     try {
       for (let more = true; more; ) {
         const answer = await alarmsSince(next);
-        for (const alarm of answer.alarms) latest.set(alarm.id, alarm);
-        more = answer.more && answer.next > (next ?? -1);
+        answer.alarms.forEach(keep);
+        more = answer.more && answer.next !== next;
         next = answer.next;
       }
     } catch (error) {
@@ -91,15 +98,15 @@ export function alarmListView(app) {
 
   function update() {
     void ask();
-    for (const alarm of app.ward.alarms.values()) if ((latest.get(alarm.id)?.n ?? -1) < alarm.n) latest.set(alarm.id, alarm);
+    app.ward.alarms.forEach(keep);
     const known = [...new Set([...latest.values()].map((alarm) => alarm.code))].sort(naturalOrder);
     if (codes.dataset.known !== known.join()) {
       codes.dataset.known = known.join();
       codes.replaceChildren(choice("What", [["all", "all"], .../** @type {[string, string][]} */ (known.map((one) => [one, codeText(one)]))], code, (value) => (code = value)));
     }
-    const list = [...latest.values()].filter(matches).sort((a, b) => b.n - a.n);
+    const list = [...latest.values()].filter(matches).sort(latestFirst);
     setText(count, `${list.length} of ${latest.size}`);
-    const shows = list.map((alarm) => `${alarm.id} ${alarm.n}`).join();
+    const shows = list.map((alarm) => `${alarm.id} ${alarm.shard} ${alarm.n}`).join();
     empty.hidden = list.length > 0;
     if (shows === shown) return;
     shown = shows;
@@ -143,7 +150,7 @@ export function alarmListView(app) {
 export function alarmView(app, id) {
   let stopped = false;
   let filtered = true;
-  let askedFor = -2;
+  let askedFor = "";
   let askedAt = -Infinity;
   /** @type {import("./api.js").AlarmDetail | null} */
   let detail = null;
@@ -183,6 +190,7 @@ export function alarmView(app, id) {
     fact("Delay", start.delay_ms ? `${(start.delay_ms.condition / 1000).toFixed(1)} s until the condition was there, ${Math.round(start.delay_ms.signal)} ms until it was told` : null);
     fact("Acknowledged", alarm.acknowledged ? `${alarm.by ?? "yes"}${alarm.acknowledged_ns ? `, ${dateText(msOfNs(alarm.acknowledged_ns))}` : ""}` : "nobody has");
     fact("State", stateText(alarm));
+    fact("Shard", alarm.shard);
     fact("Number", `${alarm.n}, id ${alarm.id}`);
     const components = [...messages].reverse().find((message) => message.components)?.components;
     const flash = alarm.acknowledged || alarm.phase === "end" ? "" : "flash";
@@ -251,7 +259,8 @@ export function alarmView(app, id) {
 
   function update() {
     // The strip grows for 20 s after the alarm; a new message says something else.
-    const n = app.ward.alarms.get(id)?.n ?? -1;
+    const known = app.ward.alarms.get(id);
+    const n = `${known?.shard} ${known?.n}`;
     const now = performance.now();
     const young = detail !== null && Date.now() - msOfNs(detail.messages[0]?.raised_ns) < 40_000 && now - askedAt > 5000;
     if (n === askedFor && !young) return;

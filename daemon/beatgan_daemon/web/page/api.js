@@ -31,12 +31,12 @@ async function ask(path) {
 }
 
 /**
- * Alert messages of the journal from number `since` on; the latest where it is null.
- * @param {number | null} since
- * @returns {Promise<{alarms: Alarm[], next: number, more: boolean}>}
+ * Alert messages of the journal from `since` on, an earlier `next`; the latest where it is null.
+ * @param {number | string | null} since
+ * @returns {Promise<{alarms: Alarm[], next: number | string, more: boolean}>}
  */
 export function alarmsSince(since) {
-  return ask(since === null ? "/api/alarms" : `/api/alarms?since=${since}`);
+  return ask(since === null ? "/api/alarms" : `/api/alarms?since=${encodeURIComponent(since)}`);
 }
 
 /**

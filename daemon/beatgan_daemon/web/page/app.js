@@ -88,6 +88,9 @@ export class App {
     element.hidden = fault === null;
     const way = this.connection.shut ? ". Log in again, or open the address that beatgan-daemon web has printed" : "";
     if (fault) setText(element, `${fault.text} since ${clockText(fault.since)}: nothing below is live${way}`);
+    const { missing } = this.connection;
+    byId("missing").hidden = fault !== null || !missing.length;
+    setText(byId("missing"), missing.join(" · "));
     document.title = `${fault ? `${fault.text} · ` : ""}${this.view?.title ?? ""} · beatgan`;
   }
 
@@ -99,7 +102,7 @@ export class App {
       priority,
       open: alarms.filter((alarm) => alarm.priority === priority).length,
     }));
-    const quiet = this.connection.fault() ? "Alarms unknown" : "No alarm";
+    const quiet = this.connection.fault() ? "Alarms unknown" : this.connection.missing.length ? "No alarm of those that are heard" : "No alarm";
     const shows = JSON.stringify([worst, counts, this.mayAcknowledge, quiet]);
     if (shows === this.bannerShows) return;
     this.bannerShows = shows;

@@ -33,6 +33,8 @@ export class Connection {
     this.aliveHeard = 0;
     /** @type {number | null} */
     this.tapSilence = null;
+    /** @type {string[]} whose patients nothing is known of, where several daemons share them */
+    this.missing = [];
     /** @type {string} */
     this.wish = "";
     /** whether the server answers, but lets this page in no more */
@@ -108,6 +110,7 @@ export class Connection {
       case "alive":
         this.daemonSilence = message.daemon_s;
         this.tapSilence = message.tap_s;
+        this.missing = message.missing ?? [];
         this.aliveHeard = this.heard;
         break;
     }

@@ -58,6 +58,7 @@ export function sections(answer) {
   const { daemon, model, server, connections, journal, strips } = answer;
   const known = Object.keys(daemon).length > 0;
   const kept = journal.next_alert - journal.oldest_alert;
+  const shards = /** @type {Answer[]} */ (answer.shards ?? []);
   /** @type {Section[]} */
   const found = [
     {
@@ -69,6 +70,11 @@ export function sections(answer) {
       ],
     },
   ];
+  if (shards.length)
+    found.push({
+      title: "Shards",
+      lines: shards.map((shard) => [shard.shard, `${linkText(/** @type {any} */ (shard))}, ${countText(shard.streams)} streams, next alarm message ${countText(shard.next_alert)}`]),
+    });
   if (known)
     found.push({
       title: daemon.over_the_last_s ? `Daemon, over the last ${ageText(daemon.over_the_last_s)}` : "Daemon",
@@ -84,7 +90,7 @@ export function sections(answer) {
   found.push({
     title: "Journal of alarms",
     lines: [
-      ["Messages kept", kept > 0 ? `${countText(kept)}: numbers ${countText(journal.oldest_alert)} to ${countText(journal.next_alert - 1)}` : "none"],
+      ["Messages kept", shards.length ? "by each shard" : kept > 0 ? `${countText(kept)}: numbers ${countText(journal.oldest_alert)} to ${countText(journal.next_alert - 1)}` : "none"],
       ...(known ? /** @type {[string, string][]} */ ([["On disk", withUnit(daemon.journal_mb, "MiB")], ["Waiting to be written", countText(daemon.journal_backlog)]]) : []),
     ],
   });
@@ -122,7 +128,10 @@ export function troubles(answer) {
   const { daemon, connections, strips, server } = answer;
   const streams = /** @type {Answer[]} */ (answer.streams);
   /** @type {[unknown, string][]} */
+  const missing = (answer.missing ?? []).map((/** @type {string} */ sentence) => [true, `${sentence}.`]);
+  /** @type {[unknown, string][]} */
   const all = [
+    ...missing,
     [answer.ready === false, `The daemon is not ready: ${answer.reason}.`],
     [!connections.outlet.connected, "No connection to the daemon: no beats and no alarms come."],
     [connections.tap && !connections.tap.connected, "No connection to the daemon's tap: no traces come."],

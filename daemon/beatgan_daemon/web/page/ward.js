@@ -24,7 +24,9 @@ const TREND_STEPS = (8 * 3600) / TREND_STEP_S;
  * The latest message of an episode, as the daemon published it; 64-bit numbers are strings.
  * @typedef {object} Alarm
  * @property {string} id
- * @property {number} n
+ * @property {number} n in its shard's journal
+ * @property {string} [shard] where several daemons share the streams
+ * @property {number} [fence] rises when another shard goes on with the episode
  * @property {string} stream
  * @property {string} kind
  * @property {string} code
@@ -260,7 +262,7 @@ export class Ward {
   /** @param {Alarm} alarm */
   addAlarm(alarm) {
     const before = this.alarms.get(alarm.id);
-    if (before && before.n > alarm.n) return;
+    if (before && isLater(before, alarm)) return;
     this.keepExplanation(alarm);
     if (alarm.phase === "end") this.alarms.delete(alarm.id);
     else this.alarms.set(alarm.id, alarm);
@@ -281,7 +283,7 @@ export class Ward {
   alarmsInOrder(stream) {
     return [...this.alarms.values()]
       .filter((alarm) => stream === undefined || alarm.stream === stream)
-      .sort((a, b) => urgency(b) - urgency(a) || b.n - a.n);
+      .sort((a, b) => urgency(b) - urgency(a) || latestFirst(a, b));
   }
 
   /**
@@ -297,6 +299,26 @@ export class Ward {
       worst.set(alarm.stream, Math.max(worst.get(alarm.stream) ?? 0, urgency(alarm)));
     return beds.sort((a, b) => (worst.get(b.stream) ?? 0) - (worst.get(a.stream) ?? 0));
   }
+}
+
+/**
+ * Whether the first is the later of two messages of one episode: numbers count within a fence.
+ * @param {Alarm} one
+ * @param {Alarm} other
+ */
+export function isLater(one, other) {
+  const [fence, before] = [one.fence ?? 0, other.fence ?? 0];
+  return fence === before ? one.n > other.n : fence > before;
+}
+
+/**
+ * Of one journal by its numbers, of several by the sources' clocks.
+ * @param {Alarm} a
+ * @param {Alarm} b
+ */
+export function latestFirst(a, b) {
+  if (a.shard !== b.shard && a.raised_ns && b.raised_ns) return Number(BigInt(b.raised_ns) - BigInt(a.raised_ns));
+  return b.n - a.n;
 }
 
 /** @param {Alarm} alarm */
