@@ -147,27 +147,27 @@ def alone(folder: Path, count: int, settings: Sequence[str]) -> Iterator[Shards]
 
 
 @contextmanager
-def numbered(
+def numbered(folder: Path, count: int, settings: Sequence[str]) -> Iterator[Shards]:
+    """Shards by ``--shard N/M``: no map, no moves."""
+    own = {NAMES[number]: ("--shard", f"{number}/{count}") for number in range(count)}
+    with _running(PlainShards(folder, own, settings, {}), NAMES[:count]) as shards:
+        yield shards
+
+
+@contextmanager
+def mapped(
     folder: Path,
     count: int,
     settings: Sequence[str],
     on: Mapping[str, AbstractSet[int]] | None = None,
 ) -> Iterator[Shards]:
-    """Shards by ``--shard N/M``: no map, no moves."""
-    own = {NAMES[number]: ("--shard", f"{number}/{count}") for number in range(count)}
-    with _running(PlainShards(folder, own, settings, on or {}), NAMES[:count]) as shards:
-        yield shards
-
-
-@contextmanager
-def mapped(folder: Path, count: int, settings: Sequence[str]) -> Iterator[Shards]:
-    """Shards by a map in a directory that they share."""
+    """Shards by a map in a directory that they share; ``on``: a shard's cores, if not all."""
     names = NAMES[:count]
     own = {
         name: ("--set", f"shard.dir={folder / 'shards'}", "--set", f"shard.name={name}")
         for name in names
     }
-    shards = PlainShards(folder, own, settings, {})
+    shards = PlainShards(folder, own, settings, on or {})
     shards.directory.mkdir()
     write_map(shards.directory, ShardMap.even(names))
     with _running(shards, names):

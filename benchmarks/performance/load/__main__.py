@@ -65,7 +65,7 @@ class Load:
 
     def run_daemon(self, streams: int) -> DaemonRun:
         """Measure the daemon."""
-        opens = self._opens(streams)
+        opens = self.opens(streams)
         closes = opens + self.seconds
         plan = self.plan(streams, closes)
         return run_daemon(
@@ -76,7 +76,7 @@ class Load:
 
     def run_floor(self, streams: int, beats: float) -> FloorFigures:
         """Measure the floor; so many ``beats`` are found in each frame."""
-        opens = self._opens(streams)
+        opens = self.opens(streams)
         closes = opens + min(self.seconds, FLOOR_S)
         plan = self.plan(streams, closes)
         run = run_floor(plan, self.recordings, self.model, beats, (opens, closes))
@@ -96,7 +96,7 @@ class Load:
         daemon_run = run_daemon(plan, self.recordings, self.model, overload.moments)
         return overload_run.overload_result(daemon_run, overload, self.needed(), capacity, multiple)
 
-    def _opens(self, streams: int) -> float:
+    def opens(self, streams: int) -> float:
         """Seconds of the run after which all is steady."""
         return max(1.0, streams / ADMITTED) + self.warm_up
 

@@ -134,12 +134,12 @@ def sending(
 
 @contextmanager
 def subscribing(
-    folder: Path, endpoint: str, place: Cores, batched: bool
+    folder: Path, endpoint: str, on: AbstractSet[int], batched: bool
 ) -> Iterator[list[SubscriberReport]]:
-    """A subscriber; the list holds what it says when the block is over."""
+    """A subscriber, on these cores; the list holds what it says when the block is over."""
     program: list[str | Path] = ["-m", "benchmarks.performance.load.subscriber"]
     arguments = [*program, folder, endpoint, MANY_BEATS if batched else ONE_BEAT, *OTHER_TOPICS]
-    with started(arguments, place.others, folder / "subscriber.log") as subscriber:
+    with started(arguments, on, folder / "subscriber.log") as subscriber:
         seen: list[SubscriberReport] = []
         time.sleep(SUBSCRIBED_S)
         yield seen
@@ -224,7 +224,9 @@ def run_daemon(
             empty = processes.usage(pid).memory
             with ExitStack() as watching:
                 looked = watching.enter_context(tapping(plan, tap or 0, daemon, place))
-                seen = watching.enter_context(subscribing(folder, daemon.publish, place, batched))
+                seen = watching.enter_context(
+                    subscribing(folder, daemon.publish, place.others, batched)
+                )
                 with sending(folder, [daemon.ingest], place.others) as (begin, sent):
                     readings = at(begin, moments, lambda: read_daemon(daemon))
                 metrics = wait_until_taken_in(daemon, sent[0].frames * plan.frame)
