@@ -32,7 +32,7 @@ from benchmarks.performance.load.schedule import Schedule
 from benchmarks.scale import trial
 from benchmarks.scale.machine import machine
 from benchmarks.scale.reference import offline
-from benchmarks.scale.shards import QUIET, StartShards, alone, numbered
+from benchmarks.scale.shards import QUIET, StartShards, alone, mapped, numbered
 
 BY_ARRIVAL: Final = (AlarmCode.NO_DATA, AlarmCode.RATE_MISMATCH)  # of no sample, but of the clock
 SHOWN = 3  # messages that differ
@@ -139,7 +139,7 @@ def run(name: str, start: StartShards, count: int, what: Schedule, model: Path) 
         seconds=time.monotonic() - began,
         by_shard=[*course.received.values()],
         faults=faults,
-        void=trial.lateness(course.sent),
+        void=trial.spoilt(course.sent),
     )
 
 
@@ -163,6 +163,7 @@ def table(outcomes: Iterable[Outcome]) -> str:
 WAYS: Final[Mapping[str, tuple[StartShards, int]]] = {
     "one daemon": (alone, 1),
     **{f"--shard N/{count}": (numbered, count) for count in (1, 2, 4)},
+    **{f"map, {count}": (mapped, count) for count in (1, 2, 4)},
 }
 
 

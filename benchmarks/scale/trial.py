@@ -35,18 +35,23 @@ def real_ecg() -> list[Samples]:
 
 
 def plan(
-    streams: int, seconds: float, *, speed: float = 1.0, left_out: int | None = None
+    streams: int,
+    seconds: float,
+    *,
+    frames: int = 1,
+    speed: float = 1.0,
+    left_out: int | None = None,
 ) -> Schedule:
-    """So many streams, a frame a second each, ``seconds`` of signal each, under topics with
+    """So many streams, ``frames`` a second each, ``seconds`` of signal each, under topics with
     buckets."""
-    starts = schedule.admitted(streams, round(RISE_S))
+    starts = schedule.admitted(streams, round(RISE_S * frames))
     return Schedule(
-        frame=round(FS),
+        frame=schedule.frame_size(FS, frames),
         fs=FS,
         leads=schedule.lead_names(1),
         connections=1,
         starts=starts,
-        stops=[round(start + seconds) for start in starts],
+        stops=[start + round(seconds * frames) for start in starts],
         speed=speed,
         buckets=True,
         left_out=left_out,
@@ -139,9 +144,10 @@ def course(
     return Course(begin, reports[0], sent_at, heard, listened[0], counts, received)
 
 
-def lateness(report: SenderReport) -> list[str]:
-    """Why a run is void for its sources: later than this they are another load than was asked."""
-    found = []
+def spoilt(report: SenderReport, shed: int = 0) -> list[str]:
+    """Why a run says nothing: its sources were another load than was asked, or the machine had too
+    little left for its shards, so that they ``shed`` streams."""
+    found = [f"the shards were overloaded: {shed} streams shed"] if shed else []
     if report.late_p99 > LATE_P99_MS or report.late_max > LATE_MAX_MS:
         late = f"p99 {report.late_p99:.1f} ms, at most {report.late_max:.0f} ms"
         found.append(f"the sources were late: {late}")
