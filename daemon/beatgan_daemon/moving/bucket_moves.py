@@ -4,7 +4,7 @@ other stream waits."""
 from collections import deque
 from collections.abc import Sequence
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Final
 
 from beatgan.protocol.buckets import bucket_of
 from beatgan.protocol.names import stream_of_topic
@@ -14,8 +14,8 @@ from beatgan_daemon.moving.arrivals import Arrivals
 from beatgan_daemon.moving.departures import Departures
 from beatgan_daemon.moving.held_frames import HeldFrames
 from beatgan_daemon.moving.shared_directory import LOOK_S, SharedDirectory
-from beatgan_daemon.sharding.handover import BucketState
 from beatgan_daemon.sharding.ownership import Ownership
+from beatgan_daemon.sharding.predecessor import Found
 from beatgan_daemon.sharding.shard_map import ShardMap
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
 
@@ -23,14 +23,6 @@ STEP_S: Final = 0.02  # while buckets move: how soon the next step is taken
 ASKED_AT_ONCE: Final = 16  # buckets whose state is asked for at a time: it is in memory then
 RELEASED_AT_ONCE: Final = 4  # buckets let go at a time: nobody serves them for a moment
 LATE_S: Final = 5.0  # a bucket that is waited for longer makes the daemon unready
-
-
-class _Ready(NamedTuple):
-    """What was left of a bucket that is given under ``fence``."""
-
-    bucket: int
-    fence: int
-    handover: BucketState | None
 
 
 class BucketMoves:
@@ -48,7 +40,7 @@ class BucketMoves:
         self._own, self.directory, self._source = ownership, directory, source
         self._frames, self._departures, self._arrivals = frames, departures, arrivals
         self._deaf: dict[int, float] = {}  # buckets no longer listened to, and since when
-        self._ready: deque[_Ready] = deque()
+        self._ready: deque[tuple[int, Found]] = deque()
 
     def wait_s(self) -> float:
         """Seconds after which `step` may have something to do."""
@@ -121,16 +113,16 @@ class BucketMoves:
         """For what was left of some of the buckets that are waited for."""
         wanted = {} if self._ready else self._own.wanted(now)
         some = dict([*wanted.items()][:ASKED_AT_ONCE])
-        for bucket, found in self.directory.find(self._own.map, some, now).items():
-            self._ready.append(_Ready(bucket, found.fence, found.handover))
+        self._ready.extend(self.directory.find(self._own.map, some, now).items())
 
     def _take_over(self, now: float) -> Sequence[Frame]:
         """Go on with one bucket; its frames that were held."""
         while self._ready:
-            bucket, fence, handover = self._ready.popleft()
+            bucket, (fence, left, heard_until) = self._ready.popleft()
             if self._own.taken(bucket, fence):
-                self._arrivals.go_on(bucket, fence, handover, now)
+                self._arrivals.go_on(bucket, fence, left, now)
                 if not self._own.awaited:
                     log.get().info("no bucket is waited for", buckets=len(self._own.held))
-                return self._frames.take(bucket)
+                frames = self._frames.take(bucket)
+                return [each for each in frames if each.arrived > heard_until]
         return ()

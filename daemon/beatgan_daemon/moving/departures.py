@@ -69,6 +69,7 @@ class Departures:
             bucket=bucket,
             fence=fence,
             shard=self._shard,
+            released=True,
             states={},
             checkpoints=checkpoints,
             alerts=[encode_json(each) for each in alerts],

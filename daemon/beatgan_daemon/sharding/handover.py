@@ -33,12 +33,14 @@ class BucketState(msgspec.Struct, frozen=True, kw_only=True):
     """A bucket's streams and alarms, as ``shard`` had them under ``fence``.
 
     ``states`` and ``checkpoints``: alarm states and checkpoints by stream; ``alerts``: the JSON of
-    the last alert of each episode under way.
+    the last alert of each episode under way. ``released``: the shard let go of the bucket itself,
+    so that all it told is in them.
     """
 
     bucket: int
     fence: int
     shard: str
+    released: bool
     states: dict[str, bytes]
     checkpoints: dict[str, bytes]
     alerts: list[bytes]

@@ -5,6 +5,7 @@ Every call may block for as long as the disk does.
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Final, NamedTuple
@@ -33,10 +34,15 @@ class Wanted(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What there is to go on with under ``fence``; ``handover`` None: nobody left anything."""
+    """What there is to go on with under ``fence``; ``handover`` None: nobody left anything.
+
+    ``heard_until``: of a shard that died, when it was last seen alive (monotonic seconds): it told
+    of what came until then, though what is left of it does not show that.
+    """
 
     fence: int
     handover: BucketState | None
+    heard_until: float = -inf
 
 
 class _Holder(NamedTuple):
@@ -63,6 +69,7 @@ class Predecessors:
         """``report`` is called with what an operator should know."""
         self._directory, self._report, self._clock = directory, report, clock
         self._seen: dict[str, _Seen] = {}  # of shards that are waited for
+        self._alive: dict[str, float] = {}  # when each was last seen to run
 
     def find(self, shard_map: ShardMap, wanted: Mapping[int, Wanted]) -> dict[int, Found]:
         """What was left of the buckets ``wanted``; those not in the result are to be asked for
@@ -83,8 +90,12 @@ class Predecessors:
             complete = before == fence - 1 or (before is None and fence == 1)
             if bucket not in coming and (complete or overdue):
                 state = None if before is None else self._read(bucket, before)
-                found[bucket] = Found(fence, state)
+                found[bucket] = Found(fence, state, self._heard_until(state))
         return found
+
+    def _heard_until(self, state: BucketState | None) -> float:
+        died = state is not None and not state.released
+        return self._alive.get(state.shard, -inf) if state is not None and died else -inf
 
     def _left(self, wanted: Mapping[int, Wanted]) -> dict[int, int]:
         """The latest fence, before the one wanted, under which something was left."""
@@ -120,14 +131,17 @@ class Predecessors:
         for shard in sorted(shards):
             held = {bucket for bucket, each in holders.items() if each.shard == shard}
             try:
-                if not is_running(self._directory, shard):
+                if is_running(self._directory, shard):
+                    self._alive[shard] = self._clock()
+                    if self._is_deaf(shard):
+                        del self._alive[shard]  # it need not have told of what came
+                        copy_of(self._directory, shard, held)
+                        self._report(f"{shard} does not answer: {_named(held)} go on without it")
+                    else:
+                        coming |= held
+                else:
                     leave_behind(self._directory, shard, shard_map, self._report)
                     self._report(f"{shard} does not run: its buckets are handed over")
-                elif self._is_deaf(shard):
-                    copy_of(self._directory, shard, held)
-                    self._report(f"{shard} does not answer: {_named(held)} go on without it")
-                else:
-                    coming |= held
             except (BeatganError, OSError, sqlite3.Error) as error:
                 self._report(f"what {shard} left cannot be had: {error}")
                 coming |= {bucket for bucket in held if not wanted[bucket].overdue}

@@ -85,7 +85,13 @@ def _handovers(
     """One of each bucket in ``fences``."""
     left = {
         bucket: BucketState(
-            bucket=bucket, fence=fence, shard=shard, states={}, checkpoints={}, alerts=[]
+            bucket=bucket,
+            fence=fence,
+            shard=shard,
+            released=False,
+            states={},
+            checkpoints={},
+            alerts=[],
         )
         for bucket, fence in fences.items()
     }

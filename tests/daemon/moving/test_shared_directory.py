@@ -28,7 +28,9 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedDi
 
 
 def left(bucket: int, fence: int) -> BucketState:
-    return BucketState(bucket=bucket, fence=fence, shard="a", states={}, checkpoints={}, alerts=[])
+    return BucketState(
+        bucket=bucket, fence=fence, shard="a", released=True, states={}, checkpoints={}, alerts=[]
+    )
 
 
 def until(shared: SharedDirectory, done: Callable[[], bool]) -> None:

@@ -20,6 +20,7 @@ def handover(bucket: int = 7, fence: int = 3) -> BucketState:
         bucket=bucket,
         fence=fence,
         shard="a",
+        released=True,
         states={"bed-1": b"\x00s"},
         checkpoints={"bed-1": b"\xffc", "bed-2": b""},
         alerts=[b"{}"],

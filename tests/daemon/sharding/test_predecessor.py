@@ -60,6 +60,7 @@ def handover(fence: int = FENCE, shard: str = "a") -> BucketState:
         bucket=BUCKET,
         fence=fence,
         shard=shard,
+        released=False,
         states={NAME: b"state"},
         checkpoints={NAME: b"checkpoint"},
         alerts=[b"0"],
@@ -143,6 +144,21 @@ def test_of_one_that_was_killed_its_files_are_handed_over(tmp_path: Path) -> Non
     assert [body for _, body in journal.since(0, 9)] == [b"0", b"1", b"2"]  # history stays
     journal.close()
     store.close()
+
+
+def test_what_a_dead_one_heard_before_it_died_is_not_to_be_told_again(tmp_path: Path) -> None:
+    now = 0.0
+    predecessors = Predecessors(tmp_path, lambda _: None, lambda: now)
+    wanted = {BUCKET: Wanted(FENCE + 1, overdue=False)}
+    with running(tmp_path):
+        for _ in range(3):
+            now += 0.5
+            assert predecessors.find(MOVED, wanted) == {}
+    now += 0.1
+    assert predecessors.find(MOVED, wanted) == {BUCKET: Found(FENCE + 1, handover(), 1.5)}
+    write_handovers(tmp_path, [replace(handover(), released=True)])
+    released = replace(handover(), released=True)
+    assert predecessors.find(MOVED, wanted) == {BUCKET: Found(FENCE + 1, released)}
 
 
 def test_all_that_the_map_gives_to_others_is_handed_over_with_it(tmp_path: Path) -> None:
