@@ -101,6 +101,15 @@ def test_a_drop_in_sets_what_the_daemon_reads(name: str) -> None:
         assert variable.lower().replace("__", ".") in keys()
 
 
+def test_a_shard_has_what_its_directory_needs() -> None:
+    text = (UNITS / f"{TEMPLATE}.d" / "shard.conf").read_text()
+    found = dict(re.findall(r"^Environment=BEATGAN_(\w+)=(\S+)$", text, re.MULTILINE))
+    assert found == {"SHARD__DIR": "/var/lib/beatgan-shards", "SHARD__NAME": "%i"}
+    assert {variable.lower().replace("__", ".") for variable in found} <= {*keys()}
+    for line in ("DynamicUser=no", "StateDirectory=", "StateDirectory=beatgan-shards"):
+        assert line in text.splitlines()  # one user for all: each reads what another wrote
+
+
 def test_the_template_is_the_plain_unit_with_a_name() -> None:
     """What systemd reads of both is the same but for the instance."""
 

@@ -203,6 +203,43 @@ def test_two_instances_side_by_side(booted: Booted) -> None:
             unit.reset()
 
 
+def test_two_shards_of_one_directory_move_a_bucket(booted: Booted) -> None:
+    units = [Unit(booted, f"beatgan-daemon@{name}") for name in ("east", "west")]
+    for file, line in (("passwd", "shards:x:990:990::/:/bin/sh"), ("group", "shards:x:990:")):
+        with (booted.root / "etc" / file).open("a") as users:
+            users.write(f"beatgan-{line}\n")
+    directory = "/var/lib/beatgan-shards"
+    booted.run("install", "-d", "-m", "700", "-o", "990", "-g", "990", directory)
+    user = ("setpriv", "--reuid=990", "--regid=990", "--clear-groups")
+
+    def shards(*words: str) -> str:
+        return booted.run(*user, BIN, "shards", *words, "--dir", directory)
+
+    files = [booted.root / f"etc/beatgan/{name}.toml" for name in ("east", "west")]
+    before = {file: file.read_text() for file in files}
+    shard_conf = Path(__file__).parents[2] / "systemd/beatgan-daemon@.service.d/shard.conf"
+    try:
+        shards("init", "east", "west")
+        for unit, settings in zip(units, files, strict=True):
+            text = before[settings]
+            settings.write_text(re.sub(r"^(buckets|dir) =.*", "", text, flags=re.MULTILINE))
+            unit.drop_in("shard", shard_conf.read_text())
+        booted.run("systemctl", "start", *(unit.name for unit in units))
+        for unit, name in zip(units, ("east", "west"), strict=True):
+            ready = next(line for line in unit.logged() if line["event"] == "ready")
+            assert (user_of(unit), ready["state"]) == (990, f"{directory}/{name}")
+        found = re.findall(r"^(east|west) +running +128 ", shards("show"), re.MULTILINE)
+        assert found == ["east", "west"]
+        shards("move", "00", "--to", "west")
+        east, west = units
+        east.until("let go", lambda: "bucket handed over" in east.events())
+        west.until("taken", lambda: "bucket taken over" in west.events())
+    finally:
+        for unit, file in zip(units, files, strict=True):
+            unit.reset()
+            file.write_text(before[file])
+
+
 def control_port(unit: Unit) -> str:
     ready = next(line for line in unit.logged() if line["event"] == "ready")
     return str(ready["control"]).rpartition(":")[2]
