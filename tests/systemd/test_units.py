@@ -220,9 +220,8 @@ def test_two_shards_of_one_directory_move_a_bucket(booted: Booted) -> None:
     shard_conf = Path(__file__).parents[2] / "systemd/beatgan-daemon@.service.d/shard.conf"
     try:
         shards("init", "east", "west")
-        for unit, settings in zip(units, files, strict=True):
-            text = before[settings]
-            settings.write_text(re.sub(r"^(buckets|dir) =.*", "", text, flags=re.MULTILINE))
+        for unit, own in zip(units, files, strict=True):
+            own.write_text(re.sub(r"^(buckets|dir) =.*", "", before[own], flags=re.MULTILINE))
             unit.drop_in("shard", shard_conf.read_text())
         booted.run("systemctl", "start", *(unit.name for unit in units))
         for unit, name in zip(units, ("east", "west"), strict=True):
@@ -235,9 +234,9 @@ def test_two_shards_of_one_directory_move_a_bucket(booted: Booted) -> None:
         east.until("let go", lambda: "bucket handed over" in east.events())
         west.until("taken", lambda: "bucket taken over" in west.events())
     finally:
-        for unit, file in zip(units, files, strict=True):
+        for unit, own in zip(units, files, strict=True):
             unit.reset()
-            file.write_text(before[file])
+            own.write_text(before[own])
 
 
 def control_port(unit: Unit) -> str:

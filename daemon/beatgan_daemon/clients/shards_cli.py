@@ -1,7 +1,9 @@
 """The commands of who runs several shards: the map, who is there, and where Prometheus looks."""
 
 import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Annotated
 
 import typer
@@ -13,6 +15,7 @@ from beatgan_daemon.clients import shard_table
 from beatgan_daemon.shard_name import shard_name
 from beatgan_daemon.sharding import control_loop
 from beatgan_daemon.sharding.atomic_file import write_whole
+from beatgan_daemon.sharding.claims import read_claims
 from beatgan_daemon.sharding.coordinator import AFTER_S
 from beatgan_daemon.sharding.draining import read_draining, write_draining
 from beatgan_daemon.sharding.overview import Overview
@@ -26,6 +29,12 @@ shards = typer.Typer(
 )
 app.add_typer(shards, name="shards")
 
+WAIT_S = 60.0
+LOOK_S = 0.1
+
+Wait = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="how long to wait; 0: do not wait")
+]
 Directory = Annotated[
     Path, typer.Option("--dir", metavar="DIR", help="the directory that the shards share")
 ]
@@ -69,10 +78,15 @@ def show(directory: Directory) -> None:
 
     Exit code 2 where patients are watched by nobody.
     """
-    overview = Overview.of(directory)
-    for line in shard_table.lines(overview):
+    overview, held, problems = Overview.of(directory), dict[str, int](), list[str]()
+    for name in overview.names():
+        try:
+            held[name] = len(read_claims(directory / name))
+        except UsageError as error:
+            problems.append(str(error))
+    for line in shard_table.lines(overview, held):
         typer.echo(line)
-    for problem in overview.problems:
+    for problem in (*overview.problems, *problems):
         typer.echo(f"beatgan-daemon: {problem}", err=True)
     if text := overview.unwatched_text():
         raise UsageError(text)
@@ -85,8 +99,9 @@ def move(
     ],
     to: Annotated[str, typer.Option("--to", metavar="SHARD", help="who gets them")],
     directory: Directory,
+    wait: Wait = WAIT_S,
 ) -> None:
-    """Give buckets to a shard, which must be running."""
+    """Give buckets to a shard, which must be running, and wait until it has them."""
     try:
         wanted = parse_buckets(buckets)
     except ValueError as error:
@@ -97,14 +112,18 @@ def move(
             raise UsageError(f"{to} is not running: nobody would watch these patients")
         if to in overview.draining:
             raise UsageError(f"{to} is to be empty: first `shards undrain {to}`")
-        _change(directory, overview, overview.shard_map.moved(dict.fromkeys(wanted, to)))
+        moved = _change(directory, overview, overview.shard_map.moved(dict.fromkeys(wanted, to)))
+    _wait_until(directory, moved, overview.running, wait)
 
 
 @shards.command()
 def drain(
-    shard: Annotated[str, typer.Argument(metavar="SHARD", help="its name")], directory: Directory
+    shard: Annotated[str, typer.Argument(metavar="SHARD", help="its name")],
+    directory: Directory,
+    wait: Wait = WAIT_S,
 ) -> None:
-    """Give a shard's buckets to the others that run; it gets none until `undrain`."""
+    """Give a shard's buckets to the others that run, and wait until they have them; it gets none
+    until `undrain`."""
     with only_editor(directory):
         overview = Overview.of(directory)
         if shard_name(shard) not in {*overview.names()}:
@@ -114,7 +133,8 @@ def drain(
         if not others:
             raise UsageError("no other shard is running that could take its buckets")
         write_draining(directory, empty)
-        _change(directory, overview, overview.shard_map.spread(others))
+        moved = _change(directory, overview, overview.shard_map.spread(others))
+    _wait_until(directory, moved, overview.running, wait)
 
 
 @shards.command()
@@ -143,17 +163,49 @@ def keep(
         control_loop.keep(directory, after, stopping)
 
 
-def _change(directory: Path, overview: Overview, after: ShardMap) -> None:
+def _change(directory: Path, overview: Overview, after: ShardMap) -> dict[int, tuple[str, str]]:
+    """Write the map; which buckets go from which shard to which."""
     before = overview.shard_map.assignments
     changed = [b for b, each in enumerate(after.assignments) if each != before[b]]
     if not changed:
         typer.echo("nothing to move")
-        return
+        return {}
     write_map(directory, after)
     for shard in after.shards():
         got = frozenset(b for b in changed if after.assignments[b].shard == shard)
         if got:
             typer.echo(f"{len(got)} bucket(s) to {shard}: {buckets_text(got)}")
+    return {b: (before[b].shard, after.assignments[b].shard) for b in changed}
+
+
+def _wait_until(
+    directory: Path, moved: Mapping[int, tuple[str, str]], running: Collection[str], seconds: float
+) -> None:
+    """Until these buckets are where they go to. Raises UsageError where that takes too long."""
+    if not moved or not seconds:
+        return
+    end = monotonic() + seconds
+    while left := _on_the_way(directory, moved, running):
+        if monotonic() > end:
+            text = f"{len(left)} bucket(s) are still on the way after {seconds:g} s"
+            raise UsageError(
+                f"{text}: {buckets_text(left)}; see `shards show` and the shards' logs"
+            )
+        sleep(LOOK_S)
+    typer.echo("all are there")
+
+
+def _on_the_way(
+    directory: Path, moved: Mapping[int, tuple[str, str]], running: Collection[str]
+) -> set[int]:
+    """Those that a shard has not taken yet, or that its former one, if it runs, still has."""
+    shards = {shard for both in moved.values() for shard in both}
+    held = {shard: read_claims(directory / shard).keys() for shard in shards}
+    return {
+        bucket
+        for bucket, (of, to) in moved.items()
+        if bucket not in held[to] or (of in running and bucket in held[of])
+    }
 
 
 @shards.command()

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from beatgan.errors import UsageError
 from beatgan_daemon.cli import app
+from beatgan_daemon.sharding.claims import write_claims
 from beatgan_daemon.sharding.draining import read_draining
 from beatgan_daemon.sharding.shard_map import ShardMap, read_map, write_map
 from tests.support.shared_directory import SharedDirectory
@@ -73,9 +74,10 @@ def test_a_shard_that_never_ran_and_one_that_has_no_bucket_are_listed(tmp_path: 
 
 def test_buckets_move_to_who_runs(tmp_path: Path) -> None:
     directory = ("--dir", str(tmp_path))
+    at_once = (*directory, "--wait", "0")
     write_map(tmp_path, ShardMap.even(["a", "b"]))
     with running(tmp_path, "a", "b"):
-        assert said("move", "00-03", "--to", "b", *directory) == "2 bucket(s) to b: 00,02\n"
+        assert said("move", "00-03", "--to", "b", *at_once) == "2 bucket(s) to b: 00,02\n"
         assert said("move", "00-03", "--to", "b", *directory) == "nothing to move\n"
         after = read_map(tmp_path)
         assert [each.shard for each in after.assignments[:5]] == ["b", "b", "b", "b", "a"]
@@ -87,11 +89,33 @@ def test_buckets_move_to_who_runs(tmp_path: Path) -> None:
     assert read_map(tmp_path) == after
 
 
+def test_who_moves_a_bucket_waits_until_it_is_there(tmp_path: Path) -> None:
+    directory = ("--dir", str(tmp_path))
+    write_map(tmp_path, ShardMap.even(["a", "b"]))
+    with running(tmp_path, "a", "b"):
+        write_claims(tmp_path / "a", {0: 1, 2: 1})
+        with pytest.raises(
+            UsageError, match=r"1 bucket\(s\) are still on the way after 0\.1 s: 00"
+        ):
+            said("move", "00", "--to", "b", *directory, "--wait", "0.1")
+        assert "a      running  127      2 " in said("show", *directory)
+        write_claims(tmp_path / "b", {0: 2, 2: 2})
+        with pytest.raises(UsageError, match="still on the way"):  # the former one has it, too
+            said("move", "02", "--to", "b", *directory, "--wait", "0.1")
+        write_claims(tmp_path / "a", {0: 3})
+        assert (
+            said("move", "00", "--to", "a", *directory, "--wait", "0") == "1 bucket(s) to a: 00\n"
+        )
+    with running(tmp_path, "b"):
+        write_claims(tmp_path / "b", {0: 4})
+        assert said("move", "00", "--to", "b", *directory).endswith("all are there\n")  # a is dead
+
+
 def test_a_shard_is_drained_onto_those_that_run(tmp_path: Path) -> None:
     directory = ("--dir", str(tmp_path))
     write_map(tmp_path, ShardMap.even(["a", "b", "c"]))
     with running(tmp_path, "a", "b"):
-        told = said("drain", "a", *directory)
+        told = said("drain", "a", *directory, "--wait", "0")
         assert "171 bucket(s) to b" in told  # c is dead: it gets none, and loses its own
         assert read_map(tmp_path).shards() == ["b"]
         assert "a      running, drained  0 " in said("show", *directory)
@@ -102,7 +126,9 @@ def test_a_shard_is_drained_onto_those_that_run(tmp_path: Path) -> None:
         assert "a may have buckets again" in said("undrain", "a", *directory)
         with pytest.raises(UsageError, match="a was not drained"):
             said("undrain", "a", *directory)
-        assert said("move", "00", "--to", "a", *directory) == "1 bucket(s) to a: 00\n"
+        assert said("move", "00", "--to", "a", *directory, "--wait", "0") == (
+            "1 bucket(s) to a: 00\n"
+        )
         with pytest.raises(UsageError, match="there is no d: "):
             said("drain", "d", *directory)
     with running(tmp_path, "b"), pytest.raises(UsageError, match="no other shard is running"):
