@@ -1,5 +1,6 @@
 """What a process of test_distributed.py does under torchrun, in the folder that is its argument."""
 
+import json
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from beatgan.errors import UsageError
+from beatgan.errors import RecordError, UsageError
 from beatgan.model.torch_modules.networks import Generator
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Floats, Ints
@@ -21,7 +22,7 @@ from beatgan_train.training.distillation import (
     Ensemble,
     new_student,
 )
-from beatgan_train.training.distributed import process_group, processes, rank
+from beatgan_train.training.distributed import process_group, processes, rank, shared
 from beatgan_train.training.gan import BeatGan, Precision, TeacherOptions
 from beatgan_train.training.loop import Checkpoint, EpochMetrics, TrainingTask, fit
 
@@ -109,6 +110,22 @@ def train(
     return fit(task, epochs, batch, 5, folder, {"name": name}, resume, Silent())
 
 
+def read_in_shares(folder: Path) -> None:
+    """Write down what came of each item, and who did it; and what was raised for two that fail."""
+    found = shared(lambda number: (number, rank()), range(7))
+    done: list[int] = []
+
+    def read(number: int) -> int:
+        done.append(number)
+        if number in (3, 4):
+            raise RecordError(f"record {number}: unreadable")
+        return number
+
+    with pytest.raises(RecordError) as raised:
+        shared(read, range(6))
+    (folder / f"shares-{rank()}.json").write_text(json.dumps([found, str(raised.value), done]))
+
+
 def train_all(folder: Path) -> None:
     """Each task from its start in ``folder``/two; and on from what ``folder``/resumed holds."""
     for name in TASKS:
@@ -151,5 +168,6 @@ def fail(folder: Path) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with process_group():
+        read_in_shares(Path(sys.argv[1]))
         train_all(Path(sys.argv[1]))
         fail(Path(sys.argv[1]))

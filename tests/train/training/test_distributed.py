@@ -67,6 +67,18 @@ def assert_alike(run: Path, other: Path, tolerance: float) -> None:
         torch.testing.assert_close(weights[name], value, rtol=tolerance, atol=tolerance, msg=name)
 
 
+def test_each_process_reads_its_share_and_has_all_in_order(folder: Path) -> None:
+    for number in (0, 1):
+        found, raised, done = json.loads((folder / f"shares-{number}.json").read_text())
+        assert found == [[item, item % 2] for item in range(7)]
+        assert raised == "record 3: unreadable"
+        assert done == [each for each in range(6) if each % 2 == number]
+
+
+def test_one_process_reads_all() -> None:
+    assert distributed.shared(lambda item: item + 1, [3, 1, 2]) == [4, 2, 3]
+
+
 @pytest.mark.parametrize("name", worker.TASKS)
 def test_two_processes_train_what_one_does(folder: Path, name: str) -> None:
     assert_alike(folder / "two" / name, folder / "one" / name, TOLERANCE.get(name, CLOSE))

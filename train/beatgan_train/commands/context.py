@@ -32,7 +32,7 @@ from beatgan_train.training.context import (
     names_of,
     train_heads,
 )
-from beatgan_train.training.distributed import on_first, rank
+from beatgan_train.training.distributed import on_first, rank, shared
 from beatgan_train.training.model_file import read, write
 
 FOLDS = 3  # groups of patients, each of which is left out of a training once
@@ -67,7 +67,8 @@ def make_context(
     on_first(paths.prepare)
     artifact = open_student(student)
     databases = [name for name in DATABASES if name not in left_out]
-    development = load(paths.data, databases, artifact.spec, artifact.coefficients, terminal.bars)
+    spec, coefficients = artifact.spec, artifact.coefficients
+    development = load(paths.data, databases, spec, coefficients, terminal.bars, shared)
     everything = np.ones(len(development.beats), np.bool_)
     heads = train_heads(
         development, everything, options, artifact.spec, _run(paths, terminal, "all")

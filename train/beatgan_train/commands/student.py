@@ -42,7 +42,7 @@ from beatgan_train.training.distillation import (
     TeacherTargets,
     new_student,
 )
-from beatgan_train.training.distributed import on_first, rank
+from beatgan_train.training.distributed import on_first, rank, shared
 from beatgan_train.training.loop import Checkpoint, EpochMetrics, fit
 from beatgan_train.training.model_file import provenance, read, write
 from beatgan_train.training.pseudo_anomalies import FAMILIES, families_without, make
@@ -100,6 +100,7 @@ def make_student(
         paths.annotator,
         paths.patients,
         paths.test_fold,
+        shared,
     )
     refuse_other_data(
         source, make_training_set(loaded, source.mode, source.protocol, source.fold).source

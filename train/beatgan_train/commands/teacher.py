@@ -19,7 +19,7 @@ from beatgan_train.progress import TerminalProgress
 from beatgan_train.report.training_plots import draw_examples, draw_history
 from beatgan_train.training.calibrate import calibrate, components, normal_sq_diff
 from beatgan_train.training.coefficients import coefficients_of
-from beatgan_train.training.distributed import on_first, rank
+from beatgan_train.training.distributed import on_first, rank, shared
 from beatgan_train.training.gan import BeatGan, TeacherOptions
 from beatgan_train.training.loop import Checkpoint, fit
 from beatgan_train.training.model_file import provenance, write
@@ -71,6 +71,7 @@ def make_teacher(
         paths.annotator,
         paths.patients,
         paths.test_fold,
+        shared,
     )
     training_set, spec = make_training_set(loaded, mode, protocol, fold), spec_of(mode)
     windows = training_set.train.window, training_set.held_out.window

@@ -21,6 +21,7 @@ from beatgan.frontend import Frontend
 from beatgan.records import Recording, read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import EMPTY, RHYTHM_SIZE, Beat, Doubles, Floats, Ints, Quality
+from beatgan_train.data.reading import ForEach, in_turn, read_each
 
 CHUNK_S = 60  # seconds pushed at a time; any other cut gives the same beats
 
@@ -164,18 +165,17 @@ def load(
     spec: PreprocessSpec,
     coefficients: AlarmCoefficients,
     progress: Progress | None = None,
+    for_each: ForEach = in_turn,
 ) -> BeatSet:
     """The labelled beats of the records ``names`` (WFDB, with ``.atr``) under ``data``.
 
     Raises RecordError naming the record that is missing or unreadable.
     """
-    task = progress.add_task("reading records", total=len(names)) if progress else None
-    parts: list[BeatSet] = []
-    for name in names:
-        parts.append(_one(locate(data, name), spec, coefficients))
-        if progress and task is not None:
-            progress.advance(task)
-    return join(parts)
+
+    def one(name: str) -> BeatSet:
+        return _one(locate(data, name), spec, coefficients)
+
+    return join(read_each(one, names, progress, for_each))
 
 
 def label_beats(samples: Ints, reference: Reference) -> tuple[Labels, NDArray[np.bool_]]:

@@ -21,6 +21,7 @@ from beatgan.spec import PreprocessSpec
 from beatgan.types import Bools, Ints
 from beatgan_train.data.beat_set import BeatSet, beat_set, beats_of, join
 from beatgan_train.data.mitdb import DS1
+from beatgan_train.data.reading import ForEach, in_turn, read_each
 
 MITDB, SVDB, CINC2017 = "mitdb", "svdb", "cinc2017"
 DATABASES = (MITDB, SVDB, CINC2017)
@@ -73,6 +74,7 @@ def load(
     spec: PreprocessSpec,
     coefficients: AlarmCoefficients,
     progress: Progress | None = None,
+    for_each: ForEach = in_turn,
 ) -> DevelopmentSet:
     """The beats of these ``databases``, each a folder of ``data``, by the daemon's own front end.
 
@@ -86,7 +88,7 @@ def load(
     if not {*databases} & {*LABELLED_DATABASES}:
         raise UsageError(f"nothing to learn classes from: of {_listed(LABELLED_DATABASES)} is none")
     files = [data / name / record for name in databases for record in _records(data / name)]
-    return DevelopmentSet(_all(files, spec, coefficients, progress))
+    return DevelopmentSet(_all(files, spec, coefficients, progress, for_each))
 
 
 def handheld_normals(folder: Path) -> list[str]:
@@ -124,14 +126,12 @@ def _all(
     spec: PreprocessSpec,
     coefficients: AlarmCoefficients,
     progress: Progress | None,
+    for_each: ForEach = in_turn,
 ) -> BeatSet:
-    task = progress.add_task("reading recordings", total=len(files)) if progress else None
-    parts = []
-    for file in files:
-        parts.append(_one(file, spec, coefficients))
-        if progress and task is not None:
-            progress.advance(task)
-    return join(parts)
+    def one(file: Path) -> BeatSet:
+        return _one(file, spec, coefficients)
+
+    return join(read_each(one, files, progress, for_each))
 
 
 def _records(folder: Path) -> Sequence[str]:

@@ -13,6 +13,7 @@ from beatgan.records import Recording, read_recording
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat
 from beatgan_train.data.beat_set import BeatSet, beat_set, beats_of
+from beatgan_train.data.reading import ForEach, in_turn, read_each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,25 +33,25 @@ def open_all(
     coefficients: AlarmCoefficients,
     annotator: str,
     progress: Progress | None = None,
+    for_each: ForEach = in_turn,
 ) -> Sequence[LabelledRecording]:
     """The recordings ``files``, by name, with the annotations that lie beside them.
 
     ``annotator`` is the annotations' suffix. Raises RecordError naming every file that is
     unreadable.
     """
-    task = progress.add_task("reading recordings", total=len(files)) if progress else None
-    opened: list[LabelledRecording] = []
-    faults: list[str] = []
-    for name, file in files.items():
+
+    def one(name: str) -> LabelledRecording | str:
+        file = files[name]
         try:
-            opened.append(_open(name, file, spec, coefficients, annotator))
+            return _open(name, file, spec, coefficients, annotator)
         except BeatganError as error:
-            faults.append(str(error) if str(file.parent) in str(error) else f"{file}: {error}")
-        if progress and task is not None:
-            progress.advance(task)
-    if faults:
+            return str(error) if str(file.parent) in str(error) else f"{file}: {error}"
+
+    found = read_each(one, [*files], progress, for_each)
+    if faults := [each for each in found if isinstance(each, str)]:
         raise RecordError(f"{len(faults)} of {len(files)} are unreadable:\n" + "\n".join(faults))
-    return opened
+    return [each for each in found if not isinstance(each, str)]
 
 
 def is_annotated(file: Path, annotator: str) -> bool:

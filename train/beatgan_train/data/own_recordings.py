@@ -19,6 +19,7 @@ from beatgan.types import Ints, Quality
 from beatgan_train.data.beat_set import BeatSet, join
 from beatgan_train.data.labelled_recordings import open_all
 from beatgan_train.data.patients import BY_PLACE, PatientRule, groups_of
+from beatgan_train.data.reading import ForEach, in_turn
 from beatgan_train.data.recordings import find
 from beatgan_train.data.splits import FOLDS
 
@@ -38,6 +39,7 @@ def load(
     *,
     patients: PatientRule = BY_PLACE,
     test_fold: int | None = None,
+    for_each: ForEach = in_turn,
 ) -> BeatSet:
     """The beats of all recordings under ``data``; those to learn from have the label N.
 
@@ -56,7 +58,7 @@ def load(
                 f"--test-fold: {data} has {len(groups)} patients; {FOLDS} are needed at least"
             )
         files = {name: files[name] for name in files if whose[name] not in groups[test_fold]}
-    opened = open_all(files, spec, coefficients, annotator, progress)
+    opened = open_all(files, spec, coefficients, annotator, progress, for_each)
     if annotator != ANNOTATOR and not any(each.reference for each in opened):
         raise UsageError(f"{data}: no recording has beats annotated in a file .{annotator}")
     beats = join([each.beats for each in opened])

@@ -18,6 +18,7 @@ from beatgan_train.data import beat_set, own_recordings, splits
 from beatgan_train.data.beat_set import BeatSet, join
 from beatgan_train.data.mitdb import DS1
 from beatgan_train.data.patients import BY_PLACE, PatientRule
+from beatgan_train.data.reading import ForEach, in_turn
 from beatgan_train.data.source import Mode, Protocol, Source, spec_of
 
 SPLIT_SEED = 0  # the division into folds is the same whatever the training's own seed
@@ -59,6 +60,7 @@ def load_beats(
     annotator: str = ANNOTATOR,
     patients: PatientRule = BY_PLACE,
     test_fold: int | None = None,
+    for_each: ForEach = in_turn,
 ) -> LoadedBeats:
     """The beats that trainings under ``protocol`` draw on, through the mode's front end.
 
@@ -69,20 +71,27 @@ def load_beats(
     spec = spec_of(mode)
     if protocol == "own":
         beats = own_recordings.load(
-            data, spec, coefficients, annotator, bars, patients=patients, test_fold=test_fold
+            data,
+            spec,
+            coefficients,
+            annotator,
+            bars,
+            patients=patients,
+            test_fold=test_fold,
+            for_each=for_each,
         )
         return LoadedBeats(beats, patients=patients)
     if patients != BY_PLACE or test_fold is not None:
         raise UsageError("--patients, --patient-pattern and --test-fold go with --protocol own")
     if protocol == "beatgan":
         return LoadedBeats(
-            beat_set.load(data, splits.RECORDS_OF[protocol], spec, coefficients, bars)
+            beat_set.load(data, splits.RECORDS_OF[protocol], spec, coefficients, bars, for_each)
         )
-    beats = beat_set.load(data, DS1, spec, coefficients, bars)
+    beats = beat_set.load(data, DS1, spec, coefficients, bars, for_each)
     if mode == "beat":
         return LoadedBeats(beats)
     swapped = replace(spec, leads=spec.leads[::-1])  # each of DS1's records has two of them
-    return LoadedBeats(beats, beat_set.load(data, DS1, swapped, coefficients, bars))
+    return LoadedBeats(beats, beat_set.load(data, DS1, swapped, coefficients, bars, for_each))
 
 
 def make_training_set(

@@ -1,17 +1,18 @@
 """Training by several processes that torchrun started: what each does, what they share.
 
 Law: they find what one process finds, but for the rounding of sums, and but for dropout, which
-each draws for its own share. Every process draws the same
-batches from the seed, and sends its share of each through the networks. A loss is either of the
-share alone, where it is a mean over beats that count alike, or of the outputs of the whole batch,
-`gathered`, as each that compares or weighs beats must be. `optimise` averages the gradients, which
-suits both. Files, progress and decisions are the first process's.
+each draws for its own share. Each reads its share of the recordings and gives the others the beats
+in them. Every process draws the same batches from the seed, and sends its share of each through the
+networks. A loss is either of the share alone, where it is a mean over beats that count alike, or of
+the outputs of the whole batch, `gathered`, as each that compares or weighs beats must be.
+`optimise` averages the gradients, which suits both. Files, progress and decisions are the first
+process's.
 
 Without torchrun, or with one process, everything here hands back what it is given, to the bit.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from beatgan.model.device import resolve_device
 
 TIMEOUT = timedelta(minutes=10)  # a process that is waited for so long is lost, and all end
 T = TypeVar("T")
+Item = TypeVar("Item")
 Batch = TypeVar("Batch", Tensor, np.ndarray)
 
 
@@ -131,6 +133,33 @@ def on_first(work: Callable[[], T]) -> T:
         raise outcome[0]
     found: T = outcome[0]
     return found
+
+
+def shared(work: Callable[[Item], T], items: Sequence[Item]) -> list[T]:
+    """What ``work`` returns for each of ``items``, in their order: each process does its share, and
+    gives the others what came of it.
+
+    A BeatganError is raised in all of them: that of the first item which has one.
+    """
+    if processes() == 1:
+        return [work(item) for item in items]
+    own: dict[int, T | BeatganError] = {}
+    for number in range(rank(), len(items), processes()):
+        try:
+            own[number] = work(items[number])
+        except BeatganError as error:
+            own[number] = error
+    everybody = dist.new_group(backend="gloo")  # through the machine's memory, not the GPU's
+    found: dict[int, Any] = {}
+    for process in range(processes()):  # one after another: no copies of all in memory at once
+        part = [own if process == rank() else None]
+        dist.broadcast_object_list(part, process, everybody)
+        found |= part[0] or {}
+    dist.destroy_process_group(everybody)
+    for number in range(len(items)):
+        if isinstance(found[number], BeatganError):
+            raise found[number]
+    return [found[number] for number in range(len(items))]
 
 
 def check_alike(described: Mapping[str, Any]) -> None:
