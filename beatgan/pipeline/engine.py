@@ -149,6 +149,8 @@ class Engine:
         stream.sender = sender
         if stream.goes_on_with(chunk) and not self._reorder.holds(chunk.stream):
             self._use(stream, chunk, now)
+        elif stream.is_repeat_of_unseen(chunk):
+            self._rerun(stream, chunk, now)
         elif self._selector.claims(stream, chunk):
             self._offer(stream, chunk, now)
         elif not stream.has_new_samples(chunk):
@@ -208,6 +210,17 @@ class Engine:
         if self._selector.holds():
             self._selector.advanced(stream, arrived)
             self._report_conflicts(arrived)
+
+    def _rerun(self, stream: Stream, chunk: Chunk, now: float) -> None:
+        """Use a frame that was sent before a restart, and again since: that is a sign of life."""
+        if stream.has_new_samples(chunk):
+            self._use(stream, chunk, now)
+            return
+        stream.use(chunk)
+        stream.keep_ecg(chunk, self._batcher.batches)
+        if chunk.stream not in self._silent:
+            self._record_arrival(chunk.stream, now)
+            self._last_used[chunk.stream] = now
 
     def _place_late(self, arrival: Arrival) -> None:
         """`_place` where nobody is left to hear that a frame is refused: it is counted here."""

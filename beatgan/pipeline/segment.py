@@ -3,6 +3,8 @@
 Knows what of it goes on after a restart; not what is expected next, nor what was counted.
 """
 
+from functools import partial
+
 import numpy as np
 
 from beatgan.alarms.irregularity import Irregularity
@@ -13,12 +15,14 @@ from beatgan.coefficients import AlarmCoefficients
 from beatgan.errors import ArtifactError
 from beatgan.frontend import Event, Frontend
 from beatgan.pipeline.recent_ecg import RecentEcg
-from beatgan.pipeline.snapshot import BeatPlace, FrontendSnapshot, Snapshot
+from beatgan.pipeline.snapshot import BeatPlace, Snapshot
 from beatgan.pipeline.source_clock import SourceClock
 from beatgan.spec import PreprocessSpec
 from beatgan.types import Beat, Chunk, RhythmStatus, SignalChange
 
 NO_VF_LOG_ODDS = -1.0  # log odds of fibrillation where nothing speaks for it
+BEHIND_S = 600.0  # of signal that a source may send again after a restart; for more none is waited
+SAME_NS = 1_000_000_000  # a frame sent again has the times that its samples had, but for this
 
 
 class Segment:
@@ -35,7 +39,11 @@ class Segment:
         self.fs, self.leads = chunk.fs, chunk.leads
         self.first = chunk.first  # sample that it begins with
         self.restarts = 0  # how often the source began anew under this epoch
-        self.frontend = Frontend(spec, coefficients, chunk.fs, chunk.leads, chunk.first)
+        self._new_frontend = partial(Frontend, spec, coefficients, chunk.fs, chunk.leads)
+        self.frontend = self._new_frontend(chunk.first)
+        self.behind: int | None = None  # the sample that the front end expects, if it is behind the
+        # stream since a restart
+        self._fresh = False  # such a front end has seen nothing yet
         ventricular = VentricularClassifier(spec, coefficients.ventricular_run)
         irregularity = Irregularity(spec, coefficients.atrial_fibrillation)
         self.policy = EpisodePolicy(limits, ventricular, chunk.fs, irregularity)
@@ -66,33 +74,80 @@ class Segment:
     def restore(self, snapshot: Snapshot) -> bool:
         """Go on, under the same ids, with what ``snapshot`` remembers of this segment.
 
-        Whether front end and policy are of the same moment. If not, `reconcile` them once the
-        signal's conditions have had time to be found again.
+        Whether front end and policy are of the same moment, or will be once `rerun` has seen all
+        that the front end has not. If not, `reconcile` them once the signal's conditions have had
+        time to be found again.
         """
         self.first, self.restarts = snapshot.first, snapshot.restarts
-        if self.recent is not None:  # no checkpoint has ECG
-            seconds, self.recent = self.recent.seconds, None
-            self.set_strip(seconds, snapshot.expected)
         self.source_clock.restore(snapshot.clock)
         self.policy.restore(snapshot.policy)
         self.latest_beat = snapshot.latest_beat
-        frontend = snapshot.frontend
-        if frontend is None or not self._restore_frontend(frontend, snapshot):
-            self.beats_before = snapshot.beats
+        at = self._restore_frontend(snapshot)
+        if self.recent is not None:  # no checkpoint has ECG
+            seconds, self.recent = self.recent.seconds, None
+            self.set_strip(seconds, at)
+        if at == snapshot.expected:
+            return True
+        if snapshot.expected - at > BEHIND_S * self.fs:
+            self._skip(at, snapshot.expected)
             return False
-        return frontend.expected == snapshot.expected
-
-    def _restore_frontend(self, saved: FrontendSnapshot, snapshot: Snapshot) -> bool:
-        """Whether the saved front end is of use here."""
-        try:
-            self.frontend.restore(saved.state)
-        except ArtifactError:
-            return False
-        beats = saved.beats
-        if unseen := snapshot.expected - saved.expected:  # its beats came out before the restart
-            beats += sum(isinstance(event, Beat) for event in self.frontend.skip(unseen))
-        self.beats_before = snapshot.beats - beats
+        self.behind = at
         return True
+
+    def _restore_frontend(self, snapshot: Snapshot) -> int:
+        """The sample that the front end expects then."""
+        saved = snapshot.frontend
+        try:
+            if saved is not None:
+                self.frontend.restore(saved.state)
+                self.beats_before = snapshot.beats - saved.beats
+                return saved.expected
+        except ArtifactError:  # of no use here
+            pass
+        self._fresh = True
+        self.frontend = self._new_frontend(snapshot.first)
+        self.beats_before = snapshot.beats
+        return snapshot.first
+
+    def is_repeat(self, chunk: Chunk, expected: int) -> bool:
+        """Whether ``chunk`` has samples before ``expected``, sent again after a restart, that the
+        front end, which is behind, has not seen."""
+        if self.behind is None or (chunk.epoch, chunk.leads) != (self.epoch, self.leads):
+            return False
+        if not self.behind - len(chunk.samples) < chunk.first <= expected:
+            return False
+        return abs(chunk.t_ns - self.source_clock.times.reckoned(chunk.first)) <= SAME_NS
+
+    def rerun(self, chunk: Chunk | None, expected: int) -> bool:
+        """Let the front end, which is behind, see what ``chunk`` has of the samples before
+        ``expected``. What lies before ``chunk``, or all if it is None, it will never see.
+
+        Whether it has seen all so far. What it finds came out before the restart.
+        """
+        assert self.behind is not None
+        first = expected if chunk is None else min(chunk.first, expected)
+        if skipped := first > self.behind:
+            self._skip(self.behind, first)
+            self.behind = first
+        if chunk is not None and first < expected:
+            samples = chunk.samples[self.behind - chunk.first : expected - chunk.first]
+            self._count_known(self.frontend.push(samples))
+            self.behind += len(samples)
+            self._fresh = False
+        if self.behind == expected:
+            self.behind = None
+        return not skipped
+
+    def _skip(self, at: int, to: int) -> None:
+        """The front end, which expects ``at``, will not see what lies before ``to``."""
+        if self._fresh:
+            self.frontend = self._new_frontend(to)
+        else:
+            self._count_known(self.frontend.skip(to - at))
+
+    def _count_known(self, events: list[Event]) -> None:
+        """Their beats came out before the restart."""
+        self.beats_before -= sum(isinstance(event, Beat) for event in events)
 
     def reconcile(self, sample: int) -> list[Event]:
         """At ``sample``, the end of what holds for the policy but not for the front end.

@@ -99,7 +99,8 @@ class Stream:
         if checkpoint:
             self._checkpoint = (segment, self.expected)
             beats = self._beats - segment.beats_before
-            frontend = FrontendSnapshot(self.expected, beats, segment.frontend.save())
+            seen = self.expected if segment.behind is None else segment.behind
+            frontend = FrontendSnapshot(seen, beats, segment.frontend.save())
         return Snapshot(
             stream=segment.stream,
             started_ns=self._started_ns,
@@ -171,6 +172,15 @@ class Stream:
         self.validate(chunk)
         return self.use(chunk)
 
+    @property
+    def following(self) -> int:
+        """The first sample of which it can still make something."""
+        return self.expected if self.segment.behind is None else self.segment.behind
+
+    def is_repeat_of_unseen(self, chunk: Chunk) -> bool:
+        """Whether ``chunk`` was sent before a restart, and its front end has not seen all of it."""
+        return self.segment.behind is not None and self.segment.is_repeat(chunk, self.expected)
+
     def has_new_samples(self, chunk: Chunk) -> bool:
         """Whether ``chunk`` has a sample that was neither received nor counted as lost."""
         end = chunk.first + len(chunk.samples)
@@ -181,6 +191,8 @@ class Stream:
 
         ``restart``: the source counts anew from ``chunk`` on, though its epoch be the same.
         """
+        if self.segment.behind is not None:
+            self._rerun(chunk, restart)
         events: list[StreamEvent] = []
         if restart or chunk.epoch != self.segment.epoch:
             events += self._restart(chunk)
@@ -196,6 +208,13 @@ class Stream:
         if chunk.leads != self.segment.leads:
             events += self._change_leads(chunk)
         return self._take(fresh, chunk, events)
+
+    def _rerun(self, chunk: Chunk, restart: bool) -> None:
+        """Let the front end see what ``chunk`` has of what it missed since the checkpoint."""
+        segment = self.segment
+        repeats = not restart and segment.is_repeat(chunk, self.expected)
+        if not segment.rerun(chunk if repeats else None, self.expected):
+            self._reconcile_in = round(RECONCILE_S * segment.fs)
 
     def replace_limits(self, limits: AlarmLimits) -> None:
         """From now on, other limits of alarms."""

@@ -103,6 +103,9 @@ class StreamsReply(msgspec.Struct, frozen=True, kw_only=True):
 class StreamEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One stream: how it stands, since when, its last sample, and whose key sends it.
 
+    ``next_sample``: the first of which something can still be made. That is the one behind
+    ``last_sample``; after a restart an earlier one, until what came since the checkpoint has come
+    again.
     ``since_ns`` and ``received_ns`` (when something new came last) are UNIX time by the daemon's
     clock, ``last_sample_ns`` by the source's.
     """
@@ -115,6 +118,7 @@ class StreamEntry(msgspec.Struct, frozen=True, kw_only=True):
     leads: tuple[str, ...]
     last_sample: int
     last_sample_ns: int
+    next_sample: int = 0  # of a daemon before it said so
     received_ns: int | None
     sender: str | None
     key: str | None

@@ -39,14 +39,15 @@ _read_header = msgspec.msgpack.Decoder(Header).decode
 
 
 class FrameExtent(NamedTuple):
-    """Whose frame it is, and which samples of its source are in it: ``size`` from ``first`` on, at
-    ``fs`` Hz."""
+    """Whose frame it is, and which samples of its source are in it: ``size`` from ``first`` on,
+    which is of UNIX time ``t_ns``, at ``fs`` Hz."""
 
     stream: str
     epoch: int
     first: int
     size: int
     fs: float
+    t_ns: int
 
 
 def check_frame(parts: Sequence[bytes]) -> FrameExtent:
@@ -57,7 +58,7 @@ def check_frame(parts: Sequence[bytes]) -> FrameExtent:
     stream, header, _ = read_header(parts)
     size = count_samples(header, parts[2])
     check_times(header, size)
-    return FrameExtent(stream, header.epoch, header.first, size, header.fs)
+    return FrameExtent(stream, header.epoch, header.first, size, header.fs, header.t_ns)
 
 
 def read_header(parts: Sequence[bytes]) -> tuple[str, Header, tuple[str, ...]]:

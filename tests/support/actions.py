@@ -36,6 +36,7 @@ def entry(stream: str, **more: object) -> StreamEntry:
         "leads": ("II",),
         "last_sample": 719,
         "last_sample_ns": 1_790_000_002 * 10**9,
+        "next_sample": 720,
         "received_ns": 1_790_000_003 * 10**9,
         "sender": None,
         "key": None,

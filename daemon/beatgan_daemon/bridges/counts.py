@@ -22,7 +22,8 @@ class SignalCount:
     ``counted``: what the sources counted, from the first sample heard to the last, repeated ones
     once. ``sent``: handed to the daemon's connection; what a cut of that loses, the daemon counts.
     ``missing``: never reached the bridge. ``unsent``: reached it, but no daemon was there, or it
-    took nothing. ``repeated``: came again, and went on. ``refused``: messages that were no ECG.
+    took nothing. ``repeated``: came again, and went on, but for what a shard said
+    that it has. ``refused``: messages that were no ECG.
     """
 
     streams: int = 0

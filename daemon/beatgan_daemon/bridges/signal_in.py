@@ -57,7 +57,7 @@ class SignalIn:
 
     def _count(self, extent: FrameExtent) -> int:
         """How many of its samples were not there before."""
-        stream, epoch, first, size, _ = extent
+        stream, epoch, first, size, *_ = extent
         known = self._streams.get(stream)
         if known is None and len(self._streams) >= MAX_STREAMS:
             raise StreamError("streams", f"{MAX_STREAMS} streams are known; no further one")

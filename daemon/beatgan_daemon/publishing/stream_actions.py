@@ -81,6 +81,7 @@ class StreamActionQueue:
             leads=segment.leads,
             last_sample=last,
             last_sample_ns=segment.source_clock.times.at(last),
+            next_sample=stream.following,
             received_ns=None if state.received is None else self._unix(state.received),
             sender=who.name if isinstance(who, Client) else stream.sender,
             key=who.key.decode() if isinstance(who, Server) else stream.sender,

@@ -86,6 +86,7 @@ def test_a_stream_is_listed_with_all_that_is_known(ward: Ward) -> None:
     assert (two.stream, two.sender, two.key) == ("bed-2", "tcp://10.0.0.7:1", server.decode())
     assert one.since_ns == one.received_ns == NOW_NS + 101 * SECOND_NS
     assert (one.last_sample, one.fs, one.leads) == (719, 360.0, ("lead 0",))
+    assert one.next_sample == 720
     assert one.last_sample_ns == START_NS + round(719 * 1e9 / 360)
     assert [each.stream for each in ward.actions.streams("bed-1", 10)] == ["bed-2"]
     assert [each.stream for each in ward.actions.streams("", 1)] == ["bed-1"]

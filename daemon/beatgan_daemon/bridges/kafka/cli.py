@@ -25,7 +25,10 @@ from beatgan_daemon.bridges.kafka.producer import KafkaProducer
 from beatgan_daemon.bridges.kafka.topics import PREFIX, topics
 from beatgan_daemon.bridges.peer_address import InTheClear
 from beatgan_daemon.bridges.signal_in import SignalIn
+from beatgan_daemon.clients.client import Client
 from beatgan_daemon.security import curve
+
+ANSWER_S = 2.0  # for a shard to say how its streams stand
 
 app = typer.Typer(help="Kafka: ECG from a topic, alerts and beats to topics.")
 
@@ -64,6 +67,9 @@ def in_(
             help="beside the shard NAME of DIR: it gets the buckets of this bridge's partitions",
         ),
     ] = None,
+    control: Annotated[
+        str, typer.Option("--control", metavar="EP", help="with --shard: its control endpoint")
+    ] = options.CONTROL,
     replay: Annotated[
         float,
         typer.Option(
@@ -96,10 +102,15 @@ def in_(
     ecg = topics(topic).ecg
     placement = None if shard is None else Placement(shard)
     consumer = KafkaConsumer(settings, ecg, SETTLE_S if placement is None else replay)
-    membership = None if placement is None else Membership(consumer, placement, ecg)
     output = options.frame_output(bind, connect, key, server_key, dry_run=dry_run)
     patient = ecg_in.PatientOutput(output)
-    ecg_in.run(consumer, SignalIn(patient), patient, catch_up, membership)
+    if placement is None:
+        ecg_in.run(consumer, SignalIn(patient), patient, catch_up)
+        return
+    configure = curve.configuration(key, server_key)
+    with Client(control, configure=configure, timeout=ANSWER_S) as client:
+        membership = Membership(consumer, placement, ecg, client.streams)
+        ecg_in.run(consumer, SignalIn(patient), patient, catch_up, membership)
 
 
 @app.command("out")

@@ -6,6 +6,7 @@ may ask for the latest again.
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,7 +38,9 @@ class KafkaConsumer:
         self._fetched: deque[Message] = deque()
         self._handed = HandedOver(settle_s)
         self._held = False  # nothing is to be fetched
-        self._until: dict[Place, float] = {}  # partitions that wait: until when
+        self._waiting: dict[Place, deque[Message]] = {}  # of partitions that wait, and are paused
+        self._until: dict[Place, float] = {}  # until when
+        self._again: dict[Place, int] = {}  # partitions that are still to be read from here again
         self.connection = Connection()
         self.joined = False
         self.partitions: set[int] = set()  # that it has
@@ -83,36 +86,58 @@ class KafkaConsumer:
 
     def next(self, seconds: float) -> "Message | None":
         """The next message, waited for at most so long. Raises KafkaException on a fatal error."""
-        self._resume()
-        if not self._fetched:
-            first = self._consumer.poll(seconds)
+        self._seek()
+        if self._held:
+            self._held = False
+            assigned = {(each.topic, each.partition) for each in self._consumer.assignment()}
+            self._resume(*assigned - self._until.keys())
+        message = self._due() or self._next_fetched()
+        if message is None:
+            nearest = min(self._until.values(), default=inf) - monotonic()
+            first = self._consumer.poll(max(0.0, min(seconds, nearest)))
             rest = [] if first is None else self._consumer.consume(AT_ONCE, 0)
             self._keep([first, *rest])
-        return self._fetched.popleft() if self._fetched else None
+            message = self._next_fetched()
+        return message
+
+    def _next_fetched(self) -> "Message | None":
+        while self._fetched:
+            message = self._fetched.popleft()
+            place = _place(message)[:2]
+            if place in self._waiting:
+                self._waiting[place].append(message)
+            elif place not in self._again:
+                return message
+        return None
+
+    def _due(self) -> "Message | None":
+        """The first message of a partition that has waited long enough."""
+        now = monotonic()
+        place = next((each for each, until in self._until.items() if until <= now), None)
+        if place is None:
+            return None
+        message = self._waiting[place].popleft()
+        if not self._waiting[place]:
+            del self._waiting[place], self._until[place]
+            self._resume(place)
+        return message
 
     def later(self, message: "Message", until: float) -> None:
         """Let it and those behind it in its partition wait ``until`` then (monotonic s); those of
         other partitions go on."""
-        topic, partition, offset = _place(message)
+        topic, partition, _ = _place(message)
         if partition not in self.partitions:  # others have it by now
             return
-        self._until[topic, partition] = until
-        kept = [each for each in self._fetched if _place(each)[:2] != (topic, partition)]
-        self._fetched = deque(kept)
-        self._consumer.pause([self._partition_type(topic, partition)])
-        self._seek({(topic, partition): offset})
+        place = topic, partition
+        if place not in self._waiting:
+            self._waiting[place] = deque()
+            self._consumer.pause([self._partition_type(*place)])
+        self._waiting[place].appendleft(message)
+        self._until[place] = until
 
-    def _resume(self) -> None:
-        now = monotonic()
-        over = [place for place, until in self._until.items() if until <= now]
-        for place in over:
-            del self._until[place]
-        if self._held:
-            self._held = False
-            assigned = [(each.topic, each.partition) for each in self._consumer.assignment()]
-            over = [place for place in assigned if place not in self._until]
-        if over:
-            self._consumer.resume([self._partition_type(*place) for place in over])
+    def _resume(self, *places: Place) -> None:
+        if places:
+            self._consumer.resume([self._partition_type(*place) for place in places])
 
     def hold(self) -> None:
         """Fetch nothing for now, and stay a member of the group."""
@@ -152,21 +177,32 @@ class KafkaConsumer:
 
     def again(self, message: "Message | None" = None) -> None:
         """What was handed over lately may have been lost: let it come again, then ``message``."""
-        first: dict[Place, int] = {}
-        waiting = [_place(each) for each in [message, *self._fetched] if each is not None]
-        again = [((topic, partition), offset) for topic, partition, offset in waiting]
-        for place, offset in [*self._handed.unsettled(), *again]:
-            first[place] = min(offset, first.get(place, offset))
-        self._fetched.clear()
-        self._handed.clear()
-        self._seek(first)
+        waiting = [each for queue in self._waiting.values() for each in queue]
+        for each in [message, *self._fetched, *waiting]:
+            if each is not None:
+                topic, partition, offset = _place(each)
+                self._read_from((topic, partition), offset)
+        for place, offset in self._handed.unsettled():
+            self._read_from(place, offset)
+        self._resume(*self._waiting)
+        for kept in (self._fetched, self._handed, self._waiting, self._until):
+            kept.clear()
+        self._seek()
 
-    def _seek(self, offsets: Mapping[Place, int]) -> None:
-        for (topic, partition), offset in offsets.items():
+    def _read_from(self, place: Place, offset: int) -> None:
+        if place[1] in self.partitions:
+            self._again[place] = min(offset, self._again.get(place, offset))
+
+    def _seek(self) -> None:
+        """Read partitions again, as far as the library lets: none that it is about to fetch."""
+        for place, offset in [*self._again.items()]:
             try:
-                self._consumer.seek(self._partition_type(topic, partition, offset))
+                self._consumer.seek(self._partition_type(*place, offset))
             except self._failure as error:
-                self._errors.add("not read again", error.args[0].str(), monotonic())
+                self._errors.add("not read again yet", error.args[0].str(), monotonic())
+            else:
+                self._fetched = deque(m for m in self._fetched if _place(m)[:2] != place)
+                del self._again[place]
 
     def _assigned(self, _: Any, partitions: "list[TopicPartition]") -> None:
         new = {each.partition for each in partitions}
@@ -189,7 +225,9 @@ class KafkaConsumer:
         gone = {(each.topic, each.partition) for each in partitions}
         self.partitions -= {each.partition for each in partitions}
         self._fetched = deque(each for each in self._fetched if _place(each)[:2] not in gone)
-        self._until = {place: until for place, until in self._until.items() if place not in gone}
+        for place in gone:
+            for known in (self._waiting, self._until, self._again):
+                known.pop(place, None)
         return gone
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
 HOLD_S: Final = 0.05  # between attempts at a daemon that takes nothing
+LOOK_S: Final = 0.1  # until a shard may have a bucket that it does not have yet
 OVERLAP_S: Final = 2.0  # what a partition's next bridge sends again: the shard before it may have
 # let go while that was under way
 
@@ -90,28 +91,41 @@ class EcgIn:
     def take(self, message: "Message") -> None:
         """Send on what is ECG, count what is not."""
         try:
-            parts = _parts(message)
-            frame = check_frame(parts)
-            if self._membership is not None:
-                self._membership.check(frame.stream, message.partition() or 0)
-            if not self._may_go(message, frame.stream):
-                return
-            unsent = self._signal.count.unsent
-            self._signal.pass_on(parts)
-            if self._signal.count.unsent != unsent:
-                self._consumer.later(message, monotonic())
-                return
-            size = len(parts[2])
-            self._pace.went(frame.stream, frame.size / frame.fs, size, monotonic())
+            done = self._send(message)
         except StreamError as error:
             self._signal.refuse(error, monotonic())
-        self._consumer.handed(message)
+            done = True
+        if done:
+            self._consumer.handed(message)
+
+    def _send(self, message: "Message") -> bool:
+        """Whether that is done, or need not be; otherwise it comes again."""
+        parts = _parts(message)
+        frame = check_frame(parts)
+        if self._membership is not None:
+            self._membership.check(frame.stream, message.partition() or 0)
+            if not self._membership.ready(frame.stream, monotonic()):
+                self._consumer.later(message, monotonic() + LOOK_S)
+                return False
+            if self._membership.is_known(frame):
+                self._signal.count.repeated += frame.size
+                return True
+        if not self._may_go(message, frame.stream):
+            return False
+        unsent = self._signal.count.unsent
+        self._signal.pass_on(parts)
+        if self._signal.count.unsent != unsent:
+            self._consumer.later(message, monotonic())
+            return False
+        size = len(parts[2])
+        self._pace.went(frame.stream, frame.size / frame.fs, size, monotonic())
+        return True
 
     def _may_go(self, message: "Message", stream: str) -> bool:
         """Whether now; otherwise it comes again."""
         until = self._pace.wait_until(stream, monotonic())
         if until is None and self._output.connected and not self._output.wants(stream):
-            until = monotonic() + HOLD_S  # of a bucket that the shard does not have yet
+            until = monotonic() + LOOK_S  # of a bucket that the shard does not have yet
         if until is not None:
             self._consumer.later(message, until)
             return False
@@ -134,6 +148,8 @@ class EcgIn:
             return False
         self._reconnects = self._output.reconnects
         self._consumer.again(message)
+        if self._membership is not None:
+            self._membership.is_another_shard()
         return True
 
     def turn(self) -> None:

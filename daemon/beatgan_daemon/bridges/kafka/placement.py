@@ -6,6 +6,7 @@ from pathlib import Path
 
 from beatgan_daemon import log
 from beatgan_daemon.shard_name import shard_name
+from beatgan_daemon.sharding.claims import read_claims
 from beatgan_daemon.sharding.draining import read_draining
 from beatgan_daemon.sharding.shard_map import only_editor, read_map, write_map
 
@@ -23,6 +24,13 @@ class Placement:
     def drained(self) -> bool:
         """Whether the shard is to be empty. Raises UsageError where that cannot be read."""
         return self._name in read_draining(self._directory)
+
+    def held(self) -> frozenset[int]:
+        """The buckets that the map gives the shard and that it serves: their state is there.
+        Raises UsageError where that cannot be read."""
+        claims = read_claims(self._directory / self._name)
+        given = read_map(self._directory).fences_of(self._name)
+        return frozenset(bucket for bucket, fence in given.items() if claims.get(bucket) == fence)
 
     def take(self, buckets: Collection[int]) -> None:
         """Give the shard these buckets, if another has them. Raises UsageError where the map

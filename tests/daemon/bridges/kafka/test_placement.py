@@ -12,6 +12,7 @@ import zmq
 
 from beatgan.errors import BeatganError, UsageError
 from beatgan.protocol.buckets import BUCKETS, bucket_of, bucket_prefix, plain_topic
+from beatgan.protocol.control import StreamEntry
 from beatgan.protocol.frame_decoder import decode_frame
 from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk
@@ -24,11 +25,14 @@ from beatgan_daemon.bridges.kafka.membership import Membership
 from beatgan_daemon.bridges.kafka.pace import Pace
 from beatgan_daemon.bridges.kafka.placement import Placement
 from beatgan_daemon.bridges.signal_in import SignalIn
+from beatgan_daemon.clients.client import NoAnswerError
 from beatgan_daemon.clients.frame_output import DaemonOutput
 from beatgan_daemon.exit_codes import StartError
+from beatgan_daemon.sharding.claims import write_claims
 from beatgan_daemon.sharding.draining import write_draining
 from beatgan_daemon.sharding.shard_map import ShardMap, read_map, write_map
 from benchmarks.robustness.bridges.kafka_brokers import KafkaBrokers
+from tests.support.actions import entry
 
 TOPIC = "beatgan.v1.ecg"
 PATIENCE_S = 40.0  # the mock broker lets a group's members wait for one another's time-outs
@@ -60,6 +64,7 @@ class Shard:
 
     def _run(self) -> None:
         had: set[int] = set()
+        (self.directory / self.name).mkdir(exist_ok=True)
         with zmq.Context[zmq.Socket[bytes]]() as context, context.socket(zmq.SUB) as socket:
             socket.linger = 0
             socket.bind("tcp://127.0.0.1:*")
@@ -71,6 +76,9 @@ class Shard:
                     socket.subscribe(bucket_prefix(bucket))
                 for bucket in had - has:
                     socket.unsubscribe(bucket_prefix(bucket))
+                if had != has:
+                    fences = read_map(self.directory).fences_of(self.name)
+                    write_claims(self.directory / self.name, {b: fences[b] for b in has})
                 had = has
                 end = monotonic() + 0.1
                 while socket.poll(max(0, round(1000 * (end - monotonic())))):
@@ -106,6 +114,7 @@ class Bridge:
             "heartbeat.interval.ms": 200,
         }
         self._shard, self._away_s = shard, away_s
+        self.known: Callable[[], list[StreamEntry]] = list
         self.count = SignalCount()
         self.consumer: KafkaConsumer | None = None
         self.failed: BeatganError | None = None
@@ -122,7 +131,7 @@ class Bridge:
         output = PatientOutput(DaemonOutput(connect=self._shard.endpoint))
         consumer = self.consumer = KafkaConsumer(self._settings, TOPIC, 30.0)
         placement = Placement(self._shard.directory / self._shard.name)
-        membership = Membership(consumer, placement, TOPIC, self._away_s)
+        membership = Membership(consumer, placement, TOPIC, self.known, self._away_s)
         signal = SignalIn(output)
         self.count = signal.count
         taker = EcgIn(consumer, signal, output, Pace(1e9), membership)
@@ -250,6 +259,36 @@ def test_what_a_shard_was_given_lately_is_not_committed_while_it_is_away(tmp_pat
             assert until(lambda: not one.partitions)
         with Bridge(kafka, b):
             assert until(lambda: len(b.frames) == len(STREAMS))
+
+
+def test_what_the_shard_says_that_it_has_is_not_sent(tmp_path: Path) -> None:
+    with KafkaBrokers(TOPIC, partitions=16) as kafka, shards(tmp_path, "one") as (a,):
+        kafka.put(TOPIC, [message("bed-1", number) for number in range(6)])
+        bridge = Bridge(kafka, a)
+        bridge.known = lambda: [entry("bed-1", epoch=1, next_sample=4 * SIZE + 1)]
+        with bridge:
+            assert until(lambda: len(a.frames) == 2)
+    assert a.frames == [("bed-1", 4), ("bed-1", 5)]
+    assert (bridge.count.repeated, bridge.count.sent, bridge.count.exact) == (200, 100, True)
+
+
+def test_a_shard_that_does_not_answer_is_sent_nothing(tmp_path: Path) -> None:
+    answers: list[bool] = []
+
+    def streams() -> list[StreamEntry]:
+        answers.append(len(answers) >= 5)
+        if not answers[-1]:
+            raise NoAnswerError("nobody answers")
+        return []
+
+    with KafkaBrokers(TOPIC, partitions=16) as kafka, shards(tmp_path, "one") as (a,):
+        kafka.put(TOPIC, [message("bed-1", 0)])
+        bridge = Bridge(kafka, a)
+        bridge.known = streams
+        with bridge:
+            assert until(lambda: len(answers) == 3)
+            assert a.frames == []
+            assert until(lambda: len(a.frames) == 1)
 
 
 def test_a_message_in_another_partition_than_its_buckets_is_refused(tmp_path: Path) -> None:
