@@ -217,8 +217,8 @@ def _of_beats(live: Said, expected: Truth, fs: float) -> list[str]:
         for stream, wanted in expected.beats.items()
         for sample in _silences(live.beats[stream], wanted, live.gaps.get(stream, ()), fs)
     ]
-    named = {"came twice": twice, "are missing untold": missing, "are none of its signal": new}
-    named["stop, untold, behind"] = stopped
+    named = {"came twice": twice, "are missing unsaid": missing, "are none of its signal": new}
+    named["stop, unsaid, behind"] = stopped
     return [_counted("beats", how, which) for how, which in named.items() if which]
 
 
@@ -252,7 +252,7 @@ def _of_alerts(
         "came twice": [f"{each.id} {each.phase}" for each in twice],
         "are one episode under two ids": [f"{k[0]} {k[1]}" for k, n in begun.items() if n > 1],
         "ended twice": [each for each, times in ended.items() if times > 1],
-        "are missing untold": [f"{each.id} {each.phase}" for each in missing],
+        "are missing unsaid": [f"{each.id} {each.phase}" for each in missing],
         "are none of its signal": [f"{each.id} {each.phase}" for each in new],
     }
     return [_counted("alerts", how, which) for how, which in named.items() if which]

@@ -9,6 +9,7 @@ same frames offline: every field, but those that depend on the moment.
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Final, NamedTuple
@@ -31,6 +32,7 @@ from beatgan.protocol.messages import (
 from benchmarks.performance.load.schedule import Schedule
 from benchmarks.scale import trial
 from benchmarks.scale.machine import machine
+from benchmarks.scale.ray_shards import under_ray
 from benchmarks.scale.reference import offline
 from benchmarks.scale.shards import QUIET, StartShards, alone, mapped, numbered
 
@@ -164,6 +166,7 @@ WAYS: Final[Mapping[str, tuple[StartShards, int]]] = {
     "one daemon": (alone, 1),
     **{f"--shard N/{count}": (numbered, count) for count in (1, 2, 4)},
     **{f"map, {count}": (mapped, count) for count in (1, 2, 4)},
+    **{f"Ray, {count}": (under_ray, count) for count in (1, 2, 4) if find_spec("ray")},
 }
 
 

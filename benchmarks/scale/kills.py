@@ -248,7 +248,7 @@ def table(outages: Sequence[Outage]) -> str:
     return "\n".join("".join(f"{each:>18}" for each in row) for row in (COLUMNS, cells))
 
 
-def judge(trial_: Trial, plan: Plan) -> tuple[list[str], list[str]]:
+def verdict(trial_: Trial, plan: Plan) -> tuple[list[str], list[str]]:
     """Print what the kills cost; what should not have been, and why the run is void."""
     course, kills, what = trial_.course, trial_.kills, plan.what
     live = said(course.heard)
@@ -313,7 +313,7 @@ def main(
     plan = Plan(model, shards, what, by, kills, every, after, checkpoint_s, seed)
     typer.echo(machine())
     typer.echo(f"{streams} streams, {frames} frames a second of each, {shards} shards, {by}")
-    found, void = judge(run(mapped, plan), plan)
+    found, void = verdict(run(mapped, plan), plan)
     for line in (*found, *(f"void: {why}" for why in void)):
         typer.echo(line, err=True)
     if found or void:

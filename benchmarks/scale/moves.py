@@ -121,7 +121,7 @@ def main(
     every: Annotated[float, typer.Option(help="Seconds from move to move.")] = 2.0,
     seed: int = 0,
 ) -> None:
-    """Print what the moves cost. Ends with 1 if anything was lost untold, told twice or changed, or
+    """Print what the moves cost. Ends with 1 if anything was lost unsaid, told twice or changed, or
     a move lost more than a second; or if the run is void."""
     seconds = SETTLE_S + moves * every + AFTER_S
     what = trial.plan(streams, seconds, frames=frames)

@@ -29,7 +29,7 @@ def until(true: Callable[[], object]) -> None:
 
 
 class Nodes:
-    """A head without CPUs and two nodes of one CPU each, and the daemon's commands there."""
+    """A head without CPUs and nodes of one CPU each, and the daemon's commands there."""
 
     def __init__(self, process: subprocess.Popen[str], shared: Path, given: dict[str, str]) -> None:
         self._process, self.shared, self._given = process, shared, given
@@ -59,10 +59,10 @@ class Nodes:
 
 
 @contextmanager
-def started(folder: Path, shared: Path, **given: str) -> Iterator[Nodes]:
+def started(folder: Path, shared: Path, nodes: int, **given: str) -> Iterator[Nodes]:
     given |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": str(folder)}
     with subprocess.Popen(
-        [sys.executable, str(NODES), "2", "1"],
+        [sys.executable, str(NODES), str(nodes), "1"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -87,7 +87,7 @@ def test_shards_are_placed_moved_and_stopped(
 ) -> None:
     given = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
     shared = tmp_path / "shards"
-    with started(folder, shared, **given) as nodes:
+    with started(folder, shared, 2, **given) as nodes:
         code, said = nodes.cluster(
             "up", "--shards", "2", "--set", f"model.path={model_file}", "--after", "1"
         )
@@ -106,6 +106,11 @@ def test_shards_are_placed_moved_and_stopped(
 
         code, said = nodes.cluster("reload")
         assert (code, said) == (0, "shard-0: applied\nshard-1: applied\n")
+
+        code, said = nodes.cluster("up", "--shards", "2")
+        assert code == 0, said
+        assert said.startswith("there already, and run as they were started: shard-0, shard-1\n")
+        assert [each.pid for each in read_records(shared)[0]] == [each.pid for each in records]
 
         code, said = nodes.cluster("drain", rows[0][5])
         assert (code, said) == (0, "shard-0: no buckets\n")
@@ -127,7 +132,7 @@ def test_shards_are_placed_moved_and_stopped(
 
 
 def test_nothing_is_started_where_ray_lets_in_everybody(folder: Path, tmp_path: Path) -> None:
-    with started(folder, tmp_path / "shards", RAY_AUTH_MODE="disabled") as nodes:
+    with started(folder, tmp_path / "shards", 1, RAY_AUTH_MODE="disabled") as nodes:
         code, said = nodes.cluster("up", "--shards", "1")
         assert (code, "RAY_AUTH_MODE is not token" in said) == (3, True)
         given = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}

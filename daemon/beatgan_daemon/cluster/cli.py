@@ -84,15 +84,12 @@ def up(
         require_token_on_nodes(ray)
         _first_map(directory, names)
         there = actors.shards(ray)
+        if known := [name for name in names if name in there]:
+            typer.echo(f"there already, and run as they were started: {', '.join(known)}")
+        own = None if config is None else str(config.resolve())
         for name in names:
-            order = ShardOrder(
-                str(directory),
-                name,
-                bind,
-                None if config is None else str(config.resolve()),
-                tuple(set_ or ()),
-            )
             if name not in there:
+                order = ShardOrder(str(directory), name, bind, own, tuple(set_ or ()))
                 there[name] = actors.start_shard(ray, order, cpus, gpus)
         try:
             _wait(ray, {name: there[name] for name in names}, seconds)
