@@ -22,34 +22,47 @@ class Shards:
     """Who is there.
 
     ``daemons``: by name, those that may be asked. ``absent``: why nobody is to be asked about the
-    patients of a shard, by name. ``former``: shards with no bucket that do not run; their journals
-    are there, and nobody tells what is in them.
+    patients of a shard, by name; "" where it is not known who has which. ``former``: shards with no
+    bucket that do not run; their journals are there, and nobody tells what is in them.
     """
 
-    shard_map: ShardMap
+    shard_map: ShardMap | None  # None: it cannot be read
     daemons: Mapping[str, Daemon]
     absent: Mapping[str, str]
     former: frozenset[str]
 
     def shard_of(self, stream: str) -> str:
-        """Who has the stream."""
+        """Who has the stream; "" where that is not known."""
+        if self.shard_map is None:
+            return ""
         return self.shard_map.assignments[bucket_of(stream)].shard
 
     def silence(self, silent: Mapping[str, str]) -> str:
         """What is missing where these shards say nothing, and why, in words."""
-        parts = [
-            f"{name} ({len(self.shard_map.fences_of(name))} of {BUCKETS} buckets): {why}"
-            for name, why in silent.items()
-        ]
-        return f"missing are the patients of {'; of '.join(parts)}"
+        parts = [f"of {name}{self._share(name)}: {why}" for name, why in silent.items() if name]
+        missing = [f"missing are the patients {'; '.join(parts)}"] if parts else []
+        unknown = [f"who has which patients is not known: {silent['']}"] if "" in silent else []
+        return "; ".join(unknown + missing)
+
+    def _share(self, name: str) -> str:
+        if self.shard_map is None:
+            return ""
+        return f" ({len(self.shard_map.fences_of(name))} of {BUCKETS} buckets)"
 
 
-def read_shards(directory: Path) -> Shards:
-    """As the directory says now. Raises UsageError where there is no map that can be read."""
-    shard_map = read_map(directory)
+def read_shards(directory: Path, known: ShardMap | None = None) -> Shards:
+    """As the directory says now; where its map cannot be read, by the ``known`` one, or as the
+    shards themselves say. Raises UsageError where there is neither."""
     found, problems = read_records(directory)
     records = {each.shard: each for each in found}
-    named = shard_map.shards()
+    shard_map, absent = known, dict[str, str]()
+    try:
+        shard_map = read_map(directory)
+    except UsageError as error:
+        if not records:
+            raise
+        absent[""] = str(error)
+    named = [] if shard_map is None else shard_map.shards()
     daemons: dict[str, Daemon] = {}
     former: set[str] = set()
     for name, record in records.items():
@@ -58,7 +71,7 @@ def read_shards(directory: Path) -> Shards:
         elif name not in named:
             former.add(name)
     spoilt = next((each for each in problems), "")
-    absent = {
+    absent |= {
         name: "it is not running" if name in records else spoilt or "it has never been ready"
         for name in named
         if name not in daemons
@@ -93,7 +106,7 @@ class ShardDirectory:
     share_streams = True
 
     def __init__(self, directory: Path) -> None:
-        """Raises UsageError where there is no map that can be read."""
+        """Raises UsageError where it is no directory of shards."""
         self._directory = directory
         self._shards, self._trouble, self._read_at = read_shards(directory), "", monotonic()
         self._closing = Event()
@@ -122,7 +135,7 @@ class ShardDirectory:
 
     @property
     def trouble(self) -> str:
-        """Why it is not known how they are now; empty where it is."""
+        """Why the directory tells nothing now; empty where it does."""
         age = monotonic() - self._read_at
         if not self._trouble and age > READ_S + OLD_S:
             return f"{self._directory}: has not answered for {age:.0f} s"
@@ -131,7 +144,8 @@ class ShardDirectory:
     def _read(self) -> None:
         while not self._closing.wait(READ_S):
             try:
-                self._shards, self._trouble = read_shards(self._directory), ""
+                known = self._shards.shard_map
+                self._shards, self._trouble = read_shards(self._directory, known), ""
             except UsageError as error:
                 self._trouble = str(error)
             self._read_at = monotonic()

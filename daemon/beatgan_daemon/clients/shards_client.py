@@ -66,7 +66,7 @@ class ShardsClient:
     ) -> None:
         """As of `Client`; ``patience``: seconds for a daemon that cannot read its journal now.
 
-        Raises UsageError where the directory has no map that can be read."""
+        Raises UsageError where it is no directory of shards."""
         self._patience = patience
         self.fences = Fences()
         self.shards: Shards = read_shards(directory)
@@ -167,7 +167,8 @@ class ShardsClient:
         """Whom to ask about a stream; the others have nothing to do with it."""
         name = self.shards.shard_of(stream)
         if name not in self._clients:
-            raise NoAnswerError(f"{name}, which has {stream}: {self.shards.absent[name]}")
+            of = f"{name}, which has {stream}: " if name else ""
+            raise NoAnswerError(of + self.shards.absent[name])
         return self._clients[name]
 
     def _complete(self, done: str = "") -> None:

@@ -30,7 +30,7 @@ class ShardsFollower:
         """It goes on where ``read`` has come to. ``told`` is called with what there is to say of
         shards that do not answer, and do again.
 
-        Raises UsageError where the directory has no map that can be read."""
+        Raises UsageError where it is no directory of shards."""
         self._directory, self._configure, self._told = ShardDirectory(directory), configure, told
         self.position, self._fences = dict(read.position), read.fences
         self._found: SimpleQueue[tuple[Event, ShardAlert]] = SimpleQueue()

@@ -91,7 +91,7 @@ class Ward:
         """The streams, with their quality as far as it is known."""
         suspended = {each["stream"] for each in self.alarms.active if each["suspended"]}
         listed = self.streams.listed(time())
-        lost = self._daemons.absent.keys()
+        lost = self._daemons.absent.keys() - {""}
         for each in listed:
             if each["state"] != "ended" and lost and self._shard_of(each["stream"]) in lost:
                 each["state"] = "silent"

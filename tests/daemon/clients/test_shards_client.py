@@ -17,6 +17,7 @@ from beatgan.protocol.messages import AlertMessage
 from beatgan_daemon.cli import app
 from beatgan_daemon.clients.client import NoAnswerError
 from beatgan_daemon.clients.position import parse_position, position_text
+from beatgan_daemon.clients.shards import read_shards
 from beatgan_daemon.clients.shards_client import ShardAlert, ShardsClient
 from beatgan_daemon.clients.shards_follower import ShardsFollower
 from beatgan_daemon.sharding.shard_map import ShardMap, write_map
@@ -175,6 +176,26 @@ def test_commands_over_all_shards(shared: SharedDirectory) -> None:
     assert isinstance(result.exception, NoAnswerError)
     with pytest.raises(UsageError, match="for SHARD:N give --shards"):
         CliRunner().invoke(app, ["alerts", "--since", "a:2"], catch_exceptions=False)
+
+
+def test_a_spoilt_map_hides_nobody(shared: SharedDirectory, daemons: list[AlertingDaemon]) -> None:
+    known = read_shards(shared.path).shard_map
+    (shared.path / "map").write_text("nonsense")
+    found: list[ShardAlert] = []
+    with ShardsClient(shared.path) as asked:
+        with pytest.raises(NoAnswerError, match=r"who has which patients is not known: .*line 1"):
+            found.extend(asked.alerts({"a": 2}))
+        assert places(iter(found)) == [("b", 0), ("b", 1), ("a", 2), ("b", 2)]
+        asked.acknowledge(alert(1, 1, 11).id)
+        with pytest.raises(NoAnswerError, match=r"map: line 1: expected BUCKET SHARD FENCE"):
+            asked.discharge(of_shard(1))
+    shared.stop("b")
+    assert read_shards(shared.path, known).absent.keys() == {"", "b"}
+    (shared.path / "a" / "shard.json").unlink()
+    (shared.path / "b" / "shard.json").unlink()
+    with pytest.raises(UsageError, match="line 1"):
+        ShardsClient(shared.path)
+    assert daemons
 
 
 def test_a_position_is_a_number_for_each_journal() -> None:
