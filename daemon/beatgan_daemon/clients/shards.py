@@ -39,10 +39,16 @@ class Shards:
 
     def silence(self, silent: Mapping[str, str]) -> str:
         """What is missing where these shards say nothing, and why, in words."""
-        parts = [f"of {name}{self._share(name)}: {why}" for name, why in silent.items() if name]
-        missing = [f"missing are the patients {'; '.join(parts)}"] if parts else []
-        unknown = [f"who has which patients is not known: {silent['']}"] if "" in silent else []
-        return "; ".join(unknown + missing)
+        told = [f"who has which patients is not known: {silent['']}"] if "" in silent else []
+        of = [
+            f"of {name}{self._share(name)}: {why}"
+            for name, why in silent.items()
+            if name and name not in self.former
+        ]
+        journals = [f"of {name}: {why}" for name, why in silent.items() if name in self.former]
+        told += [f"missing are the patients {'; '.join(of)}"] if of else []
+        told += [f"missing is what the journal has {'; '.join(journals)}"] if journals else []
+        return "; ".join(told)
 
     def _share(self, name: str) -> str:
         if self.shard_map is None:

@@ -85,7 +85,7 @@ class ShardsClient:
         """
         self.position = dict(since)
         for name in self.shards.former:
-            self.silent[name] = "it is not running, and what its journal has is not shown"
+            self.silent[name] = "it is not running"
         journals = map(self._journal, self._clients)
         for found in merge(*journals, key=lambda each: each.alert.raised_ns):
             self.position[found.shard] = found.alert.n + 1

@@ -20,7 +20,7 @@ from beatgan_daemon.clients.position import parse_position, position_text
 from beatgan_daemon.clients.shards import read_shards
 from beatgan_daemon.clients.shards_client import ShardAlert, ShardsClient
 from beatgan_daemon.clients.shards_follower import ShardsFollower
-from beatgan_daemon.sharding.shard_map import ShardMap, write_map
+from beatgan_daemon.sharding.shard_map import ShardMap, read_map, write_map
 from tests.support.alerting_daemon import AlertingDaemon
 from tests.support.messages import alert_message
 from tests.support.shared_directory import SharedDirectory
@@ -176,6 +176,18 @@ def test_commands_over_all_shards(shared: SharedDirectory) -> None:
     assert isinstance(result.exception, NoAnswerError)
     with pytest.raises(UsageError, match="for SHARD:N give --shards"):
         CliRunner().invoke(app, ["alerts", "--since", "a:2"], catch_exceptions=False)
+
+
+@pytest.mark.usefixtures("daemons")
+def test_what_only_a_stopped_shard_journaled_is_said_to_be_missing(shared: SharedDirectory) -> None:
+    write_map(shared.path, read_map(shared.path).spread(["a"]))
+    shared.stop("b")
+    with ShardsClient(shared.path) as asked:
+        with pytest.raises(NoAnswerError, match="missing is what the journal has of b: it is not"):
+            [*asked.alerts({})]
+        assert asked.shards.absent == {}
+    with ShardsClient(shared.path) as asked:
+        assert len([*asked.all_active()]) == 3  # of patients there are, nobody is missing
 
 
 def test_a_spoilt_map_hides_nobody(shared: SharedDirectory, daemons: list[AlertingDaemon]) -> None:
