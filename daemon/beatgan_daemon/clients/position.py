@@ -24,4 +24,4 @@ def parse_position(text: str) -> dict[str, int]:
 
 def position_text(position: Mapping[str, int]) -> str:
     """What `parse_position` reads."""
-    return ",".join(f"{shard}:{n}" for shard, n in position.items())
+    return ",".join(f"{shard}:{n}" for shard, n in sorted(position.items()))

@@ -178,7 +178,7 @@ class Ward:
             if daemons.get(name) != link.daemon:
                 link.close()
                 del self.links[name]
-        for name in daemons.keys() - self.links.keys():
+        for name in sorted(daemons.keys() - self.links.keys()):
             answered = partial(self._answered, name)
             self.links[name] = Link(daemons[name], self.alarms, self._configure, answered)
 
