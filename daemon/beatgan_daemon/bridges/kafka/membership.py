@@ -21,6 +21,7 @@ from beatgan_daemon.bridges.kafka.placement import Placement
 REPLAY_S: Final = 75.0  # twice the 30 s between a stream's checkpoints, and what a disk may take
 AWAY_S: Final = 10.0  # a shard that is killed and starts again takes less
 LOOK_S: Final = 0.5  # between looks at whether the shard is to be empty, and at the topic
+LATE_S: Final = 5.0  # a bucket that the shard does not have by then is told
 SEARCH_S: Final = 0.1  # between looks at which buckets the shard has, while some are waited for
 
 
@@ -44,7 +45,8 @@ class Membership:
         self._held: frozenset[int] = frozenset()  # buckets that the shard has
         self._search_at = 0.0
         self._known: KnownSamples | None = None  # to be asked
-        self._refusals = log.Rejections(log.get(), event="the shard does not answer")
+        self._since: dict[int, float] = {}  # buckets that are waited for
+        self._delays = log.Rejections(log.get(), event="frames wait")
         consumer.on_assigned = self._take
 
     def attend(self, shard_is_there: bool, now: float) -> None:
@@ -81,9 +83,12 @@ class Membership:
                 self._known = KnownSamples(self._streams())
         except UsageError as error:
             self._known = None
-            self._refusals.add("control", str(error), now)
+            self._delays.add("control", f"the shard does not answer: {error}", now)
             return False
         self._held = held
+        if bucket not in held and now > self._since.setdefault(bucket, now) + LATE_S:
+            why = f"the shard does not serve bucket {bucket:02x}: see `beatgan-daemon shards show`"
+            self._delays.add("bucket", why, now)
         return bucket in held
 
     def is_known(self, frame: FrameExtent) -> bool:
@@ -93,6 +98,7 @@ class Membership:
     def is_another_shard(self) -> None:
         """The shard was away: what it has now is to be asked."""
         self._held, self._known = frozenset(), None
+        self._since.clear()
 
     def _join(self) -> None:
         if self._partitions is None:
