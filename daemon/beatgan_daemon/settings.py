@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from beatgan.alarms.limits import FORMER_NAMES, AlarmLimits
 from beatgan.errors import UsageError
+from beatgan.protocol.buckets import ALL
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.regular_file import read_text
 from beatgan_daemon.settings_schema import (
@@ -36,10 +37,6 @@ from beatgan_daemon.settings_schema import (
 )
 
 PREFIX = "BEATGAN_"
-ELSEWHERE_IN_A_SHARD = {
-    "state.dir": "a shard's state lies in shard.dir, under shard.name",
-    "ingest.buckets": "the map in shard.dir says which buckets a shard serves",
-}
 NOT_SETTINGS = {"BEATGAN_DATA"}  # beatgan-train's folder of databases
 # Keys of the release before, by their new names; accepted until the next one, with a warning.
 FORMER_KEYS = {f"alarms.{old}": f"alarms.{new}" for old, new in FORMER_NAMES.items()}
@@ -155,8 +152,13 @@ def _in_shared_directory(settings: Settings, layers: Sequence[_Layer]) -> Settin
     if shard.dir is None or shard.name is None:
         return settings
     for layer in layers[:-1]:  # but the service manager's: it gives every unit a directory
-        for key in layer.values.keys() & ELSEWHERE_IN_A_SHARD.keys():
-            raise layer.error(f"{layer.name}: {key} and shard.dir: {ELSEWHERE_IN_A_SHARD[key]}")
+        if "state.dir" in layer.values:
+            why = "a shard's state lies in shard.dir, under shard.name"
+            raise layer.error(f"{layer.name}: state.dir and shard.dir: {why}")
+    if settings.ingest.buckets != ALL:
+        layer = _culprit("ingest.buckets", [*layers])
+        why = "the map in shard.dir says which buckets a shard serves"
+        raise layer.error(f"{layer.name}: ingest.buckets and shard.dir: {why}")
     state = settings.state.model_copy(update={"dir": shard.dir / shard.name})
     return settings.model_copy(update={"state": state})
 

@@ -13,6 +13,7 @@ import pytest
 from beatgan.alarms.limits import AlarmLimits
 from beatgan.errors import UsageError
 from beatgan.model.shipped import SHIPPED
+from beatgan.protocol.buckets import ALL
 from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.settings import FORMER_KEYS, Settings, keys, load
 from beatgan_daemon.settings_schema import Address
@@ -97,6 +98,7 @@ def test_a_shards_state_lies_in_the_shared_directory() -> None:
     shard = {"shard.dir": "/srv/beatgan", "shard.name": "shard-0"}
     settings = load(flags=MODEL | shard, environment={"STATE_DIRECTORY": "/var/lib/beatgan"})
     assert settings.state.dir == Path("/srv/beatgan/shard-0")
+    assert load(EXAMPLE, MODEL | shard, {}).ingest.buckets == ALL  # which the map decides
 
 
 @pytest.mark.parametrize(
