@@ -72,14 +72,16 @@ class _Kind(msgspec.Struct):
 _kind = msgspec.json.Decoder(_Kind).decode
 
 
-def timeless(alert: AlertMessage) -> bytes:
-    """The alert without what depends on the moment at which it was made."""
+def timeless(alert: AlertMessage, strips: bool = True) -> bytes:
+    """The alert without what depends on the moment at which it was made; ``strips``: its ECG."""
+    if not strips:
+        alert = replace(alert, strip=UNSET)
     still = replace(alert, n=0, raised_ns=0, delay_ms=Delay(0.0, 0.0))
     return encode_json(replace(still, fence=UNSET) if hasattr(still, "fence") else still)
 
 
-def said_live(bodies: Iterable[bytes]) -> Said:
-    """What a listener heard; an alert that was told again counts once."""
+def said_live(bodies: Iterable[bytes], *, strips: bool = True) -> Said:
+    """What a listener heard; an alert that was told again counts once; see `timeless`."""
     said = Said(Counter(), Counter())
     for body in bodies:
         kind = _kind(body)
@@ -88,18 +90,18 @@ def said_live(bodies: Iterable[bytes]) -> Said:
         elif kind.type == "alert" and not kind.repeat:
             alert = decode_alert(body)
             if alert.code not in BY_ARRIVAL:
-                said.alerts[timeless(alert)] += 1
+                said.alerts[timeless(alert, strips)] += 1
     return said
 
 
-def said_offline(messages: Iterable[Message]) -> Said:
+def said_offline(messages: Iterable[Message], *, strips: bool = True) -> Said:
     """The same of one engine."""
     said = Said(Counter(), Counter())
     for message in messages:
         if isinstance(message, BeatMessage):
             said.beats[encode_json(message)] += 1
         elif isinstance(message, AlertMessage):
-            said.alerts[timeless(decode_alert(encode_json(message)))] += 1
+            said.alerts[timeless(decode_alert(encode_json(message)), strips)] += 1
     return said
 
 
