@@ -18,7 +18,7 @@ from beatgan.types import Doubles, Ints
 from benchmarks.performance.load.schedule import Schedule, frame_of
 from benchmarks.scale.listener import Heard
 
-BEFORE_S, AFTER_S = 1.5, 4.0  # of a gap: beats whose windows, or whose detection, it may touch
+BEFORE_S, AFTER_S = 2.5, 4.0  # of a gap: beats whose windows, or whose detection, it may touch
 SHIFT_S = 0.15  # by which a beat may lie elsewhere once a gap has cost a stream what it had learnt
 SILENT_S = 10.0  # without a beat that is there
 SHOWN = 4  # faults of one kind
