@@ -52,7 +52,7 @@ def test_a_beat_that_is_missing_or_came_twice(messages: list[Message], expected:
     fewer, beat = without(messages, "beat", 20)
     first = [m for m in messages if m.type == "beat" and m.sample == beat.sample]
     others = [m for m in messages if m not in first]
-    assert "missing untold" in "".join(faults(heard(others), expected, FS))
+    assert "missing unsaid" in "".join(faults(heard(others), expected, FS))
     assert "came twice" in "".join(faults(heard([*messages, beat]), expected, FS))
     told = gap(beat.stream, beat.sample - 10, 20)
     assert not any("beats" in each for each in faults(heard([*others, told]), expected, FS))
