@@ -19,7 +19,7 @@ from beatgan_daemon.sharding.handover import (
     read_handover,
     set_aside,
 )
-from beatgan_daemon.sharding.registry import is_running
+from beatgan_daemon.sharding.registry import is_copy, is_running
 from beatgan_daemon.sharding.shard_map import ShardMap
 from beatgan_daemon.sharding.stored_state import copy_of, leave_behind
 
@@ -76,21 +76,29 @@ class Predecessors:
         again.
 
         Of a shard that no longer runs, its files are handed over first; of one that runs and
-        hands over nothing for DEAF_S, what is on its disk. Raises OSError.
+        hands over nothing for DEAF_S, or whose files cannot be handed over, what is on its disk.
+        Raises OSError.
         """
         left = self._left(wanted)
         late = {b: want for b, want in wanted.items() if left.get(b) != want.fence - 1}
-        coming: set[int] = set()
+        coming, copies = set[int](), dict[int, BucketState]()
         if late:
-            coming = self._fetch(shard_map, late, left)
-            left = self._left(wanted)
+            coming, copies = self._fetch(shard_map, late, left)
+            left = self._left(wanted)  # again: what was left meanwhile is newer than a copy
         found: dict[int, Found] = {}
         for bucket, (fence, overdue) in wanted.items():
-            before = left.get(bucket)
+            before, copy = left.get(bucket), copies.get(bucket)
+            if copy is not None and (before is None or before < copy.fence):
+                before = copy.fence
+            else:
+                copy = None
             complete = before == fence - 1 or (before is None and fence == 1)
-            if bucket not in coming and (complete or overdue):
-                state = None if before is None else self._read(bucket, before)
-                found[bucket] = Found(fence, state, self._heard_until(state))
+            if bucket in coming or not (complete or overdue):
+                continue
+            state = copy
+            if copy is None and before is not None:
+                state = self._read(bucket, before)
+            found[bucket] = Found(fence, state, self._heard_until(state))
         return found
 
     def _heard_until(self, state: BucketState | None) -> float:
@@ -112,6 +120,8 @@ class Predecessors:
             except UsageError as error:
                 self._report(str(error))
                 continue
+            if not wanted.keys() & claims.keys() or is_copy(state):
+                continue
             for bucket in wanted.keys() & claims.keys():
                 holder = _Holder(claims[bucket], state.name)
                 after = left.get(bucket, -1)
@@ -121,13 +131,13 @@ class Predecessors:
 
     def _fetch(
         self, shard_map: ShardMap, wanted: Mapping[int, Wanted], left: Mapping[int, int]
-    ) -> set[int]:
+    ) -> tuple[set[int], dict[int, BucketState]]:
         """See that something is left by holders that will not leave it themselves; the buckets
-        that are still to be left."""
+        that are still to be left, and copies of those that will not be."""
         holders = self._holders(wanted, left)
         shards = {each.shard for each in holders.values()}
         self._seen = {shard: seen for shard, seen in self._seen.items() if shard in shards}
-        coming: set[int] = set()
+        coming, copies = set[int](), dict[int, BucketState]()
         for shard in sorted(shards):
             held = {bucket for bucket, each in holders.items() if each.shard == shard}
             try:
@@ -135,7 +145,7 @@ class Predecessors:
                     self._alive[shard] = self._clock()
                     if self._is_deaf(shard):
                         del self._alive[shard]  # it need not have told of what came
-                        copy_of(self._directory, shard, held)
+                        copies |= copy_of(self._directory, shard, held)
                         self._report(f"{shard} does not answer: {_named(held)} go on without it")
                     else:
                         coming |= held
@@ -144,8 +154,18 @@ class Predecessors:
                     self._report(f"{shard} does not run: its buckets are handed over")
             except (BeatganError, OSError, sqlite3.Error) as error:
                 self._report(f"what {shard} left cannot be had: {error}")
-                coming |= {bucket for bucket in held if not wanted[bucket].overdue}
-        return coming
+                waited = {bucket for bucket in held if not wanted[bucket].overdue}
+                coming |= waited
+                copies |= self._copies(shard, held - waited)
+        return coming, copies
+
+    def _copies(self, shard: str, buckets: set[int]) -> dict[int, BucketState]:
+        """Of a shard whose files cannot be handed over, as on a full disk."""
+        try:
+            return copy_of(self._directory, shard, buckets) if buckets else {}
+        except (BeatganError, OSError, sqlite3.Error) as error:
+            self._report(f"{_named(buckets)} of {shard} begin anew: {error}")
+            return {}
 
     def _is_deaf(self, shard: str) -> bool:
         """Whether a shard that runs has handed over nothing for DEAF_S, though it should."""

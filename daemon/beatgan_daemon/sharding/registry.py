@@ -47,10 +47,28 @@ def read_records(directory: Path) -> tuple[list[ShardRecord], list[str]]:
     problems: list[str] = []
     for path in directory.glob(f"*/{FILE}"):
         try:
-            records.append(msgspec.json.decode(read_text(path), type=ShardRecord))
+            record = _read(path)
         except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
             problems.append(f"{path}: cannot be read: {error}")
+            continue
+        if record.shard == path.parent.name:
+            records.append(record)
+        else:
+            problems.append(f"{path}: of {record.shard}: a copy, which counts for nothing")
     return sorted(records, key=lambda each: _in_order(each.shard)), sorted(problems)
+
+
+def is_copy(state: Path) -> bool:
+    """Whether the directory ``state`` is a copy of another shard's: it is that one's state, as it
+    was once."""
+    try:
+        return _read(state / FILE).shard != state.name
+    except (OSError, UnicodeDecodeError, msgspec.MsgspecError):
+        return False
+
+
+def _read(path: Path) -> ShardRecord:
+    return msgspec.json.decode(read_text(path), type=ShardRecord)
 
 
 def is_running(directory: Path, shard: str) -> bool:

@@ -11,7 +11,7 @@ from time import time_ns
 from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.buckets import bucket_of
 from beatgan_daemon.sharding.claims import read_claims, write_claims
-from beatgan_daemon.sharding.handover import BucketState, write_handovers
+from beatgan_daemon.sharding.handover import BucketState, left_fences, write_handovers
 from beatgan_daemon.sharding.shard_map import ShardMap
 from beatgan_daemon.storage.checkpoint_store import CheckpointStore, read_checkpoints
 from beatgan_daemon.storage.journal import Journal
@@ -44,7 +44,10 @@ def leave_behind(
         gone = {bucket: fence for bucket, fence in claims.items() if bucket not in keep}
         states = {each.stream: each.state for each in journal.states()}
         checkpoints, active = dict(store.load()), journal.active()
-        write_handovers(directory, _handovers(shard, gone, states, checkpoints, active))
+        left = left_fences(directory)  # by the shard itself, just before it died: that is newer
+        missing = {b: fence for b, fence in gone.items() if fence not in left.get(b, ())}
+        handovers = _bucket_states(shard, missing, states, checkpoints, active)
+        write_handovers(directory, handovers.values())
         write_claims(state, keep)
         others = {name for name in (*states, *checkpoints) if bucket_of(name) in gone}
         ended = [e for e in active if e.stream and bucket_of(e.stream) in gone]
@@ -57,11 +60,11 @@ def leave_behind(
     return sorted(gone)
 
 
-def copy_of(directory: Path, shard: str, buckets: Collection[int]) -> list[int]:
-    """Hand over what is on the disk of ``buckets`` of a shard that runs and does not answer; which
-    of them it had.
+def copy_of(directory: Path, shard: str, buckets: Collection[int]) -> dict[int, BucketState]:
+    """What is on the disk of ``buckets`` of a shard that runs and does not answer, or whose files
+    cannot be handed over; of those that it had.
 
-    Its files stay as they are. Raises OSError, sqlite3.Error, StartError or UsageError.
+    Its files stay as they are. Raises OSError, sqlite3.Error or UsageError.
     """
     state = directory / shard
     claims = read_claims(state)
@@ -71,17 +74,16 @@ def copy_of(directory: Path, shard: str, buckets: Collection[int]) -> list[int]:
         states = {each.stream: each.state for each in tables.states()}
         active = tables.active()
     checkpoints = dict(read_checkpoints(state / "streams.db"))
-    write_handovers(directory, _handovers(shard, wanted, states, checkpoints, active))
-    return sorted(wanted)
+    return _bucket_states(shard, wanted, states, checkpoints, active)
 
 
-def _handovers(
+def _bucket_states(
     shard: str,
     fences: Mapping[int, int],
     states: Mapping[str, bytes],
     checkpoints: Mapping[str, bytes],
     active: Iterable[JournalEntry],
-) -> Iterable[BucketState]:
+) -> dict[int, BucketState]:
     """One of each bucket in ``fences``."""
     left = {
         bucket: BucketState(
@@ -104,4 +106,4 @@ def _handovers(
     for entry in active:
         if entry.stream and (found := left.get(bucket_of(entry.stream))) is not None:
             found.alerts.append(entry.body)
-    return left.values()
+    return left

@@ -1,5 +1,8 @@
 """What a bucket's shard before this one left: found, fetched from its files, or waited for."""
 
+import errno
+import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +23,12 @@ from beatgan_daemon.sharding.handover import (
     write_handovers,
 )
 from beatgan_daemon.sharding.predecessor import DEAF_S, Found, Predecessors, Wanted
+from beatgan_daemon.sharding.registry import ShardRecord, write_record
 from beatgan_daemon.sharding.shard_map import ShardMap
 from beatgan_daemon.sharding.stored_state import leave_behind
 from beatgan_daemon.storage.checkpoint_store import CheckpointStore
 from beatgan_daemon.storage.journal import Journal
+from beatgan_daemon.storage.sqlite import open_to_read
 
 NAME = "bed-7"
 BUCKET = bucket_of(NAME)
@@ -53,6 +58,22 @@ def running(directory: Path, shard: str = "a") -> Iterator[None]:
     finally:
         journal.close()
         store.close()
+
+
+def record(shard: str) -> ShardRecord:
+    return ShardRecord(
+        shard=shard,
+        host="",
+        pid=1,
+        ready_ns=1,
+        version="",
+        model="",
+        ingest=(),
+        publish="",
+        control="",
+        tap=(),
+        http="",
+    )
 
 
 def handover(fence: int = FENCE, shard: str = "a") -> BucketState:
@@ -128,6 +149,29 @@ def test_of_one_that_hands_over_nothing_what_is_on_its_disk_goes_on(tmp_path: Pa
         assert read_claims(tmp_path / "a")[BUCKET] == FENCE  # its files are its own
     with running(tmp_path):
         pass
+
+
+def test_what_it_leaves_while_its_disk_is_read_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is slow, and not deaf: by the time its disk has been read, it has forgotten the bucket."""
+    now = 0.0
+    predecessors = Predecessors(tmp_path, lambda _: None, lambda: now)
+    wanted = {BUCKET: Wanted(FENCE + 1, overdue=True)}
+    released = replace(handover(), released=True)
+
+    def forgotten(_: Path) -> sqlite3.Connection:
+        write_handovers(tmp_path, [released])
+        return open_to_read(empty / "journal.db")
+
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    Journal(empty / "journal.db", pytest.fail).close()
+    with running(tmp_path):
+        assert predecessors.find(MOVED, wanted) == {}
+        now += 2 * DEAF_S
+        monkeypatch.setattr("beatgan_daemon.sharding.stored_state.open_to_read", forgotten)
+        assert predecessors.find(MOVED, wanted) == {BUCKET: Found(FENCE + 1, released)}
 
 
 def test_of_one_that_was_killed_its_files_are_handed_over(tmp_path: Path) -> None:
@@ -211,6 +255,49 @@ def test_a_sibling_whose_claims_are_spoilt_is_told_and_keeps_nobody_waiting(
     found, told = look(tmp_path, FENCE + 1, overdue=True)
     assert found == {BUCKET: Found(FENCE + 1, None)}
     assert any("line 1: expected BUCKET FENCE" in each for each in told)
+
+
+def test_what_a_shard_left_before_it_was_killed_is_not_replaced_by_what_it_had_saved(
+    tmp_path: Path,
+) -> None:
+    """It had left one bucket, and not yet struck out that it has it; of another it had not."""
+    with running(tmp_path):
+        pass
+    released = replace(handover(), released=True, checkpoints={NAME: b"newer"})
+    write_handovers(tmp_path, [released])
+    other = bucket_of(OTHER)
+    fence = MAP.assignments[other].fence
+    wanted = {BUCKET: Wanted(FENCE + 1, False), other: Wanted(fence + 1, False)}
+    found = Predecessors(tmp_path, lambda _: None).find(MOVED.moved({other: "b"}), wanted)
+    assert found[BUCKET] == Found(FENCE + 1, released)
+    assert found[other].handover is not None
+    assert found[other].handover.checkpoints == {OTHER: b"checkpoint"}
+
+
+def test_on_a_full_disk_what_a_dead_shard_saved_goes_on_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path):
+        pass
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("beatgan_daemon.sharding.handover.replace_file", full)
+    assert find(tmp_path, FENCE + 1) == {}
+    found, told = look(tmp_path, FENCE + 1, overdue=True)
+    assert found == {BUCKET: Found(FENCE + 1, handover())}
+    assert told == ["what a left cannot be had: [Errno 28] No space left on device"]
+    assert read_claims(tmp_path / "a")[BUCKET] == FENCE
+
+
+def test_a_copy_of_a_shards_directory_is_not_taken_for_the_shard(tmp_path: Path) -> None:
+    """Somebody keeps a copy beside it: older than the shard, which is still to hand over."""
+    with running(tmp_path):
+        write_record(tmp_path, record("a"))
+        shutil.copytree(tmp_path / "a", tmp_path / "a-before")
+        assert find(tmp_path, FENCE + 1) == {}
+        assert left_fences(tmp_path) == {}
 
 
 def test_a_shard_that_runs_hands_nothing_over_behind_its_back(

@@ -1,5 +1,6 @@
 """What shards say of themselves, and whether they run."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,16 @@ def test_a_spoilt_record_is_named_and_hides_no_other(tmp_path: Path) -> None:
     assert [each.shard for each in found] == ["b"]
     assert len(problems) == 1
     assert "a/shard.json" in problems[0]
+
+
+def test_a_copy_of_a_shards_directory_is_no_shard(tmp_path: Path) -> None:
+    for name in ("a", "a-before"):
+        (tmp_path / name).mkdir()
+        write_record(tmp_path, record(name))
+    shutil.copy(tmp_path / "a" / "shard.json", tmp_path / "a-before")
+    found, (text,) = read_records(tmp_path)
+    assert [each.shard for each in found] == ["a"]
+    assert text.endswith("a-before/shard.json: of a: a copy, which counts for nothing")
 
 
 def test_a_shard_runs_while_it_holds_its_lock(tmp_path: Path) -> None:
