@@ -270,8 +270,9 @@ def test_what_a_shard_left_before_it_was_killed_is_not_replaced_by_what_it_had_s
     wanted = {BUCKET: Wanted(FENCE + 1, False), other: Wanted(fence + 1, False)}
     found = Predecessors(tmp_path, lambda _: None).find(MOVED.moved({other: "b"}), wanted)
     assert found[BUCKET] == Found(FENCE + 1, released)
-    assert found[other].handover is not None
-    assert found[other].handover.checkpoints == {OTHER: b"checkpoint"}
+    saved = found[other].handover
+    assert saved is not None
+    assert saved.checkpoints == {OTHER: b"checkpoint"}
 
 
 def test_on_a_full_disk_what_a_dead_shard_saved_goes_on_all_the_same(
