@@ -82,8 +82,9 @@ class Checkpointer:
         return self._saved(self._engine.streams())
 
     def _alarms(self, messages: Sequence[Message]) -> dict[str, bytes | None]:
-        """The alarm state after them of every stream that has alerts among ``messages``."""
-        touched = [message.stream for message in messages if _changes_alarms(message)]
+        """The alarm state after them of every stream that began, ended or has alerts among
+        ``messages``."""
+        touched = [message.stream for message in messages if _is_written_down(message)]
         knows = self._engine.knows
         return {
             name: encode(self._engine.save(name, checkpoint=False)) if knows(name) else None
@@ -126,8 +127,9 @@ def _read(saved: Iterable[tuple[str, bytes]], problems: list[str]) -> dict[str, 
     return found
 
 
-def _changes_alarms(message: Message) -> bool:
-    """Whether a stream's alarms are not what they were before ``message``."""
+def _is_written_down(message: Message) -> bool:
+    """Whether the stream's state is written with ``message``: where its alarms are others than
+    before, and where it is new, so that a kill before its first checkpoint is told as a gap."""
     if isinstance(message, StatusMessage):
-        return message.state == "ended"
+        return message.state in ("started", "ended")
     return isinstance(message, AlertMessage)

@@ -162,6 +162,19 @@ def test_a_restored_stream_that_stays_silent_is_told_and_then_forgotten(
     assert after.engine.streams() == ()
 
 
+def test_a_kill_before_the_first_checkpoint_is_told_as_a_gap(
+    patient: Floats, new_engine: NewEngine
+) -> None:
+    before = Daemon(new_engine()[0], round_s=1e6)
+    now = before.receive(pieces(patient, 0, 3600), 0.0)
+    assert before.checkpoints == {}
+    after = before.restarted(new_engine()[0], now)
+    after.receive(pieces(patient, 7200, 7560), now)
+    states = [m for m in after.messages if isinstance(m, StatusMessage) and m.stream == "bed"]
+    assert [m.state for m in states] == ["restored", "gap"]
+    assert states[1].sample + states[1].lost == 7200
+
+
 def test_nothing_is_kept_of_a_stream_of_which_something_waits_to_be_told(
     patient: Floats, new_engine: NewEngine
 ) -> None:
