@@ -169,7 +169,7 @@ def test_a_kill_before_the_first_checkpoint_is_told_as_a_gap(
     now = before.receive(pieces(patient, 0, 3600), 0.0)
     assert before.checkpoints == {}
     after = before.restarted(new_engine()[0], now)
-    after.receive(pieces(patient, 7200, 7560), now)
+    after.receive(pieces(patient, 7200, 10_800), now)
     states = [m for m in after.messages if isinstance(m, StatusMessage) and m.stream == "bed"]
     assert [m.state for m in states] == ["restored", "gap"]
     assert states[1].sample + states[1].lost == 7200
