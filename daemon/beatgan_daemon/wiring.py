@@ -38,6 +38,7 @@ from beatgan_daemon.log_writer import lost_lines
 from beatgan_daemon.metrics import AlarmCollector, Metrics
 from beatgan_daemon.moving.bucket_moves import BucketMoves
 from beatgan_daemon.moving.joining import follow_map, join
+from beatgan_daemon.preflight import require_map
 from beatgan_daemon.publishing.delivery import Delivery
 from beatgan_daemon.publishing.publisher import Publisher, Retention
 from beatgan_daemon.publishing.stream_actions import StreamActionQueue
@@ -367,10 +368,11 @@ def open_parts(
     engine = make_engine(settings, loaded, metrics, clock, subscriptions)
     overload = OverloadPolicy(*overload_limits(settings), clock())
     shard, ownership = settings.shard, None
-    if shard.dir is not None and shard.name is not None:
-        ownership = join(shard.dir, shard.name, clock())
+    require_map(shard.dir)
     persistence = open_persistence(settings.state.dir)
     resources.callback(persistence.close)
+    if shard.dir is not None and shard.name is not None and persistence.store is not None:
+        ownership = join(shard.dir, shard.name, persistence.journal, persistence.store, clock())
     context = zmq.Context[zmq.Socket[bytes]](
         io_threads=zmq_endpoints.io_threads(settings.ingest.connect)
     )

@@ -15,7 +15,7 @@ from beatgan_daemon.clients import shard_table
 from beatgan_daemon.shard_name import shard_name
 from beatgan_daemon.sharding import control_loop
 from beatgan_daemon.sharding.atomic_file import write_whole
-from beatgan_daemon.sharding.claims import read_claims
+from beatgan_daemon.sharding.claims import highest_claims, read_claims
 from beatgan_daemon.sharding.coordinator import AFTER_S
 from beatgan_daemon.sharding.draining import read_draining, write_draining
 from beatgan_daemon.sharding.overview import Overview
@@ -60,7 +60,7 @@ def init(
     if (count is None) == (not names):
         raise UsageError("give the shards' NAMEs, or --count")
     chosen = names or [f"shard-{n}" for n in range(count or 0)]
-    first = ShardMap.even(chosen)
+    ShardMap.even(chosen)  # refuses names before anything is made
     try:
         directory.mkdir(exist_ok=True)
     except OSError as error:
@@ -68,7 +68,7 @@ def init(
     with only_editor(directory):
         if (directory / FILE).exists():
             raise UsageError(f"{directory / FILE}: is there already; `shards move` changes it")
-        write_map(directory, first)
+        write_map(directory, ShardMap.even(chosen, highest_claims(directory)))
     typer.echo(f"{directory / FILE}: {BUCKETS} buckets over {', '.join(chosen)}")
 
 

@@ -1,7 +1,7 @@
 """A daemon joins the shards of a directory: what it has, and the parts that follow the map."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from beatgan.errors import UsageError
@@ -16,27 +16,31 @@ from beatgan_daemon.moving.departures import Departures
 from beatgan_daemon.moving.held_frames import HeldFrames
 from beatgan_daemon.moving.shared_directory import SharedDirectory
 from beatgan_daemon.publishing.delivery import Delivery
-from beatgan_daemon.sharding.claims import write_claims
+from beatgan_daemon.sharding.claims import FILE, highest_claims, write_claims
 from beatgan_daemon.sharding.ownership import Ownership
-from beatgan_daemon.sharding.shard_map import read_map
-from beatgan_daemon.sharding.stored_state import current_claims, leave_behind
+from beatgan_daemon.sharding.shard_map import ShardMap, read_map
+from beatgan_daemon.sharding.stored_state import current_claims, leave
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
+from beatgan_daemon.storage.checkpoint_store import CheckpointStore
+from beatgan_daemon.storage.journal import Journal
 
 
-def join(directory: Path, shard: str, now: float) -> Ownership:
+def join(
+    directory: Path, shard: str, journal: Journal, store: CheckpointStore, now: float
+) -> Ownership:
     """The buckets of ``shard`` when it starts: it has those whose state lies in its directory.
 
-    What lies there of others is handed over first. Raises StartError.
+    ``journal`` and ``store`` are those there, open: nobody else takes them over meanwhile. What
+    lies there of others is handed over; it is still to be forgotten. Raises StartError.
     """
     state = directory / shard
     try:
         shard_map = read_map(directory)
-        state.mkdir(mode=0o700, exist_ok=True)
-        left = leave_behind(
-            directory, shard, shard_map, lambda text: log.get().warning("journal", why=text)
-        )
+        _require_current(shard_map, highest_claims(directory))
+        if not (state / FILE).exists() and _is_new(journal, store):
+            write_claims(state, {})  # no daemon alone, see `read_claims`
+        left = leave(directory, shard, shard_map, journal, store)
         claims = current_claims(directory, shard, shard_map)
-        write_claims(state, claims)  # before there is a journal without, see `read_claims`
     except (UsageError, OSError, sqlite3.Error) as error:
         raise StartError(f"shard.dir: {error}") from None
     if left:
@@ -45,6 +49,19 @@ def join(directory: Path, shard: str, now: float) -> Ownership:
     if not shard_map.fences_of(shard):
         log.get().warning("no bucket", why=f"the map in {directory} gives {shard} none")
     return Ownership(shard, shard_map, claims, now)
+
+
+def _require_current(shard_map: ShardMap, claims: Mapping[int, int]) -> None:
+    """Raise UsageError where the map is older than what shards have."""
+    for bucket, each in enumerate(shard_map.assignments):
+        if claims.get(bucket, 0) > each.fence:
+            text = f"in the map bucket {bucket:02x} has fence {each.fence}, and a shard has had it"
+            raise UsageError(f"{text} under {claims[bucket]}: the map is an old one")
+
+
+def _is_new(journal: Journal, store: CheckpointStore) -> bool:
+    nothing = journal.next_n == 0 and not journal.states() and not store.load()
+    return nothing and journal.trouble is None and store.trouble is None
 
 
 def follow_map(

@@ -6,6 +6,7 @@ and struck out once it has been handed over.
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +43,17 @@ def read_claims(state: Path) -> dict[int, int]:
             raise UsageError(f"{path}: line {number}: expected BUCKET FENCE, got {line!r}")
         found[int(match[1], 16)] = int(match[2])
     return found
+
+
+def highest_claims(directory: Path) -> dict[int, int]:
+    """By bucket the highest fence under which its state lies with any shard of ``directory``, as
+    far as their files can be read. Raises OSError."""
+    highest: dict[int, int] = {}
+    for state in directory.iterdir():
+        with suppress(UsageError):
+            for bucket, fence in read_claims(state).items():
+                highest[bucket] = max(fence, highest.get(bucket, fence))
+    return highest
 
 
 def write_claims(state: Path, fences: Mapping[int, int]) -> None:

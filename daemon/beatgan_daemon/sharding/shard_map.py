@@ -37,12 +37,14 @@ class ShardMap(NamedTuple):
     assignments: tuple[Assignment, ...]
 
     @classmethod
-    def even(cls, shards: Sequence[str]) -> Self:
-        """Every bucket to one of ``shards``, in turn. Raises UsageError on impossible names."""
+    def even(cls, shards: Sequence[str], before: Mapping[int, int] | None = None) -> Self:
+        """Every bucket to one of ``shards``, in turn, under fences above those of ``before``, by
+        bucket. Raises UsageError on impossible names."""
         names = [shard_name(each) for each in shards]
         if not names or len(set(names)) < len(names) or len(names) > BUCKETS:
             raise UsageError(f"expected 1 to {BUCKETS} shards, each named once")
-        return cls(tuple(Assignment(names[b % len(names)], 1) for b in range(BUCKETS)))
+        fences = [(before or {}).get(b, 0) + 1 for b in range(BUCKETS)]
+        return cls(tuple(Assignment(names[b % len(names)], f) for b, f in enumerate(fences)))
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -4,10 +4,11 @@ Every call may block for as long as the disk does.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from time import time_ns
 
+from beatgan.errors import UsageError
 from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.buckets import bucket_of
 from beatgan_daemon.sharding.claims import read_claims, write_claims
@@ -37,26 +38,44 @@ def leave_behind(
     state = directory / shard
     if read_claims(state) == current_claims(directory, shard, shard_map):
         return []
-    journal = Journal(state / "journal.db", report)  # holds the lock from here on
-    store = CheckpointStore(state / "streams.db")
-    try:
-        claims, keep = read_claims(state), current_claims(directory, shard, shard_map)
-        gone = {bucket: fence for bucket, fence in claims.items() if bucket not in keep}
-        states = {each.stream: each.state for each in journal.states()}
-        checkpoints, active = dict(store.load()), journal.active()
-        left = left_fences(directory)  # by the shard itself, just before it died: that is newer
-        missing = {b: fence for b, fence in gone.items() if fence not in left.get(b, ())}
-        handovers = _bucket_states(shard, missing, states, checkpoints, active)
-        write_handovers(directory, handovers.values())
-        write_claims(state, keep)
-        others = {name for name in (*states, *checkpoints) if bucket_of(name) in gone}
-        ended = [e for e in active if e.stream and bucket_of(e.stream) in gone]
+    with ExitStack() as opened:
+        journal = Journal(state / "journal.db", report)  # holds the lock from here on
+        opened.callback(journal.close)
+        store = CheckpointStore(state / "streams.db")
+        opened.callback(store.close)
+        streams = {each.stream for each in journal.states()} | {name for name, _ in store.load()}
+        active = journal.active()
+        gone = leave(directory, shard, shard_map, journal, store)
+        ended = [each for each in active if each.stream and bucket_of(each.stream) in gone]
+        others = {name for name in streams if bucket_of(name) in gone}
         others |= {each.stream for each in ended}
         journal.append([], dict.fromkeys(others), time_ns(), [each.id for each in ended])
         store.forget(sorted(others))
-    finally:
-        journal.close()
-        store.close()
+    return gone
+
+
+def leave(
+    directory: Path, shard: str, shard_map: ShardMap, journal: Journal, store: CheckpointStore
+) -> list[int]:
+    """The same where a shard's files are open, which holds its lock: but what they have of these
+    buckets is still to be forgotten.
+
+    Raises OSError, sqlite3.Error or UsageError.
+    """
+    state = directory / shard
+    claims, keep = read_claims(state), current_claims(directory, shard, shard_map)
+    gone = {bucket: fence for bucket, fence in claims.items() if bucket not in keep}
+    if not gone:
+        return []
+    states = {each.stream: each.state for each in journal.states()}
+    checkpoints, active = dict(store.load()), journal.active()
+    if trouble := journal.trouble or store.trouble:
+        raise UsageError(f"{state}: cannot be read: {trouble}")  # it may have more than was read
+    left = left_fences(directory)  # by the shard itself, just before it died: that is newer
+    missing = {b: fence for b, fence in gone.items() if fence not in left.get(b, ())}
+    handovers = _bucket_states(shard, missing, states, checkpoints, active)
+    write_handovers(directory, handovers.values())
+    write_claims(state, keep)
     return sorted(gone)
 
 

@@ -48,6 +48,13 @@ def test_a_map_is_begun_once(tmp_path: Path) -> None:
         said("init", "--dir", str(tmp_path / "no" / "where"), "a")
 
 
+def test_a_map_that_is_begun_again_is_above_what_shards_have_had(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    write_claims(tmp_path / "a", {0: 7})
+    said("init", "--dir", str(tmp_path), "a")
+    assert [each.fence for each in read_map(tmp_path).assignments[:2]] == [8, 1]
+
+
 def test_what_nobody_watches_is_said(tmp_path: Path) -> None:
     write_map(tmp_path, ShardMap.even(["a", "b"]))
     with running(tmp_path, "a", "b"):

@@ -74,3 +74,8 @@ def test_names_and_missing_files_are_refused(tmp_path: Path) -> None:
     write_map(tmp_path, ShardMap.even(["a"]))
     assert read_map(tmp_path) == ShardMap.even(["a"])
     assert [each.name for each in tmp_path.iterdir()] == ["map"]
+
+
+def test_a_map_that_is_made_again_has_higher_fences() -> None:
+    again = ShardMap.even(["a", "b"], {0: 7, 1: 0})
+    assert [each.fence for each in again.assignments[:3]] == [8, 1, 1]
