@@ -59,7 +59,10 @@ class ShardMap(NamedTuple):
             bucket = int(match[1], 16)
             if bucket in found:
                 raise UsageError(f"line {number}: bucket {match[1]} stands there twice")
-            found[bucket] = Assignment(match[2], int(match[3]))
+            try:
+                found[bucket] = Assignment(shard_name(match[2]), int(match[3]))
+            except UsageError as error:
+                raise UsageError(f"line {number}: {error}") from None
         if missing := [b for b in range(BUCKETS) if b not in found]:
             raise UsageError(f"{len(missing)} buckets have no line, the first {missing[0]:02x}")
         return cls(tuple(found[b] for b in range(BUCKETS)))

@@ -79,3 +79,12 @@ def test_names_and_missing_files_are_refused(tmp_path: Path) -> None:
 def test_a_map_that_is_made_again_has_higher_fences() -> None:
     again = ShardMap.even(["a", "b"], {0: 7, 1: 0})
     assert [each.fence for each in again.assignments[:3]] == [8, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["map", "draining", "handover"])
+def test_no_shard_is_called_as_something_else_in_the_directory(name: str) -> None:
+    with pytest.raises(UsageError, match=f"shard '{name}': the directory of shards has something"):
+        ShardMap.even(["a", name])
+    text = ShardMap.even(["a", "b"]).text().replace(" b ", f" {name} ", 1)
+    with pytest.raises(UsageError, match=f"line 3: shard '{name}'"):
+        ShardMap.parse(text)
