@@ -86,6 +86,8 @@ def show(directory: Directory) -> None:
             problems.append(str(error))
     for line in shard_table.lines(overview, held):
         typer.echo(line)
+    if overview.old:
+        problems.append(f"{directory}: {overview.old}")
     for problem in (*overview.problems, *problems):
         typer.echo(f"beatgan-daemon: {problem}", err=True)
     if text := overview.unwatched_text():
@@ -107,7 +109,7 @@ def move(
     except ValueError as error:
         raise UsageError(str(error)) from None
     with only_editor(directory):
-        overview = Overview.of(directory)
+        overview = _followed(directory)
         if shard_name(to) not in overview.running:
             raise UsageError(f"{to} is not running: nobody would watch these patients")
         if to in overview.draining:
@@ -125,7 +127,7 @@ def drain(
     """Give a shard's buckets to the others that run, and wait until they have them; it gets none
     until `undrain`."""
     with only_editor(directory):
-        overview = Overview.of(directory)
+        overview = _followed(directory)
         if shard_name(shard) not in {*overview.names()}:
             raise UsageError(f"there is no {shard}: {', '.join(overview.names())}")
         empty = overview.draining | {shard}
@@ -161,6 +163,14 @@ def keep(
     log.configure()
     with stop_signals(last=True) as stopping:
         control_loop.keep(directory, after, stopping)
+
+
+def _followed(directory: Path) -> Overview:
+    """As it stands, where shards follow the map. Raises UsageError, also where they do not."""
+    overview = Overview.of(directory)
+    if overview.old:
+        raise UsageError(f"{directory}: {overview.old}; see the runbook in docs/scale.md")
+    return overview
 
 
 def _change(directory: Path, overview: Overview, after: ShardMap) -> dict[int, tuple[str, str]]:

@@ -1,7 +1,7 @@
 """A daemon joins the shards of a directory: what it has, and the parts that follow the map."""
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from beatgan.errors import UsageError
@@ -18,7 +18,7 @@ from beatgan_daemon.moving.shared_directory import SharedDirectory
 from beatgan_daemon.publishing.delivery import Delivery
 from beatgan_daemon.sharding.claims import FILE, highest_claims, write_claims
 from beatgan_daemon.sharding.ownership import Ownership
-from beatgan_daemon.sharding.shard_map import ShardMap, read_map
+from beatgan_daemon.sharding.shard_map import read_map
 from beatgan_daemon.sharding.stored_state import current_claims, leave
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
 from beatgan_daemon.storage.checkpoint_store import CheckpointStore
@@ -35,8 +35,10 @@ def join(
     """
     state = directory / shard
     try:
+        claimed = highest_claims(directory)  # first: it may be changed meanwhile
         shard_map = read_map(directory)
-        _require_current(shard_map, highest_claims(directory))
+        if text := shard_map.outdated(claimed):
+            raise UsageError(f"{directory}: {text}")
         if not (state / FILE).exists() and _is_new(journal, store):
             write_claims(state, {})  # no daemon alone, see `read_claims`
         left = leave(directory, shard, shard_map, journal, store)
@@ -49,14 +51,6 @@ def join(
     if not shard_map.fences_of(shard):
         log.get().warning("no bucket", why=f"the map in {directory} gives {shard} none")
     return Ownership(shard, shard_map, claims, now)
-
-
-def _require_current(shard_map: ShardMap, claims: Mapping[int, int]) -> None:
-    """Raise UsageError where the map is older than what shards have."""
-    for bucket, each in enumerate(shard_map.assignments):
-        if claims.get(bucket, 0) > each.fence:
-            text = f"in the map bucket {bucket:02x} has fence {each.fence}, and a shard has had it"
-            raise UsageError(f"{text} under {claims[bucket]}: the map is an old one")
 
 
 def _is_new(journal: Journal, store: CheckpointStore) -> bool:

@@ -47,9 +47,13 @@ def read_claims(state: Path) -> dict[int, int]:
 
 def highest_claims(directory: Path) -> dict[int, int]:
     """By bucket the highest fence under which its state lies with any shard of ``directory``, as
-    far as their files can be read. Raises OSError."""
+    far as their files can be read. Raises UsageError where the directory cannot be."""
     highest: dict[int, int] = {}
-    for state in directory.iterdir():
+    try:
+        states = list(directory.iterdir())
+    except OSError as error:
+        raise UsageError(f"{directory}: cannot be read: {error.strerror}") from None
+    for state in states:
         with suppress(UsageError):
             for bucket, fence in read_claims(state).items():
                 highest[bucket] = max(fence, highest.get(bucket, fence))

@@ -54,6 +54,8 @@ class ControlLoop:
     def _decide(self, now: float, at_work: bool) -> tuple[Decision, Overview]:
         with only_editor(self._directory):
             seen = Overview.of(self._directory)
+            if seen.old:
+                raise UsageError(f"{self._directory}: {seen.old}")
             decision = self._coordinator.decide(seen.running, seen.draining, seen.shard_map, now)
             if at_work and decision.shard_map is not None:
                 write_map(self._directory, decision.shard_map)

@@ -94,6 +94,15 @@ class ShardMap(NamedTuple):
         pairs = zip(self.assignments, before.assignments, strict=True)
         return next((b for b, (now, then) in enumerate(pairs) if now.fence < then.fence), None)
 
+    def outdated(self, claims: Mapping[int, int]) -> str:
+        """Why it is an old map, where shards have had buckets under the fences ``claims``; empty
+        where it is none."""
+        for bucket, each in enumerate(self.assignments):
+            if claims.get(bucket, 0) > each.fence:
+                text = f"bucket {bucket:02x} has fence {each.fence} there, and a shard has had it"
+                return f"the map is an old one: {text} under {claims[bucket]}"
+        return ""
+
     def spread(self, shards: Collection[str]) -> Self:
         """The map over ``shards`` alone, as evenly as can be, by as few moves as that takes.
 

@@ -55,6 +55,19 @@ def test_a_map_that_is_begun_again_is_above_what_shards_have_had(tmp_path: Path)
     assert [each.fence for each in read_map(tmp_path).assignments[:2]] == [8, 1]
 
 
+def test_an_old_map_is_said_and_not_changed(tmp_path: Path) -> None:
+    write_map(tmp_path, ShardMap.even(["a", "b"]))
+    with running(tmp_path, "a", "b"):
+        write_claims(tmp_path / "a", {0: 7})
+        told = CliRunner().invoke(app, ["shards", "show", "--dir", str(tmp_path)]).stderr
+        assert "bucket 00 has fence 1 there, and a shard has had it under 7" in told
+        with pytest.raises(UsageError, match="the map is an old one"):
+            said("move", "00", "--to", "b", "--dir", str(tmp_path))
+        with pytest.raises(UsageError, match="the map is an old one"):
+            said("drain", "a", "--dir", str(tmp_path))
+        assert read_draining(tmp_path) == frozenset()
+
+
 def test_what_nobody_watches_is_said(tmp_path: Path) -> None:
     write_map(tmp_path, ShardMap.even(["a", "b"]))
     with running(tmp_path, "a", "b"):
@@ -106,15 +119,15 @@ def test_who_moves_a_bucket_waits_until_it_is_there(tmp_path: Path) -> None:
         ):
             said("move", "00", "--to", "b", *directory, "--wait", "0.1")
         assert "a      running  127      2 " in said("show", *directory)
-        write_claims(tmp_path / "b", {0: 2, 2: 2})
+        write_claims(tmp_path / "b", {0: 2, 2: 1})
         with pytest.raises(UsageError, match="still on the way"):  # the former one has it, too
             said("move", "02", "--to", "b", *directory, "--wait", "0.1")
-        write_claims(tmp_path / "a", {0: 3})
+        write_claims(tmp_path / "a", {0: 1})
         assert (
             said("move", "00", "--to", "a", *directory, "--wait", "0") == "1 bucket(s) to a: 00\n"
         )
     with running(tmp_path, "b"):
-        write_claims(tmp_path / "b", {0: 4})
+        write_claims(tmp_path / "b", {0: 2})
         assert said("move", "00", "--to", "b", *directory).endswith("all are there\n")  # a is dead
 
 

@@ -94,5 +94,5 @@ def test_an_old_map_is_refused(tmp_path: Path) -> None:
     write_map(tmp_path, MAP)
     (tmp_path / "b").mkdir()
     write_claims(tmp_path / "b", {BUCKET: 7})
-    with pytest.raises(StartError, match=f"bucket {BUCKET:02x} has fence .* under 7: the map is"):
+    with pytest.raises(StartError, match=f"old one: bucket {BUCKET:02x} .* under 7"):
         start(tmp_path)

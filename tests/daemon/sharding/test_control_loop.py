@@ -14,6 +14,7 @@ import pytest
 
 from beatgan.errors import UsageError
 from beatgan_daemon.clients.process import environment
+from beatgan_daemon.sharding.claims import write_claims
 from beatgan_daemon.sharding.control_loop import ControlLoop, keep
 from beatgan_daemon.sharding.shard_map import ShardMap, read_map, write_map
 from beatgan_daemon.storage.sequence_file import SequenceFile
@@ -90,6 +91,17 @@ def test_what_cannot_be_read_is_said_and_tried_again(
         loop.look(now)
     assert capsys.readouterr().out.count("nobody is there to take buckets") == 1
     assert read_map(tmp_path) == ShardMap.even(["a"])
+
+
+def test_an_old_map_is_left_alone(tmp_path: Path) -> None:
+    """Its shards would not follow it, and fences would not rise above what they have."""
+    write_map(tmp_path, ShardMap.even(["a", "b"]))
+    loop = ControlLoop(tmp_path, after_s=1)
+    with running(tmp_path, "a"):
+        write_claims(tmp_path / "a", {0: 7})
+        for now in range(9):
+            assert loop.look(float(now)) is None
+    assert read_map(tmp_path) == ShardMap.even(["a", "b"])
 
 
 def test_without_a_map_it_does_not_start(tmp_path: Path) -> None:
