@@ -16,7 +16,19 @@ UNUSUAL = re.compile(
     r"|gauge|counter|histogram|count)(_|$)"
 )
 LABELS = {  # values of each are of a short fixed list
-    *("reason", "quality", "code", "priority", "type", "role", "outcome", "version", "model", "le"),
+    *(
+        "reason",
+        "quality",
+        "code",
+        "priority",
+        "type",
+        "role",
+        "outcome",
+        "direction",
+        "version",
+        "model",
+        "le",
+    ),
 }
 
 
@@ -39,6 +51,8 @@ def used() -> Metrics:
     metrics.ask("log_lines_lost", "Lost", lambda: 0)
     metrics.ask("tap_streams", "Tapped", lambda: 0)
     metrics.ask("ready", "Ready", lambda: False)
+    metrics.ask("buckets", "Served", lambda: 256)
+    metrics.ask("buckets_awaited", "Awaited", lambda: 0)
     return metrics
 
 

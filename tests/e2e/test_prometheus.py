@@ -33,6 +33,7 @@ from beatgan.model.synthetic_ecg import synthetic_alarms
 from beatgan.protocol.frames import encode_frame
 from beatgan.types import Chunk
 from beatgan_daemon.playback.replay import ReplaySocket
+from beatgan_daemon.sharding.shard_map import ShardMap, write_map
 from configs.grafana.dashboards import ALARMS, OPERATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -176,10 +177,12 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def daemon(
     start: Any, config: Path, model_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Any]:
-    """A daemon to which everything happens that is counted."""
-    folder = tmp_path_factory.mktemp("state")
+    """A daemon to which everything happens that is counted: a shard of its own."""
+    folder = tmp_path_factory.mktemp("shards")
+    write_map(folder, ShardMap.even(["alone"]))
     config.write_text(f'[model]\npath = "{model_file}"\n')
-    settings = {"state.dir": folder, "state.checkpoint_s": 1, **MODEST}
+    shard = {"shard.dir": folder, "shard.name": "alone"}
+    settings = {**shard, "state.checkpoint_s": 1, **MODEST}
     flags = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     with start("--config", str(config), *flags) as running:
         yield running
