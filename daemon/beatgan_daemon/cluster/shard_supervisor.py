@@ -106,7 +106,7 @@ class ShardSupervisor:
 
     def _live(self) -> None:
         """One life of the daemon. Raises OSError where it cannot begin."""
-        self._own.mkdir(parents=True, exist_ok=True)
+        self._own.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self._state_is_free():
             return
         log = self._own / LOG

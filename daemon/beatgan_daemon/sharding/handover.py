@@ -61,13 +61,13 @@ def read_handover(directory: Path, bucket: int, fence: int) -> BucketState:
     """What was left of a bucket under ``fence``. Raises OSError and BucketStateError."""
     path = _path(directory, bucket, fence)
     with open_regular(path) as file:
-        content = file.read(MOST_BYTES)
-    if len(content) < HEAD.size or not content.startswith(MARK):
-        raise BucketStateError(f"{path}: no handover: the mark is missing")
-    _, version, checksum = HEAD.unpack_from(content)
-    if version != VERSION:
-        raise BucketStateError(f"{path}: handover version {version}; expected {VERSION}")
-    body = memoryview(content)[HEAD.size :]
+        head = file.read(HEAD.size)  # by itself: what is no handover may be of any size
+        if len(head) < HEAD.size or not head.startswith(MARK):
+            raise BucketStateError(f"{path}: no handover: the mark is missing")
+        _, version, checksum = HEAD.unpack(head)
+        if version != VERSION:
+            raise BucketStateError(f"{path}: handover version {version}; expected {VERSION}")
+        body = file.read(MOST_BYTES)
     if zlib.crc32(body) != checksum:
         raise BucketStateError(f"{path}: damaged: its checksum differs")
     try:

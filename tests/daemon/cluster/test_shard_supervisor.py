@@ -84,6 +84,7 @@ def test_a_shard_runs_with_what_was_ordered_and_is_stopped(tmp_path: Path) -> No
         assert state.starts == 1
         assert state.pid is not None
         assert is_running(tmp_path, "a")
+        assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700  # patients' alerts are in it
         words = told(tmp_path)
     for word in ("run --config x.toml", "batch.size=3", f"shard.dir={tmp_path}", "shard.name=a"):
         assert word in words

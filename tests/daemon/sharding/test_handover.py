@@ -1,5 +1,6 @@
 """What a shard leaves for the next: whole, or refused by name."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,18 @@ def test_what_is_no_handover_is_refused_by_name(tmp_path: Path, content: bytes, 
     (tmp_path / "handover" / "07-3").write_bytes(content)
     with pytest.raises(BucketStateError, match=f"07-3: .*{words}"):
         read_handover(tmp_path, 7, 3)
+
+
+def test_what_is_no_handover_is_refused_whatever_its_size(tmp_path: Path) -> None:
+    write_handovers(tmp_path, [handover()])
+    with (tmp_path / "handover" / "07-3").open("wb") as file:
+        file.truncate(2**31)  # a hole: it takes no room on the disk
+    tracemalloc.start()
+    with pytest.raises(BucketStateError, match="the mark is missing"):
+        read_handover(tmp_path, 7, 3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
 
 
 @pytest.mark.parametrize("at", [12, -1])
