@@ -37,6 +37,10 @@ class Shards:
             return ""
         return self.shard_map.assignments[bucket_of(stream)].shard
 
+    def names(self) -> frozenset[str]:
+        """Everybody there, or that was once."""
+        return frozenset({*self.daemons, *self.absent, *self.former})
+
     def silence(self, silent: Mapping[str, str]) -> str:
         """What is missing where these shards say nothing, and why, in words."""
         told = [f"who has which patients is not known: {silent['']}"] if "" in silent else []

@@ -25,6 +25,7 @@ def print_alerts(
 ) -> None:
     """All from ``since`` on, the number of each shard's journal. Raises as `print_active` does."""
     with ShardsClient(directory, configure=configure) as asked:
+        _say_unknown(asked, since)
         try:
             _print(asked.alerts(since))
         finally:
@@ -41,6 +42,7 @@ def follow_alerts(
 ) -> None:
     """Likewise, and those that come until ``stopping`` says so; who is silent is waited for."""
     with ShardsClient(directory, configure=configure, patience=0) as asked:
+        _say_unknown(asked, since)
         try:
             _print(asked.alerts(since))
         except NoAnswerError as error:
@@ -61,6 +63,12 @@ def _print(found: Iterator[ShardAlert]) -> None:
     for each in found:
         sys.stdout.buffer.write(each.line + b"\n")
         sys.stdout.buffer.flush()
+
+
+def _say_unknown(asked: ShardsClient, since: Mapping[str, int]) -> None:
+    """A name that is misspelt would bring all alerts of that shard again, without a word."""
+    if unknown := since.keys() - asked.shards.names():
+        say(f"--since: there is no {', '.join(sorted(unknown))}")
 
 
 def _say_position(position: Mapping[str, int]) -> None:

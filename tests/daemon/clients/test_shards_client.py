@@ -169,6 +169,9 @@ def test_commands_over_all_shards(shared: SharedDirectory) -> None:
         ("b", 2),
     ]
     assert "go on with --since a:3,b:3" in result.stderr
+    assert "there is no" not in result.stderr
+    result = CliRunner().invoke(app, ["alerts", *where, "--since", "a1:2"])
+    assert "--since: there is no a1" in result.stderr
     shared.stop("a")
     result = CliRunner().invoke(app, ["alerts", *where, "--active"])
     assert result.exit_code
