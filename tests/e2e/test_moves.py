@@ -170,7 +170,7 @@ def test_the_buckets_of_a_shard_that_was_killed_go_on_in_another(
             dead = ward.shards.pop("a")
             os.kill(dead.process.pid, signal.SIGKILL)
             with only_editor(ward.directory):
-                write_map(ward.directory, read_map(ward.directory).spread(["b"]))
+                write_map(ward.directory, read_map(ward.directory).emptied("a", ["b"]))
             ward.wait_until(ward.settled)
             thread.join()
         time.sleep(1.0)

@@ -135,7 +135,7 @@ def drain(
         if not others:
             raise UsageError("no other shard is running that could take its buckets")
         write_draining(directory, empty)
-        moved = _change(directory, overview, overview.shard_map.spread(others))
+        moved = _change(directory, overview, overview.shard_map.emptied(shard, others))
     _wait_until(directory, moved, overview.running, wait)
 
 

@@ -103,27 +103,18 @@ class ShardMap(NamedTuple):
                 return f"the map is an old one: {text} under {claims[bucket]}"
         return ""
 
-    def spread(self, shards: Collection[str]) -> Self:
-        """The map over ``shards`` alone, as evenly as can be, by as few moves as that takes.
-
-        Raises UsageError where there is no shard.
-        """
-        names = sorted(set(map(shard_name, shards)))
-        if not names:
+    def emptied(self, shard: str, others: Collection[str]) -> Self:
+        """The map once ``others`` have the shard's buckets, each who has the fewest. Raises
+        UsageError where there are no others."""
+        held = Counter(dict.fromkeys(sorted({*others} - {shard}), 0))
+        if not held:
             raise UsageError("no shard is left to take the buckets")
-        held = Counter(dict.fromkeys(names, 0))
         held.update(each.shard for each in self.assignments if each.shard in held)
-        least, larger = divmod(BUCKETS, len(names))
-        full = sorted(names, key=lambda name: (-held[name], name))  # who has most may keep one more
-        room = {name: least + (k < larger) for k, name in enumerate(full)}
-        homeless: list[int] = []
-        for bucket, each in enumerate(self.assignments):
-            if room.get(each.shard, 0) > 0:
-                room[each.shard] -= 1
-            else:
-                homeless.append(bucket)
-        places = (name for name in names for _ in range(room[name]))
-        return self.moved(dict(zip(homeless, places, strict=True)))
+        to: dict[int, str] = {}
+        for bucket in self.fences_of(shard):
+            to[bucket] = min(held, key=lambda name: (held[name], name))
+            held[to[bucket]] += 1
+        return self.moved(to)
 
 
 def read_map(directory: Path) -> ShardMap:

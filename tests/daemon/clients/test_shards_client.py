@@ -183,7 +183,7 @@ def test_commands_over_all_shards(shared: SharedDirectory) -> None:
 
 @pytest.mark.usefixtures("daemons")
 def test_what_only_a_stopped_shard_journaled_is_said_to_be_missing(shared: SharedDirectory) -> None:
-    write_map(shared.path, read_map(shared.path).spread(["a"]))
+    write_map(shared.path, read_map(shared.path).emptied("b", ["a"]))
     shared.stop("b")
     with ShardsClient(shared.path) as asked:
         with pytest.raises(NoAnswerError, match="missing is what the journal has of b: it is not"):

@@ -208,7 +208,7 @@ def test_what_a_dead_one_heard_before_it_died_is_not_to_be_told_again(tmp_path: 
 def test_all_that_the_map_gives_to_others_is_handed_over_with_it(tmp_path: Path) -> None:
     with running(tmp_path):
         pass
-    everything = MAP.spread(["b"])
+    everything = MAP.emptied("a", ["b"])
     find(tmp_path, FENCE + 1, shard_map=everything)
     assert read_claims(tmp_path / "a") == {}
     assert left_fences(tmp_path).keys() == MAP.fences_of("a").keys()

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beatgan.errors import UsageError
-from beatgan.protocol.buckets import BUCKETS
 from beatgan_daemon.sharding.shard_map import ShardMap, read_map, write_map
 
 NAMES = st.lists(st.sampled_from([f"s{n}" for n in range(60)]), min_size=1, unique=True)
@@ -21,23 +20,23 @@ def test_what_is_written_is_read(names: list[str]) -> None:
     assert whole.shards() == sorted(names)
 
 
-@given(st.lists(NAMES, min_size=2, max_size=5))
-def test_shares_stay_even_and_no_bucket_moves_in_vain(steps: list[list[str]]) -> None:
-    now = ShardMap.even(steps[0])
-    for names in steps[1:]:
-        after = now.spread(names)
-        shares = Counter(each.shard for each in after.assignments)
-        assert set(shares) == set(names)
-        assert max(shares.values()) - min(shares.values()) <= 1
-        before = Counter(each.shard for each in now.assignments)
-        surplus = sum(max(0, before[name] - shares[name]) for name in before)
-        moved = [
-            b for b in range(BUCKETS) if now.assignments[b].shard != after.assignments[b].shard
-        ]
-        assert len(moved) == surplus
-        for b, (old, new) in enumerate(zip(now.assignments, after.assignments, strict=True)):
-            assert new.fence == old.fence + (b in moved)
-        now = after
+@given(NAMES, st.dictionaries(st.integers(0, 255), st.sampled_from("abc")))
+def test_a_shards_buckets_go_to_who_has_the_fewest_and_no_other_moves(
+    others: list[str], by_hand: dict[int, str]
+) -> None:
+    before = ShardMap.even(["a", "b", "c", *others]).moved(by_hand)
+    after = before.emptied("a", ["a", "b", *others])
+    assert after.fences_of("a") == {}
+    for b, (old, new) in enumerate(zip(before.assignments, after.assignments, strict=True)):
+        assert new.fence == old.fence + (old.shard == "a"), b
+        assert new.shard == old.shard or old.shard == "a"
+    assert after.fences_of("c") == before.fences_of("c")
+    had, has = (Counter(e.shard for e in each.assignments) for each in (before, after))
+    takers = [name for name in ("b", *others) if has[name] > had[name]]
+    fewest = min(has[name] for name in ("b", *others))
+    assert all(has[name] <= fewest + 1 for name in takers)
+    with pytest.raises(UsageError, match="no shard is left"):
+        before.emptied("a", ["a"])
 
 
 def test_a_move_raises_the_fence_of_its_bucket_alone() -> None:

@@ -150,7 +150,7 @@ def test_a_shard_that_is_gone_is_named_and_one_that_comes_back_elsewhere_is_hear
             elsewhere.alert(alert(0, 1))
             until(socket, lambda m: m["t"] == "active" and len(m["alarms"]) == 2)
             shards.directory.stop("b")  # and its buckets go to the other
-            write_map(shards.directory.path, read_map(shards.directory.path).spread(["a"]))
+            write_map(shards.directory.path, read_map(shards.directory.path).emptied("b", ["a"]))
             until(socket, lambda m: m["t"] == "alive" and m["missing"] == [])
 
 
