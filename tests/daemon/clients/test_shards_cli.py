@@ -138,6 +138,9 @@ def test_a_shard_is_drained_onto_those_that_run(tmp_path: Path) -> None:
         told = said("drain", "a", *directory, "--wait", "0")
         assert "86 bucket(s) to b" in told  # c is dead: it gets none, and its own are not meant
         assert read_map(tmp_path).shards() == ["b", "c"]
+        assert "85 bucket(s) to b" in said("drain", "c", *directory, "--wait", "0")
+        said("undrain", "c", *directory)
+        assert read_map(tmp_path).shards() == ["b"]
         assert "a      running, drained  0 " in said("show", *directory)
         with pytest.raises(UsageError, match="first `shards undrain a`"):
             said("move", "00", "--to", "a", *directory)
