@@ -117,6 +117,16 @@ def restore_streams(
     return problems
 
 
+def end_unattended(engine: Engine, alerts: Iterable[AlertMessage]) -> list[AlertMessage]:
+    """The end of those of the episodes under way that no stream of the engine is left to end.
+
+    ``alerts``: the last one of each; after `restore_streams`.
+    """
+    known = engine.episodes()
+    left = [each for each in alerts if not each.latched and each.id not in known]
+    return engine.active_alarms.end(left)
+
+
 def _read(saved: Iterable[tuple[str, bytes]], problems: list[str]) -> dict[str, Snapshot]:
     found: dict[str, Snapshot] = {}
     for name, content in saved:

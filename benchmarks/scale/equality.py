@@ -76,8 +76,7 @@ def timeless(alert: AlertMessage, strips: bool = True) -> bytes:
     """The alert without what depends on the moment at which it was made; ``strips``: its ECG."""
     if not strips:
         alert = replace(alert, strip=UNSET)
-    still = replace(alert, n=0, raised_ns=0, delay_ms=Delay(0.0, 0.0))
-    return encode_json(replace(still, fence=UNSET) if hasattr(still, "fence") else still)
+    return encode_json(replace(alert, n=0, raised_ns=0, delay_ms=Delay(0.0, 0.0), fence=UNSET))
 
 
 def said_live(bodies: Iterable[bytes], *, strips: bool = True) -> Said:

@@ -13,12 +13,12 @@ import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 
 import numpy as np
 import typer
@@ -31,8 +31,7 @@ from beatgan.protocol.messages import AlertMessage, decode_alert
 from beatgan_daemon.clients.client import fetch_alerts
 from beatgan_daemon.clients.process import COMMAND, environment
 from beatgan_daemon.sharding.claims import read_claims
-from beatgan_daemon.sharding.shard_map import read_map
-from benchmarks.performance.load.__main__ import Load
+from beatgan_daemon.sharding.shard_map import ShardMap, read_map
 from benchmarks.performance.load.measure import until
 from benchmarks.performance.load.results import quantiles
 from benchmarks.performance.load.schedule import SECOND, Schedule
@@ -46,9 +45,11 @@ SETTLE_S = 15.0  # from the first frame, and two rounds of checkpoints, to the f
 ROUNDS = 2  # the first one after a start has no stream yet
 RESTART_S = 1.0  # RestartSec of the units
 PAUSE_S = 4.0  # from the moment at which all is served again to the next kill, at least
+LAST_S = 6.0  # from the last kill to the end, at least
 PATIENCE_S = 60.0
 SLOWER = 1.25  # times the p99 before: others may not be later than that, and a few ms
 NOISE_MS = 10.0
+Running = TypeVar("Running", bound=Shards)
 
 
 class By(StrEnum):
@@ -92,6 +93,17 @@ def coordinator(directory: Path, after: float) -> Iterator[None]:
             process.terminate()
 
 
+def kept(after: float) -> StartShards:
+    """Shards by a map that a coordinator keeps."""
+
+    @contextmanager
+    def start(folder: Path, count: int, settings: Sequence[str]) -> Iterator[Shards]:
+        with mapped(folder, count, settings) as running, coordinator(running.directory, after):
+            yield running
+
+    return start
+
+
 def settled(directory: Path, shards: Sequence[str]) -> bool:
     """Whether the shards have the buckets that the map gives them, and have all of them."""
     shard_map = read_map(directory)
@@ -109,11 +121,16 @@ def wait_until(condition: Callable[[], bool]) -> int:
     return time.monotonic_ns()
 
 
+def chosen(shard_map: ShardMap, names: Sequence[str], chance: random.Random) -> str:
+    """A shard that has buckets."""
+    return chance.choice([name for name in names if shard_map.fences_of(name)])
+
+
 def kill(running: Shards, by: By, names: Sequence[str], chance: random.Random) -> Kill:
     """One that has buckets, and until all buckets are served again."""
     directory = running.directory
     shard_map = read_map(directory)
-    shard = chance.choice([name for name in names if shard_map.fences_of(name)])
+    shard = chosen(shard_map, names, chance)
     at = time.monotonic_ns()
     running.kill(shard)
     if by is By.RESTART:
@@ -195,44 +212,42 @@ class Plan(NamedTuple):
     model: Path
     shards: int
     what: Schedule
-    by: By
     kills: int
     every: float
-    after: float  # of the coordinator
     checkpoint_s: float
-    seed: int
-
-    @property
-    def settle_s(self) -> float:
-        """From the first frame to the first kill."""
-        return SETTLE_S + ROUNDS * self.checkpoint_s
 
 
-def run(start: StartShards, plan: Plan) -> Trial:
+def settle_s(checkpoint_s: float) -> float:
+    """From the first frame to the first kill."""
+    return SETTLE_S + ROUNDS * checkpoint_s
+
+
+def run(
+    start: Callable[[Path, int, Sequence[str]], AbstractContextManager[Running]],
+    plan: Plan,
+    kill: Callable[[Running], Kill],
+) -> Trial:
     """Streams on so many shards, and kills; fewer than asked where the sources ended before."""
-    chance, made, journaled = random.Random(plan.seed), list[Kill](), list[AlertMessage]()
-    names, what = NAMES[: plan.shards], plan.what
-    common = (f"model.path={plan.model.resolve()}", "model.device=cpu", *QUIET)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="beatgan-scale-")))
-        running = stack.enter_context(
-            start(folder, plan.shards, (*common, f"state.checkpoint_s={plan.checkpoint_s}"))
-        )
-        if plan.by is By.KEEP:
-            stack.enter_context(coordinator(running.directory, plan.after))
+    made, what = list[Kill](), plan.what
+    model = (f"model.path={plan.model.resolve()}", "model.device=cpu")
+    settings = (*model, *QUIET, f"state.checkpoint_s={plan.checkpoint_s}")
+    with TemporaryDirectory(prefix="beatgan-scale-") as held:
+        folder = Path(held)
+        with start(folder, plan.shards, settings) as running:
 
-        def during(begin: int) -> None:
-            end = begin + what.intervals * what.step_ns - round(PAUSE_S * SECOND)
-            for number in range(plan.kills):
-                until(begin + round((plan.settle_s + number * plan.every) * SECOND))
-                if time.monotonic_ns() > end:
-                    return
-                made.append(kill(running, plan.by, names, chance))
-                time.sleep(PAUSE_S)
+            def during(begin: int) -> None:
+                end = begin + what.intervals * what.step_ns - round(LAST_S * SECOND)
+                for number in range(plan.kills):
+                    wait_s = settle_s(plan.checkpoint_s) + number * plan.every
+                    until(begin + round(wait_s * SECOND))
+                    if time.monotonic_ns() > end:
+                        return
+                    made.append(kill(running))
+                    time.sleep(PAUSE_S)
 
-        course = trial.course(folder, running, what, during)
-        for shard in running.ready():
-            journaled += map(decode_alert, fetch_alerts(shard.control))
+            course = trial.course(folder, running, what, during)
+            ready = running.ready()
+            journaled = [decode_alert(each) for s in ready for each in fetch_alerts(s.control)]
     return Trial(course, made, journaled)
 
 
@@ -257,8 +272,7 @@ def verdict(trial_: Trial, plan: Plan) -> tuple[list[str], list[str]]:
     course, kills, what = trial_.course, trial_.kills, plan.what
     live = said(course.heard)
     expected = truth(offline(what, trial.real_ecg(), course.sent.epoch, plan.model))
-    needed = Load(plan.model, 1, 1, 1, 0.0, 0.0, trial.real_ecg()).needed()
-    waits = delays(live, what, course.sent_at, needed)
+    waits = delays(live, what, course.sent_at, trial.needed(plan.model))
     ends = [*(each.at for each in kills[1:]), course.begin + what.intervals * what.step_ns]
     near = [
         frozenset().union(*(kill.buckets for kill in kills[max(0, n - 1) : n + 2]))
@@ -322,16 +336,14 @@ def main(
 ) -> None:
     """Print what the kills cost. Ends with 1 if others had a gap or were late, or an alert was lost
     or told twice, or the run is void."""
-    seconds = SETTLE_S + ROUNDS * checkpoint_s + (kills + 1) * every
+    seconds = settle_s(checkpoint_s) + (kills + 1) * every
     what = trial.plan(streams, seconds, frames=frames)
-    plan = Plan(model, shards, what, by, kills, every, after, checkpoint_s, seed)
+    plan = Plan(model, shards, what, kills, every, checkpoint_s)
     typer.echo(machine())
     typer.echo(f"{streams} streams, {frames} frames a second of each, {shards} shards, {by}")
-    found, void = verdict(run(mapped, plan), plan)
-    for line in (*found, *(f"void: {why}" for why in void)):
-        typer.echo(line, err=True)
-    if found or void:
-        raise typer.Exit(1)
+    chance, names = random.Random(seed), NAMES[:shards]
+    start = mapped if by is By.RESTART else kept(after)
+    trial.end(*verdict(run(start, plan, lambda running: kill(running, by, names, chance)), plan))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ import typer
 from beatgan.model.shipped import SHIPPED
 from beatgan.protocol.buckets import bucket_of
 from beatgan_daemon.sharding.shard_map import only_editor, read_map, write_map
-from benchmarks.performance.load.__main__ import Load
 from benchmarks.performance.load.measure import until
 from benchmarks.performance.load.results import quantiles
 from benchmarks.performance.load.schedule import SECOND, Schedule
@@ -131,8 +130,7 @@ def main(
     course, made = run(model, shards, what, moves, every, seed)
     live = said(course.heard)
     messages = offline(what, trial.real_ecg(), course.sent.epoch, model)
-    load = Load(model, frames, 1, 1, 0.0, 0.0, trial.real_ecg())
-    waits = delays(live, what, course.sent_at, load.needed())
+    waits = delays(live, what, course.sent_at, trial.needed(model))
     ends = [*(move.at for move in made[1:]), made[-1].at + round(AFTER_S * SECOND)]
     costs = [
         (move, cost(move, live, waits, what, end)) for move, end in zip(made, ends, strict=True)
@@ -161,11 +159,7 @@ def main(
     worst = max(each.lost_s for _, each in costs)
     if worst > LONGEST_GAP_S:
         found.append(f"a move lost {worst:.2f} s")
-    void = trial.spoilt(course.sent, live.shed)
-    for line in (*found, *(f"void: {why}" for why in void)):
-        typer.echo(line, err=True)
-    if found or void:
-        raise typer.Exit(1)
+    trial.end(found, trial.spoilt(course.sent, live.shed))
 
 
 if __name__ == "__main__":

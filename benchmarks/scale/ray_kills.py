@@ -11,32 +11,36 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from beatgan.model.shipped import SHIPPED
-from beatgan.protocol.messages import decode_alert
-from beatgan_daemon.clients.client import fetch_alerts
 from beatgan_daemon.sharding.control_loop import LOCK
 from beatgan_daemon.sharding.shard_map import read_map
-from benchmarks.performance.load.measure import until
 from benchmarks.performance.load.schedule import SECOND
 from benchmarks.scale import trial
 from benchmarks.scale.continuity import faults, said, truth
-from benchmarks.scale.kills import SETTLE_S, By, Kill, Plan, Trial, settled, verdict, wait_until
+from benchmarks.scale.kills import (
+    Kill,
+    Plan,
+    Trial,
+    chosen,
+    run,
+    settle_s,
+    settled,
+    verdict,
+    wait_until,
+)
 from benchmarks.scale.machine import machine
 from benchmarks.scale.ray_shards import RayShards, ray_shards
 from benchmarks.scale.reference import offline
-from benchmarks.scale.shards import NAMES, QUIET
-
-PAUSE_S = 4.0  # from the moment at which all is served again to the next kill, at least
-LAST_S = 6.0  # from the last kill to the end
+from benchmarks.scale.shards import NAMES
 
 
 class Of(StrEnum):
@@ -49,7 +53,7 @@ class Of(StrEnum):
 def kill_node(running: RayShards, names: Sequence[str], chance: random.Random) -> Kill:
     """That of a shard that has buckets, and until all are served again."""
     shard_map = read_map(running.directory)
-    shard = chance.choice([name for name in names if shard_map.fences_of(name)])
+    shard = chosen(shard_map, names, chance)
     at = time.monotonic_ns()
     running.kill_node(shard)
     others = [name for name in names if name != shard]
@@ -78,31 +82,6 @@ def kill_coordinator(running: RayShards) -> Kill:
     os.kill(before, signal.SIGKILL)
     served = wait_until(lambda: holder(lock) not in (None, before))
     return Kill(at, "coordinator", frozenset(), served)
-
-
-def run(plan: Plan, kill: Callable[[RayShards], Kill]) -> Trial:
-    """Streams on so many shards, and kills; fewer than asked where the sources ended before."""
-    made: list[Kill] = []
-    what, model = plan.what, plan.model.resolve()
-    own = (f"model.path={model}", f"state.checkpoint_s={plan.checkpoint_s}")
-    settings = (*own, "model.device=cpu", *QUIET)
-    with TemporaryDirectory(prefix="beatgan-scale-") as held:
-        folder = Path(held)
-        with ray_shards(folder, plan.shards, settings, after_s=plan.after) as running:
-
-            def during(begin: int) -> None:
-                end = begin + what.intervals * what.step_ns - round(LAST_S * SECOND)
-                for number in range(plan.kills):
-                    until(begin + round((plan.settle_s + number * plan.every) * SECOND))
-                    if time.monotonic_ns() > end:
-                        return
-                    made.append(kill(running))
-                    time.sleep(PAUSE_S)
-
-            course = trial.course(folder, running, what, during)
-            ready = running.ready()
-            journaled = [decode_alert(each) for s in ready for each in fetch_alerts(s.control)]
-    return Trial(course, made, journaled)
 
 
 def unharmed(done: Trial, plan: Plan) -> tuple[list[str], list[str]]:
@@ -135,21 +114,18 @@ def main(
 ) -> None:
     """Print what the kills cost. Ends with 1 if others had a gap or were late, or an alert was lost
     or told twice, or the run is void."""
-    what = trial.plan(streams, SETTLE_S + checkpoint_s + (kills + 1) * every, frames=frames)
-    plan = Plan(model, shards, what, By.KEEP, kills, every, after, checkpoint_s, seed)
+    seconds = settle_s(checkpoint_s) + (kills + 1) * every
+    what = trial.plan(streams, seconds, frames=frames)
+    plan = Plan(model, shards, what, kills, every, checkpoint_s)
     typer.echo(machine())
     typer.echo(f"{streams} streams, {frames} frames a second of each, {shards} shards, {of}")
     chance, names = random.Random(seed), NAMES[:shards]
+    start = partial(ray_shards, after_s=after)
     if of is Of.NODE:
-        done = run(plan, lambda running: kill_node(running, names, chance))
-        found, void = verdict(done, plan)
+        kill = partial(kill_node, names=names, chance=chance)
+        trial.end(*verdict(run(start, plan, kill), plan))
     else:
-        done = run(plan, kill_coordinator)
-        found, void = unharmed(done, plan)
-    for line in (*found, *(f"void: {why}" for why in void)):
-        typer.echo(line, err=True)
-    if found or void:
-        raise typer.Exit(1)
+        trial.end(*unharmed(run(start, plan, kill_coordinator), plan))
 
 
 if __name__ == "__main__":

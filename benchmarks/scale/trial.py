@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+import typer
 
 from beatgan.records import excerpt
 from beatgan.types import Ints
 from benchmarks.performance.load import schedule
+from benchmarks.performance.load.__main__ import Load
 from benchmarks.performance.load.generator import SenderReport
 from benchmarks.performance.load.measure import sending
 from benchmarks.performance.load.processes import last_line, next_line, started
@@ -144,6 +146,11 @@ def course(
     return Course(begin, reports[0], sent_at, heard, listened[0], counts, received)
 
 
+def needed(model: Path) -> int:
+    """Samples from a beat on that must have arrived for its message, see `Load.needed`."""
+    return Load(model, 1, 1, 1, 0.0, 0.0, real_ecg()).needed()
+
+
 def spoilt(report: SenderReport, shed: int = 0) -> list[str]:
     """Why a run says nothing: its sources were another load than was asked, or the machine had too
     little left for its shards, so that they ``shed`` streams."""
@@ -154,3 +161,12 @@ def spoilt(report: SenderReport, shed: int = 0) -> list[str]:
     if report.refused:
         found.append(f"the sources could not send {report.refused} frames: queues full")
     return found
+
+
+def end(found: Iterable[str], void: Iterable[str]) -> None:
+    """Print what should not have been, and why the run is void; end with 1 where there is any."""
+    lines = [*found, *(f"void: {why}" for why in void)]
+    for line in lines:
+        typer.echo(line, err=True)
+    if lines:
+        raise typer.Exit(1)

@@ -22,7 +22,6 @@ from beatgan.model.shipped import SHIPPED
 from beatgan_daemon.clients.process import COMMAND, environment
 from beatgan_daemon.sharding.shard_map import read_map
 from beatgan_train.training.model_file import write
-from benchmarks.performance.load.__main__ import Load
 from benchmarks.performance.load.measure import until
 from benchmarks.performance.load.schedule import SECOND, Schedule
 from benchmarks.scale import trial
@@ -137,8 +136,7 @@ def main(
     course, steps = run(mapped, model, shards, what)
     live = said(course.heard)
     expected = truth(offline(what, trial.real_ecg(), course.sent.epoch, model))
-    needed = Load(model, 1, 1, 1, 0.0, 0.0, trial.real_ecg()).needed()
-    waits = delays(live, what, course.sent_at, needed)
+    waits = delays(live, what, course.sent_at, trial.needed(model))
     found = faults(live, expected, what.fs)
     typer.echo(f"{COLUMNS[0]:24}" + "".join(f"{column:>16}" for column in COLUMNS[1:]))
     for step in steps:
@@ -156,11 +154,7 @@ def main(
         found.append("somebody was unwatched")
     if steps[-1].end > course.begin + what.intervals * what.step_ns:
         found.append("the sources ended before it was over: the machine is too slow for --each")
-    void = trial.spoilt(course.sent, live.shed)
-    for line in (*found, *(f"void: {why}" for why in void)):
-        typer.echo(line, err=True)
-    if found or void:
-        raise typer.Exit(1)
+    trial.end(found, trial.spoilt(course.sent, live.shed))
 
 
 if __name__ == "__main__":

@@ -154,18 +154,20 @@ class Service:
             version=version("beatgan"),
             **({} if settings.shard.name is None else {"shard": settings.shard.name}),
         )
-        if self._moves is not None:
-            self._moves.directory.announce(self._record())
+        self._announce()
         self._notifier.send("READY=1", "STATUS=ready, no stream yet")
         self._resources.enter_context(Watchdog(self.liveness, self._notifier))
 
-    def _record(self) -> ShardRecord:
-        """What this shard says of itself to those who look for it."""
+    def _announce(self) -> None:
+        """Say where this shard is to those who look for it; a daemon alone says nothing."""
+        if self._moves is not None and (name := self._settings.shard.name) is not None:
+            self._moves.directory.announce(self._record(name))
+
+    def _record(self, shard: str) -> ShardRecord:
         settings, sockets = self._settings, self.sockets
         host = settings.shard.host or gethostname()
-        assert settings.shard.name is not None
         return ShardRecord(
-            shard=settings.shard.name,
+            shard=shard,
             host=host,
             pid=os.getpid(),
             ready_ns=time_ns(),
@@ -315,7 +317,7 @@ class Service:
         self._loaded = prepared.loaded or self._loaded
         if self._moves is not None:
             self._moves.directory.look_soon()
-            self._moves.directory.announce(self._record())
+        self._announce()
         self.metrics.model_loaded(self._loaded.digest)
         self._engine.adjust(self._loaded.scorer, settings.alarms, engine_settings(settings))
         self._publisher.retention = retention(settings)

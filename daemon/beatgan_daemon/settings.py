@@ -148,9 +148,10 @@ def load(
 def _in_shared_directory(settings: Settings, layers: Sequence[_Layer]) -> Settings:
     """Of a shard: its state lies in the shared directory, where another shard finds it that takes
     over, and the map says which buckets it serves."""
-    shard = settings.shard
-    if shard.dir is None or shard.name is None:
+    place = settings.shard.place
+    if place is None:
         return settings
+    directory, name = place
     for layer in layers[:-1]:  # but the service manager's: it gives every unit a directory
         if "state.dir" in layer.values:
             why = "a shard's state lies in shard.dir, under shard.name"
@@ -159,7 +160,7 @@ def _in_shared_directory(settings: Settings, layers: Sequence[_Layer]) -> Settin
         layer = _culprit("ingest.buckets", [*layers])
         why = "the map in shard.dir says which buckets a shard serves"
         raise layer.error(f"{layer.name}: ingest.buckets and shard.dir: {why}")
-    state = settings.state.model_copy(update={"dir": shard.dir / shard.name})
+    state = settings.state.model_copy(update={"dir": directory / name})
     return settings.model_copy(update={"state": state})
 
 

@@ -171,6 +171,11 @@ class ShardSettings(StrictModel):
             raise ValueError("dir and name are given together, or neither")
         return self
 
+    @property
+    def place(self) -> tuple[Path, str] | None:
+        """The shared directory, and this shard's name; None for a daemon alone."""
+        return None if self.dir is None or self.name is None else (self.dir, self.name)
+
 
 class SecuritySettings(StrictModel):
     """Who may connect: CURVE keys, as beatgan-daemon keygen makes them."""

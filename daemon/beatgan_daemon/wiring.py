@@ -3,28 +3,22 @@
 Everything that can refuse to start does so here. Knows nothing of the loop.
 """
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from time import time_ns
 
-import msgspec
 import zmq
 
 from beatgan.model.loading import Loaded
-from beatgan.pipeline.active_alarms import ActiveAlarms
-from beatgan.pipeline.checkpointing import Checkpointer, restore_streams
+from beatgan.pipeline.checkpointing import Checkpointer
 from beatgan.pipeline.engine import Engine, EngineSettings
 from beatgan.pipeline.outgoing import Outgoing
-from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.control_answers import StreamActions
-from beatgan.protocol.messages import AlertMessage, decode_alert
 from beatgan.protocol.names import stream_of_topic, topic_of
 from beatgan.protocol.subscriptions import BeatSubscriptions
 from beatgan_daemon import log, zmq_endpoints
-from beatgan_daemon.exit_codes import StartError
 from beatgan_daemon.http_server import HttpServer
 from beatgan_daemon.ingest.frame_queue import FrameQueue
 from beatgan_daemon.ingest.frame_refusals import FrameRefusals
@@ -38,6 +32,7 @@ from beatgan_daemon.log_writer import lost_lines
 from beatgan_daemon.metrics import AlarmCollector, Metrics
 from beatgan_daemon.moving.bucket_moves import BucketMoves
 from beatgan_daemon.moving.joining import follow_map, join
+from beatgan_daemon.persistence import Persistence, open_persistence
 from beatgan_daemon.preflight import require_map
 from beatgan_daemon.publishing.delivery import Delivery
 from beatgan_daemon.publishing.publisher import Publisher, Retention
@@ -51,8 +46,6 @@ from beatgan_daemon.sockets.control_socket import ControlSocket
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
 from beatgan_daemon.sockets.publish_socket import PublishSocket
 from beatgan_daemon.sockets.tap_socket import TapSocket
-from beatgan_daemon.storage.checkpoint_store import CheckpointStore
-from beatgan_daemon.storage.journal import Journal
 from beatgan_daemon.systemd import Notifier
 
 LINGER_S = 1.0  # at the end, for subscribers to take what is queued for them
@@ -103,90 +96,6 @@ def make_engine(
     metrics.ask("log_lines_lost", "Lines of the log that could not be written", lost_lines)
     metrics.registry.register(AlarmCollector(engine.active_alarms.counts))
     return engine
-
-
-@dataclass(frozen=True, slots=True)
-class Persistence:
-    """What survives a restart, if there is a directory for it."""
-
-    journal: Journal
-    store: CheckpointStore | None
-
-    def restore(
-        self, engine: Engine, now: float, served: Callable[[str], bool]
-    ) -> list[AlertMessage]:
-        """Restore the streams and alarms of the daemon that was here before.
-
-        ``served``: whether a stream is this daemon's; of others nothing is kept, see
-        `moving.arrivals`. Alerts to be published: the end of episodes that no restored stream will
-        end.
-        """
-        states = {each.stream: each.state for each in self.journal.states()}
-        checkpoints = {} if self.store is None else dict(self.store.load())
-        active = self.journal.active()
-        self._forget_others((*states, *checkpoints), active, served)
-        mine = [(name, state) for name, state in states.items() if served(name)]
-        saved = [(name, state) for name, state in checkpoints.items() if served(name)]
-        for problem in restore_streams(engine, mine, saved, now):
-            log.get().warning("a stream's state is of no use", why=problem)
-        _restore_alarms(engine.active_alarms, self.journal.active(), self.journal.next_n)
-        known = engine.episodes()
-        left = [
-            m for m in engine.active_alarms.active.values() if not m.latched and m.id not in known
-        ]
-        return engine.active_alarms.end(left)
-
-    def _forget_others(
-        self, streams: Iterable[str], active: Iterable[JournalEntry], served: Callable[[str], bool]
-    ) -> None:
-        """What was taken over and not claimed before the end: it is where it was taken from."""
-        episodes = [each for each in active if not served(each.stream)]
-        others = {name for name in streams if not served(name)} | {e.stream for e in episodes}
-        if others:
-            ids = [each.id for each in episodes]
-            self.journal.append([], dict.fromkeys(others), time_ns(), ids)
-            if self.store is not None:
-                self.store.forget(sorted(others))
-
-    def close(self) -> None:
-        """Free the files, once no publisher uses them any more."""
-        self.journal.close()
-        if self.store is not None:
-            self.store.close()
-
-
-def _restore_alarms(
-    active_alarms: ActiveAlarms, active: Sequence[JournalEntry], following: int
-) -> None:
-    messages: list[AlertMessage] = []
-    for entry in active:
-        try:
-            messages.append(decode_alert(entry.body))
-        except msgspec.MsgspecError as error:
-            log.get().warning("an alert of the journal is of no use", n=entry.n, why=str(error))
-    active_alarms.restore(messages, following)
-
-
-def open_persistence(directory: Path | None) -> Persistence:
-    """The journal and the store in ``directory``, which is made if need be.
-
-    Raises StartError where that cannot be.
-    """
-    logger = log.get()
-    if directory is None:
-        logger.warning("alerts are kept in memory only: state.dir is not set")
-        return Persistence(Journal(None, lambda text: logger.warning("journal", why=text)), None)
-    try:
-        directory.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise StartError(f"state.dir: cannot make {directory}: {error.strerror}") from None
-    journal = Journal(directory / "journal.db", lambda text: logger.error("journal", why=text))
-    store = CheckpointStore(directory / "streams.db")
-    if store.anew is not None:
-        kept = None if store.aside is None else str(store.aside)
-        file = str(directory / "streams.db")
-        logger.error("checkpoints begun anew", file=file, why=store.anew, kept=kept)
-    return Persistence(journal, store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,12 +276,11 @@ def open_parts(
     subscriptions = BeatSubscriptions()
     engine = make_engine(settings, loaded, metrics, clock, subscriptions)
     overload = OverloadPolicy(*overload_limits(settings), clock())
-    shard, ownership = settings.shard, None
-    require_map(shard.dir)
+    require_map(settings.shard.dir)
     persistence = open_persistence(settings.state.dir)
     resources.callback(persistence.close)
-    if shard.dir is not None and shard.name is not None and persistence.store is not None:
-        ownership = join(shard.dir, shard.name, persistence.journal, persistence.store, clock())
+    stored, shard = persistence.read(), settings.shard.place
+    ownership = None if shard is None else join(*shard, stored, clock())
     context = zmq.Context[zmq.Socket[bytes]](
         io_threads=zmq_endpoints.io_threads(settings.ingest.connect)
     )
@@ -390,7 +298,7 @@ def open_parts(
         lambda: _tapped_streams(sockets.tap, engine),
     )
     served = (lambda _: True) if ownership is None else ownership.has
-    ended = persistence.restore(engine, clock(), served)
+    ended = persistence.restore(engine, stored, clock(), served)
     publisher = start_publisher(settings, sockets, persistence, metrics)
     resources.callback(publisher.close, GIVE_UP_S)
     checkpointer = None
@@ -417,10 +325,9 @@ def open_parts(
         overload, engine, metrics, liveness, log.get(), rejected, settings.ingest.frames_per_s
     )
     moves = None
-    if ownership is not None and shard.dir is not None and shard.name is not None:
+    if ownership is not None and shard is not None:
         moves = follow_map(
-            shard.dir,
-            shard.name,
+            *shard,
             ownership,
             engine,
             delivery,

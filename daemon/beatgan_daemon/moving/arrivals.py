@@ -5,7 +5,7 @@ from queue import SimpleQueue
 
 import msgspec
 
-from beatgan.pipeline.checkpointing import restore_streams
+from beatgan.pipeline.checkpointing import end_unattended, restore_streams
 from beatgan.pipeline.engine import Engine
 from beatgan.protocol.messages import AlertMessage, decode_alert
 from beatgan_daemon import log
@@ -36,12 +36,10 @@ class Arrivals:
             self._saved.put((bucket, fence))
             self._metrics.bucket_moved("in")
             return
-        engine, alarms = self._engine, self._engine.active_alarms
-        states, checkpoints = handover.states, handover.checkpoints
+        engine, states, checkpoints = self._engine, handover.states, handover.checkpoints
         problems = restore_streams(engine, states.items(), checkpoints.items(), now, WHY)
-        told = alarms.take_over(_alerts(handover, problems))
-        known = engine.episodes()
-        ended = alarms.end([m for m in told if not m.latched and m.id not in known])
+        told = engine.active_alarms.take_over(_alerts(handover, problems))
+        ended = end_unattended(engine, told)
         self._delivery.take_over(
             [*told, *ended], states, checkpoints, lambda: self._saved.put((bucket, fence))
         )
@@ -59,10 +57,13 @@ class Arrivals:
 
     def step(self, held: Mapping[int, int]) -> None:
         """Claim what is on the disk here, unless it has gone on: ``held``, fences by bucket."""
+        saved: dict[int, int] = {}
         while not self._saved.empty():
             bucket, fence = self._saved.get()
             if held.get(bucket) == fence:
-                self._directory.claim(bucket, fence)
+                saved[bucket] = fence
+        if saved:
+            self._directory.claim(saved)
 
 
 def _alerts(handover: BucketState, problems: list[str]) -> list[AlertMessage]:

@@ -1,6 +1,5 @@
 """A daemon joins the shards of a directory: what it has, and the parts that follow the map."""
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,17 +20,14 @@ from beatgan_daemon.sharding.ownership import Ownership
 from beatgan_daemon.sharding.shard_map import read_map
 from beatgan_daemon.sharding.stored_state import current_claims, leave
 from beatgan_daemon.sockets.ingest_socket import IngestSocket
-from beatgan_daemon.storage.checkpoint_store import CheckpointStore
-from beatgan_daemon.storage.journal import Journal
+from beatgan_daemon.storage.stored_streams import StoredStreams
 
 
-def join(
-    directory: Path, shard: str, journal: Journal, store: CheckpointStore, now: float
-) -> Ownership:
+def join(directory: Path, shard: str, stored: StoredStreams, now: float) -> Ownership:
     """The buckets of ``shard`` when it starts: it has those whose state lies in its directory.
 
-    ``journal`` and ``store`` are those there, open: nobody else takes them over meanwhile. What
-    lies there of others is handed over; it is still to be forgotten. Raises StartError.
+    ``stored`` is what lies there, in files that are open: nobody else takes them over meanwhile.
+    What is of others is handed over; it is still to be forgotten. Raises StartError.
     """
     state = directory / shard
     try:
@@ -39,11 +35,11 @@ def join(
         shard_map = read_map(directory)
         if text := shard_map.outdated(claimed):
             raise UsageError(f"{directory}: {text}")
-        if not (state / FILE).exists() and _is_new(journal, store):
+        if not (state / FILE).exists() and _is_empty(stored):
             write_claims(state, {})  # no daemon alone, see `read_claims`
-        left = leave(directory, shard, shard_map, journal, store)
+        left = leave(directory, shard, shard_map, stored)
         claims = current_claims(directory, shard, shard_map)
-    except (UsageError, OSError, sqlite3.Error) as error:
+    except (UsageError, OSError) as error:
         raise StartError(f"shard.dir: {error}") from None
     if left:
         names = [f"{bucket:02x}" for bucket in left]
@@ -53,9 +49,9 @@ def join(
     return Ownership(shard, shard_map, claims, now)
 
 
-def _is_new(journal: Journal, store: CheckpointStore) -> bool:
-    nothing = journal.next_n == 0 and not journal.states() and not store.load()
-    return nothing and journal.trouble is None and store.trouble is None
+def _is_empty(stored: StoredStreams) -> bool:
+    anything = stored.states or stored.checkpoints or stored.active
+    return not anything and stored.trouble is None
 
 
 def follow_map(

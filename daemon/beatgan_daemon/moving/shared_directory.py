@@ -52,7 +52,7 @@ class _Call:
         if not self._future.done():
             return False
         try:
-            self.result = self._future.result()
+            self._future.result()
         except FAILURES as error:
             self.trouble, self._future, self._again = str(error), None, now + RETRY_S
             return False
@@ -116,10 +116,10 @@ class SharedDirectory:
         """Say where this shard is."""
         self._write(partial(write_record, self._directory, record), lambda: None)
 
-    def claim(self, bucket: int, fence: int) -> None:
-        """The bucket's state lies here; what others had left of it is deleted then."""
-        self._claims[bucket] = fence
-        self._change_claims(lambda: self._write(partial(self._tidy, bucket, fence), lambda: None))
+    def claim(self, fences: Mapping[int, int]) -> None:
+        """The state of these buckets lies here; what others had left of it is deleted then."""
+        self._claims.update(fences)
+        self._change_claims(lambda: self._write(partial(self._tidy, fences), lambda: None))
 
     def leave(self, handovers: Sequence[BucketState], then: Then) -> None:
         """Leave buckets for the next shard; ``then`` their state here is of no use any more."""
@@ -136,11 +136,13 @@ class SharedDirectory:
     def _change_claims(self, then: Then) -> None:
         self._claimed = [*(self._claimed or ()), then]
 
-    def _tidy(self, bucket: int, fence: int) -> None:
+    def _tidy(self, fences: Mapping[int, int]) -> None:
         """In the thread."""
-        for each in left_fences(self._directory).get(bucket, ()):
-            if each < fence:
-                delete_handover(self._directory, bucket, each)
+        left = left_fences(self._directory)
+        for bucket, fence in fences.items():
+            for each in left.get(bucket, ()):
+                if each < fence:
+                    delete_handover(self._directory, bucket, each)
 
     # --- what is read -------------------------------------------------------------------------
 

@@ -38,24 +38,22 @@ class Delivery:
 
         Raises PublisherError if the publisher failed.
         """
-        others = self._fenced(outgoing)
-        writes = NOTHING
-        if self._checkpointer is not None:
-            writes = self._checkpointer.pending_writes(others, self._clock())
-        self._publisher.put(outgoing, writes.alarms, writes.checkpoints)
-        self._log_status(others)
+        self._deliver(outgoing, {}, None)
 
     def release(
         self, outgoing: Outgoing, states: Mapping[str, bytes], published: Callable[[], None]
     ) -> None:
         """`publish` of `Engine.release`; ``states``: the alarm states of the streams let go, which
         stay written down until `forget`."""
+        self._deliver(outgoing, states, Then(published=published))
+
+    def _deliver(self, outgoing: Outgoing, states: Mapping[str, bytes], then: Then | None) -> None:
         others = self._fenced(outgoing)
         writes = NOTHING
         if self._checkpointer is not None:
             writes = self._checkpointer.pending_writes(others, self._clock())
         alarms = {**writes.alarms, **states}
-        self._publisher.put(outgoing, alarms, writes.checkpoints, then=Then(published=published))
+        self._publisher.put(outgoing, alarms, writes.checkpoints, then=then)
         self._log_status(others)
 
     def forget(self, streams: Iterable[str], episodes: Sequence[str]) -> None:

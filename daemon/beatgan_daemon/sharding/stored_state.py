@@ -3,13 +3,11 @@
 Every call may block for as long as the disk does.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
-from time import time_ns
 
 from beatgan.errors import UsageError
-from beatgan.protocol.alert_journal import JournalEntry
 from beatgan.protocol.buckets import bucket_of
 from beatgan_daemon.sharding.claims import read_claims, write_claims
 from beatgan_daemon.sharding.handover import BucketState, left_fences, write_handovers
@@ -18,6 +16,7 @@ from beatgan_daemon.storage.checkpoint_store import CheckpointStore, read_checkp
 from beatgan_daemon.storage.journal import Journal
 from beatgan_daemon.storage.journal_tables import JournalTables
 from beatgan_daemon.storage.sqlite import open_to_read
+from beatgan_daemon.storage.stored_streams import StoredStreams, forget_streams, read_streams
 
 
 def current_claims(directory: Path, shard: str, shard_map: ShardMap) -> dict[int, int]:
@@ -43,38 +42,32 @@ def leave_behind(
         opened.callback(journal.close)
         store = CheckpointStore(state / "streams.db")
         opened.callback(store.close)
-        streams = {each.stream for each in journal.states()} | {name for name, _ in store.load()}
-        active = journal.active()
-        gone = leave(directory, shard, shard_map, journal, store)
-        ended = [each for each in active if each.stream and bucket_of(each.stream) in gone]
-        others = {name for name in streams if bucket_of(name) in gone}
-        others |= {each.stream for each in ended}
-        journal.append([], dict.fromkeys(others), time_ns(), [each.id for each in ended])
-        store.forget(sorted(others))
+        stored = read_streams(journal, store)
+        gone = leave(directory, shard, shard_map, stored)
+
+        def is_gone(stream: str) -> bool:
+            return bool(stream) and bucket_of(stream) in gone
+
+        forget_streams(journal, store, stored, is_gone)
     return gone
 
 
-def leave(
-    directory: Path, shard: str, shard_map: ShardMap, journal: Journal, store: CheckpointStore
-) -> list[int]:
-    """The same where a shard's files are open, which holds its lock: but what they have of these
-    buckets is still to be forgotten.
+def leave(directory: Path, shard: str, shard_map: ShardMap, stored: StoredStreams) -> list[int]:
+    """The same where a shard's files are open, which holds its lock: but what is ``stored`` there
+    of these buckets is still to be forgotten.
 
-    Raises OSError, sqlite3.Error or UsageError.
+    Raises OSError or UsageError.
     """
     state = directory / shard
     claims, keep = read_claims(state), current_claims(directory, shard, shard_map)
     gone = {bucket: fence for bucket, fence in claims.items() if bucket not in keep}
     if not gone:
         return []
-    states = {each.stream: each.state for each in journal.states()}
-    checkpoints, active = dict(store.load()), journal.active()
-    if trouble := journal.trouble or store.trouble:
-        raise UsageError(f"{state}: cannot be read: {trouble}")  # it may have more than was read
+    if stored.trouble:
+        raise UsageError(f"{state}: cannot be read: {stored.trouble}")  # it may have more
     left = left_fences(directory)  # by the shard itself, just before it died: that is newer
     missing = {b: fence for b, fence in gone.items() if fence not in left.get(b, ())}
-    handovers = _bucket_states(shard, missing, states, checkpoints, active)
-    write_handovers(directory, handovers.values())
+    write_handovers(directory, _bucket_states(shard, missing, stored).values())
     write_claims(state, keep)
     return sorted(gone)
 
@@ -91,17 +84,14 @@ def copy_of(directory: Path, shard: str, buckets: Collection[int]) -> dict[int, 
     with closing(open_to_read(state / "journal.db")) as database:
         tables = JournalTables(database)
         states = {each.stream: each.state for each in tables.states()}
-        active = tables.active()
+        active = tuple(tables.active())
     checkpoints = dict(read_checkpoints(state / "streams.db"))
-    return _bucket_states(shard, wanted, states, checkpoints, active)
+    stored = StoredStreams(states, checkpoints, active, trouble=None)
+    return _bucket_states(shard, wanted, stored)
 
 
 def _bucket_states(
-    shard: str,
-    fences: Mapping[int, int],
-    states: Mapping[str, bytes],
-    checkpoints: Mapping[str, bytes],
-    active: Iterable[JournalEntry],
+    shard: str, fences: Mapping[int, int], stored: StoredStreams
 ) -> dict[int, BucketState]:
     """One of each bucket in ``fences``."""
     left = {
@@ -116,13 +106,13 @@ def _bucket_states(
         )
         for bucket, fence in fences.items()
     }
-    for name, state in states.items():
+    for name, state in stored.states.items():
         if (found := left.get(bucket_of(name))) is not None:
             found.states[name] = state
-    for name, state in checkpoints.items():
+    for name, state in stored.checkpoints.items():
         if (found := left.get(bucket_of(name))) is not None:
             found.checkpoints[name] = state
-    for entry in active:
+    for entry in stored.active:
         if entry.stream and (found := left.get(bucket_of(entry.stream))) is not None:
             found.alerts.append(entry.body)
     return left

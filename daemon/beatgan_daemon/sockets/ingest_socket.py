@@ -186,17 +186,20 @@ class IngestSocket:
         `sender` says who sent it. Where a connection's queue may have been full, what its peer had
         sent by then is given REFILL_S to follow.
         """
-        while True:
-            parts = self._next()
-            if parts is None and self._in_a_row >= self._room:
-                sleep(REFILL_S)
-                parts = self._next()
-            self._in_a_row = 0 if parts is None else self._in_a_row + 1
-            if parts is None:
-                return None
+        while (parts := self._take()) is not None:
             parts[0] = plain_topic(parts[0])
             if self._served is None or not self._plain or self._is_served(parts[0], self._served):
                 return parts
+        return None
+
+    def _take(self) -> list[bytes] | None:
+        """The next frame, of whatever bucket."""
+        parts = self._next()
+        if parts is None and self._in_a_row >= self._room:
+            sleep(REFILL_S)
+            parts = self._next()
+        self._in_a_row = 0 if parts is None else self._in_a_row + 1
+        return parts
 
     @staticmethod
     def _is_served(topic: bytes, buckets: Set[int]) -> bool:

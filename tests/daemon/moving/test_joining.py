@@ -17,6 +17,7 @@ from beatgan_daemon.sharding.ownership import Ownership
 from beatgan_daemon.sharding.shard_map import ShardMap, write_map
 from beatgan_daemon.storage.checkpoint_store import CheckpointStore
 from beatgan_daemon.storage.journal import Journal
+from beatgan_daemon.storage.stored_streams import read_streams
 
 NAME = "bed-7"
 BUCKET = bucket_of(NAME)
@@ -42,7 +43,7 @@ def fill(directory: Path) -> None:
 
 def start(directory: Path) -> Ownership:
     with opened(directory) as (journal, store):
-        return join(directory, "a", journal, store, 0.0)
+        return join(directory, "a", read_streams(journal, store), 0.0)
 
 
 def test_a_new_shard_has_nothing_and_leaves_nothing(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_a_claim_deletes_what_was_left_before_and_nothing_later(
 ) -> None:
     for fence in (1, 3, 4):
         write_handovers(tmp_path, [left(5, fence)])
-    shared.claim(5, 4)
+    shared.claim({5: 4})
     until(shared, lambda: not shared.busy())
     assert read_claims(tmp_path / "a")[5] == 4
     assert left_fences(tmp_path) == {5: [4]}
