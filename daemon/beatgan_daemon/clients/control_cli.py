@@ -45,6 +45,7 @@ def alerts(
 
     Those of several shards bear the key `shard`; where to go on is said on stderr at the end.
     """
+    _refuse_both(shards, connect)
     configure = curve.configuration(key, server_key)
     with stop_signals() as stopping:
         if shards is not None:
@@ -143,10 +144,16 @@ def discharge(
 def _asked(
     connect: str, shards: Path | None, key: Path | None, server_key: str | None
 ) -> client.Client | ShardsClient:
+    _refuse_both(shards, connect)
     configure = curve.configuration(key, server_key)
     if shards is not None:
         return ShardsClient(shards, configure=configure)
     return client.Client(connect, configure=configure)
+
+
+def _refuse_both(shards: Path | None, connect: str) -> None:
+    if shards is not None and connect != CONTROL:
+        raise UsageError("--shards says where all are: give no --connect")
 
 
 def _listed(asked: client.Client | ShardsClient) -> Iterator[tuple[str, StreamEntry]]:

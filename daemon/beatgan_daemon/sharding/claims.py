@@ -34,6 +34,8 @@ def read_claims(state: Path) -> dict[int, int]:
         text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read: {error}") from None
+    if not text.startswith(HEADER):  # an emptied file would be a shard without patients
+        raise UsageError(f"{path}: line 1: expected {HEADER.strip()!r}")
     found: dict[int, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("#"):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from beatgan.errors import UsageError
-from beatgan_daemon.defaults import KEEP_DAYS, KEEP_MB
+from beatgan_daemon.defaults import CONTROL, KEEP_DAYS, KEEP_MB, PUBLISH
 from beatgan_daemon.web.addresses import is_loopback
 
 
@@ -62,8 +62,9 @@ class Options:
 
     def __post_init__(self) -> None:
         """Raises UsageError for strips of nothing."""
-        if self.shards is not None and (self.tap or self.metrics):
-            raise UsageError("--shards says where all are: give no --tap and no --metrics")
+        places = (self.connect, self.tap, self.control, self.metrics)
+        if self.shards is not None and places != (PUBLISH, None, CONTROL, None):
+            raise UsageError("--shards says where all are: give no other place of a daemon")
         if self.strips is not None and self.tap is None and self.shards is None:
             raise UsageError("--strips: the ECG comes from the daemon's tap; give --tap as well")
 

@@ -220,3 +220,14 @@ def test_a_position_is_a_number_for_each_journal() -> None:
     for wrong in ("12", "a", "a:1,a:2", "a:x", "a:1;b:2"):
         with pytest.raises(UsageError, match="--since"):
             parse_position(wrong)
+
+
+@pytest.mark.parametrize(
+    "command", [["alerts"], ["streams"], ["acknowledge", "--all"], ["discharge", "bed-1"], ["web"]]
+)
+def test_shards_and_another_place_of_a_daemon_are_not_both_taken(
+    tmp_path: Path, command: list[str]
+) -> None:
+    words = [*command, "--shards", str(tmp_path), "--connect", "tcp://127.0.0.1:9"]
+    with pytest.raises(UsageError, match="--shards says where all are: give no"):
+        CliRunner().invoke(app, words, catch_exceptions=False)

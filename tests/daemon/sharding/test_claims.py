@@ -27,3 +27,10 @@ def test_a_spoilt_file_is_refused_by_line(tmp_path: Path, line: str) -> None:
     (tmp_path / "buckets").write_text(f"# bucket fence\n06 1\n{line}\n")
     with pytest.raises(UsageError, match=r"buckets: line 3: expected BUCKET FENCE"):
         read_claims(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "06 1\n", "# bucket"])
+def test_an_emptied_or_foreign_file_is_no_shard_without_patients(tmp_path: Path, text: str) -> None:
+    (tmp_path / "buckets").write_text(text)
+    with pytest.raises(UsageError, match=r"buckets: line 1: expected '# bucket fence'"):
+        read_claims(tmp_path)

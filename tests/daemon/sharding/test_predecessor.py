@@ -254,7 +254,7 @@ def test_a_sibling_whose_claims_are_spoilt_is_told_and_keeps_nobody_waiting(
     assert find(tmp_path, FENCE + 1) == {}
     found, told = look(tmp_path, FENCE + 1, overdue=True)
     assert found == {BUCKET: Found(FENCE + 1, None)}
-    assert any("line 1: expected BUCKET FENCE" in each for each in told)
+    assert any("line 1: expected '# bucket fence'" in each for each in told)
 
 
 def test_what_a_shard_left_before_it_was_killed_is_not_replaced_by_what_it_had_saved(
