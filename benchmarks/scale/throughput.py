@@ -11,6 +11,7 @@ beat to its message, is searched for with one and with two.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -39,22 +40,26 @@ AGAIN = 3  # tries of one load that others spoilt
 def search(measure: Callable[[int], Figures], first: int) -> list[Figures]:
     """Tries of more and fewer streams, until the largest load is known to NEAR.
 
-    A try that others spoilt says nothing where it failed, and is made again, up to AGAIN times in
-    a row: then the search ends there. One that was carried in spite of them counts.
+    Too many are those that were not carried twice: once may be chance. A try that others spoilt
+    says nothing where it failed, and is made again, up to AGAIN times in a row: then the search
+    ends there. One that was carried in spite of them counts.
     """
     found: list[Figures] = []
     streams, carried, too_many = float(first), 0, 0  # the latter 0: none known yet
-    spoilt = 0
+    spoilt = doubted = 0  # tries in a row; streams that were not carried once
     while spoilt < AGAIN and not (too_many and too_many - carried <= NEAR * too_many):
         latest = measure(round(streams))
         found.append(latest)
         if not latest.failed:
             carried = latest.streams
-        elif not latest.void:
-            too_many = latest.streams
-        else:
+        elif latest.void:
             spoilt += 1
             continue
+        elif latest.streams != doubted:
+            doubted = latest.streams
+            continue
+        else:
+            too_many = latest.streams
         spoilt = 0
         if too_many:
             streams = (carried + too_many) / 2 if carried else too_many * FEWER
@@ -64,8 +69,9 @@ def search(measure: Callable[[int], Figures], first: int) -> list[Figures]:
 
 
 def sure(tries: Sequence[Figures]) -> bool:
-    """Whether more than the largest load was tried, and nobody spoilt that."""
-    return any(each.failed and not each.void for each in tries)
+    """Whether more than the largest load was tried, twice, and nobody spoilt that."""
+    failed = Counter(each.streams for each in tries if each.failed and not each.void)
+    return any(times > 1 for times in failed.values())
 
 
 def largest(tries: Iterable[Figures]) -> Figures | None:

@@ -1,6 +1,6 @@
 """benchmarks/scale: what it takes for a fault when buckets move and shards die, and what not."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from benchmarks.scale.continuity import Said, Truth, faults, said, truth
 from benchmarks.scale.listener import Heard
 from benchmarks.scale.reference import offline
 from benchmarks.scale.shared_cores import Figures
-from benchmarks.scale.throughput import largest, search
+from benchmarks.scale.throughput import largest, search, sure
 
 FS = 360.0
 
@@ -81,13 +81,17 @@ def test_an_alert_of_who_has_the_bucket_no_more_does_not_count(messages: list[Me
     assert len(heard([*later]).alerts) == 1
 
 
-def carries(most: int, spoilt: Callable[[int], bool] = lambda _: False) -> Callable[[int], Figures]:
-    """A machine that carries so many streams; ``spoilt``: whether others spoil a try."""
+def carries(
+    most: int, spoilt: Collection[int] = (), chance: Collection[int] = ()
+) -> Callable[[int], Figures]:
+    """A machine that carries so many streams, but in the tries that others spoil, and in those that
+    fail by chance."""
     number: Iterator[int] = iter(range(100))
 
     def measure(streams: int) -> Figures:
-        bad = spoilt(next(number))
-        failed = ["late"] if bad or streams > most else []
+        n = next(number)
+        bad = n in spoilt
+        failed = ["late"] if bad or n in chance or streams > most else []
         return Figures(
             cores=1, streams=streams, by_shard=[streams], p50=1.0, p99=2.0, longest=3.0, cost=200.0,
             beside=20.0, share=0.5, busy=streams / most, foreign=0.0, memory=1.0,
@@ -99,7 +103,10 @@ def carries(most: int, spoilt: Callable[[int], bool] = lambda _: False) -> Calla
 
 @pytest.mark.parametrize("most", [400, 1500, 3456, 9000])
 def test_the_largest_load_is_found(most: int) -> None:
-    for measure in (carries(most), carries(most, lambda n: n in (1, 3))):
-        found = largest(search(measure, 1000))
+    for measure in (carries(most), carries(most, spoilt=(1, 3)), carries(most, chance=(0, 2))):
+        tries = search(measure, 1000)
+        found = largest(tries)
         assert found is not None
         assert 0.95 * most <= found.streams <= most
+        assert sure(tries)
+    assert not sure(search(carries(most, spoilt=range(99)), 1000))
