@@ -170,7 +170,11 @@ def figures(
     received, lost = (int(counts[f"beatgan_samples_{word}_total"]) for word in ("received", "lost"))
     failed = []
     if received != sent or lost:
-        failed.append(f"of {sent} samples {received} were received, {lost} reported lost")
+        shed = int(counts["beatgan_frames_shed_total"])
+        failed.append(
+            f"of {sent} samples {received} were received, {lost} reported lost; "
+            f"{shed} frames shed by overload"
+        )
     if not p99 <= P99_MS:
         failed.append(f"p99 {p99:.0f} ms")
     if refused := sum(report.refused for report in reports):

@@ -128,14 +128,14 @@ def main(
         if (most := largest(tries)) is not None:
             best.append(most)
     if len(best) < 2:
-        typer.echo("nothing was carried", err=True)
+        typer.echo("on one core or on two nothing was carried", err=True)
         raise typer.Exit(1)
     one, two = best
-    ratio, dearer = two.streams / one.streams, two.cost / one.cost
+    ratio = two.streams / one.streams
     typer.echo(
         f"1 shard on 1 core: {one.streams} streams; 2 on 2: {two.streams}, {ratio:.2f} times "
-        f"(p99 <= {P99_MS:g} ms, nothing lost). A stream-second costs a shard {dearer:.2f} times "
-        "as much beside another one."
+        f"(p99 <= {P99_MS:g} ms, nothing lost). A stream-second costs the one shard {one.cost:.0f} "
+        f"us, and the two, with {two.streams / 2:.0f} streams each, {two.cost:.0f} us."
     )
     if streams is None and not all(known):
         typer.echo("void: others spoilt the tries of more streams", err=True)
